@@ -1,0 +1,32 @@
+//! Input × gradient: the first-order change if a word embedding went to zero.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::{Attribution, Cost, MethodEntry, Options, Subject};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::rows::Reduce;
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "input_x_gradient",
+    summary: "Word embedding times the gradient of the explained scalar, summed over the hidden \
+              dimension.",
+    paper: "Shrikumar et al. 2016, arXiv:1605.01713",
+    options: &[],
+    signed: true,
+    complete: false,
+    cost_note: "1 gradient row",
+    cost: |_| Cost { forward_rows: 0, gradient_rows: 1 },
+    run,
+};
+
+/// `Σ_d e_td ∂F/∂e_td` for each token t, e its word embedding. One row, whatever
+/// the number of scalars.
+fn run<'a>(
+    passes: &'a Passes,
+    subject: Subject<'a>,
+    _options: &'a Options,
+) -> BoxFuture<'a, Result<Vec<Attribution>>> {
+    subject.gradient_at_input(passes, Reduce::TimesInput).boxed()
+}

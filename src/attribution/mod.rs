@@ -1,0 +1,109 @@
+//! Attribution methods, one file each: how much each token moved the explained
+//! scalar. A new one is a file and an entry of [`METHODS`].
+
+pub mod baseline;
+mod input_x_gradient;
+mod integrated_gradients;
+pub mod options;
+pub mod quadrature;
+pub mod reduce;
+mod saliency;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::{Code, Error, Result};
+use crate::passes::Passes;
+use crate::rows::{Gradient, Reduce, Row, Scalar};
+use crate::text::Encoding;
+pub use options::{OptionKind, OptionSpec, OptionValue, Options};
+
+/// One input and what about it is to be explained.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub encoding: &'a Encoding,
+    /// Each is explained by itself; they share what passes they can.
+    pub scalars: &'a [Scalar],
+    /// The scalars at the input.
+    pub values: &'a [f64],
+}
+
+impl Subject<'_> {
+    /// The gradient of each scalar at the input's word embeddings, reduced to
+    /// one number a token. One row.
+    async fn gradient_at_input(self, passes: &Passes, reduce: Reduce) -> Result<Vec<Attribution>> {
+        let gradient = Gradient { reduce, scalars: self.scalars.to_vec() };
+        let row = Row { gradient: Some(gradient), ..Row::forward(self.encoding.ids.clone()) };
+        let output = passes.run_one(row).await?;
+        let plain = |scores| Attribution { scores, completeness: None };
+        Ok(output.token_scores.into_iter().map(plain).collect())
+    }
+}
+
+/// One scalar's scores.
+#[derive(Debug, Clone)]
+pub struct Attribution {
+    /// `[tokens]`
+    pub scores: Vec<f64>,
+    /// For methods that promise it.
+    pub completeness: Option<Completeness>,
+}
+
+/// How far the scores add up to what they explain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Completeness {
+    /// The explained scalar at the baseline.
+    pub baseline_value: f64,
+    /// `Σ scores - (value at the input - value at the baseline)`
+    pub convergence_delta: f64,
+    /// Whether `|delta| <= 0.01 Σ |scores|`.
+    pub converged: bool,
+}
+
+/// Rows that a method runs for one input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    pub forward_rows: usize,
+    pub gradient_rows: usize,
+}
+
+type Run =
+    for<'a> fn(&'a Passes, Subject<'a>, &'a Options) -> BoxFuture<'a, Result<Vec<Attribution>>>;
+
+/// An entry of [`METHODS`].
+pub struct MethodEntry {
+    pub name: &'static str,
+    pub summary: &'static str,
+    /// Where it was published.
+    pub paper: &'static str,
+    pub options: &'static [OptionSpec],
+    /// Signed scores say for or against; unsigned ones only how much.
+    pub signed: bool,
+    /// Whether scores add up to the change from the baseline.
+    pub complete: bool,
+    /// The rows in words, for readers.
+    pub cost_note: &'static str,
+    pub cost: fn(&Options) -> Cost,
+    /// One attribution a scalar.
+    pub run: Run,
+}
+
+impl std::fmt::Debug for MethodEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+pub static METHODS: &[MethodEntry] =
+    &[integrated_gradients::ENTRY, saliency::ENTRY, input_x_gradient::ENTRY];
+
+/// The method that a request without one gets.
+pub const DEFAULT_METHOD: &str = integrated_gradients::ENTRY.name;
+
+/// The method called `name`.
+pub fn find(name: &str) -> Result<&'static MethodEntry> {
+    METHODS.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<&str> = METHODS.iter().map(|entry| entry.name).collect();
+        let detail = format!("no method is called {name:?}; there is {}", known.join(", "));
+        Error::new(Code::MethodNotSupported, detail)
+    })
+}

@@ -1,0 +1,56 @@
+//! Token scores → word scores, and scaling.
+
+use crate::explanation::{Granularity, Normalize};
+use crate::text::{Encoding, Word};
+
+/// The scores of one unit, scaled; words are summed from their tokens
+/// before they are scaled.
+pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Normalize) -> Vec<f64> {
+    let mut scores = match unit {
+        Granularity::Token => tokens.to_vec(),
+        Granularity::Word => by_word(tokens, &encoding.words),
+    };
+    normalize(&mut scores, how);
+    scores
+}
+
+/// The score of a word is the sum of its tokens'.
+fn by_word(scores: &[f64], words: &[Word]) -> Vec<f64> {
+    words.iter().map(|word| word.tokens.iter().map(|&token| scores[token]).sum()).collect()
+}
+
+/// Scales a list so that its L1 norm, L2 norm or largest magnitude is 1. A list
+/// of zeros stays as it is.
+fn normalize(scores: &mut [f64], how: Normalize) {
+    let size = match how {
+        Normalize::None => return,
+        Normalize::L1 => scores.iter().map(|score| score.abs()).sum(),
+        Normalize::L2 => scores.iter().map(|score| score * score).sum::<f64>().sqrt(),
+        Normalize::Max => scores.iter().fold(0., |max: f64, score| max.max(score.abs())),
+    };
+    if size > 0. {
+        scores.iter_mut().for_each(|score| *score /= size);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_norm_is_one_afterwards() {
+        for (how, expected) in [
+            (Normalize::None, [3., -4., 0.]),
+            (Normalize::L1, [3. / 7., -4. / 7., 0.]),
+            (Normalize::L2, [0.6, -0.8, 0.]),
+            (Normalize::Max, [0.75, -1., 0.]),
+        ] {
+            let mut scores = [3., -4., 0.];
+            normalize(&mut scores, how);
+            assert_eq!(scores, expected, "{how:?}");
+        }
+        let mut zeros = [0., 0.];
+        normalize(&mut zeros, Normalize::L2);
+        assert_eq!(zeros, [0., 0.]);
+    }
+}

@@ -1,0 +1,43 @@
+//! Saliency: the size of the gradient at each word embedding.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::options::Preset;
+use super::{Attribution, Cost, MethodEntry, OptionKind, OptionSpec, Options, Subject};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::rows::Reduce;
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "saliency",
+    summary: "Norm of the gradient of the explained scalar at each word embedding.",
+    paper: "Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
+    options: &[OptionSpec {
+        name: "norm",
+        kind: OptionKind::Choice(&["l1", "l2", "mean"]),
+        default: Preset::Name("l2"),
+        help: "How the gradient [hidden] becomes one number: sum of magnitudes, Euclidean norm, \
+               or mean of magnitudes.",
+    }],
+    signed: false,
+    complete: false,
+    cost_note: "1 gradient row",
+    cost: |_| Cost { forward_rows: 0, gradient_rows: 1 },
+    run,
+};
+
+/// `‖∂F/∂e_t‖` for each token t, e its word embedding. One row, whatever the
+/// number of scalars.
+fn run<'a>(
+    passes: &'a Passes,
+    subject: Subject<'a>,
+    options: &'a Options,
+) -> BoxFuture<'a, Result<Vec<Attribution>>> {
+    let reduce = match options.name("norm") {
+        "l1" => Reduce::L1,
+        "mean" => Reduce::Mean,
+        _ => Reduce::L2,
+    };
+    subject.gradient_at_input(passes, reduce).boxed()
+}

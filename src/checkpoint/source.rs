@@ -1,0 +1,84 @@
+//! Where a checkpoint comes from: `builtin:NAME` or a directory.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A checkpoint that is part of the binary.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Builtin {
+    pub name: &'static str,
+    pub files: &'static [(&'static str, &'static [u8])],
+}
+
+macro_rules! builtin {
+    ($name:literal) => {
+        Builtin {
+            name: $name,
+            files: &[
+                (super::CONFIG, include_bytes!(concat!("../../models/", $name, "/config.json"))),
+                (
+                    super::WEIGHTS,
+                    include_bytes!(concat!("../../models/", $name, "/model.safetensors")),
+                ),
+                (
+                    super::TOKENIZER,
+                    include_bytes!(concat!("../../models/", $name, "/tokenizer.json")),
+                ),
+                (
+                    super::TOKENIZER_CONFIG,
+                    include_bytes!(concat!("../../models/", $name, "/tokenizer_config.json")),
+                ),
+            ],
+        }
+    };
+}
+
+/// Every model in the binary; its id is its name.
+pub static BUILTINS: &[Builtin] = &[builtin!("sentiment-en")];
+
+/// A checkpoint's place, as `SOURCE` on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Builtin(&'static Builtin),
+    Directory(PathBuf),
+}
+
+impl Source {
+    /// The id of a model that was given none: the built-in's name, or the last
+    /// part of the path.
+    pub fn default_id(&self) -> String {
+        match self {
+            Self::Builtin(builtin) => builtin.name.to_owned(),
+            Self::Directory(path) => {
+                path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into())
+            }
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(name) = text.strip_prefix("builtin:") else {
+            return match text {
+                "" => Err("a model's source is empty".to_owned()),
+                _ => Ok(Self::Directory(text.into())),
+            };
+        };
+        BUILTINS.iter().find(|builtin| builtin.name == name).map(Self::Builtin).ok_or_else(|| {
+            let names: Vec<&str> = BUILTINS.iter().map(|builtin| builtin.name).collect();
+            format!("no built-in model is called {name:?}; there is {}", names.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(builtin) => write!(f, "builtin:{}", builtin.name),
+            Self::Directory(path) => write!(f, "{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! BERT's embedding block, `norm(word + position + type)`, and the points that
+//! rows take in it: their own input, or a place on the path from a baseline.
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::kernels::LayerNorm;
+use crate::kernels::layer_norm::Normalized;
+use crate::rows::{Baseline, Layer, Path, Reduce, Row, Tokens};
+
+/// The tables `[vocabulary, hidden]`, `[positions, hidden]`, `[types, hidden]`
+/// and the norm.
+#[derive(Debug)]
+pub struct Embeddings {
+    pub word: Tensor,
+    pub position: Tensor,
+    pub token_type: Tensor,
+    pub norm: LayerNorm,
+}
+
+/// Packed rows after the embedding block.
+#[derive(Debug)]
+pub struct Embedded {
+    /// `[total, hidden]`
+    pub output: Tensor,
+    norm: Normalized,
+    /// One entry a row, in packed order.
+    points: Vec<Point>,
+}
+
+/// Where a row stands at its layer, `[tokens, hidden]`.
+#[derive(Debug)]
+struct Point {
+    here: Tensor,
+    /// `x - x'`, for a row on a path.
+    difference: Option<Tensor>,
+}
+
+impl Point {
+    /// `x' + alpha (x - x')`
+    fn on_path(input: &Tensor, baseline: &Tensor, alpha: f64) -> Result<Self> {
+        let difference = (input - baseline)?;
+        let here = (baseline + (&difference * alpha)?)?;
+        Ok(Self { here, difference: Some(difference) })
+    }
+}
+
+impl Embeddings {
+    fn device(&self) -> &Device {
+        self.word.device()
+    }
+
+    fn lookup(&self, table: &Tensor, ids: &[u32]) -> Result<Tensor> {
+        table.index_select(&Tensor::new(ids, self.device())?, 0)
+    }
+
+    /// Position and type embeddings, `[tokens, hidden]`.
+    fn places(&self, tokens: &Tokens) -> Result<Tensor> {
+        let positions: Vec<u32> = (0..tokens.len() as u32).collect();
+        self.lookup(&self.position, &positions)?
+            + self.lookup(&self.token_type, &tokens.token_type_ids)?
+    }
+
+    /// Embeds packed rows, each at its own point.
+    pub fn forward(&self, rows: &[&Row]) -> Result<Embedded> {
+        let mut points = rows.iter().map(|row| self.word_point(row)).collect::<Result<Vec<_>>>()?;
+        let words = cat(points.iter().map(|point| &point.here))?;
+        let places = rows.iter().map(|row| self.places(&row.tokens)).collect::<Result<Vec<_>>>()?;
+        let (mut output, norm) = self.norm.forward(&(words + Tensor::cat(&places, 0)?)?)?;
+        if rows.iter().any(|row| row.layer == Layer::Embeddings) {
+            self.move_along_block(rows, &output, &mut points)?;
+            output = self.replace(rows, &output, &points)?;
+        }
+        Ok(Embedded { output, norm, points })
+    }
+
+    /// The row's point among the word embeddings. Only a path at that layer
+    /// leaves the input.
+    fn word_point(&self, row: &Row) -> Result<Point> {
+        let input = self.lookup(&self.word, &row.tokens.input_ids)?;
+        match (&row.path, row.layer) {
+            (Some(path), Layer::WordEmbeddings) => {
+                Point::on_path(&input, &self.word_baseline(path, &input)?, path.alpha)
+            }
+            _ => Ok(Point { here: input, difference: None }),
+        }
+    }
+
+    fn word_baseline(&self, path: &Path, input: &Tensor) -> Result<Tensor> {
+        match &path.baseline {
+            Baseline::Zero => input.zeros_like(),
+            Baseline::Ids(ids) => self.lookup(&self.word, ids),
+        }
+    }
+
+    /// Gives the rows whose layer is the block's output their point there.
+    fn move_along_block(&self, rows: &[&Row], output: &Tensor, points: &mut [Point]) -> Result<()> {
+        let mut start = 0;
+        for (row, point) in rows.iter().zip(points) {
+            let input = output.narrow(0, start, row.tokens.len())?;
+            start += row.tokens.len();
+            if row.layer == Layer::Embeddings {
+                *point = match &row.path {
+                    Some(path) => {
+                        let baseline = self.block_baseline(path, row, &input)?;
+                        Point::on_path(&input, &baseline, path.alpha)?
+                    }
+                    None => Point { here: input, difference: None },
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn block_baseline(&self, path: &Path, row: &Row, input: &Tensor) -> Result<Tensor> {
+        match &path.baseline {
+            Baseline::Zero => input.zeros_like(),
+            Baseline::Ids(ids) => {
+                let words = self.lookup(&self.word, ids)?;
+                Ok(self.norm.forward(&(words + self.places(&row.tokens)?)?)?.0)
+            }
+        }
+    }
+
+    fn replace(&self, rows: &[&Row], output: &Tensor, points: &[Point]) -> Result<Tensor> {
+        let mut start = 0;
+        let mut parts = Vec::with_capacity(rows.len());
+        for (row, point) in rows.iter().zip(points) {
+            parts.push(match row.layer {
+                Layer::Embeddings => point.here.clone(),
+                Layer::WordEmbeddings => output.narrow(0, start, row.tokens.len())?,
+            });
+            start += row.tokens.len();
+        }
+        Tensor::cat(&parts, 0)
+    }
+
+    /// Gradient at the block's output → at the word embeddings,
+    /// `[total, hidden]`; word, position and type are added, so theirs is one.
+    pub fn vjp(&self, embedded: &Embedded, grad: &Tensor) -> Result<Tensor> {
+        self.norm.vjp(&embedded.norm, grad)
+    }
+}
+
+impl Embedded {
+    /// One row's gradient at its layer, `[tokens, hidden]`, as one number a
+    /// token.
+    pub fn reduce(&self, row: usize, gradient: &Tensor, reduce: Reduce) -> Result<Vec<f64>> {
+        let point = &self.points[row];
+        let scores = match (reduce, &point.difference) {
+            (Reduce::L1, _) => gradient.abs()?.sum(1),
+            (Reduce::L2, _) => gradient.sqr()?.sum(1)?.sqrt(),
+            (Reduce::Mean, _) => gradient.abs()?.mean(1),
+            (Reduce::TimesInput, _) => (gradient * &point.here)?.sum(1),
+            (Reduce::TimesDifference, Some(difference)) => (gradient * difference)?.sum(1),
+            (Reduce::TimesDifference, None) => {
+                candle_core::bail!("a row off any path has no difference from a baseline")
+            }
+        };
+        scores?.to_dtype(candle_core::DType::F64)?.to_vec1()
+    }
+}
+
+fn cat<'a>(parts: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
+    Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+}

@@ -1,0 +1,51 @@
+//! From rows that wait to passes that run: admission, batching, one worker
+//! thread outside the async runtime.
+
+pub mod admission;
+pub mod batcher;
+pub mod pool;
+mod worker;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use admission::{Admission, Admitted};
+pub use pool::ModelPool;
+
+use crate::model::Model;
+use crate::passes::{Job, Passes};
+
+/// Jobs that may lie in the channel before senders wait. Admission bounds what
+/// they add up to.
+const CHANNEL: usize = 256;
+
+/// How much work the engine takes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Tokens of one pass; a longer row runs alone.
+    pub batch_tokens: usize,
+    /// Tokens × rows of all requests in flight.
+    pub queued_tokens: usize,
+}
+
+/// The way in: admits requests and hands out [`Passes`].
+pub struct Engine {
+    jobs: mpsc::Sender<Job>,
+    pub admission: Arc<Admission>,
+}
+
+impl Engine {
+    /// Starts the worker thread. It ends when every handle to it is dropped.
+    pub fn start(limits: Limits) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(CHANNEL);
+        let admission = Arc::new(Admission::new(limits.queued_tokens));
+        worker::spawn(queue, limits.batch_tokens, Arc::clone(&admission))?;
+        Ok(Self { jobs, admission })
+    }
+
+    /// A handle for one request to `model`.
+    pub fn passes(&self, model: &Arc<Model>) -> Passes {
+        Passes::new(Arc::clone(model), self.jobs.clone())
+    }
+}

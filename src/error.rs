@@ -1,0 +1,86 @@
+//! One error type for everything a caller can be told. It knows no HTTP:
+//! `http::problem` gives each [`Code`] its status.
+
+use std::fmt;
+
+/// What went wrong, by the name that callers see in `code`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    InvalidJson,
+    InvalidField,
+    InputEmpty,
+    InputTooLong,
+    TargetNotFound,
+    MethodNotSupported,
+    ModelNotFound,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    UnsupportedMediaType,
+    PayloadTooLarge,
+    RequestTooExpensive,
+    ResponseTooLarge,
+    Overloaded,
+    DeadlineExceeded,
+    NotReady,
+    Draining,
+    Internal,
+}
+
+/// An error with what to change (`detail`) and where (`pointer`, a JSON
+/// pointer into the request's body).
+#[derive(Debug, Clone, thiserror::Error)]
+pub struct Error {
+    pub code: Code,
+    pub detail: String,
+    pub pointer: Option<String>,
+    /// Seconds after which a refused request may be sent again.
+    pub retry_after: Option<u64>,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), pointer: None, retry_after: None }
+    }
+
+    /// A field of the request that is not what it must be.
+    pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Code::InvalidField, detail).at(pointer)
+    }
+
+    /// A fault of the service. The cause goes to the log, never to the caller.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self::new(Code::Internal, cause.to_string())
+    }
+
+    /// Sets the pointer, unless a deeper floor already set one.
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer.get_or_insert_with(|| pointer.into());
+        self
+    }
+
+    /// Puts `prefix` before the pointer: a floor that knows one input says
+    /// `/text`, the floor that knows the list adds `/inputs/3`.
+    pub fn within(mut self, prefix: &str) -> Self {
+        let inner = self.pointer.take().unwrap_or_default();
+        self.pointer = Some(format!("{prefix}{inner}"));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pointer {
+            Some(pointer) => write!(f, "{} (at {pointer})", self.detail),
+            None => f.write_str(&self.detail),
+        }
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::internal(error)
+    }
+}

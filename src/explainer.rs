@@ -1,0 +1,193 @@
+//! One question's way: encode, admit, predict, attribute, assemble.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use tokio::time::timeout;
+
+use crate::attention;
+use crate::attribution::reduce;
+use crate::attribution::{MethodEntry, Options, Subject};
+use crate::engine::{Engine, ModelPool};
+use crate::error::{Code, Error, Result};
+use crate::explanation::{Answer, Explained, Explanation, Prediction, Question, Used};
+use crate::model::Model;
+use crate::passes::Passes;
+use crate::rows::{Row, RowOutput};
+use crate::target;
+use crate::text::Encoding;
+
+/// Answers questions with the models in its pool.
+pub struct Explainer {
+    pub pool: Arc<ModelPool>,
+    pub engine: Engine,
+    pub limits: Limits,
+}
+
+/// What one request may ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub inputs: usize,
+    /// Numbers of attention in one answer.
+    pub attention_values: usize,
+    /// The longest that a request may take, queue included.
+    pub time: Duration,
+}
+
+impl Explainer {
+    /// Explains every input. An input that fails does not fail the others; an
+    /// error here is one of the whole request.
+    pub async fn explain(&self, question: Question) -> Result<Answer> {
+        let limit = question.budget.map_or(self.limits.time, |own| own.min(self.limits.time));
+        let late = || {
+            let detail = format!("not finished within {} ms", limit.as_millis());
+            Error::new(Code::DeadlineExceeded, detail)
+        };
+        timeout(limit, self.answer(question)).await.map_err(|_| late())?
+    }
+
+    async fn answer(&self, question: Question) -> Result<Answer> {
+        target::check(&question.target, &question.model)?;
+        let layers = attention::layers(&question)?;
+        let question = Arc::new(question);
+        let encodings = encode(&question).await?;
+        self.check_size(&question, &encodings)?;
+        let _room = self.engine.admission.admit(cost(&question, &encodings))?;
+        let passes = self.engine.passes(&question.model);
+        let tokens = encodings.iter().flatten().map(|encoding| encoding.tokens.len()).sum();
+        let results =
+            join_all(encodings.into_iter().zip(&question.inputs).map(async |(encoding, input)| {
+                let explained = match encoding {
+                    Ok(encoding) => explain_one(&question, &passes, &layers, encoding).await,
+                    Err(error) => Err(error),
+                };
+                (input.id.clone(), explained)
+            }))
+            .await;
+        let usage = Used { tokens, passes: passes.usage() };
+        Ok(Answer { model: Arc::clone(&question.model), results, usage })
+    }
+
+    /// Refuses an answer whose attention would be too large to send.
+    fn check_size(&self, question: &Question, encodings: &[Result<Encoding>]) -> Result<()> {
+        let per_square = attention::matrices(question)?;
+        let squares = encodings.iter().flatten().map(|encoding| encoding.tokens.len().pow(2));
+        let values = per_square * squares.sum::<usize>();
+        if values <= self.limits.attention_values {
+            return Ok(());
+        }
+        let detail = format!(
+            "the attention asked for is {values} numbers and at most {} are sent; select layers \
+             and heads, heads: \"mean\", or send fewer inputs",
+            self.limits.attention_values
+        );
+        Err(Error::new(Code::ResponseTooLarge, detail).at("/attention"))
+    }
+}
+
+/// Tokenises the inputs on a thread that may block.
+async fn encode(question: &Arc<Question>) -> Result<Vec<Result<Encoding>>> {
+    let question = Arc::clone(question);
+    let encode_all = move || {
+        let encode = |input| question.model.text.encode(input, question.truncate);
+        question.inputs.iter().map(encode).collect()
+    };
+    tokio::task::spawn_blocking(encode_all).await.map_err(Error::internal)
+}
+
+/// Tokens × rows that the question may run.
+fn cost(question: &Question, encodings: &[Result<Encoding>]) -> usize {
+    let rows: usize = question
+        .methods
+        .iter()
+        .map(|(entry, options)| (entry.cost)(options))
+        .map(|cost| cost.forward_rows + cost.gradient_rows)
+        .sum();
+    let tokens: usize = encodings.iter().flatten().map(|encoding| encoding.tokens.len()).sum();
+    tokens.saturating_mul(1 + rows.saturating_mul(target::count(&question.target, &question.model)))
+}
+
+async fn explain_one(
+    question: &Question,
+    passes: &Passes,
+    layers: &[usize],
+    encoding: Encoding,
+) -> Result<Explained> {
+    let row = Row { attention: layers.to_vec(), ..Row::forward(Arc::clone(&encoding.ids)) };
+    let output = passes.run_one(row).await?;
+    let explanations =
+        try_join_all(question.methods.iter().enumerate().map(async |(number, method)| {
+            attribute(question, passes, &encoding, &output, method).await.map_err(|error| {
+                match error.pointer {
+                    Some(_) => error.within(&format!("/methods/{number}")),
+                    None => error,
+                }
+            })
+        }))
+        .await?;
+    Ok(Explained {
+        predictions: predictions(&question.model, &output),
+        explanations: explanations.into_iter().flatten().collect(),
+        attention: attention::select(question, layers, output.attention)?,
+        truncated: encoding.truncated,
+        tokens: encoding.tokens,
+        words: encoding.words,
+    })
+}
+
+/// One method's explanations, one a target.
+async fn attribute(
+    question: &Question,
+    passes: &Passes,
+    encoding: &Encoding,
+    at_input: &RowOutput,
+    (method, options): &(&'static MethodEntry, Options),
+) -> Result<Vec<Explanation>> {
+    let targets = target::resolve(&question.target, &question.model, &at_input.logits)?;
+    let scalars: Vec<_> = targets.iter().map(|target| target.scalar(question.output)).collect();
+    let values: Vec<f64> = scalars
+        .iter()
+        .map(|scalar| scalar.value(&at_input.logits, &at_input.probabilities))
+        .collect();
+    let subject = Subject { encoding, scalars: &scalars, values: &values };
+    let attributions = (method.run)(passes, subject, options).await?;
+    Ok(attributions
+        .into_iter()
+        .zip(targets)
+        .zip(&values)
+        .map(|((attribution, target), &output_value)| Explanation {
+            method,
+            options: options.clone(),
+            target,
+            output: question.output,
+            scores: question
+                .granularity
+                .iter()
+                .map(|&unit| {
+                    let scores = &attribution.scores;
+                    (unit, reduce::scores(scores, encoding, unit, question.normalize))
+                })
+                .collect(),
+            output_value,
+            completeness: attribution.completeness,
+        })
+        .collect())
+}
+
+/// Every label's score, best first.
+fn predictions(model: &Model, output: &RowOutput) -> Vec<Prediction> {
+    let mut predictions: Vec<Prediction> = model
+        .labels()
+        .iter()
+        .enumerate()
+        .map(|(index, label)| Prediction {
+            index,
+            label: label.clone(),
+            logit: output.logits[index],
+            probability: output.probabilities[index],
+        })
+        .collect();
+    predictions.sort_by(|a, b| b.logit.total_cmp(&a.logit));
+    predictions
+}

@@ -1,0 +1,64 @@
+//! From a text to tokens, words and offsets.
+
+pub mod tokenizer;
+pub mod words;
+
+use std::sync::Arc;
+
+pub use tokenizer::TextEncoder;
+
+use crate::rows::Tokens;
+
+/// One text, or a pair, as a caller sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The caller's own name for it, echoed.
+    pub id: Option<String>,
+    pub text: String,
+    pub text_pair: Option<String>,
+    /// JSON pointer of `text` in the request, for errors.
+    pub pointer: String,
+}
+
+impl Input {
+    /// JSON pointer of `text_pair`, which stands beside `text` in one object.
+    pub fn pair_pointer(&self) -> String {
+        format!("{}_pair", self.pointer)
+    }
+}
+
+/// A tokenised input.
+#[derive(Debug, Clone)]
+pub struct Encoding {
+    pub ids: Arc<Tokens>,
+    pub tokens: Vec<Token>,
+    pub words: Vec<Word>,
+    /// Whether the end was cut to fit the model.
+    pub truncated: bool,
+}
+
+/// A unit of the tokenizer. `start` and `end` are half-open offsets in Unicode
+/// code points of its segment's text, equal for special tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: u32,
+    pub text: String,
+    pub start: usize,
+    pub end: usize,
+    /// The word that it belongs to.
+    pub word: Option<usize>,
+    /// 0 for `text`, 1 for `text_pair`.
+    pub segment: usize,
+    /// Added by the tokenizer, such as `[CLS]`.
+    pub special: bool,
+}
+
+/// A word, number or punctuation mark of the text, with the tokens in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    pub text: String,
+    pub start: usize,
+    pub end: usize,
+    pub tokens: Vec<usize>,
+    pub segment: usize,
+}

@@ -1,0 +1,213 @@
+//! The checkpoint's own tokenizer, and the limits around it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokenizers::{EncodeInput, Tokenizer, TruncationParams};
+
+use super::{Encoding, Input, Token, words};
+use crate::architectures::Built;
+use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER, TOKENIZER_CONFIG};
+use crate::error::{Code, Error, Result};
+use crate::rows::Tokens;
+
+/// A tokenizer with the model's limits and the ids that baselines are made of.
+pub struct TextEncoder {
+    /// Named in errors.
+    model_id: String,
+    whole: Tokenizer,
+    cut: Tokenizer,
+    pub max_tokens: usize,
+    type_vocab_size: usize,
+    pad: Option<u32>,
+    mask: Option<u32>,
+}
+
+impl TextEncoder {
+    pub fn read(model_id: &str, checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
+        let fail = |error: tokenizers::Error| checkpoint.error(TOKENIZER, error);
+        let mut whole = Tokenizer::from_bytes(checkpoint.required(TOKENIZER)?).map_err(fail)?;
+        let config = TokenizerConfig::read(checkpoint)?;
+        // A checkpoint may carry the padding and truncation of its training.
+        whole.with_padding(None).with_truncation(None).map_err(fail)?;
+        let max_tokens = config.max_length.min(model.max_positions);
+        let mut cut = whole.clone();
+        let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
+        cut.with_truncation(Some(truncation)).map_err(fail)?;
+        let largest = whole.get_vocab(true).into_values().max().unwrap_or_default();
+        if largest as usize >= model.vocab_size {
+            let reason = format!("token id {largest}, but the model embeds {}", model.vocab_size);
+            return Err(checkpoint.error(TOKENIZER, reason));
+        }
+        let id = |token: &str| whole.token_to_id(token);
+        let (pad, mask) = (id(&config.pad), id(&config.mask));
+        Ok(Self {
+            model_id: model_id.to_owned(),
+            whole,
+            cut,
+            max_tokens,
+            type_vocab_size: model.type_vocab_size,
+            pad,
+            mask,
+        })
+    }
+
+    /// Tokenises one input. Over the limit it is an error, or cut if `truncate`
+    /// says so.
+    pub fn encode(&self, input: &Input, truncate: Truncate) -> Result<Encoding> {
+        if is_blank(&input.text) {
+            return Err(empty(&input.pointer, "is empty"));
+        }
+        if input.text_pair.as_deref().is_some_and(is_blank) {
+            return Err(empty(&input.pair_pointer(), "is empty"));
+        }
+        let mut encoding = self.tokenize(&self.whole, input)?;
+        let count = encoding.len();
+        let too_long = count > self.max_tokens;
+        if too_long && truncate == Truncate::No {
+            let detail = format!(
+                "{} has {count} tokens; {} takes {}. Send truncate: true to cut it.",
+                place(&input.pointer),
+                self.model_id,
+                self.max_tokens
+            );
+            return Err(Error::new(Code::InputTooLong, detail).at(&input.pointer));
+        }
+        if too_long {
+            encoding = self.tokenize(&self.cut, input)?;
+        }
+        self.finish(input, &encoding, too_long)
+    }
+
+    fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
+        let text = input.text.as_str();
+        let whole = match &input.text_pair {
+            Some(pair) => EncodeInput::Dual(text.into(), pair.as_str().into()),
+            None => EncodeInput::Single(text.into()),
+        };
+        tokenizer.encode_char_offsets(whole, true).map_err(Error::internal)
+    }
+
+    fn finish(
+        &self,
+        input: &Input,
+        encoding: &tokenizers::Encoding,
+        truncated: bool,
+    ) -> Result<Encoding> {
+        let mut tokens = tokens(encoding);
+        if tokens.iter().all(|token| token.special) {
+            return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
+        }
+        let mut found = Vec::new();
+        words::assign(&input.text, 0, &mut tokens, &mut found);
+        if let Some(pair) = &input.text_pair {
+            words::assign(pair, 1, &mut tokens, &mut found);
+        }
+        // A model with one type, or none, takes pairs without telling them apart.
+        let last_type = self.type_vocab_size.saturating_sub(1) as u32;
+        let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
+        let ids = Arc::new(Tokens { input_ids: encoding.get_ids().to_vec(), token_type_ids });
+        Ok(Encoding { ids, tokens, words: found, truncated })
+    }
+
+    /// The id of the padding token.
+    pub fn pad(&self) -> Result<u32> {
+        self.pad.ok_or_else(|| missing("padding"))
+    }
+
+    /// The id of the mask token.
+    pub fn mask(&self) -> Result<u32> {
+        self.mask.ok_or_else(|| missing("mask"))
+    }
+
+    /// The ids of a text without special tokens.
+    pub fn content(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.whole.encode_fast(text, false).map_err(Error::internal)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+}
+
+/// What happens to an input over the model's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truncate {
+    /// It is refused.
+    No,
+    /// Its end is cut, and the answer says so.
+    Yes,
+}
+
+fn missing(kind: &str) -> Error {
+    Error::new(Code::InvalidField, format!("the model's tokenizer has no {kind} token"))
+}
+
+fn empty(pointer: &str, what: &str) -> Error {
+    Error::new(Code::InputEmpty, format!("{} {what}", place(pointer))).at(pointer)
+}
+
+/// `/inputs/3/text` as people write it: `inputs[3].text`.
+fn place(pointer: &str) -> String {
+    let mut place = String::new();
+    for part in pointer.split('/').skip(1) {
+        match part.parse::<usize>() {
+            Ok(index) => place += &format!("[{index}]"),
+            Err(_) if place.is_empty() => place += part,
+            Err(_) => place += &format!(".{part}"),
+        }
+    }
+    place
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
+fn tokens(encoding: &tokenizers::Encoding) -> Vec<Token> {
+    let segments = encoding.get_sequence_ids();
+    let special = encoding.get_special_tokens_mask();
+    (0..encoding.len())
+        .map(|i| {
+            let (start, end) = encoding.get_offsets()[i];
+            Token {
+                id: encoding.get_ids()[i],
+                text: encoding.get_tokens()[i].clone(),
+                start,
+                end,
+                word: None,
+                segment: segments[i].unwrap_or(encoding.get_type_ids()[i] as usize),
+                special: special[i] == 1,
+            }
+        })
+        .collect()
+}
+
+/// The few facts of tokenizer_config.json that matter here.
+struct TokenizerConfig {
+    /// May be as large as 1e30 in files that know no limit.
+    max_length: usize,
+    pad: String,
+    mask: String,
+}
+
+impl TokenizerConfig {
+    fn read(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
+        let file: Value = match checkpoint.file(TOKENIZER_CONFIG) {
+            Some(data) => serde_json::from_slice(data)
+                .map_err(|error| checkpoint.error(TOKENIZER_CONFIG, error))?,
+            None => Value::Null,
+        };
+        let max_length = match file["model_max_length"].as_f64() {
+            Some(limit) if limit >= 1. => limit as usize,
+            _ => usize::MAX,
+        };
+        Ok(Self {
+            max_length,
+            pad: token(&file["pad_token"]).unwrap_or("[PAD]").to_owned(),
+            mask: token(&file["mask_token"]).unwrap_or("[MASK]").to_owned(),
+        })
+    }
+}
+
+/// A special token is written as a string or as an object with its content.
+fn token(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value["content"].as_str())
+}

@@ -1,0 +1,227 @@
+"""Compare a running explaind with transformers and Captum on one model folder.
+
+    python check_folder.py MODEL_DIR --url http://127.0.0.1:8080 --model ID [--texts FILE]
+
+Prints a Markdown table of the largest errors over the texts. FILE has a text per line, or a
+pair separated by a tab. The explained scalar is the predicted label's, as float64 has it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import torch
+
+from reference import BASELINES, LAYERS, NORMS, QUADRATURES, Reference, integrated_gradients
+
+TEXTS = [
+    ("This movie is really great.", None),
+    ("Café — the WORST plot I've ever seen!! 😀 (2 hours of it)", None),
+    ("这部电影真的很棒,我很喜欢。", None),
+    ("Was the film good?", "这部电影不好"),
+]
+
+
+def main() -> None:
+    """Compare every text, print the table; status 1 when the limit is passed."""
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    exact = Reference(arguments.folder, torch.float64)
+    single = Reference(arguments.folder, torch.float32)
+    table = Table()
+    for text, text_pair in read_texts(arguments.texts):
+        tokens = len(exact.encode(text, text_pair).tokens)
+        if tokens > exact.max_tokens:
+            print(f"skipped, {tokens} tokens: {text}", file=sys.stderr)
+            continue
+        print(f"{tokens} tokens: {text}", file=sys.stderr)
+        service = Service(arguments.url, arguments.model, text, text_pair)
+        compare(table, service, exact, single, arguments)
+    table.print()
+    if arguments.limit is not None and table.worst() > arguments.limit:
+        sys.exit(f"an error is over {arguments.limit}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="MODEL_DIR")
+    parser.add_argument("--url", default="http://127.0.0.1:8080")
+    parser.add_argument("--model", required=True, metavar="ID")
+    parser.add_argument("--texts", type=Path, metavar="FILE")
+    parser.add_argument("--output", default="logit", choices=["logit", "probability"])
+    parser.add_argument("--n-steps", type=int, default=50)
+    parser.add_argument("--layers", nargs="+", default=LAYERS, choices=LAYERS)
+    parser.add_argument("--baselines", nargs="+", default=BASELINES, choices=BASELINES)
+    parser.add_argument("--quadratures", nargs="+", default=QUADRATURES, choices=QUADRATURES)
+    parser.add_argument("--detail", action="store_true", help="a row for each quadrature")
+    parser.add_argument("--limit", type=float, help="fail where a service error is over this")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch, not the service")
+    return parser.parse_args()
+
+
+def read_texts(path: Path | None) -> list[tuple[str, str | None]]:
+    """(text, text_pair or None) for each line that is not empty."""
+    if path is None:
+        return TEXTS
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [(text, pair or None) for text, _, pair in (l.partition("\t") for l in lines) if text]
+
+
+class Service:
+    """POST /explain for one text."""
+
+    def __init__(self, url: str, model: str, text: str, text_pair: str | None):
+        self.url = url.rstrip("/") + "/explain"
+        inputs = {"text": text} if text_pair is None else {"text": text, "text_pair": text_pair}
+        self.body = {
+            "model": model,
+            "inputs": inputs,
+            "granularity": ["token"],
+            "normalize": "none",
+        }
+
+    def explain(self, output: str, target: dict, methods: list, attention: bool) -> dict:
+        """The result of the text; an answer that is not 200 ends the program."""
+        body = {
+            **self.body,
+            "output": output,
+            "target": target,
+            "methods": [{"name": name, **options} for name, options in methods],
+            "attention": {"layers": "all", "heads": "all"} if attention else False,
+        }
+        request = urllib.request.Request(
+            self.url,
+            data=json.dumps(body).encode(),
+            headers={"content-type": "application/json", "accept": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request) as response:
+                return json.load(response)["results"][0]
+        except urllib.error.HTTPError as error:
+            sys.exit(f"{error}: {error.read().decode()}")
+
+
+class Table:
+    """Largest errors by name: service and float64, service and float32, float32 and float64."""
+
+    def __init__(self):
+        self.rows: dict[str, list] = {}
+
+    def add(self, name: str, error, served, single, exact) -> None:
+        """One comparison of three values by `error`, a function of two of them."""
+        errors = error(served, exact), error(served, single), error(single, exact)
+        row = self.rows.setdefault(name, [0, 0.0, 0.0, 0.0])
+        self.rows[name] = [row[0] + 1, *map(max, row[1:], errors)]
+
+    def worst(self) -> float:
+        """The largest error between the service and float64."""
+        return max(row[1] for row in self.rows.values())
+
+    def print(self) -> None:
+        """Markdown. Errors are relative to the largest value of the vector or tensor compared;
+        those of single values to the larger of |output_value| and |baseline_value|."""
+        print("| what | compared | service, float64 | service, float32 | float32, float64 |")
+        print("|---|---:|---:|---:|---:|")
+        for name, (count, *errors) in self.rows.items():
+            print(f"| {name} | {count} |", *(f"{error:.1e} |" for error in errors))
+
+
+def relative(a, b) -> float:
+    """max |a - b| / max |b|"""
+    a, b = (torch.as_tensor(values, dtype=torch.float64) for values in (a, b))
+    if a.shape != b.shape:
+        sys.exit(f"the service's shape {tuple(a.shape)} is not {tuple(b.shape)}")
+    difference, size = (a - b).abs().max().item(), b.abs().max().item()
+    return difference / size if size else difference
+
+
+def compare(table: Table, service: Service, exact: Reference, single: Reference, arguments) -> None:
+    """Add everything about one text to the table."""
+    text, text_pair = service.body["inputs"]["text"], service.body["inputs"].get("text_pair")
+    encoded = exact.encode(text, text_pair)
+    predictions = [reference.predict(encoded) for reference in (single, exact)]
+    target = {"index": predictions[1][0].argmax().item()}
+
+    methods = [("saliency", {"norm": norm}) for norm in NORMS] + [("input_x_gradient", {})]
+    result = service.explain(arguments.output, target, methods, attention=True)
+    compare_tokens(encoded, result["tokens"])
+    served = sorted(result["predictions"], key=lambda prediction: prediction["index"])
+    for place, name in enumerate(("logit", "probability")):
+        values = [prediction.get(name) for prediction in served]
+        if None not in values:  # a regression has no probabilities
+            table.add(name, relative, values, *(answer[place] for answer in predictions))
+    weights = result["attention"]["weights"]
+    table.add("attention", relative, weights, *(answer[2] for answer in predictions))
+
+    def explain_all(methods, explanations):
+        for (name, options), explanation in zip(methods, explanations, strict=True):
+            check_options(name, options, explanation)
+            ours = [
+                reference.explain(encoded, name, options, arguments.output, target)
+                for reference in (single, exact)
+            ]
+            compare_explanation(table, explanation, *ours, arguments.detail)
+
+    explain_all(methods, result["explanations"])
+    for layer in arguments.layers:
+        for baseline in arguments.baselines:
+            methods = [
+                integrated_gradients(layer, baseline, quadrature, arguments.n_steps)
+                for quadrature in arguments.quadratures
+            ]
+            result = service.explain(arguments.output, target, methods, attention=False)
+            explain_all(methods, result["explanations"])
+
+
+def compare_tokens(encoded, tokens: list[dict]) -> None:
+    """Ids, segments and offsets must be the same, or nothing else is worth comparing."""
+    ours = zip(encoded.input_ids[0].tolist(), encoded.token_type_ids[0].tolist(), encoded.offsets)
+    expected = [(token_id, segment, *offsets) for token_id, segment, offsets in ours]
+    served = [
+        (token["id"], token["segment"], token["start"], token["end"])
+        if not token["special"]
+        else (token["id"], token["segment"], 0, 0)
+        for token in tokens
+    ]
+    if served != expected:
+        sys.exit(f"tokens (id, segment, start, end) differ:\n{served}\n{expected}")
+
+
+def check_options(name: str, options: dict, explanation: dict) -> None:
+    """The service says that it did what it was asked."""
+    served = {key: explanation["options"].get(key) for key in options}
+    if (explanation["method"], served) != (name, options):
+        sys.exit(f"asked {name} {options}, answered {explanation['method']} {served}")
+
+
+def compare_explanation(
+    table: Table, served: dict, single: dict, exact: dict, detail: bool
+) -> None:
+    """Scores per token, and for integrated gradients the values that completeness needs."""
+    options = exact["options"]
+    name = " ".join([exact["method"], *map(str, options.values())])
+    if exact["method"] == "integrated_gradients":
+        kind = f"integrated_gradients {options['layer']}"
+        name = f"{kind} {options['baseline']}"
+        if detail:
+            name += f" {options['quadrature']}"
+        scale = max(abs(exact["output_value"]), abs(exact["baseline_value"]))
+        for value in ("output_value", "baseline_value", "convergence_delta"):
+            table.add(
+                f"{kind}: {value}",
+                lambda a, b: abs(a - b) / scale,
+                *(answer[value] for answer in (served, single, exact)),
+            )
+    table.add(
+        name, relative, served["attributions"]["token"], single["token"], exact["token"]
+    )
+
+
+if __name__ == "__main__":
+    main()
