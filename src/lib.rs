@@ -29,3 +29,11 @@ pub mod engine;
 mod attention;
 pub mod explainer;
 mod target;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod http;
+pub mod render;
+
+pub mod app;

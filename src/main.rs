@@ -1,1 +1,210 @@
-fn main() {}
+//! The command line.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use explaind::config::{Config, ModelEntry};
+use explaind::http::problem::Problem;
+use explaind::render::{json, terminal};
+use explaind::{app, http, telemetry};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Explains what a BERT-family model did with a text.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the service (the default).
+    Serve(Serve),
+    /// Explain one text in the terminal.
+    Explain(Explain),
+    /// Report every error of the configuration.
+    CheckConfig {
+        /// A TOML file over the defaults.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Print openapi.yaml.
+    Openapi,
+    /// Ask a running service whether it is ready; for container health checks.
+    Healthcheck {
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        address: SocketAddr,
+    },
+}
+
+#[derive(Args)]
+struct Serve {
+    /// A TOML file over the defaults.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// ADDR:PORT; port 0 takes a free one.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// A model to serve, [ID=]SOURCE, instead of the configured ones; may be
+    /// repeated. SOURCE is builtin:NAME or a directory.
+    #[arg(long)]
+    model: Vec<String>,
+}
+
+#[derive(Args)]
+struct Explain {
+    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME or a directory.
+    #[arg(long)]
+    model: Option<String>,
+    /// A method of GET /methods; may be repeated.
+    #[arg(long)]
+    method: Vec<String>,
+    /// Print the answer of POST /explain.
+    #[arg(long)]
+    json: bool,
+    /// The text to explain.
+    text: String,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(flags) => serve(flags),
+        Command::Explain(flags) => explain(flags),
+        Command::CheckConfig { config } => check_config(config),
+        Command::Openapi => openapi(),
+        Command::Healthcheck { address } => healthcheck(address),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let red = anstyle::AnsiColor::Red.on_default().bold();
+            anstream::eprintln!("{red}error:{red:#} {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn serve(flags: Serve) -> Result<(), Failure> {
+    let mut config = Config::read(flags.config.as_deref())?;
+    if let Some(listen) = flags.listen {
+        config.server.listen = listen;
+    }
+    if !flags.model.is_empty() {
+        config.models =
+            flags.model.iter().map(|text| model_entry(text)).collect::<Result<_, _>>()?;
+        config.check()?;
+    }
+    telemetry::start_logging(&config.log);
+    if !config.server.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening on {} without keys: whoever reaches it may use it",
+            config.server.listen
+        );
+    }
+    runtime()?.block_on(async {
+        let address = config.server.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        Ok(app::run(config, listener, announce, stop_signal()?).await?)
+    })
+}
+
+/// The line that scripts wait for. A closed standard output is no reason to end.
+fn announce(address: SocketAddr) {
+    let mut out = io::stdout();
+    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+}
+
+/// Completes at the first SIGTERM or SIGINT; the second ends the process.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            std::process::exit(130);
+        });
+    })
+}
+
+/// `[ID=]SOURCE`
+fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
+    let (id, source) = match text.split_once('=') {
+        Some((id, source)) => (Some(id.to_owned()), source),
+        None => (None, text),
+    };
+    let parsed: explaind::checkpoint::Source = source.parse()?;
+    let id = id.unwrap_or_else(|| parsed.default_id());
+    Ok(ModelEntry { id, source: source.to_owned() })
+}
+
+fn explain(flags: Explain) -> Result<(), Failure> {
+    let mut config = Config::default();
+    if let Some(model) = &flags.model {
+        config.models = vec![model_entry(model)?];
+        config.check()?;
+    }
+    let mut body = json!({ "inputs": flags.text });
+    if !flags.method.is_empty() {
+        body["methods"] = json!(flags.method);
+    }
+    let answer = runtime()?.block_on(async {
+        let explainer = app::explainer(&config)?;
+        app::load(&explainer, &config.models).await?;
+        let question = http::question(&explainer, body.to_string().as_bytes())?;
+        Ok::<_, Failure>(explainer.explain(question).await?)
+    })?;
+    if let Some(error) = answer.results.iter().find_map(|(_, result)| result.as_ref().err()) {
+        return Err(error.clone().into());
+    }
+    let mut out = anstream::stdout();
+    if flags.json {
+        let answer = json::explain(answer, |error| Problem::new(error, None));
+        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+    } else {
+        write!(out, "{}", terminal::render(&answer, &flags.text))?;
+    }
+    Ok(())
+}
+
+fn check_config(file: Option<PathBuf>) -> Result<(), Failure> {
+    let config = Config::read(file.as_deref())?;
+    println!("the configuration is good: {} models", config.models.len());
+    Ok(())
+}
+
+fn openapi() -> Result<(), Failure> {
+    print!("{}", http::openapi::yaml()?);
+    Ok(())
+}
+
+/// GET /readyz by hand: no client library for one line.
+fn healthcheck(address: SocketAddr) -> Result<(), Failure> {
+    let patience = Duration::from_secs(3);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let status = io::read_to_string(stream)?.lines().next().unwrap_or_default().to_owned();
+    match status.split(' ').nth(1) {
+        Some("200") => Ok(()),
+        _ => Err(format!("not ready: {status}").into()),
+    }
+}

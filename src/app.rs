@@ -1,0 +1,134 @@
+//! Wires configuration, models, engine and routes together and runs them.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::checkpoint::Source;
+use crate::config::{Config, ModelEntry};
+use crate::engine::{self, Engine, ModelPool};
+use crate::explainer::{Explainer, Limits};
+use crate::explanation::{Granularity, Normalize, Question, Target};
+use crate::http::{self, Service};
+use crate::model::{Model, Placement};
+use crate::rows::Output;
+use crate::telemetry;
+use crate::text::Input;
+use crate::text::tokenizer::Truncate;
+
+/// Why the service could not start or go on; a line for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+impl StartError {
+    fn of(error: impl ToString) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// An explainer that has no models yet.
+pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
+    let limits = engine::Limits {
+        batch_tokens: config.engine.batch_tokens,
+        queued_tokens: config.engine.queued_tokens,
+    };
+    Ok(Explainer {
+        pool: Arc::new(ModelPool::default()),
+        engine: Engine::start(limits).map_err(StartError::of)?,
+        limits: Limits {
+            inputs: config.limits.inputs,
+            attention_values: config.limits.attention_values,
+            time: config.limits.request_time(),
+        },
+    })
+}
+
+/// Loads every model of the configuration, runs each once, and makes them
+/// available.
+pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), StartError> {
+    let mut loading = JoinSet::new();
+    for (place, entry) in entries.iter().cloned().enumerate() {
+        loading.spawn_blocking(move || Ok::<_, StartError>((place, load_one(&entry)?)));
+    }
+    let mut models = Vec::new();
+    while let Some(loaded) = loading.join_next().await {
+        models.push(loaded.map_err(StartError::of)??);
+    }
+    models.sort_by_key(|(place, _)| *place);
+    let models: Vec<Arc<Model>> = models.into_iter().map(|(_, model)| model).collect();
+    for model in &models {
+        warm_up(explainer, model).await?;
+    }
+    gauge!("explaind_models").set(models.len() as f64);
+    explainer.pool.fill(models);
+    Ok(())
+}
+
+fn load_one(entry: &ModelEntry) -> Result<Arc<Model>, StartError> {
+    let source: Source = entry.source.parse().map_err(StartError::of)?;
+    let model = Model::load(&entry.id, &source, &Placement::default()).map_err(StartError::of)?;
+    info!(id = model.id, %source, architecture = model.architecture, "loaded");
+    Ok(Arc::new(model))
+}
+
+/// One real pass: the first is slower, and shows that the model works.
+async fn warm_up(explainer: &Explainer, model: &Arc<Model>) -> Result<(), StartError> {
+    let text = "warm up".to_owned();
+    let question = Question {
+        model: Arc::clone(model),
+        inputs: vec![Input { id: None, text, text_pair: None, pointer: String::new() }],
+        target: Target::Predicted,
+        output: Output::Logit,
+        methods: Vec::new(),
+        attention: None,
+        granularity: vec![Granularity::Token],
+        normalize: Normalize::None,
+        truncate: Truncate::Yes,
+        budget: None,
+    };
+    let answer = explainer.explain(question).await.map_err(StartError::of)?;
+    let failed = answer.results.into_iter().find_map(|(_, result)| result.err());
+    failed.map_or(Ok(()), |error| Err(StartError(format!("{}: {error}", model.id))))
+}
+
+/// Serves on `listener` until `shutdown`, then gives answers in flight the
+/// configured time. `announce` is called once readiness is true.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    announce: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let address = listener.local_addr().map_err(StartError::of)?;
+    let metrics = telemetry::metrics().map_err(StartError::of)?;
+    let service = Service::new(explainer(&config)?, metrics, config.limits.body_bytes);
+    let (stop, mut stopping) = watch::channel(());
+    let serving =
+        axum::serve(listener, http::router(service.clone())).with_graceful_shutdown(async move {
+            // An error means that the sender is gone: stop as well.
+            let _ = stopping.changed().await;
+        });
+    let mut serving = tokio::spawn(serving.into_future());
+    load(&service.explainer, &config.models).await?;
+    announce(address);
+    shutdown.await;
+    info!("shutting down");
+    service.drain();
+    let _ = stop.send(());
+    let drain = Duration::from_millis(config.server.drain_ms);
+    match tokio::time::timeout(drain, &mut serving).await {
+        Ok(served) => served.map_err(StartError::of)?.map_err(StartError::of),
+        Err(_) => {
+            info!("answers still in flight are given up");
+            Ok(())
+        }
+    }
+}

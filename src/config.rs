@@ -1,0 +1,325 @@
+//! The configuration: defaults, config/default.toml, a file, the environment,
+//! flags; later ones win. Every error is reported, with its path.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use figment::Figment;
+use figment::error::{Error as FigmentError, Kind};
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Value;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Source;
+
+/// Read where the service is started, if it is there.
+const DEFAULT_FILE: &str = "config/default.toml";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    #[garde(dive)]
+    pub server: Server,
+    #[garde(dive)]
+    pub limits: Limits,
+    #[garde(dive)]
+    pub engine: Engine,
+    #[garde(dive)]
+    pub log: Log,
+    /// The first one answers requests that name none.
+    #[garde(length(min = 1, max = 64), dive, custom(unique_ids))]
+    pub models: Vec<ModelEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    #[garde(skip)]
+    pub listen: SocketAddr,
+    /// After SIGTERM, for answers in flight.
+    #[garde(range(min = 0, max = 3_600_000))]
+    pub drain_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Of a request's body, decompressed.
+    #[garde(range(min = 1_024, max = 1 << 30))]
+    pub body_bytes: usize,
+    /// Inputs of one request.
+    #[garde(range(min = 1, max = 10_000))]
+    pub inputs: usize,
+    /// Numbers of attention in one answer.
+    #[garde(range(min = 1, max = 1 << 30))]
+    pub attention_values: usize,
+    /// From the first byte of the body read to the answer.
+    #[garde(range(min = 1, max = 3_600_000))]
+    pub request_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Engine {
+    /// Tokens that one pass runs together.
+    #[garde(range(min = 1, max = 1 << 20))]
+    pub batch_tokens: usize,
+    /// Tokens x rows of all requests in flight; more are told to come back.
+    #[garde(range(min = 1, max = u32::MAX as usize))]
+    pub queued_tokens: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    #[garde(skip)]
+    pub format: LogFormat,
+    /// In tracing's syntax: `info`, `explaind=debug`.
+    #[garde(custom(log_filter))]
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    #[garde(custom(model_id))]
+    pub id: String,
+    /// `builtin:NAME` or a directory in the Hugging Face layout.
+    #[garde(custom(model_source))]
+    pub source: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let models = crate::checkpoint::source::BUILTINS
+            .iter()
+            .map(|builtin| ModelEntry {
+                id: builtin.name.to_owned(),
+                source: format!("builtin:{}", builtin.name),
+            })
+            .collect();
+        Self {
+            server: Server::default(),
+            limits: Limits::default(),
+            engine: Engine::default(),
+            log: Log::default(),
+            models,
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), drain_ms: 10_000 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes: 1 << 20, inputs: 64, attention_values: 1 << 21, request_ms: 60_000 }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self { batch_tokens: 512, queued_tokens: 1 << 19 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+impl Limits {
+    pub fn request_time(&self) -> Duration {
+        Duration::from_millis(self.request_ms)
+    }
+}
+
+/// Everything that is wrong with a configuration, a line each.
+#[derive(Debug)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads all layers but the flags.
+    pub fn read(file: Option<&Path>) -> Result<Self, ConfigErrors> {
+        let mut layers =
+            Figment::from(Serialized::defaults(Self::default())).merge(Toml::file(DEFAULT_FILE));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigErrors(vec![format!("{}: no such file", file.display())]));
+            }
+            layers = layers.merge(Toml::file_exact(file));
+        }
+        Self::from_layers(layers.merge(Env::prefixed("EXPLAIND_").split("__")))
+    }
+
+    fn from_layers(layers: Figment) -> Result<Self, ConfigErrors> {
+        let tree = layers
+            .extract::<Value>()
+            .map_err(|error| ConfigErrors(error.into_iter().map(|e| e.to_string()).collect()))?;
+        let (config, mut errors) = extract(&layers, tree);
+        if let Some(Err(report)) = config.as_ref().map(Validate::validate) {
+            errors.extend(report.iter().map(|(path, error)| format!("{path}: {error}")));
+        }
+        match config {
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(ConfigErrors(errors)),
+        }
+    }
+
+    /// Checks what flags have changed.
+    pub fn check(&self) -> Result<(), ConfigErrors> {
+        self.validate().map_err(|report| {
+            ConfigErrors(report.iter().map(|(path, error)| format!("{path}: {error}")).collect())
+        })
+    }
+}
+
+/// The configuration and everything that could not be read: deserialising stops
+/// at the first error, so each is noted, its value taken out, and the rest
+/// tried again.
+fn extract(layers: &Figment, mut tree: Value) -> (Option<Config>, Vec<String>) {
+    let mut errors = Vec::new();
+    loop {
+        let error = match tree.deserialize::<Config>() {
+            Ok(config) => return (Some(config), errors),
+            Err(error) => error,
+        };
+        let path = path_of(&error);
+        let place = path.join(".");
+        let source = layers.find_metadata(&place).map_or_else(String::new, |metadata| {
+            let source = metadata.source.as_ref().map(ToString::to_string);
+            format!(" (from {})", source.unwrap_or_else(|| metadata.name.to_string()))
+        });
+        errors.push(format!("{place}: {}{source}", error.kind));
+        if !remove(&mut tree, &path) {
+            return (None, errors);
+        }
+    }
+}
+
+fn path_of(error: &FigmentError) -> Vec<String> {
+    let mut path = error.path.clone();
+    if let Kind::UnknownField(name, _) = &error.kind
+        && path.last() != Some(name)
+    {
+        path.push(name.clone());
+    }
+    path
+}
+
+fn remove(tree: &mut Value, path: &[String]) -> bool {
+    let (Some(name), Value::Dict(_, dict)) = (path.first(), tree) else { return false };
+    let deeper =
+        path.len() > 1 && dict.get_mut(name).is_some_and(|inner| remove(inner, &path[1..]));
+    deeper || dict.remove(name).is_some()
+}
+
+fn unique_ids(models: &[ModelEntry], _: &()) -> garde::Result {
+    for (place, model) in models.iter().enumerate() {
+        if models[..place].iter().any(|other| other.id == model.id) {
+            return Err(garde::Error::new(format!("the id {:?} is given twice", model.id)));
+        }
+    }
+    Ok(())
+}
+
+fn model_id(id: &str, _: &()) -> garde::Result {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match (1..=64).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('.') {
+        true => Ok(()),
+        false => Err(garde::Error::new("must be 1 to 64 of the characters A-Z a-z 0-9 . _ -")),
+    }
+}
+
+fn model_source(source: &str, _: &()) -> garde::Result {
+    match source.parse() {
+        Ok(Source::Directory(path)) if !path.is_dir() => {
+            Err(garde::Error::new(format!("{} is no directory", path.display())))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(garde::Error::new(error)),
+    }
+}
+
+fn log_filter(filter: &str, _: &()) -> garde::Result {
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
+    parsed.map(|_| ()).map_err(|error| garde::Error::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigErrors> {
+        let defaults = Figment::from(Serialized::defaults(Config::default()));
+        Config::from_layers(defaults.merge(Toml::string(text)))
+    }
+
+    #[test]
+    fn the_shipped_file_spells_out_the_defaults() {
+        let file = include_str!("../config/default.toml");
+        assert_eq!(read(file).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_error_is_reported_with_its_path() {
+        let text = r#"
+            colour = "red"
+            [server]
+            listen = "nowhere"
+            prot = 1
+            [limits]
+            inputs = 0
+            body_bytes = "big"
+            [log]
+            filter = "a=b=c"
+            [[models]]
+            id = "a b"
+            source = "builtin:nothing"
+        "#;
+        let errors = read(text).unwrap_err().0;
+        for path in [
+            "colour",
+            "server.listen",
+            "server.prot",
+            "limits.inputs",
+            "limits.body_bytes",
+            "log.filter",
+            "models[0].id",
+            "models[0].source",
+        ] {
+            let start = format!("{path}:");
+            assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
+        }
+        assert_eq!(errors.len(), 8, "{errors:#?}");
+    }
+
+    #[test]
+    fn two_models_of_one_id_are_refused() {
+        let entry = "[[models]]\nid = \"a\"\nsource = \"builtin:sentiment-en\"\n";
+        let errors = read(&entry.repeat(2)).unwrap_err().0;
+        assert!(errors[0].contains("twice"), "{errors:?}");
+    }
+}

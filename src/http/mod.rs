@@ -1,0 +1,82 @@
+//! The HTTP surface: the only floor that knows axum and status codes.
+
+mod body;
+mod catalogue;
+mod explain;
+mod health;
+pub mod openapi;
+mod outer;
+pub mod problem;
+mod request;
+mod shapes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::{Code, Error, Result};
+use crate::explainer::Explainer;
+use crate::explanation::Question;
+
+/// What every handler shares.
+#[derive(Clone)]
+pub struct Service {
+    pub explainer: Arc<Explainer>,
+    pub metrics: PrometheusHandle,
+    /// Of a request's body, decompressed.
+    pub body_bytes: usize,
+    draining: Arc<AtomicBool>,
+}
+
+impl Service {
+    pub fn new(explainer: Explainer, metrics: PrometheusHandle, body_bytes: usize) -> Self {
+        Self { explainer: Arc::new(explainer), metrics, body_bytes, draining: Arc::default() }
+    }
+
+    /// From now on new work is refused and readiness is false.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests can be answered.
+    pub fn ready(&self) -> Result<()> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Error::new(Code::Draining, "the service is shutting down"));
+        }
+        self.explainer.pool.all().map(|_| ())
+    }
+}
+
+/// The question that a body of POST /explain asks.
+pub fn question(explainer: &Explainer, body: &[u8]) -> Result<Question> {
+    body::parse::<request::ExplainRequest>(body)?.into_question(explainer)
+}
+
+/// Every route, with its description.
+fn documented() -> OpenApiRouter<Service> {
+    OpenApiRouter::with_openapi(openapi::header())
+        .routes(routes!(explain::explain))
+        .routes(routes!(explain::predict))
+        .routes(routes!(catalogue::models))
+        .routes(routes!(catalogue::model))
+        .routes(routes!(catalogue::methods))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::openapi_json))
+}
+
+/// The whole service.
+pub fn router(service: Service) -> Router {
+    let (router, _) = documented().split_for_parts();
+    let router = router
+        .fallback(async || StatusCode::NOT_FOUND)
+        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .with_state(service);
+    outer::wrap(router)
+}

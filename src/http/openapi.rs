@@ -1,0 +1,108 @@
+//! The description of the service, made from its code. openapi.yaml in the
+//! repository is what [`yaml`] gives; a test keeps them equal.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::response::Response;
+use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, OpenApi as _};
+
+use super::problem::Problem;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "explaind",
+        description = "Explains what a BERT-family model did with a text: attention of every \
+                       layer and head, and gradient attributions of tokens and words.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "explanations", description = "Predictions and what they rest on"),
+        (name = "catalogue", description = "Models and methods"),
+        (name = "health", description = "For orchestrators and monitoring"),
+    ),
+    components(schemas(Problem)),
+)]
+struct Header;
+
+/// The description without its routes.
+pub fn header() -> OpenApi {
+    Header::openapi()
+}
+
+/// The whole description.
+pub fn description() -> OpenApi {
+    super::documented().split_for_parts().1
+}
+
+/// The text of openapi.yaml.
+pub fn yaml() -> Result<String, String> {
+    description().to_yaml().map_err(|error| error.to_string())
+}
+
+/// This description as JSON.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "health",
+    responses((status = 200, body = Object, content_type = "application/json")),
+)]
+pub async fn openapi_json() -> impl IntoResponse {
+    static JSON: LazyLock<String> =
+        LazyLock::new(|| description().to_json().unwrap_or_else(|_| "{}".to_owned()));
+    ([(header::CONTENT_TYPE, "application/json")], JSON.as_str())
+}
+
+/// Problem responses of a set of routes.
+macro_rules! problems {
+    ($(#[$doc:meta])* $name:ident: $($status:literal => $meaning:literal,)+) => {
+        $(#[$doc])*
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                [$(($status, $meaning)),+]
+                    .into_iter()
+                    .map(|(status, meaning)| (status.to_owned(), problem(meaning).into()))
+                    .collect()
+            }
+        }
+    };
+}
+
+fn problem(meaning: &str) -> Response {
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(meaning).content("application/problem+json", content).build()
+}
+
+problems! {
+    /// Of the routes that run a model.
+    WorkProblems:
+    "400" => "Malformed JSON, or a body that broke off",
+    "404" => "No such model",
+    "406" => "The caller takes no JSON",
+    "408" => "Not finished in time",
+    "413" => "The body is too large",
+    "415" => "The body is no JSON, or compressed in an unknown way",
+    "422" => "A field is wrong, or an input is empty or too long; `pointer` says which",
+    "429" => "The queue is full; Retry-After says when to come back",
+    "500" => "A fault of the service",
+    "503" => "Loading or shutting down",
+}
+
+problems! {
+    /// Of the routes that look up a model.
+    LookupProblems:
+    "404" => "No such model",
+    "503" => "Loading or shutting down",
+}
+
+problems! {
+    /// Of readiness.
+    NotReady:
+    "503" => "Loading or shutting down",
+}

@@ -1,0 +1,98 @@
+//! What surrounds every route: request ids, logs and counts, compression,
+//! errors in one form, and a net under panics.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
+use metrics::{counter, histogram};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::request_id::{
+    MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
+};
+use tracing::{Instrument, info, info_span};
+
+use super::problem::{Failure, problems};
+use crate::error::Error;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts the layers around the routes, the outermost first.
+pub fn wrap(router: Router) -> Router {
+    router.layer(
+        ServiceBuilder::new()
+            .map_request(drop_odd_request_id)
+            .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
+            .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+            .layer(middleware::from_fn(observe))
+            .layer(CompressionLayer::new())
+            .layer(middleware::from_fn(problems))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(RequestDecompressionLayer::new()),
+    )
+}
+
+/// A caller's request id is echoed and logged: only short plain ones are taken.
+fn drop_odd_request_id(mut request: Request) -> Request {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+    let odd = |value: &HeaderValue| {
+        value.is_empty() || value.len() > 128 || !value.as_bytes().iter().all(plain)
+    };
+    if request.headers().get(&REQUEST_ID).is_some_and(odd) {
+        request.headers_mut().remove(&REQUEST_ID);
+    }
+    request
+}
+
+/// 128 random bits, in hexadecimal.
+#[derive(Clone, Copy)]
+struct RandomId;
+
+impl MakeRequestId for RandomId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        let id = format!("{:032x}", rand::random::<u128>());
+        HeaderValue::from_str(&id).ok().map(RequestId::new)
+    }
+}
+
+/// Logs and counts each request once, by route; a path that no route has could
+/// hold anything and is not logged.
+async fn observe(request: Request, next: Next) -> axum::response::Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    let route = route.to_owned();
+    let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let span = info_span!("request", id, method = %request.method(), route);
+    let start = Instant::now();
+    let response = next.run(request).instrument(span.clone()).await;
+    let seconds = start.elapsed().as_secs_f64();
+    let status = response.status();
+    span.in_scope(|| info!(status = status.as_u16(), ms = seconds * 1e3, "answered"));
+    let outcome = outcome(status);
+    counter!("explaind_requests_total", "route" => route.clone(), "outcome" => outcome)
+        .increment(1);
+    histogram!("explaind_request_seconds", "route" => route).record(seconds);
+    response
+}
+
+/// One of `telemetry::OUTCOMES`.
+fn outcome(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "overloaded",
+        status if status.is_client_error() => "client_error",
+        status if status.is_server_error() => "server_error",
+        _ => "ok",
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response<axum::body::Body> {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Failure::from(Error::internal(format!("a handler panicked: {text}"))).into_response()
+}

@@ -1,0 +1,178 @@
+//! The one door by which errors leave: `application/problem+json` (RFC 9457).
+
+use axum::extract::{Extension, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tower_http::request_id::RequestId;
+use tracing::error;
+use utoipa::ToSchema;
+
+use crate::error::{Code, Error};
+
+/// What a caller reads about an error.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/input_too_long")]
+    pub kind: String,
+    #[schema(example = "Input too long")]
+    pub title: &'static str,
+    #[schema(example = 422)]
+    pub status: u16,
+    #[schema(example = "input_too_long")]
+    pub code: &'static str,
+    /// What is wrong, and what to change.
+    pub detail: String,
+    /// JSON pointer into the request's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/inputs/3/text")]
+    pub pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The other inputs' problems, where every input of a list failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
+    pub errors: Vec<Problem>,
+}
+
+/// The status, name and title of each code.
+fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
+    use StatusCode as S;
+    match code {
+        Code::InvalidJson => (S::BAD_REQUEST, "invalid_json", "Malformed JSON"),
+        Code::InvalidField => (S::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field"),
+        Code::InputEmpty => (S::UNPROCESSABLE_ENTITY, "input_empty", "Input empty"),
+        Code::InputTooLong => (S::UNPROCESSABLE_ENTITY, "input_too_long", "Input too long"),
+        Code::TargetNotFound => (S::UNPROCESSABLE_ENTITY, "target_not_found", "Target not found"),
+        Code::MethodNotSupported => {
+            (S::UNPROCESSABLE_ENTITY, "method_not_supported", "Method not supported")
+        }
+        Code::ModelNotFound => (S::NOT_FOUND, "model_not_found", "Model not found"),
+        Code::NotFound => (S::NOT_FOUND, "not_found", "Not found"),
+        Code::MethodNotAllowed => {
+            (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
+        }
+        Code::NotAcceptable => (S::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable"),
+        Code::UnsupportedMediaType => {
+            (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
+        }
+        Code::PayloadTooLarge => (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Body too large"),
+        Code::RequestTooExpensive => {
+            (S::UNPROCESSABLE_ENTITY, "request_too_expensive", "Request too expensive")
+        }
+        Code::ResponseTooLarge => {
+            (S::UNPROCESSABLE_ENTITY, "response_too_large", "Response too large")
+        }
+        Code::Overloaded => (S::TOO_MANY_REQUESTS, "overloaded", "Overloaded"),
+        Code::DeadlineExceeded => (S::REQUEST_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
+        Code::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
+        Code::Draining => (S::SERVICE_UNAVAILABLE, "draining", "Draining"),
+        Code::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+    }
+}
+
+impl Problem {
+    /// Renders an error. The cause of an internal one goes to the log instead.
+    pub fn new(failure: Error, request_id: Option<&str>) -> Self {
+        let (status, code, title) = known(failure.code);
+        let detail = match failure.code {
+            Code::Internal => {
+                error!(request_id, cause = failure.detail, "internal error");
+                "The service failed; its log says why.".to_owned()
+            }
+            _ => failure.detail,
+        };
+        Self {
+            kind: format!("/problems/{code}"),
+            title,
+            status: status.as_u16(),
+            code,
+            detail,
+            pointer: failure.pointer,
+            request_id: request_id.map(str::to_owned),
+            errors: Vec::new(),
+        }
+    }
+}
+
+/// Errors that a handler gave up with; [`problems`] writes them.
+#[derive(Debug, Clone)]
+pub struct Failure(pub Vec<Error>);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = self.0.first().map_or(StatusCode::OK, |error| known(error.code).0);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Middleware that writes every error's body, those of the framework included.
+pub async fn problems(
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let failure = response.extensions().get::<Failure>().cloned();
+    let mut errors = failure.unwrap_or_else(|| by_status(status).into()).0;
+    let request_id = request_id.header_value().to_str().ok();
+    let retry_after = errors[0].retry_after;
+    let rest = errors.split_off(1);
+    let mut problem = Problem::new(errors.remove(0), request_id);
+    problem.errors = rest.into_iter().map(|error| Problem::new(error, None)).collect();
+    write(&problem, retry_after, response)
+}
+
+fn write(problem: &Problem, retry_after: Option<u64>, original: Response) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    // Headers such as Allow, which the framework set beside its own body.
+    for (name, value) in original.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// The error behind a status that the framework gave without one.
+fn by_status(status: StatusCode) -> Error {
+    match status {
+        StatusCode::NOT_FOUND => {
+            Error::new(Code::NotFound, "there is nothing at this path; GET /openapi.json lists all")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => Error::new(
+            Code::MethodNotAllowed,
+            "this path does not take that method; the Allow header lists those it takes",
+        ),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::new(
+            Code::UnsupportedMediaType,
+            "the body's Content-Encoding is not known; gzip and zstd are",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::PayloadTooLarge, "the body is too large"),
+        status if status.is_client_error() => {
+            Error::new(Code::InvalidJson, format!("the request could not be read ({status})"))
+        }
+        status => Error::internal(format!("the framework answered {status}")),
+    }
+}

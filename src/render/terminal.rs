@@ -1,0 +1,160 @@
+//! An explanation for the terminal: words on a background whose colour says for
+//! or against, whose depth says how much.
+//!
+//! Orange and blue stay apart for colour-blind eyes. The text explained may be
+//! hostile: control and direction characters in it come out as `�`.
+
+use std::fmt::Write;
+
+use anstyle::{Color, Reset, RgbColor, Style};
+
+use crate::attribution::OptionValue;
+use crate::explanation::{Answer, Explained, Explanation, Granularity, Resolved};
+use crate::model::Model;
+
+/// Columns of the longest bar.
+const BAR: usize = 24;
+
+/// The heat maps of an answer to one `text`.
+pub fn render(answer: &Answer, text: &str) -> String {
+    let mut out = String::new();
+    for (_, result) in &answer.results {
+        match result {
+            Ok(explained) => explained_text(&mut out, &answer.model, explained, text),
+            Err(error) => line(&mut out, format_args!("{error}")),
+        }
+    }
+    out
+}
+
+/// Writing to a String cannot fail.
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+fn explained_text(out: &mut String, model: &Model, explained: &Explained, text: &str) {
+    let bold = Style::new().bold();
+    for (place, prediction) in explained.predictions.iter().enumerate() {
+        let style = if place == 0 { bold } else { Style::new() };
+        line(
+            out,
+            format_args!(
+                "{style}{}{style:#}  {:.3}  (logit {:+.3})",
+                clean(&prediction.label),
+                prediction.probability,
+                prediction.logit
+            ),
+        );
+    }
+    for explanation in &explained.explanations {
+        explanation_text(out, model, explained, explanation, text);
+    }
+    if explained.truncated {
+        line(out, format_args!("\nThe text was cut to fit the model."));
+    }
+}
+
+fn explanation_text(
+    out: &mut String,
+    model: &Model,
+    explained: &Explained,
+    explanation: &Explanation,
+    text: &str,
+) {
+    let found = explanation.scores.iter().find(|(unit, _)| *unit == Granularity::Word);
+    let Some((_, scores)) = found else { return };
+    let target = target_name(&explanation.target, model);
+    let bold = Style::new().bold();
+    let method = explanation.method.name;
+    line(out, format_args!("\n{bold}{method}{bold:#} of {target}{}", options(explanation)));
+    let largest = scores.iter().fold(0., |max: f64, score| max.max(score.abs()));
+    line(out, format_args!("\n  {}\n", heat_map(explained, scores, largest, text)));
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].abs().total_cmp(&scores[a].abs()));
+    for i in order {
+        let share = if largest > 0. { scores[i].abs() / largest } else { 0. };
+        let bar = "█".repeat((share * BAR as f64).round() as usize);
+        let style = Style::new().fg_color(Some(colour(scores[i], 1.)));
+        let word = clean(&explained.words[i].text);
+        line(out, format_args!("  {:+9.4} {style}{bar:<BAR$}{style:#} {word}", scores[i]));
+    }
+    legend(out, explanation, &target);
+}
+
+fn legend(out: &mut String, explanation: &Explanation, target: &str) {
+    let (for_style, against) =
+        (Style::new().fg_color(Some(colour(1., 1.))), Style::new().fg_color(Some(colour(-1., 1.))));
+    match explanation.method.signed {
+        true => line(
+            out,
+            format_args!("\n{for_style}█{for_style:#} for {target}  {against}█{against:#} against"),
+        ),
+        false => line(out, format_args!("\n{for_style}█{for_style:#} how much, not which way")),
+    }
+    if let Some(completeness) = explanation.completeness {
+        let verdict = if completeness.converged { "converged" } else { "not converged" };
+        let delta = completeness.convergence_delta;
+        line(out, format_args!("scores miss their sum by {delta:+.5}: {verdict}"));
+    }
+}
+
+/// The text with each word on its colour.
+fn heat_map(explained: &Explained, scores: &[f64], largest: f64, text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::new();
+    let mut end = 0;
+    for (word, &score) in explained.words.iter().zip(scores).filter(|(word, _)| word.segment == 0) {
+        let between: String = chars[end..word.start].iter().collect();
+        end = word.end;
+        let depth = if largest > 0. { score.abs() / largest } else { 0. };
+        let style = Style::new()
+            .bg_color(Some(colour(score, depth)))
+            .fg_color(Some(Color::Rgb(RgbColor(0, 0, 0))));
+        let _ = write!(out, "{}{style}{}{Reset}", clean(&between), clean(&word.text));
+    }
+    out
+}
+
+/// From white at depth 0 to orange (for) or blue (against) at depth 1.
+fn colour(score: f64, depth: f64) -> Color {
+    let full = if score >= 0. { [230, 130, 20] } else { [70, 150, 230] };
+    let mix = |channel: u8| (255. + (f64::from(channel) - 255.) * depth.clamp(0., 1.)) as u8;
+    Color::Rgb(RgbColor(mix(full[0]), mix(full[1]), mix(full[2])))
+}
+
+fn target_name(target: &Resolved, model: &Model) -> String {
+    let label = |index: usize| clean(&model.labels()[index]);
+    match *target {
+        Resolved::Class(index) => label(index),
+        Resolved::Contrast(a, b) => format!("{} rather than {}", label(a), label(b)),
+    }
+}
+
+fn options(explanation: &Explanation) -> String {
+    let value = |value: &OptionValue| match value {
+        OptionValue::Name(name) => (*name).to_owned(),
+        OptionValue::Integer(number) => number.to_string(),
+        OptionValue::Text(text) => format!("{:?}", clean(text)),
+    };
+    let list: Vec<String> =
+        explanation.options.iter().map(|(name, v)| format!("{name} {}", value(v))).collect();
+    if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) }
+}
+
+/// The text without characters that move the cursor, colour the screen or turn
+/// the writing direction.
+fn clean(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let safe = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };
+    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { safe(c) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn hostile_text_comes_out_inert() {
+        assert_eq!(clean("a\u{1b}[31mb\u{202e}c\r\n\u{9b}d"), "a�[31mb�c� �d");
+    }
+}

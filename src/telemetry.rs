@@ -1,0 +1,60 @@
+//! Logs and metrics. Neither ever carries a caller's text.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Starts logging to standard error. A second call changes nothing.
+pub fn start_logging(log: &Log) {
+    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error means that logging has been started already.
+    let _ = match log.format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// How a request can end, as the metrics count it.
+pub const OUTCOMES: &[&str] = &["ok", "client_error", "overloaded", "server_error"];
+
+/// The process's metrics in Prometheus' text format. One recorder serves all
+/// routers of the process.
+pub fn metrics() -> Result<PrometheusHandle, BuildError> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 30.];
+    let counts = [1., 2., 4., 8., 16., 32., 64., 128., 256., 512., 1024., 4096.];
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .set_buckets_for_metric(Matcher::Full("explaind_pass_rows".to_owned()), &counts)?
+        .set_buckets_for_metric(Matcher::Full("explaind_pass_tokens".to_owned()), &counts)?;
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    // Lost races leave the first recorder in place, whose handle is stored.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        let _ = HANDLE.set(handle.clone());
+        describe();
+    }
+    Ok(HANDLE.get().cloned().unwrap_or(handle))
+}
+
+/// Makes every metric exist, at zero, before the first request.
+fn describe() {
+    describe_counter!("explaind_requests_total", "Requests by route and outcome");
+    describe_histogram!("explaind_request_seconds", "Time from request to answer, by route");
+    describe_counter!("explaind_pass_failures_total", "Passes that ended in a fault");
+    describe_histogram!("explaind_pass_seconds", "Time of one pass");
+    describe_histogram!("explaind_pass_rows", "Rows of one pass");
+    describe_histogram!("explaind_pass_tokens", "Tokens of one pass");
+    describe_gauge!("explaind_queue_tokens", "Tokens x rows of the requests in flight");
+    describe_gauge!("explaind_models", "Models in memory");
+    counter!("explaind_pass_failures_total").absolute(0);
+    gauge!("explaind_queue_tokens").set(0.);
+    gauge!("explaind_models").set(0.);
+}
