@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::info;
 
+use crate::attribution::{Granularity, Normalize};
 use crate::checkpoint::Source;
 use crate::config::{Config, ModelEntry};
 use crate::engine::{self, Engine, ModelPool};
 use crate::explainer::{Explainer, Limits};
-use crate::explanation::{Granularity, Normalize, Question, Target};
+use crate::explanation::{Question, Target};
 use crate::http::{self, Service};
 use crate::model::{Model, Placement};
 use crate::rows::Output;

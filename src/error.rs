@@ -78,9 +78,3 @@ impl fmt::Display for Error {
         }
     }
 }
-
-impl From<candle_core::Error> for Error {
-    fn from(error: candle_core::Error) -> Self {
-        Self::internal(error)
-    }
-}

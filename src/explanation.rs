@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attribution::{Completeness, MethodEntry, Options};
+use crate::attribution::{Completeness, Granularity, MethodEntry, Normalize, Options};
 use crate::model::Model;
 use crate::rows::Output;
 use crate::text::tokenizer::Truncate;
@@ -70,22 +70,6 @@ pub enum Heads {
     Each(Selection),
     /// One matrix a layer: the mean of its heads.
     Mean,
-}
-
-/// A unit that scores are given for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    Token,
-    Word,
-}
-
-/// How scores are scaled, each list by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Normalize {
-    None,
-    L1,
-    L2,
-    Max,
 }
 
 /// The answer to a [`Question`].

@@ -58,3 +58,13 @@ fn describe() {
     gauge!("explaind_queue_tokens").set(0.);
     gauge!("explaind_models").set(0.);
 }
+
+/// Makes the counts of these routes exist, at zero.
+pub fn describe_routes<'a>(routes: impl Iterator<Item = &'a String>) {
+    for route in routes {
+        for outcome in OUTCOMES {
+            counter!("explaind_requests_total", "route" => route.clone(), "outcome" => *outcome)
+                .increment(0);
+        }
+    }
+}

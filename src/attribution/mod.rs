@@ -16,6 +16,7 @@ use crate::passes::Passes;
 use crate::rows::{Gradient, Reduce, Row, Scalar};
 use crate::text::Encoding;
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
+pub use reduce::{Granularity, Normalize};
 
 /// One input and what about it is to be explained.
 #[derive(Clone, Copy)]

@@ -1,7 +1,22 @@
 //! Token scores → word scores, and scaling.
 
-use crate::explanation::{Granularity, Normalize};
 use crate::text::{Encoding, Word};
+
+/// A unit that scores are given for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    Token,
+    Word,
+}
+
+/// How scores are scaled, each list by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalize {
+    None,
+    L1,
+    L2,
+    Max,
+}
 
 /// The scores of one unit, scaled; words are summed from their tokens
 /// before they are scaled.

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{CONFIG, Checkpoint, LoadError};
-use crate::heads::activation::OutputActivation;
 
 /// What a checkpoint says of itself.
 #[derive(Debug, Deserialize)]
@@ -17,8 +16,9 @@ pub struct ModelConfig {
     pub architectures: Vec<String>,
     #[serde(default)]
     id2label: Option<BTreeMap<String, String>>,
+    /// Of a classifier: single label, several labels, or regression.
     #[serde(default)]
-    problem_type: Option<String>,
+    pub problem_type: Option<String>,
     /// The whole file, for the architecture's own fields.
     #[serde(flatten)]
     pub rest: serde_json::Map<String, Value>,
@@ -47,15 +47,5 @@ impl ModelConfig {
                     .ok_or_else(|| format!("id2label has no label {index}"))
             })
             .collect()
-    }
-
-    /// What turns logits into probabilities, by the rules of transformers'
-    /// text-classification pipeline.
-    pub fn output_activation(&self, labels: usize) -> OutputActivation {
-        match (self.problem_type.as_deref(), labels) {
-            (Some("regression"), _) => OutputActivation::None,
-            (Some("multi_label_classification"), _) | (_, 1) => OutputActivation::Sigmoid,
-            _ => OutputActivation::Softmax,
-        }
     }
 }

@@ -14,6 +14,15 @@ pub enum OutputActivation {
 }
 
 impl OutputActivation {
+    /// The rules of transformers' text-classification pipeline.
+    pub fn of(problem_type: Option<&str>, labels: usize) -> Self {
+        match (problem_type, labels) {
+            (Some("regression"), _) => Self::None,
+            (Some("multi_label_classification"), _) | (_, 1) => Self::Sigmoid,
+            _ => Self::Softmax,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Softmax => "softmax",

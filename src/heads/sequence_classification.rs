@@ -32,7 +32,8 @@ impl SequenceClassification {
         let pooler = weights.linear("bert.pooler.dense", hidden_size, hidden_size)?;
         let (classifier, count) = weights.linear_of_any_size("classifier", hidden_size)?;
         let labels = config.labels(count).map_err(|reason| checkpoint.error(CONFIG, reason))?;
-        Ok(Self { pooler, classifier, labels, activation: config.output_activation(count) })
+        let activation = OutputActivation::of(config.problem_type.as_deref(), count);
+        Ok(Self { pooler, classifier, labels, activation })
     }
 
     /// The first token's hidden states, `[rows, hidden]`, to logits

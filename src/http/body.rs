@@ -9,6 +9,7 @@ use serde_path_to_error::Segment;
 
 use super::Service;
 use super::problem::Failure;
+use super::shapes::Object;
 use crate::error::{Code, Error, Result};
 
 /// A request's body as `T`.
@@ -61,7 +62,8 @@ fn is_length_limit(error: &axum::Error) -> bool {
 /// Malformed JSON is a 400, JSON of the wrong form a 422 with its place.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let parsed = serde_path_to_error::deserialize(&mut json);
+    let Object(value) = parsed.map_err(|error| {
         let pointer = pointer(error.path());
         let error = error.into_inner();
         match error.classify() {

@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
+use crate::telemetry;
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -73,7 +74,8 @@ fn documented() -> OpenApiRouter<Service> {
 
 /// The whole service.
 pub fn router(service: Service) -> Router {
-    let (router, _) = documented().split_for_parts();
+    let (router, description) = documented().split_for_parts();
+    telemetry::describe_routes(description.paths.paths.keys());
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::shapes::{OneOrMany, PlainOr};
+use super::shapes::{NameOrList, OneOrMany, PlainOr};
 use crate::attribution::{self, DEFAULT_METHOD, MethodEntry, Options};
+use crate::attribution::{Granularity, Normalize};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
-use crate::explanation::{
-    AttentionSelection, Class, Granularity, Heads, Normalize, Question, Selection, Target,
-};
+use crate::explanation::{AttentionSelection, Class, Heads, Question, Selection, Target};
 use crate::rows::Output;
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
@@ -131,10 +130,10 @@ pub struct MethodObject {
 pub struct AttentionObject {
     /// `[-1]` by default.
     #[schema(inline)]
-    layers: Option<PlainOr<AllName, Vec<i64>>>,
+    layers: Option<NameOrList<AllName>>,
     /// `mean` by default.
     #[schema(inline)]
-    heads: Option<PlainOr<HeadsName, Vec<i64>>>,
+    heads: Option<NameOrList<HeadsName>>,
     #[schema(inline)]
     kind: Option<AttentionKind>,
 }
@@ -308,13 +307,13 @@ fn attention(shape: Option<PlainOr<bool, AttentionObject>>) -> Option<AttentionS
         Some(PlainOr::Parts(object)) => Some(AttentionSelection {
             layers: match object.layers {
                 None => last(),
-                Some(PlainOr::Plain(AllName::All)) => Selection::All,
-                Some(PlainOr::Parts(list)) => Selection::List(list),
+                Some(NameOrList::Name(AllName::All)) => Selection::All,
+                Some(NameOrList::List(list)) => Selection::List(list),
             },
             heads: match object.heads {
-                None | Some(PlainOr::Plain(HeadsName::Mean)) => Heads::Mean,
-                Some(PlainOr::Plain(HeadsName::All)) => Heads::Each(Selection::All),
-                Some(PlainOr::Parts(list)) => Heads::Each(Selection::List(list)),
+                None | Some(NameOrList::Name(HeadsName::Mean)) => Heads::Mean,
+                Some(NameOrList::Name(HeadsName::All)) => Heads::Each(Selection::All),
+                Some(NameOrList::List(list)) => Heads::Each(Selection::List(list)),
             },
         }),
     }

@@ -11,8 +11,7 @@ use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-/// A plain value (a string or a boolean) or something with parts (an object or
-/// a list).
+/// A plain value (a string or a boolean), or an object.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum PlainOr<P, C> {
@@ -32,7 +31,7 @@ impl<'de, P: Deserialize<'de>, C: Deserialize<'de>> Visitor<'de> for PlainOrVisi
     type Value = PlainOr<P, C>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another type")
+        f.write_str("a name or an object")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -47,9 +46,61 @@ impl<'de, P: Deserialize<'de>, C: Deserialize<'de>> Visitor<'de> for PlainOrVisi
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         C::deserialize(MapAccessDeserializer::new(map)).map(PlainOr::Parts)
     }
+}
+
+/// A name, or a list of numbers.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum NameOrList<N> {
+    Name(N),
+    List(Vec<i64>),
+}
+
+impl<'de, N: Deserialize<'de>> Deserialize<'de> for NameOrList<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NameOrListVisitor(PhantomData))
+    }
+}
+
+struct NameOrListVisitor<N>(PhantomData<N>);
+
+impl<'de, N: Deserialize<'de>> Visitor<'de> for NameOrListVisitor<N> {
+    type Value = NameOrList<N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name or a list of integers")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        N::deserialize(text.into_deserializer()).map(NameOrList::Name)
+    }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        C::deserialize(SeqAccessDeserializer::new(list)).map(PlainOr::Parts)
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(NameOrList::List)
+    }
+}
+
+/// An object and nothing else: serde's derived structs would take a list of
+/// their fields' values as well.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }
 

@@ -8,8 +8,9 @@ use std::fmt::Write;
 
 use anstyle::{Color, Reset, RgbColor, Style};
 
+use crate::attribution::Granularity;
 use crate::attribution::OptionValue;
-use crate::explanation::{Answer, Explained, Explanation, Granularity, Resolved};
+use crate::explanation::{Answer, Explained, Explanation, Resolved};
 use crate::model::Model;
 
 /// Columns of the longest bar.

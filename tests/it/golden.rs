@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use candle_core::{DType, Device};
+use explaind::attribution::Granularity;
 use explaind::checkpoint::Source;
 use explaind::explainer::Explainer;
-use explaind::explanation::{Class, Explained, Granularity, Question, Target};
+use explaind::explanation::{Class, Explained, Question, Target};
 use explaind::model::Placement;
 use explaind::rows::Output;
 use serde_json::Value;

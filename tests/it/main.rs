@@ -1,5 +1,12 @@
 //! Tests from outside: the library, the HTTP surface in-process, the binary.
 
+mod binary;
 mod candle_oracle;
+mod engine;
 mod golden;
+mod hostile;
+mod house;
+mod http;
+mod loading;
+mod methods;
 mod support;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use explaind::attribution::{self, Options};
+use explaind::attribution::{Granularity, Normalize};
 use explaind::checkpoint::Source;
 use explaind::engine::{self, Engine, ModelPool};
 use explaind::explainer::{Explainer, Limits};
-use explaind::explanation::{
-    AttentionSelection, Granularity, Heads, Normalize, Question, Selection, Target,
-};
+use explaind::explanation::{AttentionSelection, Heads, Question, Selection, Target};
 use explaind::model::{Model, Placement};
 use explaind::rows::Output;
 use explaind::text::Input;
@@ -75,4 +74,91 @@ pub fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
     let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
     let size = theirs.iter().map(|b| b.abs()).fold(0., f64::max);
     if size == 0. { gap } else { gap / size }
+}
+
+/// The service in-process, on the built-in models.
+pub mod service {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, Request, StatusCode, header};
+    use explaind::config::Config;
+    use explaind::http::Service;
+    use explaind::{app, http, telemetry};
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    /// A running service and its routes.
+    pub struct Running {
+        pub service: Service,
+        router: Router,
+    }
+
+    pub struct Reply {
+        pub status: StatusCode,
+        pub headers: HeaderMap,
+        pub body: Vec<u8>,
+    }
+
+    impl Reply {
+        pub fn json(&self) -> Value {
+            serde_json::from_slice(&self.body).expect("a JSON body")
+        }
+
+        /// Asserts that it is a problem of this status and code, and returns it.
+        pub fn problem(&self, status: u16, code: &str) -> Value {
+            assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+            assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+            let problem = self.json();
+            assert_eq!(problem["code"], code, "{problem}");
+            assert_eq!(problem["status"], status);
+            assert_eq!(problem["type"], format!("/problems/{code}"));
+            assert_eq!(problem["request_id"], self.headers["x-request-id"].to_str().unwrap());
+            assert!(!problem["detail"].as_str().unwrap().is_empty());
+            problem
+        }
+    }
+
+    /// Starts a service whose models are still loading.
+    pub fn unready(config: &Config) -> Running {
+        let explainer = app::explainer(config).expect("an explainer");
+        let metrics = telemetry::metrics().expect("metrics");
+        let service = Service::new(explainer, metrics, config.limits.body_bytes);
+        Running { router: http::router(service.clone()), service }
+    }
+
+    pub async fn start_with(config: &Config) -> Running {
+        let running = unready(config);
+        app::load(&running.service.explainer, &config.models).await.expect("models load");
+        running
+    }
+
+    pub async fn start() -> Running {
+        start_with(&Config::default()).await
+    }
+
+    impl Running {
+        pub async fn send(&self, request: Request<Body>) -> Reply {
+            let response = self.router.clone().oneshot(request).await.expect("an answer");
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.expect("a body").to_bytes().to_vec();
+            Reply { status: parts.status, headers: parts.headers, body }
+        }
+
+        pub async fn get(&self, path: &str) -> Reply {
+            self.send(Request::get(path).body(Body::empty()).unwrap()).await
+        }
+
+        pub async fn post(&self, path: &str, body: impl ToString) -> Reply {
+            let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+            self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        }
+
+        /// The answer of POST /explain, which must be good.
+        pub async fn explain(&self, body: Value) -> Value {
+            let reply = self.post("/explain", &body).await;
+            assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+            reply.json()
+        }
+    }
 }

@@ -1,16 +1,15 @@
 //! The JSON of an answer. Numbers are written as f32: the models compute in it,
 //! and it halves the digits.
 
+mod convert;
+
 use std::collections::BTreeMap;
 
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::attribution::OptionValue;
-use crate::explanation::{self, Answer, Granularity, Resolved};
-use crate::model::Model;
-use crate::rows::Output;
+pub use convert::{explain, model_echo, option, predict};
 
 /// The answer of POST /explain.
 #[derive(Serialize, ToSchema)]
@@ -256,168 +255,5 @@ impl Serialize for Level<'_> {
             }
         }
         list.end()
-    }
-}
-
-/// Renders an answer; `problem` says how an input's error is written.
-pub fn explain<E>(
-    answer: Answer,
-    problem: impl Fn(crate::error::Error) -> E,
-) -> ExplainResponse<E> {
-    let model = &answer.model;
-    let results = answer
-        .results
-        .into_iter()
-        .map(|(id, result)| match result {
-            Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained, model))),
-            Err(error) => ExplainItem::Failed(Failed { id, error: problem(error) }),
-        })
-        .collect();
-    ExplainResponse { model: model_echo(model), results, usage: usage(&answer.usage) }
-}
-
-/// Renders the predictions of an answer alone.
-pub fn predict<E>(
-    answer: Answer,
-    problem: impl Fn(crate::error::Error) -> E,
-) -> PredictResponse<E> {
-    let results = answer
-        .results
-        .into_iter()
-        .map(|(id, result)| match result {
-            Ok(explained) => PredictItem::Predicted(Predicted {
-                id,
-                predictions: explained.predictions.into_iter().map(prediction).collect(),
-                truncated: explained.truncated,
-            }),
-            Err(error) => PredictItem::Failed(Failed { id, error: problem(error) }),
-        })
-        .collect();
-    PredictResponse { model: model_echo(&answer.model), results, usage: usage(&answer.usage) }
-}
-
-fn explained_json(
-    id: Option<String>,
-    explained: explanation::Explained,
-    model: &Model,
-) -> Explained {
-    let explanations = explained.explanations.into_iter();
-    Explained {
-        id,
-        predictions: explained.predictions.into_iter().map(prediction).collect(),
-        tokens: explained.tokens.into_iter().map(token).collect(),
-        words: explained.words.into_iter().map(word).collect(),
-        explanations: explanations.map(|one| explanation_json(one, model)).collect(),
-        attention: explained.attention.map(attention),
-        truncated: explained.truncated,
-    }
-}
-
-fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation {
-    let scores = |wanted: Granularity| {
-        let found = one.scores.iter().find(|(unit, _)| *unit == wanted);
-        found.map(|(_, scores)| scores.iter().map(|&score| score as f32).collect())
-    };
-    let completeness = one.completeness;
-    Explanation {
-        method: one.method.name,
-        options: one.options.iter().map(|(name, value)| (*name, option(value))).collect(),
-        target: target(&one.target, model),
-        output: match one.output {
-            Output::Logit => "logit",
-            Output::Probability => "probability",
-        },
-        attributions: Attributions {
-            token: scores(Granularity::Token),
-            word: scores(Granularity::Word),
-        },
-        output_value: one.output_value as f32,
-        baseline_value: completeness.map(|c| c.baseline_value as f32),
-        convergence_delta: completeness.map(|c| c.convergence_delta as f32),
-        converged: completeness.map(|c| c.converged),
-    }
-}
-
-pub fn option(value: &OptionValue) -> Value {
-    match value {
-        OptionValue::Name(name) => Value::Name(name),
-        OptionValue::Integer(number) => Value::Integer(*number),
-        OptionValue::Text(text) => Value::Text { text: text.clone() },
-    }
-}
-
-fn target(target: &Resolved, model: &Model) -> Target {
-    let class = |index: usize| Class { label: model.labels()[index].clone(), index };
-    match *target {
-        Resolved::Class(index) => Target::Class(class(index)),
-        Resolved::Contrast(a, b) => Target::Contrast { contrast: [class(a), class(b)] },
-    }
-}
-
-pub fn model_echo(model: &Model) -> ModelEcho {
-    ModelEcho {
-        id: model.id.clone(),
-        revision: model.revision.clone(),
-        architecture: model.architecture,
-        task: model.task,
-        dtype: model.dtype.as_str(),
-        device: if model.device.is_cpu() { "cpu" } else { "cuda" },
-        activation: model.activation().name(),
-    }
-}
-
-fn prediction(prediction: explanation::Prediction) -> Prediction {
-    Prediction {
-        label: prediction.label,
-        index: prediction.index,
-        logit: prediction.logit as f32,
-        probability: prediction.probability as f32,
-    }
-}
-
-fn token(token: crate::text::Token) -> Token {
-    Token {
-        id: token.id,
-        text: token.text,
-        start: token.start,
-        end: token.end,
-        word: token.word,
-        segment: token.segment,
-        special: token.special,
-    }
-}
-
-fn word(word: crate::text::Word) -> Word {
-    Word {
-        text: word.text,
-        start: word.start,
-        end: word.end,
-        tokens: word.tokens,
-        segment: word.segment,
-    }
-}
-
-fn attention(attention: explanation::Attention) -> Attention {
-    let heads = match &attention.heads {
-        Some(heads) => heads.iter().map(|&head| Head::Number(head)).collect(),
-        None => vec![Head::Name("mean")],
-    };
-    let shape = [attention.layers.len(), heads.len(), attention.tokens, attention.tokens];
-    Attention {
-        kind: "weights",
-        layers: attention.layers,
-        heads,
-        shape,
-        weights: Nested { shape: shape.to_vec(), values: attention.weights },
-    }
-}
-
-fn usage(used: &explanation::Used) -> Usage {
-    Usage {
-        tokens: used.tokens,
-        forward_rows: used.passes.forward_rows,
-        gradient_rows: used.passes.gradient_rows,
-        queue_ms: used.passes.queue.as_secs_f32() * 1e3,
-        compute_ms: used.passes.compute.as_secs_f32() * 1e3,
     }
 }

@@ -1,0 +1,143 @@
+//! The real binary: as a service on a free port, and in the terminal.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+fn explaind() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
+    command.env_remove("RUST_LOG").env("NO_COLOR", "1");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    explaind().args(arguments).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// Ends with the test, also when it fails.
+struct Served {
+    child: Child,
+    url: String,
+}
+
+impl Served {
+    fn start() -> Self {
+        let mut child = explaind()
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect("the line").to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn serves_on_a_free_port_and_stops_when_told() {
+    let mut served = Served::start();
+    // Readiness is true once the line is out.
+    assert_eq!(ureq::get(format!("{}/readyz", served.url)).call().unwrap().status(), 200);
+    let body = json!({"inputs": "This movie is really great."});
+    let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+    let answer: Value = reply.body_mut().read_json().unwrap();
+    assert_eq!(answer["results"][0]["predictions"][0]["label"], "POSITIVE");
+    let address = served.url.trim_start_matches("http://");
+    assert!(run(&["healthcheck", "--address", address]).status.success());
+    let stopped = Command::new("kill").arg(served.child.id().to_string()).status().unwrap();
+    assert!(stopped.success());
+    let start = Instant::now();
+    while served.child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it must stop on SIGTERM");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(served.child.wait().unwrap().success());
+    assert!(!run(&["healthcheck", "--address", address]).status.success());
+}
+
+#[test]
+fn explains_in_the_terminal() {
+    let output = run(&["explain", "This movie is really great."]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let out = text(&output.stdout);
+    assert!(out.starts_with("POSITIVE"), "{out}");
+    assert!(out.contains("This movie is really great."), "{out}");
+    assert!(!out.contains('\u{1b}'), "NO_COLOR is honoured");
+    let first_bar = out.lines().find(|line| line.contains('█')).unwrap();
+    assert!(first_bar.ends_with("great"), "{out}");
+}
+
+#[test]
+fn colours_where_they_are_wanted() {
+    let output = explaind()
+        .env_remove("NO_COLOR")
+        .env("CLICOLOR_FORCE", "1")
+        .args(["explain", "--method", "saliency", "Good\u{1b}[2Jness"])
+        .output()
+        .unwrap();
+    let out = text(&output.stdout);
+    assert!(out.contains("\u{1b}[48;2;"), "{out:?}");
+    assert!(!out.contains("\u{1b}[2J"), "escapes of the text come out inert");
+}
+
+#[test]
+fn prints_the_json_of_the_service() {
+    let output = run(&["explain", "--json", "--method", "input_x_gradient", "Not bad."]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["results"][0]["explanations"][0]["method"], "input_x_gradient");
+}
+
+#[test]
+fn errors_say_what_to_change() {
+    for (arguments, words) in [
+        (&["explain", ""][..], "empty"),
+        (&["explain", "--method", "magic", "x"], "saliency"),
+        (&["explain", "--model", "builtin:x", "x"], "sentiment-en"),
+        (&["explain", "--model", "/nowhere", "x"], "/nowhere"),
+        (&["--listen", "here"], "here"),
+        (&["--config", "/no/file.toml"], "/no/file.toml"),
+    ] {
+        let output = run(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+#[test]
+fn check_config_reports_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    std::fs::write(&file, "[server]\nlisten = \"x\"\nport = 1\n").unwrap();
+    let path = file.to_str().unwrap();
+    let output = run(&["check-config", "--config", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("server.listen") && error.contains("server.port"), "{error}");
+    std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:0\"\n").unwrap();
+    assert!(run(&["check-config", "--config", path]).status.success());
+    let output = explaind().env("EXPLAIND_LIMITS__INPUTS", "0").arg("check-config").output();
+    assert!(text(&output.unwrap().stderr).contains("limits.inputs"));
+}
+
+#[test]
+fn prints_its_description() {
+    let output = run(&["openapi"]);
+    assert_eq!(text(&output.stdout), include_str!("../../openapi.yaml"));
+}

@@ -1,0 +1,178 @@
+//! Properties that attributions must have, whatever the reference says.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
+use explaind::attribution::METHODS;
+use explaind::checkpoint::Source;
+use explaind::explanation::{Explained, Question, Target};
+use explaind::model::{Model, Placement};
+use explaind::rows::{Baseline, Gradient, Layer, Output, Path, Reduce, Row, Scalar, Tokens};
+use serde_json::{Value, json};
+
+use crate::support::{explainer, golden_folder, input, load, method, question, relative_error};
+
+fn tiny(dtype: DType) -> Arc<Model> {
+    let placement = Placement { dtype, device: Device::Cpu };
+    load(Source::Directory(golden_folder("bert-tiny")), &placement)
+}
+
+fn builtin() -> Arc<Model> {
+    load("builtin:sentiment-en".parse().unwrap(), &Placement::default())
+}
+
+async fn explain(model: &Arc<Model>, question: Question) -> Vec<Explained> {
+    let answer = explainer(model).explain(question).await.unwrap();
+    answer.results.into_iter().map(|(_, result)| result.unwrap()).collect()
+}
+
+/// The whole encoder's gradient against central differences in f64, along
+/// several directions and at both layers, for logits and probabilities.
+#[test]
+fn the_encoders_gradient_equals_finite_differences() {
+    let model = tiny(DType::F64);
+    let tokens = |ids: &[u32]| {
+        Arc::new(Tokens { input_ids: ids.to_vec(), token_type_ids: vec![0; ids.len()] })
+    };
+    let input = tokens(&[2, 20, 33, 47, 5, 90, 3]);
+    let mut checked = 0;
+    for (seed, layer) in [(1, Layer::WordEmbeddings), (2, Layer::Embeddings)]
+        .into_iter()
+        .flat_map(|(seed, layer)| (0..4).map(move |i| (seed + 2 * i, layer)))
+    {
+        let baseline: Arc<[u32]> = (0..7).map(|i| (i * 29 + seed * 17) % 190).collect();
+        for output in [Output::Logit, Output::Probability] {
+            let scalar = Scalar { output, terms: vec![(seed as usize % 3, 1.)] };
+            let row = |alpha: f64| Row {
+                layer,
+                path: Some(Path { baseline: Baseline::Ids(Arc::clone(&baseline)), alpha }),
+                ..Row::forward(Arc::clone(&input))
+            };
+            let gradient =
+                Gradient { reduce: Reduce::TimesDifference, scalars: vec![scalar.clone()] };
+            let step = 1e-5;
+            let at = |alpha: f64| {
+                let output = &model.run(&[row(alpha)]).unwrap()[0];
+                scalar.value(&output.logits, &output.probabilities)
+            };
+            let numeric = (at(0.4 + step) - at(0.4 - step)) / (2. * step);
+            let with_gradient = Row { gradient: Some(gradient), ..row(0.4) };
+            let analytic: f64 =
+                model.run(&[with_gradient]).unwrap()[0].token_scores[0].iter().sum();
+            assert!((analytic - numeric).abs() < 1e-7 * (1. + numeric.abs()));
+            assert!(analytic.abs() > 1e-6, "a gradient that is cut would be zero");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 16);
+}
+
+/// Every method, with the options that change its path.
+fn variants() -> Vec<(&'static str, Value)> {
+    let mut variants: Vec<(&str, Value)> =
+        METHODS.iter().map(|entry| (entry.name, json!({}))).collect();
+    for layer in ["word_embeddings", "embeddings"] {
+        for baseline in [json!("mask"), json!("zero"), json!({"text": "a bad film"})] {
+            variants.push((
+                "integrated_gradients",
+                json!({"layer": layer, "baseline": baseline, "n_steps": 24}),
+            ));
+        }
+    }
+    variants
+}
+
+fn asked(model: &Arc<Model>, texts: &[&str]) -> Question {
+    Question {
+        target: Target::All,
+        methods: variants().iter().map(|(name, options)| method(name, options)).collect(),
+        ..question(model, texts.iter().map(|text| input(text, None)).collect())
+    }
+}
+
+const TEXTS: [&str; 4] = [
+    "This movie is really great.",
+    "no",
+    "The plot is not good, and 这部电影 is worse than the book that it was made from!",
+    "fine then",
+];
+
+#[tokio::test]
+async fn batched_equals_alone() {
+    let model = builtin();
+    let texts: Vec<&str> = TEXTS.iter().map(|text| text.trim()).collect();
+    // One-word baselines would not fit the shortest text.
+    let longer = [texts[0], texts[2]];
+    let together = explain(&model, asked(&model, &longer)).await;
+    for (text, batched) in longer.iter().zip(together) {
+        let alone = explain(&model, asked(&model, &[text])).await.remove(0);
+        assert_eq!(alone.explanations.len(), 2 * variants().len());
+        for (a, b) in alone.explanations.iter().zip(&batched.explanations) {
+            for ((_, a), (_, b)) in a.scores.iter().zip(&b.scores) {
+                assert!(relative_error(a, b) < 1e-5);
+            }
+        }
+        let weights = |explained: &Explained| explained.attention.as_ref().unwrap().weights.clone();
+        assert!(relative_error(&weights(&alone), &weights(&batched)) < 1e-5);
+    }
+}
+
+#[tokio::test]
+async fn scores_of_complete_methods_add_up() {
+    let model = builtin();
+    let ig = |layer: &str| method("integrated_gradients", &json!({"layer": layer, "n_steps": 300}));
+    for text in TEXTS {
+        let asked = Question {
+            methods: vec![ig("word_embeddings"), ig("embeddings")],
+            ..question(&model, vec![input(text, None)])
+        };
+        for explanation in &explain(&model, asked).await[0].explanations {
+            let completeness = explanation.completeness.unwrap();
+            let sum: f64 = explanation.scores[0].1.iter().sum();
+            let change = explanation.output_value - completeness.baseline_value;
+            assert!((sum - change - completeness.convergence_delta).abs() < 1e-9);
+            assert!(completeness.convergence_delta.abs() < 1e-3, "{text}: {completeness:?}");
+            assert!(completeness.converged);
+        }
+    }
+}
+
+#[tokio::test]
+async fn words_are_the_sums_of_their_tokens_and_values_are_the_served_scores() {
+    let model = builtin();
+    for explained in explain(&model, asked(&model, &[TEXTS[0], TEXTS[2]])).await {
+        for explanation in &explained.explanations {
+            let (tokens, words) = (&explanation.scores[0].1, &explanation.scores[1].1);
+            for (word, score) in explained.words.iter().zip(words) {
+                let sum: f64 = word.tokens.iter().map(|&token| tokens[token]).sum();
+                assert!((sum - score).abs() < 1e-12);
+            }
+        }
+        for (class, explanation) in explained.explanations.iter().take(2).enumerate() {
+            let served = explained.predictions.iter().find(|p| p.index == class).unwrap();
+            assert!((served.logit - explanation.output_value).abs() < 1e-12);
+        }
+        let attention = explained.attention.as_ref().unwrap();
+        for row in attention.weights.chunks(attention.tokens) {
+            assert!((row.iter().sum::<f64>() - 1.).abs() < 1e-5);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_contrast_is_the_difference_of_its_classes() {
+    let model = tiny(DType::F64);
+    let scores = async |target: Target| {
+        let methods = vec![method("integrated_gradients", &json!({"n_steps": 8}))];
+        let inputs = vec![input(TEXTS[0], None)];
+        let asked = Question { target, methods, ..question(&model, inputs) };
+        let explained = explain(&model, asked).await.remove(0);
+        let list = explained.explanations.into_iter().map(|e| e.scores[0].1.clone());
+        list.collect::<Vec<_>>()
+    };
+    let class = explaind::explanation::Class::Index;
+    let each = scores(Target::All).await;
+    let contrast = scores(Target::Contrast(class(2), class(0))).await.remove(0);
+    let difference: Vec<f64> = each[2].iter().zip(&each[0]).map(|(a, b)| a - b).collect();
+    assert!(relative_error(&contrast, &difference) < 1e-12);
+}
