@@ -56,7 +56,8 @@ pub struct Limits {
     /// Numbers of attention in one answer.
     #[garde(range(min = 1, max = 1 << 30))]
     pub attention_values: usize,
-    /// From the first byte of the body read to the answer.
+    /// The longest that a body may take to arrive, and then an answer to be
+    /// found.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
 }
@@ -163,8 +164,8 @@ impl std::error::Error for ConfigErrors {}
 impl Config {
     /// Reads all layers but the flags.
     pub fn read(file: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let mut layers =
-            Figment::from(Serialized::defaults(Self::default())).merge(Toml::file(DEFAULT_FILE));
+        let mut layers = Figment::from(Serialized::defaults(Self::default()))
+            .merge(Toml::file_exact(DEFAULT_FILE));
         if let Some(file) = file {
             if !file.is_file() {
                 return Err(ConfigErrors(vec![format!("{}: no such file", file.display())]));

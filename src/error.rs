@@ -6,6 +6,7 @@ use std::fmt;
 /// What went wrong, by the name that callers see in `code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
+    BadRequest,
     InvalidJson,
     InvalidField,
     InputEmpty,

@@ -97,6 +97,7 @@ problems! {
 problems! {
     /// Of the routes that look up a model.
     LookupProblems:
+    "400" => "The path is not UTF-8",
     "404" => "No such model",
     "503" => "Loading or shutting down",
 }

@@ -41,6 +41,7 @@ pub struct Problem {
 fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
     use StatusCode as S;
     match code {
+        Code::BadRequest => (S::BAD_REQUEST, "bad_request", "Bad request"),
         Code::InvalidJson => (S::BAD_REQUEST, "invalid_json", "Malformed JSON"),
         Code::InvalidField => (S::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field"),
         Code::InputEmpty => (S::UNPROCESSABLE_ENTITY, "input_empty", "Input empty"),
@@ -171,7 +172,7 @@ fn by_status(status: StatusCode) -> Error {
         ),
         StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::PayloadTooLarge, "the body is too large"),
         status if status.is_client_error() => {
-            Error::new(Code::InvalidJson, format!("the request could not be read ({status})"))
+            Error::new(Code::BadRequest, format!("the request could not be read ({status})"))
         }
         status => Error::internal(format!("the framework answered {status}")),
     }

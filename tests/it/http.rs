@@ -261,6 +261,7 @@ async fn protocol_errors() {
     let reply = service.get("/explain").await;
     reply.problem(405, "method_not_allowed");
     assert_eq!(reply.headers[header::ALLOW], "POST");
+    service.get("/models/%ff").await.problem(400, "bad_request");
     service.get("/models/none").await.problem(404, "model_not_found");
     let plain = Request::post("/explain").body(Body::from("{\"inputs\": \"a\"}")).unwrap();
     service.send(plain).await.problem(415, "unsupported_media_type");

@@ -1,5 +1,8 @@
 //! Tests from outside: the library, the HTTP surface in-process, the binary.
 
+// Helpers outside of test functions may panic too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod binary;
 mod candle_oracle;
 mod engine;
