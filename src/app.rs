@@ -11,18 +11,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use crate::attribution::{Granularity, Normalize};
 use crate::checkpoint::Source;
 use crate::config::{Config, ModelEntry};
 use crate::engine::{self, Engine, ModelPool};
 use crate::explainer::{Explainer, Limits};
-use crate::explanation::{Question, Target};
+use crate::explanation::Question;
 use crate::http::{self, Service};
 use crate::model::{Model, Placement};
-use crate::rows::Output;
+use crate::script::Script;
 use crate::telemetry;
 use crate::text::Input;
-use crate::text::tokenizer::Truncate;
 
 /// Why the service could not start or go on; a line for a person.
 #[derive(Debug, thiserror::Error)]
@@ -82,19 +80,13 @@ fn load_one(entry: &ModelEntry) -> Result<Arc<Model>, StartError> {
 
 /// One real pass: the first is slower, and shows that the model works.
 async fn warm_up(explainer: &Explainer, model: &Arc<Model>) -> Result<(), StartError> {
-    let text = "warm up".to_owned();
-    let question = Question {
-        model: Arc::clone(model),
-        inputs: vec![Input { id: None, text, text_pair: None, pointer: String::new() }],
-        target: Target::Predicted,
-        output: Output::Logit,
-        methods: Vec::new(),
-        attention: None,
-        granularity: vec![Granularity::Token],
-        normalize: Normalize::None,
-        truncate: Truncate::Yes,
-        budget: None,
+    // A Chinese text also reads the dictionary of Chinese words.
+    let text = match model.script {
+        Some(Script::Han) => "预热",
+        Some(Script::Latin) | None => "warm up",
     };
+    let input = Input { text: text.to_owned(), ..Input::default() };
+    let question = Question::prediction(Arc::clone(model), vec![input]);
     let answer = explainer.explain(question).await.map_err(StartError::of)?;
     let failed = answer.results.into_iter().find_map(|(_, result)| result.err());
     failed.map_or(Ok(()), |error| Err(StartError(format!("{}: {error}", model.id))))

@@ -18,6 +18,9 @@ use crate::checkpoint::Source;
 /// Read where the service is started, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
 
+/// In place of a model's id: the built-in model of the text's script.
+pub const AUTO: &str = "auto";
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -164,8 +167,10 @@ impl std::error::Error for ConfigErrors {}
 impl Config {
     /// Reads all layers but the flags.
     pub fn read(file: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let mut layers = Figment::from(Serialized::defaults(Self::default()))
-            .merge(Toml::file_exact(DEFAULT_FILE));
+        let mut layers = Figment::from(Serialized::defaults(Self::default()));
+        if Path::new(DEFAULT_FILE).is_file() {
+            layers = layers.merge(Toml::file_exact(DEFAULT_FILE));
+        }
         if let Some(file) = file {
             if !file.is_file() {
                 return Err(ConfigErrors(vec![format!("{}: no such file", file.display())]));
@@ -248,6 +253,9 @@ fn unique_ids(models: &[ModelEntry], _: &()) -> garde::Result {
 
 fn model_id(id: &str, _: &()) -> garde::Result {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if id == AUTO {
+        return Err(garde::Error::new("is what callers say to have a model chosen"));
+    }
     match (1..=64).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('.') {
         true => Ok(()),
         false => Err(garde::Error::new("must be 1 to 64 of the characters A-Z a-z 0-9 . _ -")),

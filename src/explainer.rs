@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::attention;
 use crate::attribution::reduce;
-use crate::attribution::{MethodEntry, Options, Subject};
+use crate::attribution::{Granularity, MethodEntry, Options, Subject};
 use crate::engine::{Engine, ModelPool};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Explained, Explanation, Prediction, Question, Used};
@@ -126,6 +126,7 @@ async fn explain_one(
             })
         }))
         .await?;
+    let units = units(question, &encoding);
     Ok(Explained {
         predictions: predictions(&question.model, &output),
         explanations: explanations.into_iter().flatten().collect(),
@@ -133,6 +134,8 @@ async fn explain_one(
         truncated: encoding.truncated,
         tokens: encoding.tokens,
         words: encoding.words,
+        sentences: units.contains(&Granularity::Sentence).then_some(encoding.sentences),
+        spans: units.contains(&Granularity::Span).then_some(encoding.spans),
     })
 }
 
@@ -161,8 +164,7 @@ async fn attribute(
             options: options.clone(),
             target,
             output: question.output,
-            scores: question
-                .granularity
+            scores: units(question, encoding)
                 .iter()
                 .map(|&unit| {
                     let scores = &attribution.scores;
@@ -173,6 +175,15 @@ async fn attribute(
             completeness: attribution.completeness,
         })
         .collect())
+}
+
+/// What scores are given for: what was asked, and the caller's own spans.
+fn units(question: &Question, encoding: &Encoding) -> Vec<Granularity> {
+    let mut units = question.granularity.clone();
+    if !encoding.spans.is_empty() {
+        units.push(Granularity::Span);
+    }
+    units
 }
 
 /// Every label's score, best first.

@@ -8,7 +8,7 @@ use crate::attribution::{Completeness, Granularity, MethodEntry, Normalize, Opti
 use crate::model::Model;
 use crate::rows::Output;
 use crate::text::tokenizer::Truncate;
-use crate::text::{Input, Token, Word};
+use crate::text::{CallerSpan, Input, Token, Unit};
 
 /// A validated request to explain.
 pub struct Question {
@@ -23,6 +23,24 @@ pub struct Question {
     pub truncate: Truncate,
     /// The caller's own bound on the time it takes.
     pub budget: Option<Duration>,
+}
+
+impl Question {
+    /// What the model says of `inputs`, and no explanation.
+    pub fn prediction(model: Arc<Model>, inputs: Vec<Input>) -> Self {
+        Self {
+            model,
+            inputs,
+            target: Target::Predicted,
+            output: Output::Logit,
+            methods: Vec::new(),
+            attention: None,
+            granularity: Vec::new(),
+            normalize: Normalize::None,
+            truncate: Truncate::No,
+            budget: None,
+        }
+    }
 }
 
 /// A class, by name or by number.
@@ -91,7 +109,11 @@ pub struct Used {
 pub struct Explained {
     pub predictions: Vec<Prediction>,
     pub tokens: Vec<Token>,
-    pub words: Vec<Word>,
+    pub words: Vec<Unit>,
+    /// Where scores of sentences were asked for.
+    pub sentences: Option<Vec<Unit>>,
+    /// Where the caller marked some.
+    pub spans: Option<Vec<CallerSpan>>,
     pub explanations: Vec<Explanation>,
     pub attention: Option<Attention>,
     pub truncated: bool,
@@ -112,7 +134,7 @@ pub struct Explanation {
     pub options: Options,
     pub target: Resolved,
     pub output: Output,
-    /// A list of scores for each granularity asked for: `[tokens]`, `[words]`.
+    /// A list of scores for each granularity asked for: `[tokens]`, `[words]`, ….
     pub scores: Vec<(Granularity, Vec<f64>)>,
     /// The explained scalar at the input.
     pub output_value: f64,

@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod rows;
+pub mod script;
 
 pub mod kernels;
 

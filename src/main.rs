@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use explaind::checkpoint::Source;
 use explaind::config::{Config, ModelEntry};
 use explaind::http::problem::Problem;
 use explaind::render::{json, terminal};
@@ -62,7 +63,8 @@ struct Serve {
 
 #[derive(Args)]
 struct Explain {
-    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME or a directory.
+    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME or a directory. The
+    /// built-in one of the text's script by default.
     #[arg(long)]
     model: Option<String>,
     /// A method of GET /methods; may be repeated.
@@ -151,17 +153,18 @@ fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
         Some((id, source)) => (Some(id.to_owned()), source),
         None => (None, text),
     };
-    let parsed: explaind::checkpoint::Source = source.parse()?;
+    let parsed: Source = source.parse()?;
     let id = id.unwrap_or_else(|| parsed.default_id());
     Ok(ModelEntry { id, source: source.to_owned() })
 }
 
 fn explain(flags: Explain) -> Result<(), Failure> {
-    let mut config = Config::default();
-    if let Some(model) = &flags.model {
-        config.models = vec![model_entry(model)?];
-        config.check()?;
-    }
+    let model = match &flags.model {
+        Some(model) => model_entry(model)?,
+        None => model_entry(&Source::for_text(&flags.text).to_string())?,
+    };
+    let config = Config { models: vec![model], ..Config::default() };
+    config.check()?;
     let mut body = json!({ "inputs": flags.text });
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);

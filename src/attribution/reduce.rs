@@ -1,12 +1,15 @@
 //! Token scores → word scores, and scaling.
 
-use crate::text::{Encoding, Word};
+use crate::text::{Encoding, Unit};
 
 /// A unit that scores are given for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Granularity {
     Token,
     Word,
+    Sentence,
+    /// What the caller marked.
+    Span,
 }
 
 /// How scores are scaled, each list by itself.
@@ -18,20 +21,22 @@ pub enum Normalize {
     Max,
 }
 
-/// The scores of one unit, scaled; words are summed from their tokens
+/// The scores of one unit, scaled; units are summed from their tokens
 /// before they are scaled.
 pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Normalize) -> Vec<f64> {
     let mut scores = match unit {
         Granularity::Token => tokens.to_vec(),
-        Granularity::Word => by_word(tokens, &encoding.words),
+        Granularity::Word => sums(tokens, encoding.words.iter()),
+        Granularity::Sentence => sums(tokens, encoding.sentences.iter()),
+        Granularity::Span => sums(tokens, encoding.spans.iter().map(|span| &span.unit)),
     };
     normalize(&mut scores, how);
     scores
 }
 
-/// The score of a word is the sum of its tokens'.
-fn by_word(scores: &[f64], words: &[Word]) -> Vec<f64> {
-    words.iter().map(|word| word.tokens.iter().map(|&token| scores[token]).sum()).collect()
+/// The score of a unit is the sum of its tokens'.
+fn sums<'a>(scores: &[f64], units: impl Iterator<Item = &'a Unit>) -> Vec<f64> {
+    units.map(|unit| unit.tokens.iter().map(|&token| scores[token]).sum()).collect()
 }
 
 /// Scales a list so that its L1 norm, L2 norm or largest magnitude is 1. A list

@@ -4,17 +4,22 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::script::Script;
+
 /// A checkpoint that is part of the binary.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Builtin {
     pub name: &'static str,
+    /// The writing that it reads.
+    pub script: Script,
     pub files: &'static [(&'static str, &'static [u8])],
 }
 
 macro_rules! builtin {
-    ($name:literal) => {
+    ($name:literal, $script:expr) => {
         Builtin {
             name: $name,
+            script: $script,
             files: &[
                 (super::CONFIG, include_bytes!(concat!("../../models/", $name, "/config.json"))),
                 (
@@ -35,7 +40,8 @@ macro_rules! builtin {
 }
 
 /// Every model in the binary; its id is its name.
-pub static BUILTINS: &[Builtin] = &[builtin!("sentiment-en")];
+pub static BUILTINS: &[Builtin] =
+    &[builtin!("sentiment-en", Script::Latin), builtin!("sentiment-zh", Script::Han)];
 
 /// A checkpoint's place, as `SOURCE` on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +51,21 @@ pub enum Source {
 }
 
 impl Source {
+    /// The built-in model of the text's script, or the first.
+    pub fn for_text(text: &str) -> Self {
+        let script = Script::of(text);
+        let found = BUILTINS.iter().find(|builtin| Some(builtin.script) == script);
+        Self::Builtin(found.unwrap_or(&BUILTINS[0]))
+    }
+
+    /// The writing that a built-in model reads.
+    pub fn script(&self) -> Option<Script> {
+        match self {
+            Self::Builtin(builtin) => Some(builtin.script),
+            Self::Directory(_) => None,
+        }
+    }
+
     /// The id of a model that was given none: the built-in's name, or the last
     /// part of the path.
     pub fn default_id(&self) -> String {

@@ -5,6 +5,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
 use super::Service;
@@ -70,7 +72,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let pointer = pointer(error.path());
         let error = error.into_inner();
         match error.classify() {
-            serde_json::error::Category::Data => Error::field(pointer, error.to_string()),
+            Category::Data => Error::field(pointer, error.to_string()),
+            // To serde_json, a list longer than its type is malformed.
+            _ if serde_json::from_slice::<Value>(bytes).is_ok() => {
+                Error::field(pointer, "the list has more elements than it may have")
+            }
             _ => Error::new(Code::InvalidJson, format!("malformed JSON: {error}")),
         }
     })?;

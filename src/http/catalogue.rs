@@ -84,8 +84,7 @@ pub struct OptionInfo {
     /// The names that it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<&'static [&'static str]>,
-    #[schema(value_type = Object)]
-    default: json::Value,
+    default: json::OptionValue,
     help: &'static str,
 }
 
@@ -121,7 +120,7 @@ impl OptionInfo {
 /// The models in memory.
 #[utoipa::path(
     get, path = "/models", tag = "catalogue",
-    responses((status = 200, body = ModelList), LookupProblems),
+    responses((status = 200, description = "The models", body = ModelList), LookupProblems),
 )]
 pub async fn models(State(service): State<Service>) -> Result<Json<ModelList>, Failure> {
     let models = service.explainer.pool.all()?.iter().map(|model| ModelInfo::new(model)).collect();
@@ -132,7 +131,7 @@ pub async fn models(State(service): State<Service>) -> Result<Json<ModelList>, F
 #[utoipa::path(
     get, path = "/models/{id}", tag = "catalogue",
     params(("id" = String, Path, description = "An id of GET /models")),
-    responses((status = 200, body = ModelInfo), LookupProblems),
+    responses((status = 200, description = "The model", body = ModelInfo), LookupProblems),
 )]
 pub async fn model(
     State(service): State<Service>,
@@ -144,7 +143,7 @@ pub async fn model(
 /// Every method with its options, defaults, paper and cost.
 #[utoipa::path(
     get, path = "/methods", tag = "catalogue",
-    responses((status = 200, body = MethodList)),
+    responses((status = 200, description = "The methods", body = MethodList)),
 )]
 pub async fn methods() -> Json<MethodList> {
     Json(MethodList { methods: METHODS.iter().map(MethodInfo::new).collect() })

@@ -21,7 +21,7 @@ use crate::render::json;
 #[utoipa::path(
     post, path = "/explain", tag = "explanations",
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
-    responses((status = 200, body = json::ExplainResponse<Problem>), WorkProblems),
+    responses((status = 200, description = "Explanations, one an input", body = json::ExplainResponse<Problem>), WorkProblems),
 )]
 pub async fn explain(
     State(service): State<Service>,
@@ -39,7 +39,7 @@ pub async fn explain(
 #[utoipa::path(
     post, path = "/predict", tag = "explanations",
     request_body(content = PredictRequest, example = json!({"inputs": "This movie is really great."})),
-    responses((status = 200, body = json::PredictResponse<Problem>), WorkProblems),
+    responses((status = 200, description = "Predictions, one an input", body = json::PredictResponse<Problem>), WorkProblems),
 )]
 pub async fn predict(
     State(service): State<Service>,

@@ -18,7 +18,7 @@ pub struct Health {
 }
 
 /// Whether the process answers at all.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It lives", body = Health)))]
 pub async fn livez() -> Json<Health> {
     Json(Health { status: "live" })
 }
@@ -26,7 +26,7 @@ pub async fn livez() -> Json<Health> {
 /// Whether requests can be answered: false while loading and while draining.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, body = Health), NotReady),
+    responses((status = 200, description = "It can work", body = Health), NotReady),
 )]
 pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Failure> {
     service.ready()?;
@@ -36,7 +36,7 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
 /// Prometheus' text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
-    responses((status = 200, body = String, content_type = "text/plain")),
+    responses((status = 200, description = "Counts and times", body = String, content_type = "text/plain")),
 )]
 pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];

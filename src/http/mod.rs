@@ -7,6 +7,7 @@ mod health;
 pub mod openapi;
 mod outer;
 pub mod problem;
+mod question;
 mod request;
 mod shapes;
 

@@ -48,7 +48,7 @@ pub fn yaml() -> Result<String, String> {
 /// This description as JSON.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "health",
-    responses((status = 200, body = Object, content_type = "application/json")),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
 )]
 pub async fn openapi_json() -> impl IntoResponse {
     static JSON: LazyLock<String> =

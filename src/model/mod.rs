@@ -11,6 +11,7 @@ use crate::encoder::Encoder;
 use crate::heads;
 use crate::heads::activation::OutputActivation;
 use crate::heads::sequence_classification::SequenceClassification;
+use crate::script::Script;
 use crate::text::TextEncoder;
 
 /// A loaded model with frozen weights.
@@ -21,6 +22,8 @@ pub struct Model {
     /// config.json's `model_type`.
     pub architecture: &'static str,
     pub task: &'static str,
+    /// The writing that a built-in model reads.
+    pub script: Option<Script>,
     pub dtype: DType,
     pub device: Device,
     pub text: TextEncoder,
@@ -59,6 +62,7 @@ impl Model {
             revision: checkpoint.revision(),
             architecture: architecture.model_type,
             task: head_kind.task,
+            script: source.script(),
             dtype: placement.dtype,
             device: placement.device.clone(),
             text: TextEncoder::read(id, &checkpoint, &built)?,

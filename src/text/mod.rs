@@ -1,7 +1,8 @@
 //! From a text to tokens, words and offsets.
 
+pub mod borders;
 pub mod tokenizer;
-pub mod words;
+pub mod units;
 
 use std::sync::Arc;
 
@@ -10,14 +11,18 @@ pub use tokenizer::TextEncoder;
 use crate::rows::Tokens;
 
 /// One text, or a pair, as a caller sends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Input {
     /// The caller's own name for it, echoed.
     pub id: Option<String>,
     pub text: String,
     pub text_pair: Option<String>,
+    /// The caller's own units of `text`, in code points.
+    pub spans: Vec<borders::Span>,
     /// JSON pointer of `text` in the request, for errors.
     pub pointer: String,
+    /// JSON pointer of `spans`.
+    pub spans_pointer: String,
 }
 
 impl Input {
@@ -32,7 +37,9 @@ impl Input {
 pub struct Encoding {
     pub ids: Arc<Tokens>,
     pub tokens: Vec<Token>,
-    pub words: Vec<Word>,
+    pub words: Vec<Unit>,
+    pub sentences: Vec<Unit>,
+    pub spans: Vec<CallerSpan>,
     /// Whether the end was cut to fit the model.
     pub truncated: bool,
 }
@@ -53,12 +60,27 @@ pub struct Token {
     pub special: bool,
 }
 
-/// A word, number or punctuation mark of the text, with the tokens in it.
+/// A part of the text, with the tokens in it: a word, number or punctuation
+/// mark, a sentence, or what a caller marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub struct Unit {
     pub text: String,
     pub start: usize,
     pub end: usize,
     pub tokens: Vec<usize>,
     pub segment: usize,
+}
+
+/// A unit that a caller marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerSpan {
+    pub unit: Unit,
+    pub asked: borders::Span,
+}
+
+impl CallerSpan {
+    /// Whether it had to grow to cut no token.
+    pub fn rounded(&self) -> bool {
+        self.asked != (self.unit.start, self.unit.end)
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokenizers::{EncodeInput, Tokenizer, TruncationParams};
 
-use super::{Encoding, Input, Token, words};
+use super::units::Places;
+use super::{CallerSpan, Encoding, Input, Token, Unit, borders};
 use crate::architectures::Built;
 use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER, TOKENIZER_CONFIG};
 use crate::error::{Code, Error, Result};
@@ -98,16 +99,17 @@ impl TextEncoder {
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }
-        let mut found = Vec::new();
-        words::assign(&input.text, 0, &mut tokens, &mut found);
-        if let Some(pair) = &input.text_pair {
-            words::assign(pair, 1, &mut tokens, &mut found);
+        let Units { words, sentences, spans } = units(input, &tokens, truncated)?;
+        for (number, word) in words.iter().enumerate() {
+            for &token in &word.tokens {
+                tokens[token].word = Some(number);
+            }
         }
         // A model with one type, or none, takes pairs without telling them apart.
         let last_type = self.type_vocab_size.saturating_sub(1) as u32;
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
         let ids = Arc::new(Tokens { input_ids: encoding.get_ids().to_vec(), token_type_ids });
-        Ok(Encoding { ids, tokens, words: found, truncated })
+        Ok(Encoding { ids, tokens, words, sentences, spans, truncated })
     }
 
     /// The id of the padding token.
@@ -134,6 +136,29 @@ pub enum Truncate {
     No,
     /// Its end is cut, and the answer says so.
     Yes,
+}
+
+struct Units {
+    words: Vec<Unit>,
+    sentences: Vec<Unit>,
+    spans: Vec<CallerSpan>,
+}
+
+/// The units of all segments. Of a cut text, those that were read.
+fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
+    let mut units = Units { words: Vec::new(), sentences: Vec::new(), spans: Vec::new() };
+    let texts = std::iter::once(&input.text).chain(&input.text_pair);
+    for (segment, text) in texts.enumerate() {
+        let places = Places::new(text, segment, tokens);
+        let read = |unit: &Unit| !truncated || unit.start < places.end();
+        units.words.extend(places.units(borders::words(text)).into_iter().filter(read));
+        units.sentences.extend(places.units(borders::sentences(text)).into_iter().filter(read));
+        if segment == 0 {
+            let spans = places.caller_spans(&input.spans);
+            units.spans = spans.map_err(|error| error.within(&input.spans_pointer))?;
+        }
+    }
+    Ok(units)
 }
 
 fn missing(kind: &str) -> Error {

@@ -28,8 +28,10 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
+        // Not in the repository: no configuration file is needed.
         let mut child = explaind()
             .args(["--listen", "127.0.0.1:0"])
+            .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -80,6 +82,14 @@ fn explains_in_the_terminal() {
     assert!(!out.contains('\u{1b}'), "NO_COLOR is honoured");
     let first_bar = out.lines().find(|line| line.contains('█')).unwrap();
     assert!(first_bar.ends_with("great"), "{out}");
+}
+
+#[test]
+fn a_chinese_text_gets_the_chinese_model() {
+    let output = run(&["explain", "这部电影真的很棒"]);
+    let out = text(&output.stdout);
+    let first_bar = out.lines().find(|line| line.contains('█')).unwrap();
+    assert!(out.starts_with("POSITIVE") && first_bar.ends_with('棒'), "{out}");
 }
 
 #[test]

@@ -5,39 +5,87 @@ use std::sync::{Arc, OnceLock};
 
 use explaind::model::{Model, Placement};
 use explaind::text::tokenizer::Truncate;
+use explaind::text::{Encoding, Input, Unit};
 use proptest::prelude::*;
 
 use crate::support::{input, load};
 
-fn model() -> &'static Arc<Model> {
-    static MODEL: OnceLock<Arc<Model>> = OnceLock::new();
-    MODEL.get_or_init(|| load("builtin:sentiment-en".parse().unwrap(), &Placement::default()))
+/// Both built-in models: word pieces, and characters.
+fn models() -> &'static [Arc<Model>] {
+    static MODELS: OnceLock<Vec<Arc<Model>>> = OnceLock::new();
+    MODELS.get_or_init(|| {
+        let load = |name: &str| load(name.parse().unwrap(), &Placement::default());
+        ["builtin:sentiment-en", "builtin:sentiment-zh"].map(load).into()
+    })
 }
 
 /// What must hold of any text that is answered.
 fn check(text: &str) {
-    let Ok(encoding) = model().text.encode(&input(text, None), Truncate::Yes) else { return };
+    models().iter().for_each(|model| check_with(model, text));
+}
+
+fn check_with(model: &Model, text: &str) {
+    let Ok(encoding) = model.text.encode(&input(text, None), Truncate::Yes) else { return };
     let length = text.chars().count();
-    assert!(encoding.tokens.len() <= model().text.max_tokens);
+    assert!(encoding.tokens.len() <= model.text.max_tokens);
     let mut end = 0;
     for token in encoding.tokens.iter().filter(|token| !token.special) {
         assert!(token.start <= token.end && token.end <= length, "{text:?}: {token:?}");
         assert!(token.start >= end || token.end == end, "{text:?}: {token:?} goes back");
         end = token.end;
     }
-    let mut covered = vec![false; length];
-    for word in &encoding.words {
-        let chars: String = text.chars().skip(word.start).take(word.end - word.start).collect();
-        assert_eq!(chars, word.text);
-        for place in &mut covered[word.start..word.end] {
-            assert!(!std::mem::replace(place, true), "{text:?}: words overlap");
+    for token in encoding.tokens.iter().filter(|token| !token.special && token.start < token.end) {
+        let blank = text.chars().skip(token.start).take(token.end - token.start);
+        assert!(token.word.is_some() || blank.clone().all(char::is_whitespace), "{token:?}");
+    }
+    check_units(text, &encoding, &encoding.words);
+    check_units(text, &encoding, &encoding.sentences);
+    check_spans(model, text, length);
+}
+
+/// Units lie in order, apart, and hold all that is not white space; each token
+/// that stands for something is in exactly one.
+fn check_units(text: &str, encoding: &Encoding, units: &[Unit]) {
+    let chars: Vec<char> = text.chars().collect();
+    let mut covered = vec![false; chars.len()];
+    let mut owned = vec![false; encoding.tokens.len()];
+    for unit in units {
+        assert_eq!(chars[unit.start..unit.end].iter().collect::<String>(), unit.text);
+        for place in &mut covered[unit.start..unit.end] {
+            assert!(!std::mem::replace(place, true), "{text:?}: units overlap");
         }
-        for &token in &word.tokens {
-            assert!(encoding.tokens[token].word.is_some());
+        for &token in &unit.tokens {
+            assert!(!std::mem::replace(&mut owned[token], true), "{text:?}: a token in two units");
+            assert!(encoding.tokens[token].start < unit.end);
+            assert!(encoding.tokens[token].end > unit.start);
         }
     }
-    for (c, covered) in text.chars().zip(covered) {
-        assert!(covered || c.is_whitespace(), "{text:?}: {c:?} is in no word");
+    for (c, covered) in chars.iter().zip(covered) {
+        assert!(
+            covered || encoding.truncated || c.is_whitespace(),
+            "{text:?}: {c:?} is in no unit"
+        );
+    }
+    for (token, owned) in encoding.tokens.iter().zip(owned) {
+        assert_eq!(owned, token.word.is_some(), "{text:?}: {token:?}");
+    }
+}
+
+/// The two halves of a text as a caller's spans: apart, or refused because they
+/// cut one token.
+fn check_spans(model: &Model, text: &str, length: usize) {
+    if length < 2 {
+        return;
+    }
+    let middle = length / 2;
+    let halves = Input { spans: vec![(0, middle), (middle, length)], ..input(text, None) };
+    match model.text.encode(&halves, Truncate::Yes) {
+        Ok(encoding) => {
+            let [first, second] = &encoding.spans[..] else { panic!("two spans") };
+            assert!(first.unit.end <= second.unit.start);
+            assert!(first.unit.start == 0 && second.unit.end == length);
+        }
+        Err(error) => assert!(error.pointer.unwrap().starts_with("/spans/"), "{text:?}"),
     }
 }
 
@@ -68,7 +116,7 @@ fn chosen_texts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     #[test]
     fn any_text(text in any::<String>()) {
@@ -76,7 +124,10 @@ proptest! {
     }
 
     #[test]
-    fn words_marks_and_spaces(text in "([a-zA-Zé]{1,9}|[!-/]|[一-龥]|[😀-😂]|\u{301}|[ \t\n]){0,40}") {
+    fn words_marks_and_spaces(
+        text in "([a-zA-Zé]{1,9}|[!-/]|[一-龥]{1,4}|[。！？，]|[ａ-ｚ]|[ぁ-ん]|[ก-ฮ]|[가-힣]|[😀-😂]|\
+                 \u{301}|\u{200d}|\u{fe0f}|\u{200b}|ﷺ|İ|\r\n|[ \t\n]){0,40}",
+    ) {
         check(&text);
     }
 }

@@ -4,16 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use explaind::attribution::{self, Options};
-use explaind::attribution::{Granularity, Normalize};
+use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
 use explaind::engine::{self, Engine, ModelPool};
 use explaind::explainer::{Explainer, Limits};
-use explaind::explanation::{AttentionSelection, Heads, Question, Selection, Target};
+use explaind::explanation::{AttentionSelection, Heads, Question, Selection};
 use explaind::model::{Model, Placement};
-use explaind::rows::Output;
 use explaind::text::Input;
-use explaind::text::tokenizer::Truncate;
 use serde_json::Value;
 
 pub fn golden_folder(name: &str) -> PathBuf {
@@ -37,10 +34,11 @@ pub fn explainer(model: &Arc<Model>) -> Explainer {
 
 pub fn input(text: &str, text_pair: Option<&str>) -> Input {
     Input {
-        id: None,
         text: text.to_owned(),
         text_pair: text_pair.map(str::to_owned),
         pointer: "/inputs".to_owned(),
+        spans_pointer: "/spans".to_owned(),
+        ..Input::default()
     }
 }
 
@@ -49,16 +47,9 @@ pub fn question(model: &Arc<Model>, inputs: Vec<Input>) -> Question {
     let attention =
         AttentionSelection { layers: Selection::All, heads: Heads::Each(Selection::All) };
     Question {
-        model: Arc::clone(model),
-        inputs,
-        target: Target::Predicted,
-        output: Output::Logit,
-        methods: Vec::new(),
         attention: Some(attention),
         granularity: vec![Granularity::Token, Granularity::Word],
-        normalize: Normalize::None,
-        truncate: Truncate::No,
-        budget: None,
+        ..Question::prediction(Arc::clone(model), inputs)
     }
 }
 

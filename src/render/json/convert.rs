@@ -2,13 +2,14 @@
 
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
-    Head, ModelEcho, Nested, PredictItem, PredictResponse, Predicted, Prediction, Target, Token,
-    Usage, Value, Word,
+    Head, ModelEcho, Nested, OptionValue, PredictItem, PredictResponse, Predicted, Prediction,
+    Span, Target, Token, Unit, Usage,
 };
-use crate::attribution::{Granularity, OptionValue};
+use crate::attribution::{self, Granularity};
 use crate::explanation::{self, Answer, Resolved};
 use crate::model::Model;
 use crate::rows::Output;
+use crate::text;
 
 /// Renders an answer; `problem` says how an input's error is written.
 pub fn explain<E>(
@@ -57,7 +58,9 @@ fn explained_json(
         id,
         predictions: explained.predictions.into_iter().map(prediction).collect(),
         tokens: explained.tokens.into_iter().map(token).collect(),
-        words: explained.words.into_iter().map(word).collect(),
+        words: explained.words.into_iter().map(unit).collect(),
+        sentences: explained.sentences.map(|list| list.into_iter().map(unit).collect()),
+        spans: explained.spans.map(|list| list.into_iter().map(span).collect()),
         explanations: explanations.map(|one| explanation_json(one, model)).collect(),
         attention: explained.attention.map(attention),
         truncated: explained.truncated,
@@ -81,6 +84,8 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
         attributions: Attributions {
             token: scores(Granularity::Token),
             word: scores(Granularity::Word),
+            sentence: scores(Granularity::Sentence),
+            span: scores(Granularity::Span),
         },
         output_value: one.output_value as f32,
         baseline_value: completeness.map(|c| c.baseline_value as f32),
@@ -89,11 +94,11 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
     }
 }
 
-pub fn option(value: &OptionValue) -> Value {
+pub fn option(value: &attribution::OptionValue) -> OptionValue {
     match value {
-        OptionValue::Name(name) => Value::Name(name),
-        OptionValue::Integer(number) => Value::Integer(*number),
-        OptionValue::Text(text) => Value::Text { text: text.clone() },
+        attribution::OptionValue::Name(name) => OptionValue::Name(name),
+        attribution::OptionValue::Integer(number) => OptionValue::Integer(*number),
+        attribution::OptionValue::Text(text) => OptionValue::Text { text: text.clone() },
     }
 }
 
@@ -126,7 +131,7 @@ fn prediction(prediction: explanation::Prediction) -> Prediction {
     }
 }
 
-fn token(token: crate::text::Token) -> Token {
+fn token(token: text::Token) -> Token {
     Token {
         id: token.id,
         text: token.text,
@@ -138,14 +143,18 @@ fn token(token: crate::text::Token) -> Token {
     }
 }
 
-fn word(word: crate::text::Word) -> Word {
-    Word {
-        text: word.text,
-        start: word.start,
-        end: word.end,
-        tokens: word.tokens,
-        segment: word.segment,
+fn unit(unit: text::Unit) -> Unit {
+    Unit {
+        text: unit.text,
+        start: unit.start,
+        end: unit.end,
+        tokens: unit.tokens,
+        segment: unit.segment,
     }
+}
+
+fn span(span: text::CallerSpan) -> Span {
+    Span { rounded: span.rounded(), unit: unit(span.unit) }
 }
 
 fn attention(attention: explanation::Attention) -> Attention {

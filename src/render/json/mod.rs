@@ -86,7 +86,13 @@ pub struct Explained {
     /// Best first.
     pub predictions: Vec<Prediction>,
     pub tokens: Vec<Token>,
-    pub words: Vec<Word>,
+    pub words: Vec<Unit>,
+    /// Where `granularity` has `sentence`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentences: Option<Vec<Unit>>,
+    /// Where the input has `spans`, in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spans: Option<Vec<Span>>,
     /// One for each method and target.
     pub explanations: Vec<Explanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,9 +125,9 @@ pub struct Token {
     pub special: bool,
 }
 
-/// A word, number or punctuation mark.
+/// A part of the text: a word, number or punctuation mark, or a sentence.
 #[derive(Serialize, ToSchema)]
-pub struct Word {
+pub struct Unit {
     pub text: String,
     pub start: usize,
     pub end: usize,
@@ -130,13 +136,21 @@ pub struct Word {
     pub segment: usize,
 }
 
+/// A part of the text that the caller marked.
+#[derive(Serialize, ToSchema)]
+pub struct Span {
+    #[serde(flatten)]
+    pub unit: Unit,
+    /// Whether it grew, so as to cut no token.
+    pub rounded: bool,
+}
+
 /// One method's scores for one target.
 #[derive(Serialize, ToSchema)]
 pub struct Explanation {
     pub method: &'static str,
     /// Those in force, defaults filled in.
-    #[schema(value_type = BTreeMap<String, Object>)]
-    pub options: BTreeMap<&'static str, Value>,
+    pub options: BTreeMap<&'static str, OptionValue>,
     pub target: Target,
     /// `logit` or `probability`.
     pub output: &'static str,
@@ -155,10 +169,10 @@ pub struct Explanation {
     pub converged: Option<bool>,
 }
 
-/// An option's value.
-#[derive(Serialize)]
+/// An option's value: a name, a number, or a text.
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum Value {
+pub enum OptionValue {
     Name(&'static str),
     Integer(u64),
     Text { text: String },
@@ -179,13 +193,17 @@ pub struct Class {
     pub index: usize,
 }
 
-/// Scores by unit, in the order of `tokens` and of `words`.
+/// Scores by unit, in the order of `tokens`, `words`, `sentences` and `spans`.
 #[derive(Serialize, ToSchema)]
 pub struct Attributions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<Vec<f32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word: Option<Vec<f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<Vec<f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Vec<f32>>,
 }
 
 /// Attention weights, `[layer][head][query][key]`.

@@ -1,0 +1,244 @@
+//! From a request's body to a validated [`Question`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Map;
+
+use super::request::{
+    AllName, AttentionObject, ClassShape, ExplainRequest, GranularityName, HeadsName, InputShape,
+    MethodShape, NormalizeName, OutputName, PredictRequest, TargetName, TargetObject,
+};
+use super::shapes::{NameOrList, OneOrMany, PlainOr};
+use crate::attribution::{self, DEFAULT_METHOD, Granularity, MethodEntry, Normalize, Options};
+use crate::config::AUTO;
+use crate::error::{Code, Error, Result};
+use crate::explainer::Explainer;
+use crate::explanation::{AttentionSelection, Class, Heads, Question, Selection, Target};
+use crate::model::Model;
+use crate::rows::Output;
+use crate::script::Script;
+use crate::text::Input;
+use crate::text::tokenizer::Truncate;
+
+impl ExplainRequest {
+    /// Checks everything that can be checked before a text is read.
+    pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
+        let inputs = inputs(self.inputs, self.spans, explainer.limits.inputs)?;
+        Ok(Question {
+            model: model(explainer, self.model.as_deref(), &inputs)?,
+            inputs,
+            target: target(self.target)?,
+            output: match self.output {
+                Some(OutputName::Probability) => Output::Probability,
+                Some(OutputName::Logit) | None => Output::Logit,
+            },
+            methods: methods(self.methods)?,
+            attention: attention(self.attention),
+            granularity: granularity(self.granularity),
+            normalize: match self.normalize {
+                Some(NormalizeName::None) | None => Normalize::None,
+                Some(NormalizeName::L1) => Normalize::L1,
+                Some(NormalizeName::L2) => Normalize::L2,
+                Some(NormalizeName::Max) => Normalize::Max,
+            },
+            truncate: truncate(self.truncate),
+            budget: budget(self.budget_ms)?,
+        })
+    }
+}
+
+impl PredictRequest {
+    /// A question without methods.
+    pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
+        let inputs = inputs(self.inputs, None, explainer.limits.inputs)?;
+        let model = model(explainer, self.model.as_deref(), &inputs)?;
+        Ok(Question {
+            truncate: truncate(self.truncate),
+            budget: budget(self.budget_ms)?,
+            ..Question::prediction(model, inputs)
+        })
+    }
+}
+
+/// The model called `id`, the one for the inputs' script where it is `auto`, or
+/// the first.
+fn model(explainer: &Explainer, id: Option<&str>, inputs: &[Input]) -> Result<Arc<Model>> {
+    let found = match id {
+        Some(AUTO) => by_script(explainer, inputs),
+        other => explainer.pool.get(other),
+    };
+    found.cloned().map_err(|error| error.at("/model"))
+}
+
+/// The built-in model for the script that all inputs share.
+fn by_script<'a>(explainer: &'a Explainer, inputs: &[Input]) -> Result<&'a Arc<Model>> {
+    let mut scripts = inputs.iter().filter_map(|input| Some((input, Script::of(&input.text)?)));
+    let Some((_, script)) = scripts.next() else {
+        let detail = "no built-in model reads the script of the text; name a model";
+        return Err(Error::field("/model", detail));
+    };
+    if let Some((odd, other)) = scripts.find(|(_, other)| *other != script) {
+        let detail = format!(
+            "this text is {}, one before it {}; send texts of one script at once, or name a model",
+            other.name(),
+            script.name()
+        );
+        return Err(Error::field(&odd.pointer, detail));
+    }
+    let mut models = explainer.pool.all()?.iter();
+    models.find(|model| model.script == Some(script)).ok_or_else(|| {
+        let detail = format!("no built-in model for {} text is served", script.name());
+        Error::new(Code::ModelNotFound, detail)
+    })
+}
+
+type Pairs = Option<Vec<[usize; 2]>>;
+
+fn inputs(shape: OneOrMany<InputShape>, lone: Pairs, limit: usize) -> Result<Vec<Input>> {
+    let list = match shape {
+        OneOrMany::One(one) => return Ok(vec![with_spans(input(one, "/inputs"), lone)?]),
+        OneOrMany::Many(list) => list,
+    };
+    if list.is_empty() {
+        return Err(Error::new(Code::InputEmpty, "inputs is empty").at("/inputs"));
+    }
+    if list.len() > limit {
+        let detail = format!("inputs has {} elements; at most {limit} are taken", list.len());
+        return Err(Error::field("/inputs", detail));
+    }
+    if lone.is_some() {
+        let detail = "in a list, each input has its own spans: {\"text\": …, \"spans\": …}";
+        return Err(Error::field("/spans", detail));
+    }
+    let place = |(i, shape)| input(shape, &format!("/inputs/{i}"));
+    Ok(list.into_iter().enumerate().map(place).collect())
+}
+
+/// A lone input with the spans that stand beside `inputs`.
+fn with_spans(input: Input, lone: Pairs) -> Result<Input> {
+    match lone {
+        None => Ok(input),
+        Some(_) if !input.spans.is_empty() => {
+            Err(Error::field("/spans", "the input has spans already; give them once"))
+        }
+        Some(pairs) => {
+            Ok(Input { spans: spans(Some(pairs)), spans_pointer: "/spans".to_owned(), ..input })
+        }
+    }
+}
+
+fn spans(pairs: Pairs) -> Vec<(usize, usize)> {
+    pairs.unwrap_or_default().into_iter().map(|[start, end]| (start, end)).collect()
+}
+
+fn input(shape: InputShape, pointer: &str) -> Input {
+    let spans_pointer = format!("{pointer}/spans");
+    match shape {
+        InputShape::Text(text) => {
+            Input { text, pointer: pointer.to_owned(), spans_pointer, ..Input::default() }
+        }
+        InputShape::Object(object) => Input {
+            id: object.id,
+            text: object.text,
+            text_pair: object.text_pair,
+            spans: spans(object.spans),
+            pointer: format!("{pointer}/text"),
+            spans_pointer,
+        },
+    }
+}
+
+fn target(shape: Option<PlainOr<TargetName, TargetObject>>) -> Result<Target> {
+    let object = match shape {
+        None | Some(PlainOr::Plain(TargetName::Predicted)) => return Ok(Target::Predicted),
+        Some(PlainOr::Plain(TargetName::All)) => return Ok(Target::All),
+        Some(PlainOr::Parts(object)) => object,
+    };
+    match (object.label, object.index, object.contrast) {
+        (Some(label), None, None) => Ok(Target::Class(Class::Label(label))),
+        (None, Some(index), None) => Ok(Target::Class(Class::Index(index))),
+        (None, None, Some([a, b])) => Ok(Target::Contrast(class(a), class(b))),
+        _ => Err(Error::field("/target", "give exactly one of label, index and contrast")),
+    }
+}
+
+fn class(shape: ClassShape) -> Class {
+    match shape {
+        ClassShape::Label(label) => Class::Label(label),
+        ClassShape::Index(index) => Class::Index(index),
+    }
+}
+
+type Configured = (&'static MethodEntry, Options);
+
+fn methods(shapes: Option<Vec<MethodShape>>) -> Result<Vec<Configured>> {
+    let default = || vec![MethodShape::Name(DEFAULT_METHOD.to_owned())];
+    let shapes = shapes.unwrap_or_else(default).into_iter().enumerate();
+    shapes.map(|(i, shape)| method(shape).map_err(|e| e.within(&format!("/methods/{i}")))).collect()
+}
+
+fn method(shape: MethodShape) -> Result<Configured> {
+    match shape {
+        MethodShape::Name(name) => {
+            let entry = attribution::find(&name)?;
+            Ok((entry, Options::read(entry.options, &Map::new())?))
+        }
+        MethodShape::Object(object) => {
+            let entry = attribution::find(&object.name).map_err(|error| error.at("/name"))?;
+            Ok((entry, Options::read(entry.options, &object.options)?))
+        }
+    }
+}
+
+fn attention(shape: Option<PlainOr<bool, AttentionObject>>) -> Option<AttentionSelection> {
+    let last = || Selection::List(vec![-1]);
+    match shape {
+        None => Some(AttentionSelection { layers: last(), heads: Heads::Mean }),
+        Some(PlainOr::Plain(false)) => None,
+        Some(PlainOr::Plain(true)) => {
+            Some(AttentionSelection { layers: Selection::All, heads: Heads::Each(Selection::All) })
+        }
+        Some(PlainOr::Parts(object)) => Some(AttentionSelection {
+            layers: match object.layers {
+                None => last(),
+                Some(NameOrList::Name(AllName::All)) => Selection::All,
+                Some(NameOrList::List(list)) => Selection::List(list),
+            },
+            heads: match object.heads {
+                None | Some(NameOrList::Name(HeadsName::Mean)) => Heads::Mean,
+                Some(NameOrList::Name(HeadsName::All)) => Heads::Each(Selection::All),
+                Some(NameOrList::List(list)) => Heads::Each(Selection::List(list)),
+            },
+        }),
+    }
+}
+
+fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Vec<Granularity> {
+    let names = match shape {
+        None => return vec![Granularity::Token, Granularity::Word],
+        Some(OneOrMany::One(name)) => vec![name],
+        Some(OneOrMany::Many(names)) => names,
+    };
+    let unit = |name| match name {
+        GranularityName::Token => Granularity::Token,
+        GranularityName::Word => Granularity::Word,
+        GranularityName::Sentence => Granularity::Sentence,
+    };
+    names.into_iter().map(unit).collect()
+}
+
+fn truncate(wished: Option<bool>) -> Truncate {
+    match wished {
+        Some(true) => Truncate::Yes,
+        Some(false) | None => Truncate::No,
+    }
+}
+
+fn budget(milliseconds: Option<u64>) -> Result<Option<Duration>> {
+    match milliseconds {
+        None => Ok(None),
+        Some(given @ 1..=3_600_000) => Ok(Some(Duration::from_millis(given))),
+        Some(_) => Err(Error::field("/budget_ms", "budget_ms must be from 1 to 3600000")),
+    }
+}

@@ -1,0 +1,77 @@
+"""The English texts: what the teachers are tuned on, and what the student reads."""
+
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from . import augment, teacher, templates_en
+from .common import SEED, Row, read_tsv
+
+JOINTS = [" ", " , ", " but ", " , but ", " and ", " . "]
+
+
+def lexicon() -> list[str]:
+    """Words of the VADER lexicon (plain letters only)."""
+    import vaderSentiment
+
+    path = Path(vaderSentiment.__file__).parent / "vader_lexicon.txt"
+    words = [line.split("\t")[0].lower() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [word for word in words if word.isalpha()]
+
+
+def load(data: Path, tests: Path) -> dict:
+    """All texts: labelled, unlabelled, and the rows kept for testing."""
+    return {
+        "train": read_tsv(data / "sst2" / "train.tsv"),
+        "dev": read_tsv(data / "sst2" / "dev.tsv"),
+        "plain": read_tsv(tests / "plain_en.tsv"),
+        "loose": (data / "en-unlabelled" / "snippets.txt").read_text(encoding="utf-8").splitlines(),
+    }
+
+
+def gold_rows(texts: dict, seed: int, count: int) -> list[Row]:
+    """Treebank sentences and templates, none of which is a test sentence."""
+    held = {augment.normal(row.text) for row in texts["dev"] + texts["plain"]}
+    rows = texts["train"] + templates_en.rows(count, seed)
+    return [row for row in rows if augment.normal(row.text) not in held]
+
+
+def neighbours(words: list[str], count: int = 6) -> dict[str, list[str]]:
+    """Words whose teacher embeddings are nearest; they may be opposites, but the teachers
+    label the changed text."""
+    vocabulary = teacher.load_tokenizer().get_vocab()
+    words = [word for word in dict.fromkeys(words) if word in vocabulary and word.isalpha() and len(word) > 2]
+    every = teacher.Teacher().encoder.embeddings.word_embeddings.weight.detach()
+    table = every[[vocabulary[word] for word in words]]
+    table = torch.nn.functional.normalize(table, dim=1)
+    near = {}
+    for start in range(0, len(words), 1000):
+        best = (table[start : start + 1000] @ table.T).topk(count + 1).indices[:, 1:]
+        near.update({words[start + i]: [words[j] for j in row] for i, row in enumerate(best.tolist())})
+    return near
+
+
+def pool(texts: dict) -> list[str]:
+    """Every text the student learns from besides the gold rows."""
+    train, loose = [row.text for row in texts["train"]], texts["loose"]
+    words = " ".join(train + loose).lower().split()
+    near = neighbours([word for word, n in Counter(words).items() if n > 2] + lexicon())
+    extra = (
+        loose
+        + augment.spans(train, 45_000, 16, SEED)
+        + augment.spans(loose, 28_000, 16, SEED + 1)
+        + augment.splices(train, 9_000, SEED + 2, JOINTS)
+        + augment.splices(loose, 5_000, SEED + 4, JOINTS)
+        + augment.replacements(train, 20_000, near, SEED + 6)
+        + [row.text for row in templates_en.rows(2_000, SEED + 7)]
+        + sorted(near)
+        + lexicon()
+    )
+    return augment.unique(extra, {row.text for row in texts["dev"] + texts["plain"]})
+
+
+def all_texts(texts: dict) -> tuple[list[str], list[Row]]:
+    """The student's texts; the gold rows are the first of them."""
+    gold = gold_rows(texts, SEED + 20, 8_000)
+    return [row.text for row in gold] + pool(texts), gold
