@@ -38,6 +38,7 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let limits = engine::Limits {
         batch_tokens: config.engine.batch_tokens,
         queued_tokens: config.engine.queued_tokens,
+        time: config.limits.request_time(),
     };
     Ok(Explainer {
         pool: Arc::new(ModelPool::default()),

@@ -85,6 +85,10 @@ impl FromStr for Source {
         let Some(name) = text.strip_prefix("builtin:") else {
             return match text {
                 "" => Err("a model's source is empty".to_owned()),
+                hub if hub.starts_with("hf:") => Err(
+                    "models are not loaded from a hub yet; download the folder and give its path"
+                        .to_owned(),
+                ),
                 _ => Ok(Self::Directory(text.into())),
             };
         };

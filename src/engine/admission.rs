@@ -1,9 +1,14 @@
 //! Admission by cost: a request enters with all the work it may ask for, or is
 //! told when to come back. So nothing that was let in fails half-way for lack
 //! of room, and one request with many inputs counts as what it is.
+//!
+//! Two bounds hold: a fixed one, for memory, and one of time. Jobs take turns at
+//! the worker, so until a request of cost c is done, each other one has taken
+//! min(c, its own cost) beside it. Where that is more than there is time for,
+//! the request is refused: else all would be late together.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use metrics::gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,27 +19,59 @@ use crate::error::{Code, Error, Result};
 pub struct Admission {
     room: Arc<Semaphore>,
     capacity: usize,
-    /// Tokens a second that recent passes ran.
-    rate: AtomicU64,
+    /// A request should be done within this time.
+    horizon: Duration,
+    pace: Mutex<Pace>,
+    /// The cost of each request in flight.
+    costs: Mutex<Vec<usize>>,
 }
 
 /// Room held until dropped.
 pub struct Admitted {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     admission: Arc<Admission>,
 }
 
-/// Before the first pass: slow enough not to promise too much.
-const FIRST_RATE: u64 = 2_000;
+/// How fast recent passes were: sums that fade pass by pass.
+struct Pace {
+    tokens: f64,
+    seconds: f64,
+}
+
+impl Pace {
+    /// What a pass leaves of the sums before it.
+    const FADE: f64 = 0.95;
+
+    /// Before the first pass: a second's worth of a small model on slow cores.
+    const PRIOR: Self = Self { tokens: 5_000., seconds: 1. };
+
+    fn note(&mut self, tokens: usize, seconds: f64) {
+        self.tokens = self.tokens * Self::FADE + tokens as f64;
+        self.seconds = self.seconds * Self::FADE + seconds.max(1e-6);
+    }
+
+    fn seconds_for(&self, tokens: usize) -> f64 {
+        tokens as f64 * self.seconds / self.tokens
+    }
+}
 
 impl Admission {
-    pub fn new(capacity: usize) -> Self {
+    /// Room for `capacity` tokens × rows, and for requests that should be done
+    /// within half of the `time` they have: the estimate may be off.
+    pub fn new(capacity: usize, time: Duration) -> Self {
         let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        Self { room: Arc::new(Semaphore::new(capacity)), capacity, rate: FIRST_RATE.into() }
+        Self {
+            room: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            horizon: time / 2,
+            pace: Mutex::new(Pace::PRIOR),
+            costs: Mutex::default(),
+        }
     }
 
     /// Takes room for `cost` tokens × rows, or refuses: for ever when it can
-    /// never fit, else with the seconds after which there should be room.
+    /// never fit, else with the seconds after which there should be room. A
+    /// request that finds nothing else in flight is let in whatever its time.
     pub fn admit(self: &Arc<Self>, cost: usize) -> Result<Admitted> {
         if cost > self.capacity {
             let detail = format!(
@@ -44,22 +81,19 @@ impl Admission {
             );
             return Err(Error::new(Code::RequestTooExpensive, detail));
         }
-        match Arc::clone(&self.room).try_acquire_many_owned(cost as u32) {
-            Ok(permit) => {
-                let admitted = Admitted { _permit: permit, admission: Arc::clone(self) };
-                self.publish();
-                Ok(admitted)
-            }
-            Err(_) => Err(self.overloaded(cost)),
+        let mut costs = lock(&self.costs);
+        let beside: usize = costs.iter().map(|&other| other.min(cost)).sum();
+        let late = self.seconds_for(beside + cost) - self.horizon.as_secs_f64();
+        if beside > 0 && late > 0. {
+            return Err(overloaded(late));
         }
-    }
-
-    fn overloaded(&self, cost: usize) -> Error {
-        let lacking = cost.saturating_sub(self.room.available_permits());
-        let seconds = (lacking as u64).div_ceil(self.rate.load(Ordering::Relaxed).max(1));
-        let seconds = seconds.clamp(1, 600);
-        let detail = format!("the queue is full; try again in {seconds} s");
-        Error { retry_after: Some(seconds), ..Error::new(Code::Overloaded, detail) }
+        let Ok(permit) = Arc::clone(&self.room).try_acquire_many_owned(cost as u32) else {
+            let lacking = cost.saturating_sub(self.room.available_permits());
+            return Err(overloaded(self.seconds_for(lacking)));
+        };
+        costs.push(cost);
+        gauge!("explaind_queue_tokens").set(self.in_flight() as f64);
+        Ok(Admitted { permit, admission: Arc::clone(self) })
     }
 
     /// Tokens × rows of the requests in flight.
@@ -67,34 +101,51 @@ impl Admission {
         self.capacity - self.room.available_permits()
     }
 
-    /// Notes a pass of `tokens` in `seconds`, for the estimate of when to retry.
+    /// Notes a pass of `tokens` in `seconds`, for the estimates.
     pub fn note_pass(&self, tokens: usize, seconds: f64) {
-        let now = tokens as f64 / seconds.max(1e-6);
-        let before = self.rate.load(Ordering::Relaxed) as f64;
-        self.rate.store((before * 0.9 + now * 0.1) as u64, Ordering::Relaxed);
+        lock(&self.pace).note(tokens, seconds);
     }
 
-    fn publish(&self) {
-        gauge!("explaind_queue_tokens").set(self.in_flight() as f64);
+    fn seconds_for(&self, tokens: usize) -> f64 {
+        lock(&self.pace).seconds_for(tokens)
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
+        let cost = self.permit.num_permits();
+        let mut costs = lock(&self.admission.costs);
+        if let Some(place) = costs.iter().position(|&other| other == cost) {
+            costs.swap_remove(place);
+        }
         // The permit itself is given back just after; count it as gone.
-        let held = self._permit.num_permits();
-        let left = self.admission.in_flight().saturating_sub(held);
+        let left = self.admission.in_flight().saturating_sub(cost);
         gauge!("explaind_queue_tokens").set(left as f64);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Refused for now: there should be room in `seconds`.
+fn overloaded(seconds: f64) -> Error {
+    let seconds = (seconds.ceil() as u64).clamp(1, 600);
+    let detail = format!("too much work is waiting; try again in {seconds} s");
+    Error { retry_after: Some(seconds), ..Error::new(Code::Overloaded, detail) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn admission(capacity: usize) -> Arc<Admission> {
+        Arc::new(Admission::new(capacity, Duration::from_secs(60)))
+    }
+
     #[test]
     fn room_is_given_back() {
-        let admission = Arc::new(Admission::new(10));
+        let admission = admission(10);
         let held = admission.admit(7).unwrap();
         assert_eq!(admission.in_flight(), 7);
         let refused = admission.admit(4).err().unwrap();
@@ -106,20 +157,37 @@ mod tests {
 
     #[test]
     fn what_can_never_fit_is_refused_for_good() {
-        let refused = Arc::new(Admission::new(10)).admit(11).err().unwrap();
+        let refused = admission(10).admit(11).err().unwrap();
         assert_eq!(refused.code, Code::RequestTooExpensive);
         assert_eq!(refused.retry_after, None);
     }
 
     #[test]
-    fn the_wait_follows_the_rate() {
-        let admission = Arc::new(Admission::new(100_000));
+    fn no_more_is_taken_than_can_be_done_in_time() {
+        let admission = admission(10_000_000);
+        for _ in 0..200 {
+            admission.note_pass(100, 0.1);
+        }
+        // 1,000 tokens a second, 30 seconds: three of 10,000 fit, a fourth does not.
+        let mut held: Vec<Admitted> = (0..3).map(|_| admission.admit(9_900).unwrap()).collect();
+        assert_eq!(admission.admit(9_900).err().unwrap().code, Code::Overloaded);
+        held.pop();
+        held.push(admission.admit(9_900).unwrap());
+        held.clear();
+        let _large = admission.admit(500_000).expect("nothing else is in flight");
+        assert!(admission.admit(500).is_ok(), "a small request takes turns with a large one");
+        assert_eq!(admission.admit(20_000).err().unwrap().retry_after, Some(10));
+    }
+
+    #[test]
+    fn the_wait_follows_the_pace() {
+        let admission = admission(100_000);
         let _held = admission.admit(100_000).unwrap();
         let slow = admission.admit(50_000).err().unwrap().retry_after.unwrap();
-        for _ in 0..100 {
+        for _ in 0..200 {
             admission.note_pass(50_000, 1.);
         }
         let fast = admission.admit(50_000).err().unwrap().retry_after.unwrap();
-        assert!(slow > fast && fast <= 2, "{slow} then {fast}");
+        assert!(slow >= 10 && fast <= 2, "{slow} then {fast}");
     }
 }

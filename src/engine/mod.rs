@@ -7,6 +7,7 @@ pub mod pool;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -27,6 +28,8 @@ pub struct Limits {
     pub batch_tokens: usize,
     /// Tokens × rows of all requests in flight.
     pub queued_tokens: usize,
+    /// What a request has, from admission to answer.
+    pub time: Duration,
 }
 
 /// The way in: admits requests and hands out [`Passes`].
@@ -39,7 +42,7 @@ impl Engine {
     /// Starts the worker thread. It ends when every handle to it is dropped.
     pub fn start(limits: Limits) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(CHANNEL);
-        let admission = Arc::new(Admission::new(limits.queued_tokens));
+        let admission = Arc::new(Admission::new(limits.queued_tokens, limits.time));
         worker::spawn(queue, limits.batch_tokens, Arc::clone(&admission))?;
         Ok(Self { jobs, admission })
     }

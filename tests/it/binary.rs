@@ -119,6 +119,7 @@ fn errors_say_what_to_change() {
         (&["explain", "--method", "magic", "x"], "saliency"),
         (&["explain", "--model", "builtin:x", "x"], "sentiment-en"),
         (&["explain", "--model", "/nowhere", "x"], "/nowhere"),
+        (&["explain", "--model", "hf:a/b", "x"], "download"),
         (&["--listen", "here"], "here"),
         (&["--config", "/no/file.toml"], "/no/file.toml"),
     ] {

@@ -150,7 +150,10 @@ async fn sentences_and_spans_are_scored() {
 /// Requests to both models at once are answered as they are alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn models_mixed_under_load_do_not_mix() {
-    let service = start().await;
+    // However slow the machine, nothing is to be refused here.
+    let mut config = Config::default();
+    config.limits.request_ms = 3_600_000;
+    let service = start_with(&config).await;
     let cases = [
         ("sentiment-en", GREAT),
         ("sentiment-zh", "这部电影真的很棒"),

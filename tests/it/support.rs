@@ -24,7 +24,8 @@ pub fn load(source: Source, placement: &Placement) -> Arc<Model> {
 pub fn explainer(model: &Arc<Model>) -> Explainer {
     let pool = Arc::new(ModelPool::default());
     pool.fill(vec![Arc::clone(model)]);
-    let limits = engine::Limits { batch_tokens: 256, queued_tokens: 1 << 24 };
+    let time = Duration::from_secs(600);
+    let limits = engine::Limits { batch_tokens: 256, queued_tokens: 1 << 24, time };
     Explainer {
         pool,
         engine: Engine::start(limits).expect("the worker starts"),
