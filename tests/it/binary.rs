@@ -5,6 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 fn explaind() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
@@ -24,22 +25,25 @@ fn text(bytes: &[u8]) -> String {
 struct Served {
     child: Child,
     url: String,
+    /// What it logs.
+    log: NamedTempFile,
 }
 
 impl Served {
     fn start() -> Self {
+        let log = NamedTempFile::new().expect("a file for the log");
         // Not in the repository: no configuration file is needed.
         let mut child = explaind()
             .args(["--listen", "127.0.0.1:0"])
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log.reopen().expect("the log opens"))
             .spawn()
             .expect("the binary starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the line").to_owned();
-        Self { child, url }
+        Self { child, url, log }
     }
 }
 
@@ -59,6 +63,8 @@ fn serves_on_a_free_port_and_stops_when_told() {
     let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
     let answer: Value = reply.body_mut().read_json().unwrap();
     assert_eq!(answer["results"][0]["predictions"][0]["label"], "POSITIVE");
+    let log = std::fs::read_to_string(served.log.path()).unwrap();
+    assert!(log.contains("/explain") && !log.contains("really"), "no text is logged: {log}");
     let address = served.url.trim_start_matches("http://");
     assert!(run(&["healthcheck", "--address", address]).status.success());
     let stopped = Command::new("kill").arg(served.child.id().to_string()).status().unwrap();

@@ -1,0 +1,19 @@
+//! The HTTP surface in-process, on the real built-in models.
+
+mod answers;
+mod errors;
+mod languages;
+mod operations;
+
+use serde_json::Value;
+
+const GREAT: &str = "This movie is really great.";
+
+/// The word with the highest score of an answer's first explanation.
+fn top_word(answer: &Value) -> &str {
+    let result = &answer["results"][0];
+    let scores = result["explanations"][0]["attributions"]["word"].as_array().unwrap();
+    let score = |i: &usize| scores[*i].as_f64().unwrap();
+    let top = (0..scores.len()).max_by(|a, b| score(a).total_cmp(&score(b))).unwrap();
+    result["words"][top]["text"].as_str().unwrap()
+}

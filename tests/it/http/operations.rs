@@ -1,0 +1,123 @@
+//! What surrounds the answers: the catalogue, health, metrics, the description.
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use explaind::config::Config;
+use serde_json::{Value, json};
+
+use super::{GREAT, top_word};
+use crate::support::service::{self, start};
+
+#[tokio::test]
+async fn the_catalogue() {
+    let service = start().await;
+    let models = service.get("/models").await.json();
+    let model = &models["models"][0];
+    assert_eq!(model, &service.get("/models/sentiment-en").await.json());
+    assert_eq!(model["labels"], json!(["NEGATIVE", "POSITIVE"]));
+    assert_eq!(model["task"], "text-classification");
+    assert_eq!(model["max_tokens"], 128);
+    assert_eq!(model["state"], "ready");
+    let methods = service.get("/methods").await.json();
+    let names: Vec<&Value> =
+        methods["methods"].as_array().unwrap().iter().map(|method| &method["name"]).collect();
+    assert_eq!(names, ["integrated_gradients", "saliency", "input_x_gradient"]);
+    assert_eq!(model["methods"].as_array().unwrap().len(), names.len());
+    assert_eq!(methods["methods"][0]["options"][2]["default"], 50);
+}
+
+#[tokio::test]
+async fn readiness_follows_loading_and_draining() {
+    let service = service::unready(&Config::default());
+    assert_eq!(service.get("/livez").await.status, 200);
+    service.get("/readyz").await.problem(503, "not_ready");
+    service.post("/explain", json!({"inputs": GREAT})).await.problem(503, "not_ready");
+    service.get("/models").await.problem(503, "not_ready");
+    let service = start().await;
+    assert_eq!(service.get("/readyz").await.status, 200);
+    service.service.drain();
+    service.get("/readyz").await.problem(503, "draining");
+    service.post("/explain", json!({"inputs": GREAT})).await.problem(503, "draining");
+}
+
+#[tokio::test]
+async fn metrics_exist_before_traffic_and_count_once() {
+    let service = start().await;
+    let text = || async { String::from_utf8(service.get("/metrics").await.body).unwrap() };
+    let zero = "explaind_requests_total{route=\"/openapi.json\",outcome=\"server_error\"} 0";
+    assert!(text().await.contains(zero));
+    for name in ["explaind_pass_failures_total", "explaind_queue_tokens", "explaind_models"] {
+        assert!(text().await.contains(name), "{name}");
+    }
+    let odd = "/nothing/secret-words";
+    service.get(odd).await;
+    assert!(!text().await.contains("secret"), "a path that no route has must not become a label");
+}
+
+#[tokio::test]
+async fn bodies_may_be_compressed_both_ways() {
+    use flate2::read::GzDecoder;
+    use flate2::write::GzEncoder;
+    use std::io::{Read, Write};
+    let gzip = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let post = |body: Vec<u8>, encoding: &str| {
+        Request::post("/explain")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_ENCODING, encoding)
+            .header(header::ACCEPT_ENCODING, "gzip")
+            .body(Body::from(body))
+            .unwrap()
+    };
+    let service = start().await;
+    let body = json!({"inputs": GREAT, "attention": true}).to_string();
+    let reply = service.send(post(gzip(&body), "gzip")).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.headers[header::CONTENT_ENCODING], "gzip");
+    let mut answer = String::new();
+    GzDecoder::new(&reply.body[..]).read_to_string(&mut answer).unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(top_word(&answer), "great");
+    // A bomb: 64 MB out of 64 kB.
+    let bomb = json!({"inputs": "a".repeat(64 << 20)}).to_string();
+    assert_eq!(service.send(post(gzip(&bomb), "gzip")).await.status, 413);
+    assert_eq!(service.send(post(body.clone().into(), "gzip")).await.status, 400);
+    assert_eq!(service.send(post(body.into(), "lzma")).await.status, 415);
+}
+
+#[tokio::test]
+async fn request_ids_are_echoed_if_they_are_plain() {
+    let service = start().await;
+    let get = |id: &str| Request::get("/livez").header("x-request-id", id).body(Body::empty());
+    let reply = service.send(get("abc-123").unwrap()).await;
+    assert_eq!(reply.headers["x-request-id"], "abc-123");
+    let reply = service.send(get("a b<script>").unwrap()).await;
+    assert_eq!(reply.headers["x-request-id"].len(), 32);
+}
+
+#[tokio::test]
+async fn the_committed_description_is_the_generated_one() {
+    let generated = explaind::http::openapi::yaml().unwrap();
+    let committed = include_str!("../../../openapi.yaml");
+    assert!(generated == committed, "run: cargo run -- openapi > openapi.yaml");
+    let served = start().await.get("/openapi.json").await.json();
+    assert_eq!(served["openapi"], "3.1.0");
+    let paths: Vec<&String> = served["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        paths,
+        [
+            "/explain",
+            "/livez",
+            "/methods",
+            "/metrics",
+            "/models",
+            "/models/{id}",
+            "/openapi.json",
+            "/predict",
+            "/readyz"
+        ]
+    );
+}
