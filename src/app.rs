@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::gauge;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -93,6 +95,16 @@ async fn warm_up(explainer: &Explainer, model: &Arc<Model>) -> Result<(), StartE
     failed.map_or(Ok(()), |error| Err(StartError(format!("{}: {error}", model.id))))
 }
 
+/// Histograms keep each sample until they are read or this is done: without it,
+/// memory would grow where nobody reads the metrics.
+async fn keep_metrics_small(metrics: PrometheusHandle) {
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tick.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
 /// Serves on `listener` until `shutdown`, then gives answers in flight the
 /// configured time. `announce` is called once readiness is true.
 pub async fn run(
@@ -111,10 +123,19 @@ pub async fn run(
             let _ = stopping.changed().await;
         });
     let mut serving = tokio::spawn(serving.into_future());
-    load(&service.explainer, &config.models).await?;
-    announce(address);
-    shutdown.await;
+    let upkeep = tokio::spawn(keep_metrics_small(service.metrics.clone()));
+    let mut shutdown = pin!(shutdown);
+    tokio::select! {
+        loaded = load(&service.explainer, &config.models) => {
+            loaded?;
+            announce(address);
+            shutdown.await;
+        }
+        // Told to stop while still loading.
+        () = &mut shutdown => {}
+    }
     info!("shutting down");
+    upkeep.abort();
     service.drain();
     let _ = stop.send(());
     let drain = Duration::from_millis(config.server.drain_ms);

@@ -71,6 +71,11 @@ impl Error {
     }
 }
 
+/// A name as one part of a JSON pointer (RFC 6901).
+pub fn pointer_part(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.pointer {

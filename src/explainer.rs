@@ -7,14 +7,13 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::time::timeout;
 
 use crate::attention;
-use crate::attribution::reduce;
-use crate::attribution::{Granularity, MethodEntry, Options, Subject};
+use crate::attribution::{Granularity, Normalize, Subject, reduce};
 use crate::engine::{Engine, ModelPool};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Explained, Explanation, Prediction, Question, Used};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{Row, RowOutput};
+use crate::rows::{Row, RowOutput, Scalar};
 use crate::target;
 use crate::text::Encoding;
 
@@ -116,20 +115,34 @@ async fn explain_one(
 ) -> Result<Explained> {
     let row = Row { attention: layers.to_vec(), ..Row::forward(Arc::clone(&encoding.ids)) };
     let output = passes.run_one(row).await?;
-    let explanations =
-        try_join_all(question.methods.iter().enumerate().map(async |(number, method)| {
-            attribute(question, passes, &encoding, &output, method).await.map_err(|error| {
-                match error.pointer {
-                    Some(_) => error.within(&format!("/methods/{number}")),
-                    None => error,
-                }
-            })
-        }))
-        .await?;
+    let targets = target::resolve(&question.target, &question.model, &output.logits)?;
+    let scalars: Vec<Scalar> = targets.iter().map(|t| t.scalar(question.output)).collect();
+    let value = |scalar: &Scalar| scalar.value(&output.logits, &output.probabilities);
+    let values: Vec<f64> = scalars.iter().map(value).collect();
+    let subject = Subject { encoding: &encoding, scalars: &scalars, values: &values };
     let units = units(question, &encoding);
+    let runs = question.methods.iter().enumerate().map(async |(number, (method, options))| {
+        let place = |error: Error| match error.pointer {
+            Some(_) => error.within(&format!("/methods/{number}")),
+            None => error,
+        };
+        let attributions = (method.run)(passes, subject, options).await.map_err(place)?;
+        Ok(attributions.into_iter().zip(&targets).zip(&values).map(
+            |((attribution, target), &output_value)| Explanation {
+                method,
+                options: options.clone(),
+                target: target.clone(),
+                output: question.output,
+                scores: scale(&attribution.scores, &encoding, &units, question.normalize),
+                output_value,
+                completeness: attribution.completeness,
+            },
+        ))
+    });
+    let explanations = try_join_all(runs).await?.into_iter().flatten().collect();
     Ok(Explained {
         predictions: predictions(&question.model, &output),
-        explanations: explanations.into_iter().flatten().collect(),
+        explanations,
         attention: attention::select(question, layers, output.attention)?,
         truncated: encoding.truncated,
         tokens: encoding.tokens,
@@ -139,42 +152,14 @@ async fn explain_one(
     })
 }
 
-/// One method's explanations, one a target.
-async fn attribute(
-    question: &Question,
-    passes: &Passes,
+/// One list of scores a unit.
+fn scale(
+    tokens: &[f64],
     encoding: &Encoding,
-    at_input: &RowOutput,
-    (method, options): &(&'static MethodEntry, Options),
-) -> Result<Vec<Explanation>> {
-    let targets = target::resolve(&question.target, &question.model, &at_input.logits)?;
-    let scalars: Vec<_> = targets.iter().map(|target| target.scalar(question.output)).collect();
-    let values: Vec<f64> = scalars
-        .iter()
-        .map(|scalar| scalar.value(&at_input.logits, &at_input.probabilities))
-        .collect();
-    let subject = Subject { encoding, scalars: &scalars, values: &values };
-    let attributions = (method.run)(passes, subject, options).await?;
-    Ok(attributions
-        .into_iter()
-        .zip(targets)
-        .zip(&values)
-        .map(|((attribution, target), &output_value)| Explanation {
-            method,
-            options: options.clone(),
-            target,
-            output: question.output,
-            scores: units(question, encoding)
-                .iter()
-                .map(|&unit| {
-                    let scores = &attribution.scores;
-                    (unit, reduce::scores(scores, encoding, unit, question.normalize))
-                })
-                .collect(),
-            output_value,
-            completeness: attribution.completeness,
-        })
-        .collect())
+    units: &[Granularity],
+    how: Normalize,
+) -> Vec<(Granularity, Vec<f64>)> {
+    units.iter().map(|&unit| (unit, reduce::scores(tokens, encoding, unit, how))).collect()
 }
 
 /// What scores are given for: what was asked, and the caller's own spans.

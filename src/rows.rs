@@ -105,7 +105,7 @@ pub struct Row {
     /// Where its path runs and its gradient is taken.
     pub layer: Layer,
     pub path: Option<Path>,
-    /// Layers whose attention is wanted, counted from 0.
+    /// Layers whose attention is wanted, counted from 0, each once.
     pub attention: Vec<usize>,
     pub gradient: Option<Gradient>,
 }

@@ -50,7 +50,7 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
     Ok(HANDLE.get().cloned().unwrap_or(handle))
 }
 
-/// Makes every metric exist, at zero, before the first request.
+/// Describes every metric, and makes what needs no sample exist at zero.
 fn describe() {
     describe_counter!("explaind_requests_total", "Requests by route and outcome");
     describe_histogram!("explaind_request_seconds", "Time from request to answer, by route");

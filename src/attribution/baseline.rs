@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{OptionKind, OptionSpec, Options};
 use crate::attribution::options::Preset;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::rows::Baseline;
 use crate::text::Encoding;
@@ -23,6 +23,13 @@ pub const OPTION: OptionSpec = OptionSpec {
 /// The baseline that `options` names, for this input. Positions and token types
 /// stay the input's.
 pub fn resolve(model: &Model, encoding: &Encoding, options: &Options) -> Result<Baseline> {
+    find(model, encoding, options).map_err(|error| match error.code {
+        Code::InvalidField => error.at("/baseline"),
+        _ => error,
+    })
+}
+
+fn find(model: &Model, encoding: &Encoding, options: &Options) -> Result<Baseline> {
     if let Some(text) = options.text(OPTION.name) {
         return with_text(model, encoding, text);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, pointer_part};
 
 /// An option as its method declares it.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ impl Options {
             let known: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let detail = format!("the method has no option {name:?}; its options: {known}");
-            return Err(Error::field(format!("/{}", escape(name)), detail));
+            return Err(Error::field(pointer_part(name), detail));
         }
         specs
             .iter()
@@ -148,11 +148,6 @@ fn choice(names: &'static [&'static str], value: &Value) -> Option<OptionValue> 
 fn text(value: &Value) -> Option<OptionValue> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     Some(OptionValue::Text(object.get("text")?.as_str()?.to_owned()))
-}
-
-/// A name as a part of a JSON pointer (RFC 6901).
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

@@ -11,13 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result};
 
 /// Room for a number of tokens × rows.
 pub struct Admission {
-    room: Arc<Semaphore>,
     capacity: usize,
     /// A request should be done within this time.
     horizon: Duration,
@@ -28,7 +26,7 @@ pub struct Admission {
 
 /// Room held until dropped.
 pub struct Admitted {
-    permit: OwnedSemaphorePermit,
+    cost: usize,
     admission: Arc<Admission>,
 }
 
@@ -59,14 +57,7 @@ impl Admission {
     /// Room for `capacity` tokens × rows, and for requests that should be done
     /// within half of the `time` they have: the estimate may be off.
     pub fn new(capacity: usize, time: Duration) -> Self {
-        let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        Self {
-            room: Arc::new(Semaphore::new(capacity)),
-            capacity,
-            horizon: time / 2,
-            pace: Mutex::new(Pace::PRIOR),
-            costs: Mutex::default(),
-        }
+        Self { capacity, horizon: time / 2, pace: Mutex::new(Pace::PRIOR), costs: Mutex::default() }
     }
 
     /// Takes room for `cost` tokens × rows, or refuses: for ever when it can
@@ -87,18 +78,18 @@ impl Admission {
         if beside > 0 && late > 0. {
             return Err(overloaded(late));
         }
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_many_owned(cost as u32) else {
-            let lacking = cost.saturating_sub(self.room.available_permits());
+        let lacking = (costs.iter().sum::<usize>() + cost).saturating_sub(self.capacity);
+        if lacking > 0 {
             return Err(overloaded(self.seconds_for(lacking)));
-        };
+        }
         costs.push(cost);
-        gauge!("explaind_queue_tokens").set(self.in_flight() as f64);
-        Ok(Admitted { permit, admission: Arc::clone(self) })
+        publish(&costs);
+        Ok(Admitted { cost, admission: Arc::clone(self) })
     }
 
     /// Tokens × rows of the requests in flight.
     pub fn in_flight(&self) -> usize {
-        self.capacity - self.room.available_permits()
+        lock(&self.costs).iter().sum()
     }
 
     /// Notes a pass of `tokens` in `seconds`, for the estimates.
@@ -113,15 +104,16 @@ impl Admission {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let cost = self.permit.num_permits();
         let mut costs = lock(&self.admission.costs);
-        if let Some(place) = costs.iter().position(|&other| other == cost) {
+        if let Some(place) = costs.iter().position(|&other| other == self.cost) {
             costs.swap_remove(place);
         }
-        // The permit itself is given back just after; count it as gone.
-        let left = self.admission.in_flight().saturating_sub(cost);
-        gauge!("explaind_queue_tokens").set(left as f64);
+        publish(&costs);
     }
+}
+
+fn publish(costs: &[usize]) {
+    gauge!("explaind_queue_tokens").set(costs.iter().sum::<usize>() as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

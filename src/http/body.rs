@@ -12,7 +12,7 @@ use serde_path_to_error::Segment;
 use super::Service;
 use super::problem::Failure;
 use super::shapes::Object;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, pointer_part};
 
 /// A request's body as `T`.
 pub struct JsonBody<T>(pub T);
@@ -89,7 +89,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let part = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => pointer_part(key),
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     };
     path.iter().map(part).collect()

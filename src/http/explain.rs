@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tracing::Span;
 
 use super::Service;
 use super::body::JsonBody;
@@ -57,10 +58,10 @@ pub async fn predict(
 async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
     let answer = service.explainer.explain(question).await?;
     let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
-    let errors: Vec<Error> = answer.results.iter().filter_map(failed).collect();
-    match errors.len() == answer.results.len() {
-        true => Err(Failure(errors)),
-        false => Ok(answer),
+    let every: Option<Vec<Error>> = answer.results.iter().map(failed).collect();
+    match every.map(Vec::into_iter).and_then(|mut errors| Some((errors.next()?, errors))) {
+        Some((error, others)) => Err(Failure { error, others: others.collect() }),
+        None => Ok(answer),
     }
 }
 
@@ -69,7 +70,10 @@ async fn answer(service: &Service, question: Question) -> Result<Answer, Failure
 async fn json_response<T: Serialize>(
     render: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Response, Failure> {
-    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&render()))
+    // The request's span goes along: an input's internal error is logged there.
+    let span = Span::current();
+    let write = move || span.in_scope(|| serde_json::to_vec(&render()));
+    let bytes = tokio::task::spawn_blocking(write)
         .await
         .map_err(Error::internal)?
         .map_err(Error::internal)?;

@@ -98,20 +98,23 @@ impl Problem {
     }
 }
 
-/// Errors that a handler gave up with; [`problems`] writes them.
+/// What a handler gave up with; [`problems`] writes it.
 #[derive(Debug, Clone)]
-pub struct Failure(pub Vec<Error>);
+pub struct Failure {
+    pub error: Error,
+    /// The other inputs' errors, where every input of a list failed.
+    pub others: Vec<Error>,
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(vec![error])
+        Self { error, others: Vec::new() }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = self.0.first().map_or(StatusCode::OK, |error| known(error.code).0);
-        let mut response = status.into_response();
+        let mut response = known(self.error.code).0.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -129,12 +132,10 @@ pub async fn problems(
         return response;
     }
     let failure = response.extensions().get::<Failure>().cloned();
-    let mut errors = failure.unwrap_or_else(|| by_status(status).into()).0;
-    let request_id = request_id.header_value().to_str().ok();
-    let retry_after = errors[0].retry_after;
-    let rest = errors.split_off(1);
-    let mut problem = Problem::new(errors.remove(0), request_id);
-    problem.errors = rest.into_iter().map(|error| Problem::new(error, None)).collect();
+    let Failure { error, others } = failure.unwrap_or_else(|| by_status(status).into());
+    let retry_after = error.retry_after;
+    let mut problem = Problem::new(error, request_id.header_value().to_str().ok());
+    problem.errors = others.into_iter().map(|error| Problem::new(error, None)).collect();
     write(&problem, retry_after, response)
 }
 

@@ -4,6 +4,7 @@ use candle_core::{DType, Result, Tensor};
 
 use super::Model;
 use crate::encoder::{Embedded, Saved};
+use crate::heads::sequence_classification::Pooled;
 use crate::kernels::attention::Group;
 use crate::rows::{AttentionMap, Layer, Row, RowOutput};
 
@@ -44,11 +45,11 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// The state of a forward pass that a gradient pass goes on from.
+/// What a forward pass gave, and what a gradient pass goes on from besides what
+/// the layers saved.
 struct Forwarded {
     embedded: Embedded,
-    saved: Vec<Saved>,
-    pooled: crate::heads::sequence_classification::Pooled,
+    pooled: Pooled,
     outputs: Vec<RowOutput>,
 }
 
@@ -80,10 +81,9 @@ impl Model {
         if packed.rows.is_empty() {
             return Ok(Vec::new());
         }
-        let mut kept = Vec::with_capacity(self.encoder.layers.len());
-        let mut forwarded = self.forward(packed, |saved| kept.push(saved))?;
-        forwarded.saved = kept;
-        self.backward(packed, forwarded)
+        let mut saved = Vec::with_capacity(self.encoder.layers.len());
+        let forwarded = self.forward(packed, |layer| saved.push(layer))?;
+        self.backward(packed, forwarded, &saved)
     }
 
     /// Logits and attention of every row; `keep` takes what the layers saved.
@@ -110,32 +110,33 @@ impl Model {
             .map(|((logits, maps), row)| RowOutput {
                 probabilities: self.head.activation.probabilities(&logits),
                 logits,
-                attention: in_order(&row.attention, &maps),
+                attention: in_order(&row.attention, maps),
                 token_scores: Vec::new(),
             })
             .collect();
-        Ok(Forwarded { embedded, saved: Vec::new(), pooled, outputs })
+        Ok(Forwarded { embedded, pooled, outputs })
     }
 
     /// One walk back a scalar, over all rows at once: the k-th walk carries the
     /// k-th scalar of each row that has one.
-    fn backward(&self, packed: &Packed, mut forwarded: Forwarded) -> Result<Vec<RowOutput>> {
+    fn backward(
+        &self,
+        packed: &Packed,
+        mut forwarded: Forwarded,
+        saved: &[Saved],
+    ) -> Result<Vec<RowOutput>> {
         let scalars = |row: &Row| row.gradient.as_ref().map_or(0, |want| want.scalars.len());
         let walks = packed.rows.iter().map(|row| scalars(row)).max().unwrap_or_default();
         for k in 0..walks {
-            let at_block = self.walk_back(packed, &forwarded, k)?;
-            let wants_words = packed.rows.iter().any(|row| row.layer == Layer::WordEmbeddings);
-            let at_words = match wants_words {
-                true => Some(self.encoder.embeddings.vjp(&forwarded.embedded, &at_block)?),
-                false => None,
-            };
+            let at_block = self.walk_back(packed, &forwarded, saved, k)?;
+            let at_words = self.encoder.embeddings.vjp(&forwarded.embedded, &at_block)?;
             for (number, (group, i)) in packed.places().enumerate() {
                 let row = packed.rows[number];
                 let Some(want) = row.gradient.as_ref().filter(|want| k < want.scalars.len()) else {
                     continue;
                 };
                 let whole = match row.layer {
-                    Layer::WordEmbeddings => at_words.as_ref().unwrap_or(&at_block),
+                    Layer::WordEmbeddings => &at_words,
                     Layer::Embeddings => &at_block,
                 };
                 let range = packed.groups[group].row(i);
@@ -149,7 +150,13 @@ impl Model {
 
     /// The gradient of each row's `k`-th scalar at the embedding block's output,
     /// `[total, hidden]`.
-    fn walk_back(&self, packed: &Packed, forwarded: &Forwarded, k: usize) -> Result<Tensor> {
+    fn walk_back(
+        &self,
+        packed: &Packed,
+        forwarded: &Forwarded,
+        saved: &[Saved],
+        k: usize,
+    ) -> Result<Tensor> {
         let mut grad_logits = Vec::new();
         for (row, output) in packed.rows.iter().zip(&forwarded.outputs) {
             let scalar = row.gradient.as_ref().and_then(|want| want.scalars.get(k));
@@ -164,7 +171,7 @@ impl Model {
         let first = self.head.vjp(&forwarded.pooled, &grad_logits)?;
         let firsts = Tensor::new(packed.firsts(), &self.device)?;
         let hidden = forwarded.embedded.output.zeros_like()?.index_add(&firsts, &first, 0)?;
-        self.encoder.vjp(&forwarded.saved, &packed.groups, &hidden)
+        self.encoder.vjp(saved, &packed.groups, &hidden)
     }
 }
 
@@ -176,11 +183,8 @@ fn attention_map(saved: &Saved, group: usize, row: usize) -> Result<AttentionMap
     Ok(AttentionMap { heads, tokens, weights })
 }
 
-/// The maps in the order that the row asked for, which may repeat a layer.
-fn in_order(wanted: &[usize], maps: &[(usize, AttentionMap)]) -> Vec<AttentionMap> {
-    wanted
-        .iter()
-        .filter_map(|layer| maps.iter().find(|(number, _)| number == layer))
-        .map(|(_, map)| map.clone())
-        .collect()
+/// The maps in the order that the row asked for.
+fn in_order(wanted: &[usize], mut maps: Vec<(usize, AttentionMap)>) -> Vec<AttentionMap> {
+    maps.sort_by_key(|(layer, _)| wanted.iter().position(|number| number == layer));
+    maps.into_iter().map(|(_, map)| map).collect()
 }

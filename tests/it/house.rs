@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use explaind::attribution::METHODS;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
@@ -89,7 +91,8 @@ fn crates_keep_to_their_floors() {
 
 #[test]
 fn methods_do_not_use_each_other() {
-    let methods = ["saliency", "input_x_gradient", "integrated_gradients"];
+    let methods: Vec<&str> = METHODS.iter().map(|entry| entry.name).collect();
+    let mut checked = 0;
     for (path, _, code) in sources().iter().filter(|(_, floor, _)| floor == "attribution") {
         let own = path.file_stem().unwrap().to_string_lossy();
         if !methods.contains(&&*own) {
@@ -98,13 +101,15 @@ fn methods_do_not_use_each_other() {
         for other in methods.iter().filter(|name| **name != own) {
             assert!(!code.contains(&format!("{other}::")), "{own} uses {other}");
         }
+        checked += 1;
     }
+    assert_eq!(checked, methods.len(), "each method is a file of its name");
 }
 
 #[test]
 fn no_file_is_too_long() {
     for path in files(&root()) {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= 420, "{} has {lines} lines", path.display());
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
 }
