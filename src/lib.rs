@@ -8,7 +8,9 @@ pub mod error;
 pub mod rows;
 pub mod script;
 
-pub mod kernels;
+pub mod blocks;
+
+pub mod backend;
 
 pub mod checkpoint;
 

@@ -1,21 +1,50 @@
 //! BERT (Devlin et al. 2019), as transformers' `BertModel` names its tensors.
 
-use candle_transformers::models::bert::Config;
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::Built;
+use crate::blocks::{Activation, Embeddings, Encoder, Layer};
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
-use crate::encoder::{Embeddings, Encoder, TransformerLayer};
-use crate::kernels::{Activation, Attention};
 
-/// Reads the encoder below the prefix `bert.`.
+/// What the encoder needs of config.json, with transformers' defaults where
+/// files leave a field out.
+#[derive(Debug, Deserialize)]
+struct Config {
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    max_position_embeddings: usize,
+    #[serde(default = "two")]
+    type_vocab_size: usize,
+    #[serde(default = "gelu")]
+    hidden_act: String,
+    #[serde(default = "tiny")]
+    layer_norm_eps: f64,
+}
+
+fn two() -> usize {
+    2
+}
+
+fn gelu() -> String {
+    "gelu".to_owned()
+}
+
+fn tiny() -> f64 {
+    1e-12
+}
+
+/// Describes the encoder below the prefix `bert.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
     let (config, activation) =
-        parse(&config.rest).map_err(|reason| checkpoint.error(CONFIG, reason))?;
+        parse(Value::Object(config.rest.clone())).map_err(|e| checkpoint.error(CONFIG, e))?;
     let layers = (0..config.num_hidden_layers)
         .map(|number| layer(&config, activation, weights, number))
         .collect::<Result<_, _>>()?;
@@ -28,26 +57,10 @@ pub fn build(
     })
 }
 
-/// candle's configuration type wants every field and knows few activations:
-/// fill in what only training needs, and read the activation by its own name.
-fn parse(file: &Map<String, Value>) -> Result<(Config, Activation), String> {
-    let mut fields = file.clone();
-    let name = fields.get("hidden_act").and_then(Value::as_str).unwrap_or("gelu").to_owned();
-    let activation =
-        Activation::from_name(&name).ok_or_else(|| format!("hidden_act {name:?} is not known"))?;
-    fields.insert("hidden_act".to_owned(), json!("gelu"));
-    let defaults = [
-        ("hidden_dropout_prob", json!(0.1)),
-        ("initializer_range", json!(0.02)),
-        ("layer_norm_eps", json!(1e-12)),
-        ("type_vocab_size", json!(2)),
-        ("pad_token_id", json!(0)),
-    ];
-    for (field, default) in defaults {
-        fields.entry(field).or_insert(default);
-    }
-    let config: Config =
-        serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+fn parse(file: Value) -> Result<(Config, Activation), String> {
+    let config: Config = serde_json::from_value(file).map_err(|error| error.to_string())?;
+    let activation = Activation::from_name(&config.hidden_act)
+        .ok_or_else(|| format!("hidden_act {:?} is not known", config.hidden_act))?;
     check(&config)?;
     Ok((config, activation))
 }
@@ -61,6 +74,9 @@ fn check(config: &Config) -> Result<(), String> {
     if config.num_hidden_layers == 0 {
         return Err("num_hidden_layers is 0".to_owned());
     }
+    if config.intermediate_size == 0 {
+        return Err("intermediate_size is 0".to_owned());
+    }
     Ok(())
 }
 
@@ -73,6 +89,7 @@ fn embeddings(config: &Config, weights: &Weights<'_>) -> Result<Embeddings, Load
         word: table("word_embeddings", config.vocab_size)?,
         position: table("position_embeddings", config.max_position_embeddings)?,
         token_type: table("token_type_embeddings", config.type_vocab_size)?,
+        hidden,
         norm: weights.layer_norm("bert.embeddings.LayerNorm", hidden, config.layer_norm_eps)?,
     })
 }
@@ -82,7 +99,7 @@ fn layer(
     activation: Activation,
     weights: &Weights<'_>,
     number: usize,
-) -> Result<TransformerLayer, LoadError> {
+) -> Result<Layer, LoadError> {
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let heads = config.num_attention_heads;
     let linear = |name: &str, out: usize, input: usize| {
@@ -92,14 +109,12 @@ fn layer(
         let name = format!("bert.encoder.layer.{number}.{name}");
         weights.layer_norm(&name, hidden, config.layer_norm_eps)
     };
-    let qkv = [
-        linear("attention.self.query", hidden, hidden)?,
-        linear("attention.self.key", hidden, hidden)?,
-        linear("attention.self.value", hidden, hidden)?,
-    ];
-    Ok(TransformerLayer {
-        attention: Attention { heads, head_size: hidden / heads },
-        qkv: weights.fused(&qkv)?,
+    Ok(Layer {
+        heads,
+        head_size: hidden / heads,
+        query: linear("attention.self.query", hidden, hidden)?,
+        key: linear("attention.self.key", hidden, hidden)?,
+        value: linear("attention.self.value", hidden, hidden)?,
         attention_output: linear("attention.output.dense", hidden, hidden)?,
         attention_norm: norm("attention.output.LayerNorm")?,
         up: linear("intermediate.dense", inner, hidden)?,

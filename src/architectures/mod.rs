@@ -1,12 +1,12 @@
 //! One file an architecture: how its config.json and its tensor names map onto
-//! the shared encoder. A new one is a file and an entry of [`ARCHITECTURES`].
+//! the block kinds. A new one is a file and an entry of [`ARCHITECTURES`].
 
 mod bert;
 
+use crate::blocks::Encoder;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
-use crate::encoder::Encoder;
 
-/// An encoder and the sizes that the rest of a model needs to know.
+/// A description of an encoder, and the sizes that the rest of a model needs to know.
 #[derive(Debug)]
 pub struct Built {
     pub encoder: Encoder,

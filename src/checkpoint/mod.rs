@@ -6,7 +6,8 @@ pub mod source;
 pub mod weights;
 
 use std::borrow::Cow;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -29,21 +30,87 @@ pub const WEIGHTS: &str = "model.safetensors";
 pub const TOKENIZER: &str = "tokenizer.json";
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
-/// The files of a checkpoint, read once.
+/// The files of a checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint {
     origin: String,
-    files: Vec<(&'static str, Cow<'static, [u8]>)>,
+    files: Vec<(&'static str, Content)>,
 }
 
+/// A file's content: small ones are read at once, weights piece by piece, so
+/// that they are never in memory twice.
+#[derive(Debug)]
+enum Content {
+    Memory(Cow<'static, [u8]>),
+    Disk(File),
+}
+
+impl Content {
+    fn open(path: &Path, name: &str) -> io::Result<Self> {
+        match name {
+            WEIGHTS => File::open(path).map(Self::Disk),
+            _ => fs::read(path).map(|data| Self::Memory(data.into())),
+        }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        match self {
+            Self::Memory(data) => Ok(data.len() as u64),
+            Self::Disk(file) => Ok(file.metadata()?.len()),
+        }
+    }
+
+    fn read_at(&self, start: u64, bytes: usize) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Memory(data) => {
+                let start = usize::try_from(start).unwrap_or(usize::MAX);
+                let end = start.saturating_add(bytes);
+                let part = data.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok(part.into())
+            }
+            Self::Disk(file) => {
+                let mut part = vec![0; bytes];
+                read_exact_at(file, &mut part, start)?;
+                Ok(part.into())
+            }
+        }
+    }
+}
+
+/// Reads from a place in a file without moving a position that threads share.
+#[cfg(unix)]
+fn read_exact_at(file: &File, part: &mut [u8], start: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, part, start)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut part: &mut [u8], mut start: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !part.is_empty() {
+        match file.seek_read(part, start)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                part = &mut part[read..];
+                start += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a large file that are digested at a time.
+const PIECE: usize = 1 << 20;
+
 impl Checkpoint {
-    /// Reads the files that `source` points to.
+    /// Opens the files that `source` points to.
     pub fn read(source: &Source) -> Result<Self, LoadError> {
         match source {
-            Source::Builtin(builtin) => Ok(Self {
-                origin: source.to_string(),
-                files: builtin.files.iter().map(|&(name, data)| (name, data.into())).collect(),
-            }),
+            Source::Builtin(builtin) => {
+                let memory =
+                    |&(name, data): &(_, &'static [u8])| (name, Content::Memory(data.into()));
+                let files = builtin.files.iter().map(memory).collect();
+                Ok(Self { origin: source.to_string(), files })
+            }
             Source::Directory(path) => Self::read_directory(path),
         }
     }
@@ -51,32 +118,60 @@ impl Checkpoint {
     fn read_directory(path: &Path) -> Result<Self, LoadError> {
         let mut checkpoint = Self { origin: path.display().to_string(), files: Vec::new() };
         for name in [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG] {
-            match fs::read(path.join(name)) {
-                Ok(data) => checkpoint.files.push((name, data.into())),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound && name == TOKENIZER_CONFIG => {}
+            match Content::open(&path.join(name), name) {
+                Ok(content) => checkpoint.files.push((name, content)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound && name == TOKENIZER_CONFIG => {}
                 Err(error) => return Err(checkpoint.error(name, error)),
             }
         }
         Ok(checkpoint)
     }
 
+    fn content(&self, name: &str) -> Option<&Content> {
+        self.files.iter().find(|(file, _)| *file == name).map(|(_, content)| content)
+    }
+
+    fn large(&self, name: &str) -> Result<&Content, LoadError> {
+        self.content(name).ok_or_else(|| self.error(name, "no such file"))
+    }
+
+    /// A small file, if it is there.
     pub fn file(&self, name: &'static str) -> Option<&[u8]> {
-        self.files.iter().find(|(file, _)| *file == name).map(|(_, data)| data.as_ref())
+        match self.content(name)? {
+            Content::Memory(data) => Some(data),
+            Content::Disk(_) => None,
+        }
     }
 
     pub fn required(&self, name: &'static str) -> Result<&[u8], LoadError> {
         self.file(name).ok_or_else(|| self.error(name, "no such file"))
     }
 
+    /// The length of a file of any size.
+    fn len(&self, name: &str) -> Result<u64, LoadError> {
+        self.large(name)?.len().map_err(|error| self.error(name, error))
+    }
+
+    /// `bytes` of a file of any size, from `start` on.
+    fn read_at(&self, name: &str, start: u64, bytes: usize) -> Result<Cow<'_, [u8]>, LoadError> {
+        self.large(name)?.read_at(start, bytes).map_err(|error| self.error(name, error))
+    }
+
     /// `sha256:` and the digest over every file's name, length and content.
-    pub fn revision(&self) -> String {
+    pub fn revision(&self) -> Result<String, LoadError> {
         let mut hasher = Sha256::new();
-        for (name, data) in &self.files {
-            hasher.update(format!("{name}\0{}\0", data.len()));
-            hasher.update(data);
+        for (name, _) in &self.files {
+            let length = self.len(name)?;
+            hasher.update(format!("{name}\0{length}\0"));
+            let mut start = 0;
+            while start < length {
+                let bytes = PIECE.min((length - start) as usize);
+                hasher.update(self.read_at(name, start, bytes)?);
+                start += bytes as u64;
+            }
         }
         let digest: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{digest}")
+        Ok(format!("sha256:{digest}"))
     }
 
     pub fn error(&self, file: &str, reason: impl ToString) -> LoadError {

@@ -1,54 +1,70 @@
-//! The tensors of a checkpoint, each handed out once, by name and shape.
+//! The tensors of a checkpoint, each described once, by name and shape.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use candle_core::safetensors::Load;
-use candle_core::{DType, Device, Tensor};
-use safetensors::SafeTensors;
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 
 use super::{Checkpoint, LoadError, WEIGHTS};
-use crate::kernels::{LayerNorm, Linear};
+use crate::blocks::{LayerNorm, Linear, Stored};
 
-/// Tensors of `model.safetensors`, converted to one type on one device.
+/// The tensors that nothing has asked for yet.
 pub struct Weights<'a> {
     checkpoint: &'a Checkpoint,
-    /// Taken out as they are used, so that what is left was not.
-    tensors: RefCell<HashMap<String, Tensor>>,
+    tensors: RefCell<BTreeMap<String, (Stored, Vec<usize>)>>,
 }
 
+/// The header's own length: a little-endian u64 at the file's beginning.
+const PREFIX: u64 = 8;
+
 impl<'a> Weights<'a> {
-    pub fn read(
-        checkpoint: &'a Checkpoint,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self, LoadError> {
-        let fail = |error: String| checkpoint.error(WEIGHTS, error);
-        let file = SafeTensors::deserialize(checkpoint.required(WEIGHTS)?)
-            .map_err(|error| fail(error.to_string()))?;
-        let mut tensors = HashMap::new();
-        for (name, view) in file.tensors() {
-            let tensor = view.load(device).map_err(|e| fail(format!("tensor {name}: {e}")))?;
+    /// Reads the header and checks it against the file's length.
+    pub fn read(checkpoint: &'a Checkpoint) -> Result<Self, LoadError> {
+        let fail = |reason: String| checkpoint.error(WEIGHTS, reason);
+        let length = checkpoint.len(WEIGHTS)?;
+        let truncated = || fail(format!("{length} bytes are no safetensors file"));
+        if length < PREFIX {
+            return Err(truncated());
+        }
+        let prefix = checkpoint.read_at(WEIGHTS, 0, PREFIX as usize)?;
+        let header_bytes = prefix.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte));
+        if header_bytes > length - PREFIX {
+            return Err(fail(format!("the header says that it is {header_bytes} bytes long")));
+        }
+        let header = checkpoint.read_at(WEIGHTS, PREFIX, header_bytes as usize)?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| fail(error.to_string()))?;
+        let data = PREFIX + header_bytes;
+        if metadata.data_len() as u64 != length - data {
+            let (says, has) = (metadata.data_len(), length - data);
+            return Err(fail(format!("the header describes {says} bytes of data, {has} follow")));
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, info) in metadata.tensors() {
             // Buffers such as position_ids are integers and no weights.
-            if tensor.dtype().is_float() {
-                let tensor = tensor.to_dtype(dtype).map_err(|e| fail(format!("{name}: {e}")))?;
-                tensors.insert(name, tensor);
+            if matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+                let (start, end) = info.data_offsets;
+                let (start, bytes) = (data + start as u64, end - start);
+                let stored = Stored { name: name.clone(), dtype: info.dtype, start, bytes };
+                tensors.insert(name, (stored, info.shape.clone()));
             }
         }
         Ok(Self { checkpoint, tensors: RefCell::new(tensors) })
     }
 
     /// The tensor `name` of exactly this shape.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        let tensor = self.any_shape(name)?;
-        if tensor.dims() != shape {
-            let reason = format!("tensor {name} has shape {:?}, not {shape:?}", tensor.dims());
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Stored, LoadError> {
+        let (tensor, actual) = self.any_shape(name)?;
+        if actual != shape {
+            let reason = format!("tensor {name} has shape {actual:?}, not {shape:?}");
             return Err(self.checkpoint.error(WEIGHTS, reason));
         }
         Ok(tensor)
     }
 
-    fn any_shape(&self, name: &str) -> Result<Tensor, LoadError> {
+    fn any_shape(&self, name: &str) -> Result<(Stored, Vec<usize>), LoadError> {
         self.tensors
             .borrow_mut()
             .remove(name)
@@ -59,44 +75,52 @@ impl<'a> Weights<'a> {
     pub fn linear(&self, name: &str, out: usize, input: usize) -> Result<Linear, LoadError> {
         let weight = self.tensor(&format!("{name}.weight"), &[out, input])?;
         let bias = self.tensor(&format!("{name}.bias"), &[out])?;
-        Ok(Linear::new(weight, bias))
+        Ok(Linear { weight, bias, input, out })
     }
 
-    /// A linear map whose output size the checkpoint decides, and that size.
-    pub fn linear_of_any_size(
-        &self,
-        name: &str,
-        input: usize,
-    ) -> Result<(Linear, usize), LoadError> {
-        let weight = self.any_shape(&format!("{name}.weight"))?;
-        let out = weight.dims().first().copied().unwrap_or_default();
-        if out == 0 || weight.dims() != [out, input] {
-            let reason = format!(
-                "tensor {name}.weight has shape {:?}, not [labels, {input}]",
-                weight.dims()
-            );
+    /// A linear map whose output size the checkpoint decides.
+    pub fn linear_of_any_size(&self, name: &str, input: usize) -> Result<Linear, LoadError> {
+        let (weight, shape) = self.any_shape(&format!("{name}.weight"))?;
+        let out = shape.first().copied().unwrap_or_default();
+        if out == 0 || shape != [out, input] {
+            let reason = format!("tensor {name}.weight has shape {shape:?}, not [labels, {input}]");
             return Err(self.checkpoint.error(WEIGHTS, reason));
         }
         let bias = self.tensor(&format!("{name}.bias"), &[out])?;
-        Ok((Linear::new(weight, bias), out))
+        Ok(Linear { weight, bias, input, out })
     }
 
     /// `name.weight` and `name.bias`, `[size]` each.
     pub fn layer_norm(&self, name: &str, size: usize, eps: f64) -> Result<LayerNorm, LoadError> {
         let weight = self.tensor(&format!("{name}.weight"), &[size])?;
         let bias = self.tensor(&format!("{name}.bias"), &[size])?;
-        Ok(LayerNorm::new(weight, bias, eps))
-    }
-
-    /// Maps of one input as one.
-    pub fn fused(&self, parts: &[Linear]) -> Result<Linear, LoadError> {
-        Linear::fused(parts).map_err(|error| self.checkpoint.error(WEIGHTS, error))
+        Ok(LayerNorm { weight, bias, eps })
     }
 
     /// The names that nothing asked for, sorted.
     pub fn unused(self) -> Vec<String> {
-        let mut names: Vec<String> = self.tensors.into_inner().into_keys().collect();
-        names.sort_unstable();
-        names
+        self.tensors.into_inner().into_keys().collect()
     }
+}
+
+impl Checkpoint {
+    /// A tensor's numbers, row-major, as f32.
+    pub fn load(&self, tensor: &Stored) -> Result<Vec<f32>, LoadError> {
+        let bytes = self.read_at(WEIGHTS, tensor.start, tensor.bytes)?;
+        let values: Vec<f32> = match tensor.dtype {
+            Dtype::F16 => convert(&bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => convert(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F64 => convert(&bytes, |b| f64::from_le_bytes(b) as f32),
+            _ => convert(&bytes, f32::from_le_bytes),
+        };
+        if values.iter().all(|value| value.is_finite()) {
+            return Ok(values);
+        }
+        let reason = format!("tensor {} holds a number that is not finite", tensor.name);
+        Err(self.error(WEIGHTS, reason))
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
 }

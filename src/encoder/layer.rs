@@ -1,89 +1,124 @@
-//! One transformer layer of BERT: attention and feed-forward, each with a
-//! residual and a layer norm after it (Devlin et al. 2019).
+//! One transformer layer with its weights in place.
 
-use candle_core::{Result, Tensor};
+use super::place::{Place, PlaceError};
+use crate::backend::{Backend, Heads, Span};
+use crate::blocks::{self, Activation};
 
-use crate::kernels::attention::{Attended, Group};
-use crate::kernels::layer_norm::Normalized;
-use crate::kernels::{Activation, Attention, LayerNorm, Linear};
-
-/// `h = norm(x + out(attention(qkv(x))))`, `y = norm(h + down(act(up(h))))`.
-#[derive(Debug)]
-pub struct TransformerLayer {
-    pub attention: Attention,
-    /// Query, key and value as one map, `[3 hidden, hidden]`.
-    pub qkv: Linear,
-    pub attention_output: Linear,
-    pub attention_norm: LayerNorm,
-    pub up: Linear,
-    pub activation: Activation,
-    pub down: Linear,
-    pub output_norm: LayerNorm,
+/// A [`blocks::Layer`] on a back end.
+pub struct Layer<B: Backend> {
+    pub heads: Heads,
+    query: B::Linear,
+    key: B::Linear,
+    value: B::Linear,
+    attention_output: B::Linear,
+    attention_norm: B::LayerNorm,
+    up: B::Linear,
+    activation: Activation,
+    down: B::Linear,
+    output_norm: B::LayerNorm,
 }
 
 /// What a forward pass leaves for the gradient.
-#[derive(Debug)]
-pub struct Saved {
-    /// One entry a group; holds the attention weights.
-    pub attended: Vec<Attended>,
-    attention_norm: Normalized,
-    /// Before the activation, `[total, intermediate]`.
-    up: Tensor,
-    output_norm: Normalized,
+pub struct Saved<B: Backend> {
+    pub attended: B::Attended,
+    attention_norm: B::Normalized,
+    slope: B::Slope,
+    output_norm: B::Normalized,
 }
 
-impl TransformerLayer {
-    /// `[total, hidden]` → `[total, hidden]`
-    pub fn forward(&self, x: &Tensor, groups: &[Group]) -> Result<(Tensor, Saved)> {
-        let (context, attended) = self.attention.forward(&self.qkv.forward(x)?, groups)?;
-        let attention = (self.attention_output.forward(&context)? + x)?;
-        let (h, attention_norm) = self.attention_norm.forward(&attention)?;
-        let up = self.up.forward(&h)?;
-        let down = (self.down.forward(&self.activation.forward(&up)?)? + &h)?;
-        let (y, output_norm) = self.output_norm.forward(&down)?;
-        Ok((y, Saved { attended, attention_norm, up, output_norm }))
+/// Which tokens' states a layer gives. A head that reads only each row's first
+/// token spares the last layer all others; their keys and values still count.
+pub enum Wanted {
+    All(Vec<Span>),
+    /// The packed places of the tokens, and their spans: one query each.
+    Some(Vec<usize>, Vec<Span>),
+}
+
+impl Wanted {
+    fn spans(&self) -> &[Span] {
+        match self {
+            Self::All(spans) | Self::Some(_, spans) => spans,
+        }
     }
 
-    /// Gradient at the output → at the input, `[total, hidden]`.
-    pub fn vjp(&self, saved: &Saved, groups: &[Group], grad: &Tensor) -> Result<Tensor> {
-        let down = self.output_norm.vjp(&saved.output_norm, grad)?;
-        let up = self.activation.vjp(&saved.up, &self.down.vjp(&down)?)?;
-        let h = (self.up.vjp(&up)? + down)?;
-        let attention = self.attention_norm.vjp(&saved.attention_norm, &h)?;
-        let context = self.attention_output.vjp(&attention)?;
-        let qkv = self.attention.vjp(&saved.attended, groups, &context)?;
-        self.qkv.vjp(&qkv)? + attention
+    /// The same of the first `rows` rows.
+    pub fn first(&self, rows: usize) -> Self {
+        match self {
+            Self::All(spans) => Self::All(spans[..rows].to_vec()),
+            Self::Some(places, spans) => {
+                Self::Some(places[..rows].to_vec(), spans[..rows].to_vec())
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::testing::{check_vjp, random};
-
-    fn linear(out: usize, input: usize, seed: u64) -> Linear {
-        Linear::new((random(&[out, input], seed) * 0.4).unwrap(), random(&[out], seed + 1))
+impl<B: Backend> Layer<B> {
+    pub fn place(block: &blocks::Layer, place: &Place<'_, B>) -> Result<Self, PlaceError> {
+        Ok(Self {
+            heads: Heads { count: block.heads, size: block.head_size },
+            query: place.linear(&block.query)?,
+            key: place.linear(&block.key)?,
+            value: place.linear(&block.value)?,
+            attention_output: place.linear(&block.attention_output)?,
+            attention_norm: place.layer_norm(&block.attention_norm)?,
+            up: place.linear(&block.up)?,
+            activation: block.activation,
+            down: place.linear(&block.down)?,
+            output_norm: place.layer_norm(&block.output_norm)?,
+        })
     }
 
-    #[test]
-    fn vjp_equals_finite_differences() {
-        let norm = |seed| LayerNorm::new(random(&[6], seed), random(&[6], seed + 1), 1e-12);
-        let layer = TransformerLayer {
-            attention: Attention { heads: 2, head_size: 3 },
-            qkv: linear(18, 6, 1),
-            attention_output: linear(6, 6, 3),
-            attention_norm: norm(5),
-            up: linear(10, 6, 7),
-            activation: Activation::Gelu,
-            down: linear(6, 10, 9),
-            output_norm: norm(11),
+    /// `[total, hidden]` → the states of the tokens that are wanted.
+    pub fn forward(
+        &self,
+        b: &B,
+        x: &B::Array,
+        wanted: &Wanted,
+    ) -> Result<(B::Array, Saved<B>), B::Error> {
+        let chosen = match wanted {
+            Wanted::All(_) => None,
+            Wanted::Some(places, _) => Some(b.gather(x, places)?),
         };
-        let groups =
-            [Group { start: 0, rows: 2, tokens: 2 }, Group { start: 4, rows: 1, tokens: 3 }];
-        check_vjp(
-            &random(&[7, 6], 13),
-            |x| Ok(layer.forward(x, &groups)?.0),
-            |x, grad| layer.vjp(&layer.forward(x, &groups)?.1, &groups, grad),
-        );
+        let queried = chosen.as_ref().unwrap_or(x);
+        let query = b.linear(&self.query, queried, None)?;
+        let key = b.linear(&self.key, x, None)?;
+        let value = b.linear(&self.value, x, None)?;
+        let (context, attended) = b.attention(self.heads, [query, key, value], wanted.spans())?;
+        let sum = b.linear(&self.attention_output, &context, Some(queried))?;
+        let (h, attention_norm) = b.layer_norm(&self.attention_norm, sum)?;
+        let (active, slope) = b.linear_activated(&self.up, self.activation, &h)?;
+        let sum = b.linear(&self.down, &active, Some(&h))?;
+        let (y, output_norm) = b.layer_norm(&self.output_norm, sum)?;
+        Ok((y, Saved { attended, attention_norm, slope, output_norm }))
+    }
+
+    /// Gradient at the output of the wanted tokens → at the input of all,
+    /// `[total, hidden]`.
+    pub fn vjp(
+        &self,
+        b: &B,
+        saved: &Saved<B>,
+        wanted: &Wanted,
+        grad: &B::Array,
+    ) -> Result<B::Array, B::Error> {
+        let sum = b.layer_norm_vjp(&self.output_norm, &saved.output_norm, grad)?;
+        let up = b.linear_vjp_activated(&self.down, &saved.slope, &sum)?;
+        let h = b.linear_vjp(&self.up, &up, Some(&sum))?;
+        let sum = b.layer_norm_vjp(&self.attention_norm, &saved.attention_norm, &h)?;
+        let context = b.linear_vjp(&self.attention_output, &sum, None)?;
+        let [query, key, value] =
+            b.attention_vjp(self.heads, &saved.attended, wanted.spans(), &context)?;
+        let queried = b.linear_vjp(&self.query, &query, Some(&sum))?;
+        match wanted {
+            Wanted::All(_) => {
+                let x = b.linear_vjp(&self.key, &key, Some(&queried))?;
+                b.linear_vjp(&self.value, &value, Some(&x))
+            }
+            Wanted::Some(places, _) => {
+                let x = b.linear_vjp(&self.key, &key, None)?;
+                let x = b.linear_vjp(&self.value, &value, Some(&x))?;
+                b.add_at(x, places, &queried)
+            }
+        }
     }
 }

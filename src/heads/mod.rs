@@ -1,11 +1,21 @@
-//! One file a task head: from the last hidden state to logits, and the gradient
-//! back. A new one is a file and an entry of [`HEADS`].
+//! One file a task head: from the last hidden state to logits, and what they
+//! mean. A new one is a file and an entry of [`HEADS`].
 
 pub mod activation;
 pub mod sequence_classification;
 
+use crate::blocks::Classifier;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
-use sequence_classification::SequenceClassification;
+use activation::OutputActivation;
+
+/// A task head as its file describes it.
+#[derive(Debug)]
+pub struct Head {
+    pub classifier: Classifier,
+    /// In the order of the logits.
+    pub labels: Vec<String>,
+    pub activation: OutputActivation,
+}
 
 /// An entry of [`HEADS`].
 pub struct HeadKind {
@@ -13,18 +23,14 @@ pub struct HeadKind {
     pub class_suffix: &'static str,
     /// The task by the name of transformers' pipelines.
     pub task: &'static str,
-    pub build: fn(
-        &ModelConfig,
-        &Checkpoint,
-        &Weights<'_>,
-        hidden_size: usize,
-    ) -> Result<SequenceClassification, LoadError>,
+    pub build:
+        fn(&ModelConfig, &Checkpoint, &Weights<'_>, hidden_size: usize) -> Result<Head, LoadError>,
 }
 
 pub static HEADS: &[HeadKind] = &[HeadKind {
     class_suffix: "ForSequenceClassification",
     task: "text-classification",
-    build: SequenceClassification::build,
+    build: sequence_classification::build,
 }];
 
 /// The head that `config` names.

@@ -1,18 +1,25 @@
 //! A model: encoder, head, tokenizer and labels, as loaded from one checkpoint.
 
-mod pass;
+mod network;
+mod packed;
+
+use std::fmt;
 
 use candle_core::{DType, Device};
 use tracing::debug;
 
 use crate::architectures;
+use crate::backend::Backend;
+use crate::backend::candle::Candle;
+use crate::backend::cpu::{Cpu, Isa};
+use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Source, Weights};
-use crate::encoder::Encoder;
-use crate::heads;
 use crate::heads::activation::OutputActivation;
-use crate::heads::sequence_classification::SequenceClassification;
+use crate::heads::{self, Head};
+use crate::rows::{Row, RowOutput};
 use crate::script::Script;
 use crate::text::TextEncoder;
+use network::Network;
 
 /// A loaded model with frozen weights.
 pub struct Model {
@@ -24,24 +31,104 @@ pub struct Model {
     pub task: &'static str,
     /// The writing that a built-in model reads.
     pub script: Option<Script>,
-    pub dtype: DType,
-    pub device: Device,
     pub text: TextEncoder,
-    encoder: Encoder,
-    head: SequenceClassification,
+    placement: Placement,
+    encoder: blocks::Encoder,
+    labels: Vec<String>,
+    activation: OutputActivation,
+    runner: Box<dyn Run>,
 }
 
-/// Where the weights live and in which type: f32 serves, f64 tests.
+/// Where the weights live: which back end computes.
 #[derive(Debug, Clone)]
-pub struct Placement {
-    pub dtype: DType,
-    pub device: Device,
+pub enum Placement {
+    Cpu(Isa),
+    /// The reference; f64 for tests, f32 on a GPU.
+    Candle {
+        dtype: DType,
+        device: Device,
+    },
 }
 
 impl Default for Placement {
     fn default() -> Self {
-        Self { dtype: DType::F32, device: Device::Cpu }
+        Self::Cpu(Isa::best())
     }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu(isa) => write!(f, "cpu ({}, f32)", isa.name()),
+            Self::Candle { dtype, device } => {
+                write!(f, "candle ({:?}, {})", device.location(), dtype.as_str())
+            }
+        }
+    }
+}
+
+/// Why a pass failed, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PassError(String);
+
+/// A network whose back end is not of interest any more.
+trait Run: Send + Sync {
+    fn run(
+        &self,
+        rows: &[Row],
+        threads: usize,
+        pause: &(dyn Fn() + Sync),
+    ) -> Result<Vec<RowOutput>, PassError>;
+}
+
+/// A network and what it was placed on.
+struct Placed<B: Backend> {
+    network: Network<B>,
+    backend: B,
+}
+
+impl Run for Placed<Cpu> {
+    fn run(
+        &self,
+        rows: &[Row],
+        threads: usize,
+        pause: &(dyn Fn() + Sync),
+    ) -> Result<Vec<RowOutput>, PassError> {
+        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows, pause);
+        Ok(outputs)
+    }
+}
+
+impl Run for Placed<Candle> {
+    fn run(
+        &self,
+        rows: &[Row],
+        _threads: usize,
+        pause: &(dyn Fn() + Sync),
+    ) -> Result<Vec<RowOutput>, PassError> {
+        self.network.run(&self.backend, rows, pause).map_err(|error| PassError(error.to_string()))
+    }
+}
+
+fn place(
+    placement: &Placement,
+    encoder: &blocks::Encoder,
+    head: &Head,
+    checkpoint: &Checkpoint,
+) -> Result<Box<dyn Run>, LoadError> {
+    Ok(match placement {
+        Placement::Cpu(isa) => {
+            let backend = Cpu::new(*isa);
+            let network = Network::place(encoder, head, &backend, checkpoint)?;
+            Box::new(Placed { network, backend })
+        }
+        Placement::Candle { dtype, device } => {
+            let backend = Candle { dtype: *dtype, device: device.clone() };
+            let network = Network::place(encoder, head, &backend, checkpoint)?;
+            Box::new(Placed { network, backend })
+        }
+    })
 }
 
 impl Model {
@@ -51,33 +138,76 @@ impl Model {
         let config = ModelConfig::read(&checkpoint)?;
         let architecture = architectures::find(&config, &checkpoint)?;
         let head_kind = heads::find(&config, &checkpoint)?;
-        let weights = Weights::read(&checkpoint, placement.dtype, &placement.device)?;
+        let weights = Weights::read(&checkpoint)?;
         let built = (architecture.build)(&config, &checkpoint, &weights)?;
         let head = (head_kind.build)(&config, &checkpoint, &weights, built.hidden_size)?;
         for name in weights.unused() {
             debug!(model = id, tensor = name, "unused tensor");
         }
+        let text = TextEncoder::read(id, &checkpoint, &built)?;
+        let (revision, runner) = rayon::join(
+            || checkpoint.revision(),
+            || place(placement, &built.encoder, &head, &checkpoint),
+        );
         Ok(Self {
             id: id.to_owned(),
-            revision: checkpoint.revision(),
+            revision: revision?,
             architecture: architecture.model_type,
             task: head_kind.task,
             script: source.script(),
-            dtype: placement.dtype,
-            device: placement.device.clone(),
-            text: TextEncoder::read(id, &checkpoint, &built)?,
+            text,
+            placement: placement.clone(),
             encoder: built.encoder,
-            head,
+            labels: head.labels,
+            activation: head.activation,
+            runner: runner?,
         })
+    }
+
+    /// The type of its numbers, by candle's name.
+    pub fn dtype(&self) -> &'static str {
+        match &self.placement {
+            Placement::Cpu(_) => DType::F32.as_str(),
+            Placement::Candle { dtype, .. } => dtype.as_str(),
+        }
+    }
+
+    pub fn device(&self) -> &'static str {
+        match &self.placement {
+            Placement::Candle { device, .. } if !device.is_cpu() => "cuda",
+            _ => "cpu",
+        }
+    }
+
+    /// Runs rows of any lengths together on this thread, one output a row, in
+    /// their order.
+    pub fn run(&self, rows: &[Row]) -> Result<Vec<RowOutput>, PassError> {
+        self.run_with(rows, 1, &|| {})
+    }
+
+    /// The same; each product may use `threads` of the rayon pool that this is
+    /// called in, and `pause` is called before each layer in either direction.
+    pub fn run_with(
+        &self,
+        rows: &[Row],
+        threads: usize,
+        pause: &(dyn Fn() + Sync),
+    ) -> Result<Vec<RowOutput>, PassError> {
+        self.runner.run(rows, threads, pause)
+    }
+
+    /// Bytes that a row of `tokens` keeps in memory until its gradient is done.
+    pub fn row_bytes(&self, tokens: usize) -> usize {
+        self.encoder.kept_per_row(tokens) * size_of::<f32>()
     }
 
     /// The labels in the order of the logits.
     pub fn labels(&self) -> &[String] {
-        &self.head.labels
+        &self.labels
     }
 
     pub fn activation(&self) -> OutputActivation {
-        self.head.activation
+        self.activation
     }
 
     pub fn layers(&self) -> usize {
@@ -85,6 +215,6 @@ impl Model {
     }
 
     pub fn heads(&self) -> usize {
-        self.encoder.heads()
+        self.encoder.layers.first().map_or(0, |layer| layer.heads)
     }
 }

@@ -46,7 +46,7 @@ impl Oracle {
 fn logits_equal_candle_transformers() {
     let folder = golden_folder("bert-tiny");
     let oracle = Oracle::load(&folder);
-    let placement = Placement { dtype: DType::F32, device: Device::Cpu };
+    let placement = Placement::default();
     let model = load(Source::Directory(folder), &placement);
     let texts = ["This movie is really great.", "no", "这部电影真的很棒", "a b c d e f g, h!"];
     let rows: Vec<Row> = texts

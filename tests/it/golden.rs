@@ -6,6 +6,7 @@ use std::fs;
 
 use candle_core::{DType, Device};
 use explaind::attribution::Granularity;
+use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::explainer::Explainer;
 use explaind::explanation::{Class, Explained, Question, Target};
@@ -92,13 +93,12 @@ fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Error
     }
 }
 
-/// Every case of one checkpoint in one type.
-async fn errors_of(folder: &str, dtype: DType) -> Errors {
+/// Every case of one checkpoint on one back end.
+async fn errors_of(folder: &str, placement: &Placement) -> Errors {
     let folder = golden_folder(folder);
     let golden = fs::read(folder.join("golden.json")).expect("golden.json");
     let golden: Value = serde_json::from_slice(&golden).expect("JSON");
-    let placement = Placement { dtype, device: Device::Cpu };
-    let model = load(Source::Directory(folder), &placement);
+    let model = load(Source::Directory(folder), placement);
     let explainer = explainer(&model);
     let mut errors = Errors::new();
     for case in golden["cases"].as_array().unwrap() {
@@ -126,21 +126,29 @@ async fn errors_of(folder: &str, dtype: DType) -> Errors {
 /// The largest relative error allowed. Captum rounds the steps of its
 /// quadratures to float32 even in a float64 model, so integrals agree no better
 /// than that.
-fn limit(what: &str, dtype: DType) -> f64 {
-    match (dtype, what) {
-        (DType::F64, "integrated_gradients" | "delta") => 1e-6,
-        (DType::F64, _) => 1e-9,
+fn limit(what: &str, placement: &Placement) -> f64 {
+    match (placement, what) {
+        (Placement::Candle { dtype: DType::F64, .. }, "integrated_gradients" | "delta") => 1e-6,
+        (Placement::Candle { dtype: DType::F64, .. }, _) => 1e-9,
         _ => 1e-4,
     }
 }
 
+/// Every back end, and every path of the one that serves.
+fn placements() -> Vec<Placement> {
+    let candle = |dtype| Placement::Candle { dtype, device: Device::Cpu };
+    let mut placements = vec![candle(DType::F64), candle(DType::F32)];
+    placements.extend(Isa::available().into_iter().map(Placement::Cpu));
+    placements
+}
+
 async fn check(folder: &str) {
-    for dtype in [DType::F64, DType::F32] {
-        let errors = errors_of(folder, dtype).await;
-        println!("{folder} {dtype:?} {errors:#?}");
+    for placement in placements() {
+        let errors = errors_of(folder, &placement).await;
+        println!("{folder} {placement} {errors:#?}");
         for (what, error) in errors {
-            let limit = limit(&what, dtype);
-            assert!(error <= limit, "{folder} in {dtype:?}: {what} is {error:e} off");
+            let limit = limit(&what, &placement);
+            assert!(error <= limit, "{folder} on {placement}: {what} is {error:e} off");
         }
     }
 }

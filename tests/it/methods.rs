@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{explainer, golden_folder, input, load, method, question, relative_error};
 
 fn tiny(dtype: DType) -> Arc<Model> {
-    let placement = Placement { dtype, device: Device::Cpu };
+    let placement = Placement::Candle { dtype, device: Device::Cpu };
     load(Source::Directory(golden_folder("bert-tiny")), &placement)
 }
 

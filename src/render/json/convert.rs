@@ -116,8 +116,8 @@ pub fn model_echo(model: &Model) -> ModelEcho {
         revision: model.revision.clone(),
         architecture: model.architecture,
         task: model.task,
-        dtype: model.dtype.as_str(),
-        device: if model.device.is_cpu() { "cpu" } else { "cuda" },
+        dtype: model.dtype(),
+        device: model.device(),
         activation: model.activation().name(),
     }
 }

@@ -3,8 +3,7 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::kernels::LayerNorm;
-use crate::kernels::layer_norm::Normalized;
+use super::layer_norm::{LayerNorm, Normalized};
 use crate::rows::{Baseline, Layer, Path, Reduce, Row, Tokens};
 
 /// The tables `[vocabulary, hidden]`, `[positions, hidden]`, `[types, hidden]`
@@ -17,11 +16,9 @@ pub struct Embeddings {
     pub norm: LayerNorm,
 }
 
-/// Packed rows after the embedding block.
+/// Where packed rows stand at their layer.
 #[derive(Debug)]
 pub struct Embedded {
-    /// `[total, hidden]`
-    pub output: Tensor,
     norm: Normalized,
     /// One entry a row, in packed order.
     points: Vec<Point>,
@@ -60,8 +57,8 @@ impl Embeddings {
             + self.lookup(&self.token_type, &tokens.token_type_ids)?
     }
 
-    /// Embeds packed rows, each at its own point.
-    pub fn forward(&self, rows: &[&Row]) -> Result<Embedded> {
+    /// Packed rows, each at its own point, `[total, hidden]`.
+    pub fn forward(&self, rows: &[&Row]) -> Result<(Tensor, Embedded)> {
         let mut points = rows.iter().map(|row| self.word_point(row)).collect::<Result<Vec<_>>>()?;
         let words = cat(points.iter().map(|point| &point.here))?;
         let places = rows.iter().map(|row| self.places(&row.tokens)).collect::<Result<Vec<_>>>()?;
@@ -70,7 +67,7 @@ impl Embeddings {
             self.move_along_block(rows, &output, &mut points)?;
             output = self.replace(rows, &output, &points)?;
         }
-        Ok(Embedded { output, norm, points })
+        Ok((output, Embedded { norm, points }))
     }
 
     /// The row's point among the word embeddings. Only a path at that layer
@@ -152,9 +149,7 @@ impl Embedded {
             (Reduce::Mean, _) => gradient.abs()?.mean(1),
             (Reduce::TimesInput, _) => (gradient * &point.here)?.sum(1),
             (Reduce::TimesDifference, Some(difference)) => (gradient * difference)?.sum(1),
-            (Reduce::TimesDifference, None) => {
-                candle_core::bail!("a row off any path has no difference from a baseline")
-            }
+            (Reduce::TimesDifference, None) => gradient.zeros_like()?.sum(1),
         };
         scores?.to_dtype(candle_core::DType::F64)?.to_vec1()
     }

@@ -2,6 +2,8 @@
 
 use candle_core::{D, Result, Tensor};
 
+use super::first_rows;
+
 /// `y = γ x̂ + β` with `x̂ = (x - mean) / sqrt(var + eps)`; γ and β `[hidden]`.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
@@ -36,18 +38,20 @@ impl LayerNorm {
 
     /// With `d = γ ∂y`: `∂x = (d - mean(d) - x̂ mean(d x̂)) / std`.
     pub fn vjp(&self, saved: &Normalized, grad: &Tensor) -> Result<Tensor> {
+        let normalized = first_rows(&saved.normalized, grad)?;
+        let inverse_std = first_rows(&saved.inverse_std, grad)?;
         let d = grad.broadcast_mul(&self.weight)?;
         let mean = d.mean_keepdim(D::Minus1)?;
-        let along = (&d * &saved.normalized)?.mean_keepdim(D::Minus1)?;
-        let rest = (d.broadcast_sub(&mean)? - saved.normalized.broadcast_mul(&along)?)?;
-        rest.broadcast_mul(&saved.inverse_std)
+        let along = (&d * &normalized)?.mean_keepdim(D::Minus1)?;
+        let rest = (d.broadcast_sub(&mean)? - normalized.broadcast_mul(&along)?)?;
+        rest.broadcast_mul(&inverse_std)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::{check_vjp, random};
+    use crate::backend::candle::testing::{check_vjp, random};
 
     #[test]
     fn vjp_equals_finite_differences() {

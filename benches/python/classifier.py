@@ -1,0 +1,80 @@
+"""A BERT classifier in PyTorch and Captum's integrated gradients of its predicted logit.
+
+The worker and the server share this, so that both explain in the same way.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from captum.attr import LayerIntegratedGradients
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction and what each token adds to its logit."""
+
+    input_ids: list[int]
+    logits: torch.Tensor
+    label: int
+    token_scores: list[float]
+    delta: float
+
+
+class Classifier:
+    """Tokenizer and model of one folder, in float32 on the CPU."""
+
+    def __init__(self, folder: Path):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        # Eager attention can give its weights; it is also what the service computes.
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="eager"
+        ).eval()
+
+    def encode(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and attention mask, one row each, cut to what the model can take."""
+        encoding = self.tokenizer(text, truncation=True, return_tensors="pt")
+        return encoding["input_ids"], encoding["attention_mask"]
+
+    def baseline(self, ids: torch.Tensor) -> torch.Tensor:
+        """[PAD] everywhere but at the first and last token, [CLS] and [SEP]."""
+        baseline = torch.full_like(ids, self.tokenizer.pad_token_id)
+        baseline[:, [0, -1]] = ids[:, [0, -1]]
+        return baseline
+
+    def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The forward function that Captum calls."""
+        return self.model(input_ids=ids, attention_mask=mask).logits
+
+    def explain(
+        self, text: str, n_steps: int = 50, internal_batch_size: int | None = None
+    ) -> Explanation:
+        """Everything that one request needs: tokens, prediction, scores and delta."""
+        ids, mask = self.encode(text)
+        with torch.no_grad():
+            logits = self.logits(ids, mask)[0]
+        label = int(logits.argmax())
+        # Made anew each time: Captum keeps a call's state in the object.
+        method = LayerIntegratedGradients(self.logits, self.model.bert.embeddings.word_embeddings)
+        scores, delta = method.attribute(
+            ids,
+            baselines=self.baseline(ids),
+            target=label,
+            additional_forward_args=(mask,),
+            n_steps=n_steps,
+            method="gausslegendre",
+            internal_batch_size=internal_batch_size,
+            return_convergence_delta=True,
+        )
+        token_scores = scores.sum(-1)[0].tolist()
+        return Explanation(ids[0].tolist(), logits, label, token_scores, delta.item())
+
+
+def cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0))

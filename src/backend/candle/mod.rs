@@ -1,0 +1,207 @@
+//! The reference back end: candle tensors, on the CPU or a GPU, in f32 or f64.
+//!
+//! candle's own `backward` is not used: several of its fused operations end a
+//! gradient without an error, and its matmul would compute the gradient of
+//! every frozen weight. Each block is held against finite differences in f64
+//! beside its code.
+
+mod activation;
+mod attention;
+mod embeddings;
+mod layer_norm;
+mod linear;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::ops::Range;
+
+use candle_core::{DType, Device, Error, Result, Tensor};
+
+use super::{Backend, Heads, Span, Tables};
+use crate::blocks::Activation;
+use crate::rows::{AttentionMap, Reduce, Row};
+
+/// Computes in one type on one device.
+#[derive(Debug, Clone)]
+pub struct Candle {
+    pub dtype: DType,
+    pub device: Device,
+}
+
+impl Candle {
+    fn place(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
+        Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
+    }
+
+    fn indices(&self, places: &[usize]) -> Result<Tensor> {
+        let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
+        Tensor::new(places, &self.device)
+    }
+}
+
+/// As many of the first rows of `x` as `like` has.
+fn first_rows(x: &Tensor, like: &Tensor) -> Result<Tensor> {
+    x.narrow(0, 0, like.dim(0)?)
+}
+
+fn plus(x: Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
+    match onto {
+        Some(onto) => x + onto,
+        None => Ok(x),
+    }
+}
+
+impl Backend for Candle {
+    type Error = Error;
+    type Array = Tensor;
+    type Linear = linear::Linear;
+    type LayerNorm = layer_norm::LayerNorm;
+    type Embeddings = embeddings::Embeddings;
+    type Slope = Tensor;
+    type Normalized = layer_norm::Normalized;
+    type Attended = attention::Attended;
+    type Embedded = embeddings::Embedded;
+
+    fn place_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Result<Self::Linear> {
+        let weight = self.place(weight, &[bias.len(), input])?;
+        Ok(linear::Linear::new(weight, self.place(bias, &[bias.len()])?))
+    }
+
+    fn place_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Result<Self::LayerNorm> {
+        let place = |values: &[f32]| self.place(values, &[values.len()]);
+        Ok(layer_norm::LayerNorm::new(place(weight)?, place(bias)?, eps))
+    }
+
+    fn place_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Result<Self::Embeddings> {
+        let place =
+            |values: &[f32]| self.place(values, &[values.len() / tables.hidden, tables.hidden]);
+        Ok(embeddings::Embeddings {
+            word: place(&tables.word)?,
+            position: place(&tables.position)?,
+            token_type: place(&tables.token_type)?,
+            norm,
+        })
+    }
+
+    fn linear(&self, map: &Self::Linear, x: &Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
+        plus(map.forward(x)?, onto)
+    }
+
+    fn linear_vjp(
+        &self,
+        map: &Self::Linear,
+        grad: &Tensor,
+        onto: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        plus(map.vjp(grad)?, onto)
+    }
+
+    fn linear_activated(
+        &self,
+        map: &Self::Linear,
+        activation: Activation,
+        x: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let y = map.forward(x)?;
+        Ok((activation::forward(activation, &y)?, activation::slope(activation, &y)?))
+    }
+
+    fn linear_vjp_activated(
+        &self,
+        map: &Self::Linear,
+        slope: &Tensor,
+        grad: &Tensor,
+    ) -> Result<Tensor> {
+        map.vjp(grad)? * first_rows(slope, grad)?
+    }
+
+    fn layer_norm(
+        &self,
+        norm: &Self::LayerNorm,
+        x: Tensor,
+    ) -> Result<(Tensor, layer_norm::Normalized)> {
+        norm.forward(&x)
+    }
+
+    fn layer_norm_vjp(
+        &self,
+        norm: &Self::LayerNorm,
+        saved: &layer_norm::Normalized,
+        grad: &Tensor,
+    ) -> Result<Tensor> {
+        norm.vjp(saved, grad)
+    }
+
+    fn attention(
+        &self,
+        heads: Heads,
+        qkv: [Tensor; 3],
+        spans: &[Span],
+    ) -> Result<(Tensor, attention::Attended)> {
+        attention::forward(heads, &qkv, spans)
+    }
+
+    fn attention_vjp(
+        &self,
+        heads: Heads,
+        saved: &attention::Attended,
+        spans: &[Span],
+        grad: &Tensor,
+    ) -> Result<[Tensor; 3]> {
+        attention::vjp(heads, saved, spans, grad)
+    }
+
+    fn attention_weights(&self, saved: &attention::Attended, span: usize) -> Result<AttentionMap> {
+        saved.map(span)
+    }
+
+    fn embed(
+        &self,
+        embeddings: &Self::Embeddings,
+        rows: &[&Row],
+    ) -> Result<(Tensor, embeddings::Embedded)> {
+        embeddings.forward(rows)
+    }
+
+    fn embed_vjp(
+        &self,
+        embeddings: &Self::Embeddings,
+        embedded: &embeddings::Embedded,
+        grad: &Tensor,
+    ) -> Result<Tensor> {
+        embeddings.vjp(embedded, grad)
+    }
+
+    fn reduce(
+        &self,
+        embedded: &embeddings::Embedded,
+        row: usize,
+        tokens: Range<usize>,
+        grad: &Tensor,
+        reduce: Reduce,
+    ) -> Result<Vec<f64>> {
+        embedded.reduce(row, &grad.narrow(0, tokens.start, tokens.len())?, reduce)
+    }
+
+    fn gather(&self, x: &Tensor, places: &[usize]) -> Result<Tensor> {
+        x.index_select(&self.indices(places)?, 0)
+    }
+
+    fn add_at(&self, x: Tensor, places: &[usize], more: &Tensor) -> Result<Tensor> {
+        x.index_add(&self.indices(places)?, more, 0)
+    }
+
+    fn spread(&self, x: &Tensor, places: &[usize], total: usize) -> Result<Tensor> {
+        let zeros = Tensor::zeros((total, x.dim(1)?), self.dtype, &self.device)?;
+        self.add_at(zeros, places, x)
+    }
+
+    fn array(&self, rows: &[Vec<f64>]) -> Result<Tensor> {
+        let shape = (rows.len(), rows.first().map_or(0, Vec::len));
+        Tensor::from_vec(rows.concat(), shape, &self.device)?.to_dtype(self.dtype)
+    }
+
+    fn rows(&self, x: &Tensor) -> Result<Vec<Vec<f64>>> {
+        x.to_dtype(DType::F64)?.to_vec2()
+    }
+}

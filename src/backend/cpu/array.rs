@@ -1,0 +1,142 @@
+//! Matrices of f32 whose memory is used again.
+
+use std::cell::RefCell;
+
+use bytemuck::{Pod, Zeroable};
+
+/// Numbers in a line: rows begin at a multiple of it, so that no register is
+/// loaded across two cache lines.
+pub const LINE: usize = 16;
+
+/// `width` filled up to whole lines.
+pub fn padded(width: usize) -> usize {
+    width.next_multiple_of(LINE)
+}
+
+#[derive(Debug, Clone, Copy, Zeroable, Pod)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+thread_local! {
+    /// Memory that this thread has used before. A pass asks for the same sizes
+    /// again and again, and fresh pages cost more than small products.
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare { blocks: Vec::new(), lines: 0 }) };
+}
+
+struct Spare {
+    blocks: Vec<Vec<Line>>,
+    lines: usize,
+}
+
+/// Lines that a thread keeps, 128 MiB; what is over goes back to the system.
+const SPARE_LINES: usize = (128 << 20) / size_of::<Line>();
+
+impl Spare {
+    /// The smallest block that is large enough, and not much too large.
+    fn find(&mut self, lines: usize) -> Option<Vec<Line>> {
+        let fits = |block: &Vec<Line>| (lines..=lines * 2 + 64).contains(&block.capacity());
+        let place = (0..self.blocks.len())
+            .filter(|&i| fits(&self.blocks[i]))
+            .min_by_key(|&i| self.blocks[i].capacity())?;
+        let block = self.blocks.swap_remove(place);
+        self.lines -= block.capacity();
+        Some(block)
+    }
+
+    fn keep(&mut self, block: Vec<Line>) {
+        if self.lines + block.capacity() <= SPARE_LINES {
+            self.lines += block.capacity();
+            self.blocks.push(block);
+        }
+    }
+}
+
+/// Aligned f32, given back to the thread that drops it.
+#[derive(Debug)]
+pub struct Buffer(Vec<Line>);
+
+impl Buffer {
+    /// `len` numbers, `len` a multiple of [`LINE`], of no particular value.
+    pub fn take(len: usize) -> Self {
+        let lines = len.div_ceil(LINE);
+        let spare = SPARE.with_borrow_mut(|spare| spare.find(lines));
+        let mut block = spare.unwrap_or_default();
+        block.resize(lines, Line::zeroed());
+        Self(block)
+    }
+
+    /// Numbers that stay, such as weights: exactly `len`, zeros.
+    pub fn zeros(len: usize) -> Self {
+        Self(vec![Line::zeroed(); len.div_ceil(LINE)])
+    }
+
+    pub fn as_slice(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let block = std::mem::take(&mut self.0);
+        // A thread that ends has no spare memory any more.
+        let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(block));
+    }
+}
+
+/// A matrix `[rows, width]`. Rows are padded to whole lines with zeros, so
+/// kernels need no case for the last columns.
+#[derive(Debug)]
+pub struct Array {
+    data: Buffer,
+    pub rows: usize,
+    pub width: usize,
+}
+
+impl Array {
+    /// Of no particular values: whoever asks writes every line of every row.
+    pub fn take(rows: usize, width: usize) -> Self {
+        Self { data: Buffer::take(rows * padded(width)), rows, width }
+    }
+
+    pub fn zeros(rows: usize, width: usize) -> Self {
+        let mut array = Self::take(rows, width);
+        array.as_mut_slice().fill(0.);
+        array
+    }
+
+    /// Zeros where no column is; the columns are still to be written.
+    pub fn zeros_in_padding(rows: usize, width: usize) -> Self {
+        match width == padded(width) {
+            true => Self::take(rows, width),
+            false => Self::zeros(rows, width),
+        }
+    }
+
+    /// From one row to the next.
+    pub fn stride(&self) -> usize {
+        padded(self.width)
+    }
+
+    pub fn as_slice(&self) -> &[f32] {
+        self.data.as_slice()
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        self.data.as_mut_slice()
+    }
+
+    /// A row with its padding.
+    pub fn row(&self, i: usize) -> &[f32] {
+        let stride = self.stride();
+        &self.as_slice()[i * stride..][..stride]
+    }
+
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        let stride = self.stride();
+        &mut self.as_mut_slice()[i * stride..][..stride]
+    }
+}

@@ -1,0 +1,184 @@
+//! BERT's embedding block, `norm(word + position + type)`, and the points that
+//! rows take in it: their own input, or a place on the path from a baseline.
+
+use std::ops::Range;
+
+use super::array::Array;
+use super::layer_norm::{LayerNorm, Normalized};
+use crate::backend::Tables;
+use crate::rows::{Baseline, Layer, Path, Reduce, Row, Tokens};
+
+#[derive(Debug)]
+pub struct Embeddings {
+    pub tables: Tables,
+    pub norm: LayerNorm,
+}
+
+/// Where packed rows stand at their layer.
+#[derive(Debug)]
+pub struct Embedded {
+    norm: Normalized,
+    /// `[total, hidden]`
+    here: Array,
+    /// `x - x'`, `[total, hidden]`; zeros for a row on no path.
+    difference: Array,
+}
+
+fn entry(table: &[f32], hidden: usize, id: usize) -> &[f32] {
+    &table[id * hidden..][..hidden]
+}
+
+impl Embeddings {
+    fn word(&self, id: u32) -> &[f32] {
+        entry(&self.tables.word, self.tables.hidden, id as usize)
+    }
+
+    /// Position and type, added to `x`.
+    fn add_place(&self, tokens: &Tokens, position: usize, x: &mut [f32]) {
+        let hidden = self.tables.hidden;
+        let token_type = tokens.token_type_ids[position] as usize;
+        let position = entry(&self.tables.position, hidden, position);
+        let token_type = entry(&self.tables.token_type, hidden, token_type);
+        for ((x, position), token_type) in x.iter_mut().zip(position).zip(token_type) {
+            *x += position + token_type;
+        }
+    }
+
+    /// Packed rows, each at its own point, `[total, hidden]`.
+    pub fn forward(&self, rows: &[&Row]) -> (Array, Embedded) {
+        let total = rows.iter().map(|row| row.tokens.len()).sum();
+        let mut here = Array::zeros(total, self.tables.hidden);
+        let mut difference = Array::zeros(total, self.tables.hidden);
+        let mut start = 0;
+        for row in rows {
+            self.place_words(row, start, &mut here, &mut difference);
+            start += row.tokens.len();
+        }
+        let mut sum = Array::zeros(total, self.tables.hidden);
+        let mut at = 0;
+        for row in rows {
+            for position in 0..row.tokens.len() {
+                let x = sum.row_mut(at);
+                x.copy_from_slice(here.row(at));
+                self.add_place(&row.tokens, position, x);
+                at += 1;
+            }
+        }
+        let (mut output, norm) = self.norm.forward(sum);
+        let mut start = 0;
+        for row in rows.iter() {
+            if row.layer == Layer::Embeddings {
+                self.place_in_block(row, start, &mut output, &mut here, &mut difference);
+            }
+            start += row.tokens.len();
+        }
+        (output, Embedded { norm, here, difference })
+    }
+
+    /// The row's point among the word embeddings. Only a path at that layer
+    /// leaves the input.
+    fn place_words(&self, row: &Row, start: usize, here: &mut Array, difference: &mut Array) {
+        let path = row.path.as_ref().filter(|_| row.layer == Layer::WordEmbeddings);
+        for (i, &id) in row.tokens.input_ids.iter().enumerate() {
+            let (input, here) = (self.word(id), here.row_mut(start + i));
+            match path {
+                None => here[..input.len()].copy_from_slice(input),
+                Some(path) => {
+                    let baseline = match &path.baseline {
+                        Baseline::Ids(ids) => Some(self.word(ids[i])),
+                        Baseline::Zero => None,
+                    };
+                    walk(input, baseline, path.alpha, here, difference.row_mut(start + i));
+                }
+            }
+        }
+    }
+
+    /// The row's point among the block's outputs, which it replaces.
+    fn place_in_block(
+        &self,
+        row: &Row,
+        start: usize,
+        output: &mut Array,
+        here: &mut Array,
+        difference: &mut Array,
+    ) {
+        let baseline = row.path.as_ref().and_then(|path| self.block_baseline(path, &row.tokens));
+        for i in 0..row.tokens.len() {
+            let at = start + i;
+            if let Some(path) = &row.path {
+                let baseline = baseline.as_ref().map(|baseline| baseline.row(i));
+                walk(
+                    output.row(at),
+                    baseline,
+                    path.alpha,
+                    here.row_mut(at),
+                    difference.row_mut(at),
+                );
+                output.row_mut(at).copy_from_slice(here.row(at));
+            } else {
+                here.row_mut(at).copy_from_slice(output.row(at));
+            }
+        }
+    }
+
+    fn block_baseline(&self, path: &Path, tokens: &Tokens) -> Option<Array> {
+        let Baseline::Ids(ids) = &path.baseline else { return None };
+        let mut sum = Array::zeros(ids.len(), self.tables.hidden);
+        for (i, &id) in ids.iter().enumerate() {
+            let x = sum.row_mut(i);
+            x[..self.tables.hidden].copy_from_slice(self.word(id));
+            self.add_place(tokens, i, x);
+        }
+        Some(self.norm.forward(sum).0)
+    }
+
+    /// Gradient at the block's output → at the word embeddings.
+    pub fn vjp(&self, embedded: &Embedded, grad: &Array) -> Array {
+        self.norm.vjp(&embedded.norm, grad)
+    }
+}
+
+/// `difference = x - x'`, `here = x' + alpha · difference`; no baseline is 0.
+fn walk(
+    input: &[f32],
+    baseline: Option<&[f32]>,
+    alpha: f64,
+    here: &mut [f32],
+    difference: &mut [f32],
+) {
+    let alpha = alpha as f32;
+    for (i, &x) in input.iter().enumerate() {
+        let from = baseline.map_or(0., |baseline| baseline[i]);
+        difference[i] = x - from;
+        here[i] = from + alpha * (x - from);
+    }
+}
+
+impl Embedded {
+    /// The gradient at `tokens`, `[tokens, hidden]`, as one number a token.
+    pub fn reduce(&self, tokens: Range<usize>, grad: &Array, reduce: Reduce) -> Vec<f64> {
+        let score = |at: usize| {
+            let grad = &grad.row(at)[..grad.width];
+            match reduce {
+                Reduce::L1 => sum(grad, grad, |g, _| g.abs()),
+                Reduce::L2 => sum(grad, grad, |g, _| g * g).sqrt(),
+                Reduce::Mean => sum(grad, grad, |g, _| g.abs()) / grad.len() as f64,
+                Reduce::TimesInput => sum(grad, self.here.row(at), |g, x| g * x),
+                Reduce::TimesDifference => sum(grad, self.difference.row(at), |g, x| g * x),
+            }
+        };
+        tokens.map(score).collect()
+    }
+}
+
+/// `Σ term(a, b)` in f64, in eight sums side by side.
+fn sum(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut sums = [0.; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += term(f64::from(*a), f64::from(*b));
+        }
+    }
+    sums.iter().sum()
+}

@@ -1,0 +1,97 @@
+//! `y = x Wᵀ + b`.
+
+use pulp::Simd;
+
+use super::Isa;
+use super::array::{Array, padded};
+use super::lanes::load;
+use super::matmul::{Finish, Left, Out, Start, Sum, matmul};
+use super::panels::Panels;
+use super::threads::Threads;
+
+/// The weight packed twice, for either direction; nothing else is kept of it.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[input, out]`
+    forward: Panels,
+    /// `[out, input]`
+    backward: Panels,
+    /// `[out]`, padded.
+    bias: Vec<f32>,
+}
+
+impl Linear {
+    /// From a weight `[out, input]`, row-major.
+    pub fn new(isa: Isa, weight: &[f32], bias: &[f32], input: usize) -> Self {
+        let out = bias.len();
+        let row = |i: usize| &weight[i * input..][..input];
+        let mut padded_bias = bias.to_vec();
+        padded_bias.resize(padded(out), 0.);
+        Self {
+            forward: Panels::of_columns(isa, input, out, row),
+            backward: Panels::of_rows(isa, out, input, row),
+            bias: padded_bias,
+        }
+    }
+
+    /// `[n, input]` → `[n, out]`, plus `onto`.
+    pub fn forward(&self, threads: Threads, x: &Array, onto: Option<&Array>) -> Array {
+        let start = match onto {
+            Some(onto) => Start::BiasOnto(&self.bias, onto),
+            None => Start::Bias(&self.bias),
+        };
+        let mut y = Array::take(x.rows, self.forward.columns);
+        matmul(threads, Left::of(x), &self.forward, start, &Out::of(&mut y), None, &Sum);
+        y
+    }
+
+    /// The same through `finish`, which gives two arrays.
+    pub fn forward_into_two(
+        &self,
+        threads: Threads,
+        x: &Array,
+        finish: &impl Finish,
+    ) -> (Array, Array) {
+        let mut y = Array::take(x.rows, self.forward.columns);
+        let mut second = Array::take(x.rows, self.forward.columns);
+        let start = Start::Bias(&self.bias);
+        let outs = (Out::of(&mut y), Out::of(&mut second));
+        matmul(threads, Left::of(x), &self.forward, start, &outs.0, Some(&outs.1), finish);
+        drop(outs);
+        (y, second)
+    }
+
+    /// Gradient at the output → at the input, plus `onto`.
+    pub fn vjp(&self, threads: Threads, grad: &Array, onto: Option<&Array>) -> Array {
+        let start = onto.map_or(Start::Zero, Start::Onto);
+        let mut x = Array::take(grad.rows, self.backward.columns);
+        matmul(threads, Left::of(grad), &self.backward, start, &Out::of(&mut x), None, &Sum);
+        x
+    }
+
+    /// The same, times `slope`, element by element.
+    pub fn vjp_times(&self, threads: Threads, grad: &Array, slope: &Array) -> Array {
+        let mut x = Array::take(grad.rows, self.backward.columns);
+        let (left, out) = (Left::of(grad), Out::of(&mut x));
+        matmul(threads, left, &self.backward, Start::Zero, &out, None, &Times(slope));
+        drop(out);
+        x
+    }
+}
+
+/// Multiplies with an array of the product's shape.
+struct Times<'a>(&'a Array);
+
+impl Finish for Times<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &self,
+        simd: S,
+        row: usize,
+        column: usize,
+        sum: S::f32s,
+    ) -> (S::f32s, S::f32s) {
+        let product = simd.mul_f32s(sum, load::<S>(self.0.row(row), column));
+        (product, product)
+    }
+}

@@ -1,0 +1,199 @@
+//! The back end that serves: slices of f32, vector instructions chosen at run
+//! time, weights packed once, memory used again.
+//!
+//! A pass runs on one thread from beginning to end, without a barrier: there
+//! are as many passes at a time as threads. A lone row may share its products
+//! with idle threads ([`Threads`]). Either way every number is the same to the
+//! last bit ([`matmul`]).
+
+mod activation;
+mod array;
+mod attention;
+mod embeddings;
+mod isa;
+mod lanes;
+mod layer_norm;
+mod linear;
+mod matmul;
+mod panels;
+
+mod threads;
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+pub use array::Array;
+pub use isa::Isa;
+pub use threads::Threads;
+
+use super::{Backend, Heads, Span, Tables};
+use crate::blocks::Activation;
+use crate::rows::{AttentionMap, Reduce, Row};
+
+/// Computes with `isa`, on `threads` of the rayon pool that it is called in.
+#[derive(Debug, Clone, Copy)]
+pub struct Cpu {
+    pub isa: Isa,
+    pub threads: Threads,
+}
+
+impl Cpu {
+    pub fn new(isa: Isa) -> Self {
+        Self { isa, threads: Threads(1) }
+    }
+
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads: Threads(threads), ..self }
+    }
+}
+
+type Done<T> = Result<T, Infallible>;
+
+impl Backend for Cpu {
+    type Error = Infallible;
+    type Array = Array;
+    type Linear = linear::Linear;
+    type LayerNorm = layer_norm::LayerNorm;
+    type Embeddings = embeddings::Embeddings;
+    type Slope = Array;
+    type Normalized = layer_norm::Normalized;
+    type Attended = attention::Attended;
+    type Embedded = embeddings::Embedded;
+
+    fn place_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
+        Ok(linear::Linear::new(self.isa, weight, bias, input))
+    }
+
+    fn place_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Done<Self::LayerNorm> {
+        Ok(layer_norm::LayerNorm::new(self.isa, weight, bias, eps))
+    }
+
+    fn place_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Done<Self::Embeddings> {
+        Ok(embeddings::Embeddings { tables, norm })
+    }
+
+    fn linear(&self, map: &Self::Linear, x: &Array, onto: Option<&Array>) -> Done<Array> {
+        Ok(map.forward(self.threads, x, onto))
+    }
+
+    fn linear_vjp(&self, map: &Self::Linear, grad: &Array, onto: Option<&Array>) -> Done<Array> {
+        Ok(map.vjp(self.threads, grad, onto))
+    }
+
+    fn linear_activated(
+        &self,
+        map: &Self::Linear,
+        activation: Activation,
+        x: &Array,
+    ) -> Done<(Array, Array)> {
+        Ok(activation::linear_activated(self.threads, map, activation, x))
+    }
+
+    fn linear_vjp_activated(&self, map: &Self::Linear, slope: &Array, grad: &Array) -> Done<Array> {
+        Ok(map.vjp_times(self.threads, grad, slope))
+    }
+
+    fn layer_norm(
+        &self,
+        norm: &Self::LayerNorm,
+        x: Array,
+    ) -> Done<(Array, layer_norm::Normalized)> {
+        Ok(norm.forward(x))
+    }
+
+    fn layer_norm_vjp(
+        &self,
+        norm: &Self::LayerNorm,
+        saved: &layer_norm::Normalized,
+        grad: &Array,
+    ) -> Done<Array> {
+        Ok(norm.vjp(saved, grad))
+    }
+
+    fn attention(
+        &self,
+        heads: Heads,
+        qkv: [Array; 3],
+        spans: &[Span],
+    ) -> Done<(Array, attention::Attended)> {
+        Ok(attention::forward(self.isa, self.threads, heads, qkv, spans))
+    }
+
+    fn attention_vjp(
+        &self,
+        heads: Heads,
+        saved: &attention::Attended,
+        spans: &[Span],
+        grad: &Array,
+    ) -> Done<[Array; 3]> {
+        Ok(attention::vjp(self.isa, self.threads, heads, saved, spans, grad))
+    }
+
+    fn attention_weights(&self, saved: &attention::Attended, span: usize) -> Done<AttentionMap> {
+        Ok(saved.map(span))
+    }
+
+    fn embed(
+        &self,
+        embeddings: &Self::Embeddings,
+        rows: &[&Row],
+    ) -> Done<(Array, embeddings::Embedded)> {
+        Ok(embeddings.forward(rows))
+    }
+
+    fn embed_vjp(
+        &self,
+        embeddings: &Self::Embeddings,
+        embedded: &embeddings::Embedded,
+        grad: &Array,
+    ) -> Done<Array> {
+        Ok(embeddings.vjp(embedded, grad))
+    }
+
+    fn reduce(
+        &self,
+        embedded: &embeddings::Embedded,
+        _row: usize,
+        tokens: Range<usize>,
+        grad: &Array,
+        reduce: Reduce,
+    ) -> Done<Vec<f64>> {
+        Ok(embedded.reduce(tokens, grad, reduce))
+    }
+
+    fn gather(&self, x: &Array, places: &[usize]) -> Done<Array> {
+        let mut rows = Array::take(places.len(), x.width);
+        for (i, &place) in places.iter().enumerate() {
+            rows.row_mut(i).copy_from_slice(x.row(place));
+        }
+        Ok(rows)
+    }
+
+    fn add_at(&self, mut x: Array, places: &[usize], more: &Array) -> Done<Array> {
+        for (i, &place) in places.iter().enumerate() {
+            for (x, more) in x.row_mut(place).iter_mut().zip(more.row(i)) {
+                *x += more;
+            }
+        }
+        Ok(x)
+    }
+
+    fn spread(&self, x: &Array, places: &[usize], total: usize) -> Done<Array> {
+        self.add_at(Array::zeros(total, x.width), places, x)
+    }
+
+    fn array(&self, rows: &[Vec<f64>]) -> Done<Array> {
+        let mut array = Array::zeros(rows.len(), rows.first().map_or(0, Vec::len));
+        for (i, row) in rows.iter().enumerate() {
+            for (x, &value) in array.row_mut(i).iter_mut().zip(row) {
+                *x = value as f32;
+            }
+        }
+        Ok(array)
+    }
+
+    fn rows(&self, x: &Array) -> Done<Vec<Vec<f64>>> {
+        let row = |i| x.row(i)[..x.width].iter().copied().map(f64::from).collect();
+        Ok((0..x.rows).map(row).collect())
+    }
+}

@@ -1,0 +1,214 @@
+//! What computes. The encoder and the heads are written once over
+//! [`Backend`]; each back end has every block kind's forward pass and its
+//! vector-Jacobian product: given the gradient of a scalar at the block's
+//! output, the gradient at its input. No gradient of a weight is ever computed
+//! and nothing is taped.
+//!
+//! - [`cpu`]: slices of f32, the one that serves.
+//! - [`candle`]: candle tensors, for GPUs, and in f64 as the judge in tests.
+//!
+//! Rows of different lengths lie one after the other in `[tokens of all rows,
+//! width]`, without padding: no mask exists and no row can attend to another.
+
+pub mod candle;
+pub mod cpu;
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::blocks::Activation;
+use crate::rows::{AttentionMap, Reduce, Row};
+
+/// One row's place among the packed ones: the queries that are wanted of it and
+/// its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub queries: Range<usize>,
+    pub keys: Range<usize>,
+}
+
+/// The shape of multi-head attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    pub count: usize,
+    pub size: usize,
+}
+
+impl Heads {
+    /// What a product of query and key is multiplied with.
+    pub fn scale(self) -> f64 {
+        1. / (self.size as f64).sqrt()
+    }
+}
+
+/// Row-major tables of the embedding block: `[vocabulary, hidden]`,
+/// `[positions, hidden]`, `[types, hidden]`.
+#[derive(Debug)]
+pub struct Tables {
+    pub hidden: usize,
+    pub word: Vec<f32>,
+    pub position: Vec<f32>,
+    pub token_type: Vec<f32>,
+}
+
+/// An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings`
+/// are blocks with their weights in place. The other types are what a forward
+/// pass leaves for the gradient. A gradient may cover fewer rows than the
+/// forward pass had: the first ones.
+pub trait Backend: Send + Sync + 'static {
+    type Error: fmt::Display;
+    type Array;
+    type Linear: Send + Sync;
+    type LayerNorm: Send + Sync;
+    type Embeddings: Send + Sync;
+    type Slope;
+    type Normalized;
+    type Attended;
+    type Embedded;
+
+    /// A map from its weight `[out, input]`, as checkpoints store it, and its
+    /// bias `[out]`.
+    fn place_linear(
+        &self,
+        weight: &[f32],
+        bias: &[f32],
+        input: usize,
+    ) -> Result<Self::Linear, Self::Error>;
+
+    fn place_layer_norm(
+        &self,
+        weight: &[f32],
+        bias: &[f32],
+        eps: f64,
+    ) -> Result<Self::LayerNorm, Self::Error>;
+
+    /// `norm(word + position + type)`
+    fn place_embeddings(
+        &self,
+        tables: Tables,
+        norm: Self::LayerNorm,
+    ) -> Result<Self::Embeddings, Self::Error>;
+
+    /// `x Wᵀ + b`, plus `onto`: `[n, input]` → `[n, out]`.
+    fn linear(
+        &self,
+        map: &Self::Linear,
+        x: &Self::Array,
+        onto: Option<&Self::Array>,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// Gradient at the output → at the input, plus `onto`.
+    fn linear_vjp(
+        &self,
+        map: &Self::Linear,
+        grad: &Self::Array,
+        onto: Option<&Self::Array>,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// `act(x Wᵀ + b)`, and the slope of the activation there.
+    fn linear_activated(
+        &self,
+        map: &Self::Linear,
+        activation: Activation,
+        x: &Self::Array,
+    ) -> Result<(Self::Array, Self::Slope), Self::Error>;
+
+    /// Gradient at the output of `map`, whose input was an activation → before
+    /// that activation.
+    fn linear_vjp_activated(
+        &self,
+        map: &Self::Linear,
+        slope: &Self::Slope,
+        grad: &Self::Array,
+    ) -> Result<Self::Array, Self::Error>;
+
+    fn layer_norm(
+        &self,
+        norm: &Self::LayerNorm,
+        x: Self::Array,
+    ) -> Result<(Self::Array, Self::Normalized), Self::Error>;
+
+    fn layer_norm_vjp(
+        &self,
+        norm: &Self::LayerNorm,
+        saved: &Self::Normalized,
+        grad: &Self::Array,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// Scaled dot-product attention (Vaswani et al. 2017), each span by itself:
+    /// query, key and value to the context, `[queries, hidden]`.
+    fn attention(
+        &self,
+        heads: Heads,
+        qkv: [Self::Array; 3],
+        spans: &[Span],
+    ) -> Result<(Self::Array, Self::Attended), Self::Error>;
+
+    /// Gradient at the context of the first spans → at query, key and value.
+    fn attention_vjp(
+        &self,
+        heads: Heads,
+        saved: &Self::Attended,
+        spans: &[Span],
+        grad: &Self::Array,
+    ) -> Result<[Self::Array; 3], Self::Error>;
+
+    /// The weights of one span.
+    fn attention_weights(
+        &self,
+        saved: &Self::Attended,
+        span: usize,
+    ) -> Result<AttentionMap, Self::Error>;
+
+    /// Packed rows after the embedding block, each at its own point.
+    fn embed(
+        &self,
+        embeddings: &Self::Embeddings,
+        rows: &[&Row],
+    ) -> Result<(Self::Array, Self::Embedded), Self::Error>;
+
+    /// Gradient at the block's output → at the word embeddings; word, position
+    /// and type are added, so theirs is one.
+    fn embed_vjp(
+        &self,
+        embeddings: &Self::Embeddings,
+        embedded: &Self::Embedded,
+        grad: &Self::Array,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// The gradient of row number `row`, which lies at `tokens` of `grad`, as
+    /// one number a token.
+    fn reduce(
+        &self,
+        embedded: &Self::Embedded,
+        row: usize,
+        tokens: Range<usize>,
+        grad: &Self::Array,
+        reduce: Reduce,
+    ) -> Result<Vec<f64>, Self::Error>;
+
+    /// The rows `places` of `x`, in that order.
+    fn gather(&self, x: &Self::Array, places: &[usize]) -> Result<Self::Array, Self::Error>;
+
+    /// `x` with the rows of `more` added at `places`, each named once.
+    fn add_at(
+        &self,
+        x: Self::Array,
+        places: &[usize],
+        more: &Self::Array,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// `[total, width]`: the rows of `x` at `places`, zeros elsewhere.
+    fn spread(
+        &self,
+        x: &Self::Array,
+        places: &[usize],
+        total: usize,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// `[n, width]` from its rows.
+    fn array(&self, rows: &[Vec<f64>]) -> Result<Self::Array, Self::Error>;
+
+    /// The rows of `x`.
+    fn rows(&self, x: &Self::Array) -> Result<Vec<Vec<f64>>, Self::Error>;
+}
