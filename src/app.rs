@@ -15,7 +15,7 @@ use tracing::info;
 
 use crate::checkpoint::Source;
 use crate::config::{Config, ModelEntry};
-use crate::engine::{self, Engine, ModelPool};
+use crate::engine::{self, Engine, ModelPool, PassLimits};
 use crate::explainer::{Explainer, Limits};
 use crate::explanation::Question;
 use crate::http::{self, Service};
@@ -38,7 +38,11 @@ impl StartError {
 /// An explainer that has no models yet.
 pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let limits = engine::Limits {
-        batch_tokens: config.engine.batch_tokens,
+        pass: PassLimits {
+            tokens: config.engine.batch_tokens,
+            bytes: config.engine.pass_mebibytes << 20,
+            workers: threads(config),
+        },
         queued_tokens: config.engine.queued_tokens,
         time: config.limits.request_time(),
     };
@@ -51,6 +55,15 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
             time: config.limits.request_time(),
         },
     })
+}
+
+/// Threads that passes run on. The count heeds affinity and the container's
+/// quota.
+fn threads(config: &Config) -> usize {
+    match config.engine.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
 }
 
 /// Loads every model of the configuration, runs each once, and makes them

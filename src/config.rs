@@ -68,9 +68,17 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {
+    /// Passes that run at a time, each on a thread; 0 is one for each core that
+    /// this process may use.
+    #[garde(range(max = 1024))]
+    pub threads: usize,
     /// Tokens that one pass runs together.
     #[garde(range(min = 1, max = 1 << 20))]
     pub batch_tokens: usize,
+    /// Mebibytes that one pass keeps until its gradients are done; a row that
+    /// needs more runs alone.
+    #[garde(range(min = 1, max = 1 << 20))]
+    pub pass_mebibytes: usize,
     /// Tokens x rows of all requests in flight; more are told to come back.
     #[garde(range(min = 1, max = u32::MAX as usize))]
     pub queued_tokens: usize,
@@ -136,7 +144,7 @@ impl Default for Limits {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { batch_tokens: 512, queued_tokens: 1 << 19 }
+        Self { threads: 0, batch_tokens: 256, pass_mebibytes: 256, queued_tokens: 1 << 19 }
     }
 }
 

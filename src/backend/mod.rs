@@ -190,14 +190,6 @@ pub trait Backend: Send + Sync + 'static {
     /// The rows `places` of `x`, in that order.
     fn gather(&self, x: &Self::Array, places: &[usize]) -> Result<Self::Array, Self::Error>;
 
-    /// `x` with the rows of `more` added at `places`, each named once.
-    fn add_at(
-        &self,
-        x: Self::Array,
-        places: &[usize],
-        more: &Self::Array,
-    ) -> Result<Self::Array, Self::Error>;
-
     /// `[total, width]`: the rows of `x` at `places`, zeros elsewhere.
     fn spread(
         &self,

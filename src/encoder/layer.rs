@@ -109,16 +109,15 @@ impl<B: Backend> Layer<B> {
         let [query, key, value] =
             b.attention_vjp(self.heads, &saved.attended, wanted.spans(), &context)?;
         let queried = b.linear_vjp(&self.query, &query, Some(&sum))?;
-        match wanted {
-            Wanted::All(_) => {
-                let x = b.linear_vjp(&self.key, &key, Some(&queried))?;
-                b.linear_vjp(&self.value, &value, Some(&x))
+        // The sum is built up in one order for either kind of `wanted`, so that
+        // its last bit does not tell which it was.
+        let queried = match wanted {
+            Wanted::All(_) => queried,
+            Wanted::Some(places, spans) => {
+                b.spread(&queried, places, spans.last().map_or(0, |span| span.keys.end))?
             }
-            Wanted::Some(places, _) => {
-                let x = b.linear_vjp(&self.key, &key, None)?;
-                let x = b.linear_vjp(&self.value, &value, Some(&x))?;
-                b.add_at(x, places, &queried)
-            }
-        }
+        };
+        let x = b.linear_vjp(&self.key, &key, Some(&queried))?;
+        b.linear_vjp(&self.value, &value, Some(&x))
     }
 }

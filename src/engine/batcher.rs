@@ -1,11 +1,12 @@
-//! Waiting rows → one pass. No clock, no thread, no channel: the worker feeds
-//! jobs in and reports what their rows gave.
+//! Waiting rows → one pass. No clock, no thread, no channel: the workers feed
+//! jobs in and report what their rows gave.
 //!
-//! Jobs of one model share a pass and take turns row by row, so a job of two
-//! rows is not kept waiting by one of five thousand; models take turns pass by
-//! pass. Rows of a job whose caller has left are dropped before they run.
+//! Jobs share a pass and take turns by what they have cost so far, so a job of
+//! two rows is not kept waiting by one of five thousand, nor a small model by a
+//! large one. A job that fits into one pass is light: a worker that is in the
+//! midst of a heavy pass runs it between two layers. Rows of a job whose caller
+//! has left are dropped before they run.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,33 +32,52 @@ impl Batch {
 /// What a pass gave: an output a row, or for each row the same fault.
 pub type PassResult = Result<Vec<RowOutput>, Error>;
 
+/// What one pass may hold. A row over it runs alone.
+#[derive(Debug, Clone, Copy)]
+pub struct PassLimits {
+    pub tokens: usize,
+    /// Memory kept until the gradients are done.
+    pub bytes: usize,
+    /// Passes that run at a time: what waits is shared among them.
+    pub workers: usize,
+}
+
+/// A pass of fewer tokens wastes time on reading weights: less than this is not
+/// shared among workers.
+const SMALLEST_PASS: usize = 32;
+
 /// The jobs in flight.
 pub struct Batcher {
-    budget: usize,
+    limits: PassLimits,
     next_number: u64,
-    jobs: VecDeque<InFlight>,
+    jobs: Vec<InFlight>,
 }
 
 struct InFlight {
     number: u64,
     job: Job,
+    light: bool,
     /// Rows before this one have been handed out.
     taken: usize,
+    /// Tokens of the rows that have not.
+    waiting: usize,
+    /// What it has cost so far, in multiply-adds.
+    served: u64,
     outputs: Vec<Option<RowOutput>>,
+    missing: usize,
     waited: Option<Duration>,
     computed: Duration,
 }
 
 impl InFlight {
-    fn next_cost(&self) -> Option<usize> {
-        self.job.rows.get(self.taken).map(|row| row.tokens.len())
+    fn next_row(&self) -> Option<&Row> {
+        self.job.rows.get(self.taken)
     }
 }
 
 impl Batcher {
-    /// A batcher of passes of at most `budget` tokens; a longer row runs alone.
-    pub fn new(budget: usize) -> Self {
-        Self { budget, next_number: 0, jobs: VecDeque::new() }
+    pub fn new(limits: PassLimits) -> Self {
+        Self { limits, next_number: 0, jobs: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -65,42 +85,77 @@ impl Batcher {
     }
 
     pub fn push(&mut self, job: Job) {
-        let outputs = job.rows.iter().map(|_| None).collect();
+        let waiting = job.rows.iter().map(|row| row.tokens.len()).sum();
+        // It goes on from where the others are: what they had before it came is
+        // not made up for.
+        let served = self.jobs.iter().map(|entry| entry.served).min().unwrap_or_default();
         let number = self.next_number;
         self.next_number += 1;
-        let computed = Duration::ZERO;
-        self.jobs.push_back(InFlight { number, job, taken: 0, outputs, waited: None, computed });
+        self.jobs.push(InFlight {
+            number,
+            light: waiting <= self.limits.tokens,
+            taken: 0,
+            waiting,
+            served,
+            outputs: job.rows.iter().map(|_| None).collect(),
+            missing: job.rows.len(),
+            waited: None,
+            computed: Duration::ZERO,
+            job,
+        });
     }
 
-    /// The next pass, if any row waits.
+    /// The next pass, if any row waits. Heavy jobs come first: light ones run
+    /// between the layers of their passes ([`Self::next_light`]), so neither
+    /// waits for the other to end.
     pub fn next(&mut self, now: Instant) -> Option<Batch> {
+        self.drop_abandoned();
+        let heavy = self.jobs.iter().any(|entry| !entry.light && entry.next_row().is_some());
+        self.pass(now, !heavy)
+    }
+
+    /// The next pass of light jobs.
+    pub fn next_light(&mut self, now: Instant) -> Option<Batch> {
+        self.drop_abandoned();
+        self.pass(now, true)
+    }
+
+    fn drop_abandoned(&mut self) {
         self.jobs.retain(|entry| !entry.job.reply.is_closed());
-        let first = self.jobs.iter().position(|entry| entry.next_cost().is_some())?;
-        let model = Arc::clone(&self.jobs[first].job.model);
+    }
+
+    fn pass(&mut self, now: Instant, light: bool) -> Option<Batch> {
+        let waits = |entry: &&InFlight| entry.light == light && entry.next_row().is_some();
+        let first = self.jobs.iter().filter(waits).min_by_key(|entry| entry.served)?;
+        let model = Arc::clone(&first.job.model);
+        let of_model = |entry: &&InFlight| waits(entry) && Arc::ptr_eq(&entry.job.model, &model);
+        let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
+        let share = waiting.div_ceil(self.limits.workers).max(SMALLEST_PASS);
+        let mut room =
+            Room { tokens: self.limits.tokens.min(share), bytes: self.limits.bytes, empty: true };
         let mut batch = Batch { model, rows: Vec::new(), owners: Vec::new() };
-        let mut left = self.budget;
-        while self.take_round(&mut batch, &mut left, now) {}
-        // The next pass starts with another job, perhaps of another model.
-        self.jobs.rotate_left(first + 1);
+        while self.take_row(&mut batch, &mut room, now, light) {}
         Some(batch)
     }
 
-    /// One row of each job of the batch's model that still fits.
-    fn take_round(&mut self, batch: &mut Batch, left: &mut usize, now: Instant) -> bool {
-        let before = batch.rows.len();
-        for entry in &mut self.jobs {
-            let Some(cost) = entry.next_cost() else { continue };
-            let fits = cost <= *left || batch.rows.is_empty();
-            if !fits || !Arc::ptr_eq(&entry.job.model, &batch.model) {
-                continue;
-            }
-            *left = left.saturating_sub(cost);
-            entry.waited.get_or_insert_with(|| now.duration_since(entry.job.queued));
-            batch.rows.push(entry.job.rows[entry.taken].clone());
-            batch.owners.push((entry.number, entry.taken));
-            entry.taken += 1;
-        }
-        batch.rows.len() > before
+    /// One row of the job that has had least, of those whose next row fits.
+    fn take_row(&mut self, batch: &mut Batch, room: &mut Room, now: Instant, light: bool) -> bool {
+        let model = &batch.model;
+        let fitting = self.jobs.iter_mut().filter(|entry| {
+            entry.light == light
+                && Arc::ptr_eq(&entry.job.model, model)
+                && entry.next_row().is_some_and(|row| room.fits(model, row))
+        });
+        let Some(entry) = fitting.min_by_key(|entry| entry.served) else { return false };
+        let row = entry.job.rows[entry.taken].clone();
+        room.take(model, &row);
+        entry.waiting -= row.tokens.len();
+        entry.served += model.row_work(&row);
+        entry.waited.get_or_insert_with(|| now.duration_since(entry.job.queued));
+        batch.rows.push(row);
+        batch.owners.push((entry.number, entry.taken));
+        entry.taken += 1;
+        true
     }
 
     /// Hands a pass's outputs to their jobs and answers those that are done. A
@@ -118,18 +173,20 @@ impl Batcher {
             let entry = &mut self.jobs[place];
             entry.computed += took.mul_f64(input.tokens.len() as f64 / tokens);
             match output {
-                Ok(output) => entry.outputs[row] = Some(output),
+                Ok(output) => {
+                    entry.outputs[row] = Some(output);
+                    entry.missing -= 1;
+                    if entry.missing == 0 {
+                        self.answer(place, Ok(()));
+                    }
+                }
                 Err(error) => self.answer(place, Err(error)),
             }
-        }
-        while let Some(done) = self.jobs.iter().position(|e| e.outputs.iter().all(Option::is_some))
-        {
-            self.answer(done, Ok(()));
         }
     }
 
     fn answer(&mut self, place: usize, result: Result<(), Error>) {
-        let Some(entry) = self.jobs.remove(place) else { return };
+        let entry = self.jobs.swap_remove(place);
         let finished = result.map(|()| Finished {
             outputs: entry.outputs.into_iter().flatten().collect(),
             waited: entry.waited.unwrap_or_default(),
@@ -137,6 +194,27 @@ impl Batcher {
         });
         // A caller that has left does not mind.
         let _ = entry.job.reply.send(finished);
+    }
+}
+
+/// What a pass has room for still.
+struct Room {
+    tokens: usize,
+    bytes: usize,
+    empty: bool,
+}
+
+impl Room {
+    fn fits(&self, model: &Model, row: &Row) -> bool {
+        let tokens = row.tokens.len();
+        self.empty || (tokens <= self.tokens && model.row_bytes(tokens) <= self.bytes)
+    }
+
+    fn take(&mut self, model: &Model, row: &Row) {
+        let tokens = row.tokens.len();
+        self.tokens = self.tokens.saturating_sub(tokens);
+        self.bytes = self.bytes.saturating_sub(model.row_bytes(tokens));
+        self.empty = false;
     }
 }
 

@@ -1,5 +1,5 @@
-//! From rows that wait to passes that run: admission, batching, one worker
-//! thread outside the async runtime.
+//! From rows that wait to passes that run: admission, batching, worker threads
+//! outside the async runtime.
 
 pub mod admission;
 pub mod batcher;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use admission::{Admission, Admitted};
+pub use batcher::PassLimits;
 pub use pool::ModelPool;
 
 use crate::model::Model;
@@ -24,8 +25,7 @@ const CHANNEL: usize = 256;
 /// How much work the engine takes on.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Tokens of one pass; a longer row runs alone.
-    pub batch_tokens: usize,
+    pub pass: PassLimits,
     /// Tokens × rows of all requests in flight.
     pub queued_tokens: usize,
     /// What a request has, from admission to answer.
@@ -39,11 +39,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts the worker thread. It ends when every handle to it is dropped.
+    /// Starts the worker threads. They end when every handle to them is dropped.
     pub fn start(limits: Limits) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(CHANNEL);
         let admission = Arc::new(Admission::new(limits.queued_tokens, limits.time));
-        worker::spawn(queue, limits.batch_tokens, Arc::clone(&admission))?;
+        worker::spawn(queue, limits.pass, Arc::clone(&admission))?;
         Ok(Self { jobs, admission })
     }
 

@@ -1,68 +1,167 @@
-//! The thread that runs passes. It outlives a panic in one.
+//! The threads that run passes. They outlive a panic in one.
+//!
+//! Each worker takes a pass from the batcher and runs it by itself. A worker
+//! with nothing to do leads: it alone waits for the next job, the others for
+//! their turn to lead. One that is in a heavy pass looks between two layers
+//! whether light jobs have come, and runs them at once.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::{counter, histogram};
+use rayon::ThreadPool;
 use tokio::sync::mpsc;
 use tracing::error;
 
 use super::Admission;
-use super::batcher::{Batch, Batcher, PassResult};
+use super::batcher::{Batch, Batcher, PassLimits, PassResult};
 use crate::error::Error;
 use crate::passes::Job;
 
-/// Starts the worker. It ends when the last sender is dropped and no job is
+/// What the workers share.
+struct Workers {
+    queue: Mutex<mpsc::Receiver<Job>>,
+    batcher: Mutex<Batcher>,
+    admission: Arc<Admission>,
+    count: usize,
+    busy: AtomicUsize,
+    /// Threads that idle workers lend to a lone row.
+    pool: ThreadPool,
+}
+
+/// Multiply-adds of a forward pass that are worth all threads.
+const WORTH_SHARING: u64 = 30_000_000;
+
+/// Starts the workers. They end when the last sender is dropped and no job is
 /// left.
 pub fn spawn(
     queue: mpsc::Receiver<Job>,
-    batch_tokens: usize,
+    limits: PassLimits,
     admission: Arc<Admission>,
 ) -> std::io::Result<()> {
-    thread::Builder::new()
-        .name("explaind-worker".to_owned())
-        .spawn(move || work(queue, Batcher::new(batch_tokens), &admission))?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(limits.workers)
+        .thread_name(|i| format!("explaind-row-{i}"))
+        .build()
+        .map_err(std::io::Error::other)?;
+    let workers = Arc::new(Workers {
+        queue: Mutex::new(queue),
+        batcher: Mutex::new(Batcher::new(limits)),
+        admission,
+        count: limits.workers,
+        busy: AtomicUsize::new(0),
+        pool,
+    });
+    for i in 0..limits.workers {
+        let workers = Arc::clone(&workers);
+        let work = move || {
+            while let Some(batch) = workers.wait() {
+                workers.busy.fetch_add(1, Ordering::Relaxed);
+                workers.run(batch);
+                workers.busy.fetch_sub(1, Ordering::Relaxed);
+            }
+        };
+        thread::Builder::new().name(format!("explaind-worker-{i}")).spawn(work)?;
+    }
     Ok(())
 }
 
-fn work(mut queue: mpsc::Receiver<Job>, mut batcher: Batcher, admission: &Admission) {
-    loop {
-        if batcher.is_empty() {
-            match queue.blocking_recv() {
-                Some(job) => batcher.push(job),
-                None => return,
+impl Workers {
+    /// The next pass; none once nothing can come any more.
+    fn wait(&self) -> Option<Batch> {
+        self.collect();
+        loop {
+            if let Some(batch) = self.batcher().next(Instant::now()) {
+                return Some(batch);
+            }
+            let mut queue = lock(&self.queue);
+            // Whoever led before may have left something.
+            if let Some(batch) = self.batcher().next(Instant::now()) {
+                return Some(batch);
+            }
+            let job = queue.blocking_recv()?;
+            self.batcher().push(job);
+        }
+    }
+
+    /// Takes in the jobs that have come, unless another worker waits for them.
+    fn collect(&self) {
+        if let Ok(mut queue) = self.queue.try_lock() {
+            while let Ok(job) = queue.try_recv() {
+                self.batcher().push(job);
             }
         }
-        while let Ok(job) = queue.try_recv() {
-            batcher.push(job);
-        }
+    }
+
+    fn batcher(&self) -> MutexGuard<'_, Batcher> {
+        lock(&self.batcher)
+    }
+
+    /// Runs a pass, and between its layers the light jobs that come meanwhile.
+    fn run(&self, batch: Batch) {
+        let elsewhere = AtomicU64::new(0);
+        let pause = || {
+            self.collect();
+            let start = Instant::now();
+            while let Some(light) = self.next_light() {
+                self.run_through(light, &|| {}, &AtomicU64::new(0));
+            }
+            elsewhere.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        };
+        self.run_through(batch, &pause, &elsewhere);
+    }
+
+    fn next_light(&self) -> Option<Batch> {
+        self.batcher().next_light(Instant::now())
+    }
+
+    /// Runs a pass and hands out its outputs. `elsewhere` are nanoseconds that
+    /// its pauses took.
+    fn run_through(&self, batch: Batch, pause: &(dyn Fn() + Sync), elsewhere: &AtomicU64) {
         let start = Instant::now();
-        if let Some(batch) = batcher.next(start) {
-            let result = run(&batch);
-            let took = start.elapsed();
-            admission.note_pass(batch.tokens(), took.as_secs_f64());
-            histogram!("explaind_pass_seconds").record(took.as_secs_f64());
-            histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
-            histogram!("explaind_pass_tokens").record(batch.tokens() as f64);
-            batcher.finish(batch, result, took);
+        let result = self.outputs(&batch, pause);
+        let paused = Duration::from_nanos(elsewhere.load(Ordering::Relaxed));
+        let took = start.elapsed().saturating_sub(paused);
+        self.admission.note_pass(batch.tokens() * self.count, took.as_secs_f64());
+        histogram!("explaind_pass_seconds").record(took.as_secs_f64());
+        histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
+        histogram!("explaind_pass_tokens").record(batch.tokens() as f64);
+        self.batcher().finish(batch, result, took);
+    }
+
+    /// A fault is logged here and told to the rows that it was for.
+    fn outputs(&self, batch: &Batch, pause: &(dyn Fn() + Sync)) -> PassResult {
+        let run = |threads| batch.model.run_with(&batch.rows, threads, pause);
+        let result = catch_unwind(AssertUnwindSafe(|| match self.threads_for(batch) {
+            1 => run(1),
+            threads => self.pool.install(|| run(threads)),
+        }));
+        let fault = match result {
+            Ok(Ok(outputs)) => return Ok(outputs),
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("panic: {}", message(&*panic)),
+        };
+        counter!("explaind_pass_failures_total").increment(1);
+        error!(model = batch.model.id, rows = batch.rows.len(), fault, "a pass failed");
+        Err(Error::internal(fault))
+    }
+
+    /// A lone row of a large model is shared with the workers that are idle.
+    fn threads_for(&self, batch: &Batch) -> usize {
+        let large = |row| batch.model.row_work(row) >= WORTH_SHARING;
+        match batch.rows.as_slice() {
+            [row] if large(row) => 1 + self.count - self.busy.load(Ordering::Relaxed).max(1),
+            _ => 1,
         }
     }
 }
 
-/// One pass. A fault in it is logged here and told to the rows it was for.
-fn run(batch: &Batch) -> PassResult {
-    let result = catch_unwind(AssertUnwindSafe(|| batch.model.run(&batch.rows)));
-    let fault = match result {
-        Ok(Ok(outputs)) => return Ok(outputs),
-        Ok(Err(error)) => error.to_string(),
-        Err(panic) => format!("panic: {}", message(&*panic)),
-    };
-    counter!("explaind_pass_failures_total").increment(1);
-    error!(model = batch.model.id, rows = batch.rows.len(), fault, "a pass failed");
-    Err(Error::internal(fault))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -196,6 +196,12 @@ impl Model {
         self.runner.run(rows, threads, pause)
     }
 
+    /// Multiply-adds that a row costs: a walk back is about a forward pass.
+    pub fn row_work(&self, row: &Row) -> u64 {
+        let tokens = row.tokens.len() as u64;
+        tokens * (1 + packed::walks(row) as u64) * self.encoder.work_per_token() as u64
+    }
+
     /// Bytes that a row of `tokens` keeps in memory until its gradient is done.
     pub fn row_bytes(&self, tokens: usize) -> usize {
         self.encoder.kept_per_row(tokens) * size_of::<f32>()

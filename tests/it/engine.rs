@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use explaind::checkpoint::Source;
-use explaind::engine::batcher::Batcher;
+use explaind::engine::batcher::{Batch, Batcher, PassLimits};
 use explaind::error::{Code, Error, Result};
 use explaind::model::{Model, Placement};
 use explaind::passes::{Finished, Job};
@@ -31,28 +31,93 @@ fn push(batcher: &mut Batcher, model: &Arc<Model>, rows: &[usize]) -> Reply {
     answer
 }
 
-fn run(batcher: &mut Batcher) -> Vec<usize> {
-    let Some(batch) = batcher.next(Instant::now()) else { return Vec::new() };
+fn batcher(tokens: usize) -> Batcher {
+    Batcher::new(PassLimits { tokens, bytes: 1 << 30, workers: 1 })
+}
+
+/// Runs a pass, and says how long its rows were.
+fn run_batch(batcher: &mut Batcher, batch: Option<Batch>) -> Vec<usize> {
+    let Some(batch) = batch else { return Vec::new() };
     let lengths = batch.rows.iter().map(|row| row.tokens.len()).collect();
     let result = batch.model.run(&batch.rows).map_err(Error::internal);
     batcher.finish(batch, result, Duration::from_millis(10));
     lengths
 }
 
+fn run(batcher: &mut Batcher) -> Vec<usize> {
+    let batch = batcher.next(Instant::now());
+    run_batch(batcher, batch)
+}
+
+fn run_light(batcher: &mut Batcher) -> Vec<usize> {
+    let batch = batcher.next_light(Instant::now());
+    run_batch(batcher, batch)
+}
+
 #[test]
-fn a_small_job_shares_the_first_pass_with_a_large_one() {
-    let (model, mut batcher) = (model(), Batcher::new(32));
+fn a_small_job_runs_in_the_midst_of_a_large_ones_pass() {
+    let (model, mut batcher) = (model(), batcher(32));
     let _large = push(&mut batcher, &model, &[5; 5_000]);
+    let heavy = batcher.next(Instant::now()).unwrap();
+    assert!(heavy.tokens() <= 32);
     let mut small = push(&mut batcher, &model, &[4, 4]);
-    let lengths = run(&mut batcher);
-    assert!(lengths.iter().sum::<usize>() <= 32);
-    assert_eq!(lengths.iter().filter(|&&tokens| tokens == 4).count(), 2);
+    assert_eq!(run_light(&mut batcher), [4, 4]);
     assert_eq!(small.try_recv().unwrap().unwrap().outputs.len(), 2);
+    assert!(run_light(&mut batcher).is_empty());
+    assert_eq!(run_batch(&mut batcher, Some(heavy)), [5; 6]);
+}
+
+#[test]
+fn heavy_jobs_share_by_cost_whatever_their_rows_are() {
+    let (model, mut batcher) = (model(), batcher(64));
+    let _long = push(&mut batcher, &model, &[30; 500]);
+    let _short = push(&mut batcher, &model, &[3; 5_000]);
+    let mut tokens = [0, 0];
+    for _ in 0..40 {
+        for length in run(&mut batcher) {
+            tokens[usize::from(length == 3)] += length;
+        }
+    }
+    assert!(tokens[0].abs_diff(tokens[1]) <= 64, "{tokens:?}");
+}
+
+#[test]
+fn a_job_that_comes_late_is_not_paid_for_what_the_others_had() {
+    let (model, mut batcher) = (model(), batcher(64));
+    let _early = push(&mut batcher, &model, &[4; 5_000]);
+    for _ in 0..50 {
+        run(&mut batcher);
+    }
+    let _late = push(&mut batcher, &model, &[5; 5_000]);
+    let lengths = run(&mut batcher);
+    assert!(lengths.contains(&4) && lengths.contains(&5), "{lengths:?}");
+}
+
+#[test]
+fn what_waits_is_shared_among_the_workers() {
+    let model = model();
+    let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes: 1 << 30, workers: 2 });
+    let _job = push(&mut batcher, &model, &[10; 20]);
+    let passes: Vec<usize> =
+        (0..2).map(|_| batcher.next(Instant::now()).unwrap().tokens()).collect();
+    assert_eq!(passes, [100, 50], "half of what waits, but no smaller than is worth it");
+}
+
+#[test]
+fn a_pass_keeps_to_its_memory() {
+    let model = model();
+    let bytes = 2 * model.row_bytes(10);
+    let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes, workers: 1 });
+    let _job = push(&mut batcher, &model, &[10; 5]);
+    assert_eq!(run(&mut batcher), [10, 10]);
+    let _long = push(&mut batcher, &model, &[30]);
+    let rest: Vec<Vec<usize>> = (0..3).map(|_| run(&mut batcher)).collect();
+    assert!(rest.contains(&vec![30]), "a row over the limit runs alone: {rest:?}");
 }
 
 #[test]
 fn a_row_over_the_budget_runs_alone() {
-    let (model, mut batcher) = (model(), Batcher::new(8));
+    let (model, mut batcher) = (model(), batcher(8));
     let mut long = push(&mut batcher, &model, &[30]);
     let mut short = push(&mut batcher, &model, &[3]);
     assert_eq!(run(&mut batcher), [30]);
@@ -63,16 +128,16 @@ fn a_row_over_the_budget_runs_alone() {
 
 #[test]
 fn models_take_turns_and_never_share_a_pass() {
-    let (one, other, mut batcher) = (model(), model(), Batcher::new(8));
+    let (one, other, mut batcher) = (model(), model(), batcher(8));
     let _a = push(&mut batcher, &one, &[4; 6]);
     let _b = push(&mut batcher, &other, &[5; 6]);
-    let passes: Vec<Vec<usize>> = (0..4).map(|_| run(&mut batcher)).collect();
-    assert_eq!(passes, [vec![4, 4], vec![5], vec![4, 4], vec![5]]);
+    let passes: Vec<Vec<usize>> = (0..5).map(|_| run(&mut batcher)).collect();
+    assert_eq!(passes, [vec![4, 4], vec![5], vec![5], vec![4, 4], vec![5]]);
 }
 
 #[test]
 fn outputs_come_back_in_the_jobs_order() {
-    let (model, mut batcher) = (model(), Batcher::new(16));
+    let (model, mut batcher) = (model(), batcher(16));
     let lengths = [9, 2, 7, 2, 5, 12];
     let mut reply = push(&mut batcher, &model, &lengths);
     while !batcher.is_empty() {
@@ -81,14 +146,13 @@ fn outputs_come_back_in_the_jobs_order() {
     let finished = reply.try_recv().unwrap().unwrap();
     for (tokens, output) in lengths.into_iter().zip(finished.outputs) {
         let alone = model.run(&[row(tokens)]).unwrap().remove(0);
-        let gap = (alone.logits[0] - output.logits[0]).abs();
-        assert!(gap < 1e-5, "a row of {tokens} tokens got another's output");
+        assert_eq!(alone.logits, output.logits, "a row of {tokens} tokens");
     }
 }
 
 #[test]
 fn rows_of_a_caller_that_left_never_run() {
-    let (model, mut batcher) = (model(), Batcher::new(8));
+    let (model, mut batcher) = (model(), batcher(8));
     drop(push(&mut batcher, &model, &[4; 1_000]));
     let _stays = push(&mut batcher, &model, &[3]);
     assert_eq!(run(&mut batcher), [3]);
@@ -97,7 +161,7 @@ fn rows_of_a_caller_that_left_never_run() {
 
 #[test]
 fn a_fault_fails_the_jobs_of_that_pass_only() {
-    let (model, mut batcher) = (model(), Batcher::new(8));
+    let (model, mut batcher) = (model(), batcher(8));
     let mut failed = push(&mut batcher, &model, &[8, 8]);
     let mut good = push(&mut batcher, &model, &[3]);
     let batch = batcher.next(Instant::now()).unwrap();
@@ -110,7 +174,7 @@ fn a_fault_fails_the_jobs_of_that_pass_only() {
 
 #[test]
 fn a_number_that_is_not_finite_is_an_error() {
-    let (model, mut batcher) = (model(), Batcher::new(8));
+    let (model, mut batcher) = (model(), batcher(8));
     let mut reply = push(&mut batcher, &model, &[3]);
     let batch = batcher.next(Instant::now()).unwrap();
     let mut outputs = model.run(&batch.rows).unwrap();

@@ -5,6 +5,7 @@
 
 mod binary;
 mod candle_oracle;
+mod compute;
 mod engine;
 mod golden;
 mod hostile;

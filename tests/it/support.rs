@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
-use explaind::engine::{self, Engine, ModelPool};
+use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::{Explainer, Limits};
 use explaind::explanation::{AttentionSelection, Heads, Question, Selection};
 use explaind::model::{Model, Placement};
@@ -25,7 +25,8 @@ pub fn explainer(model: &Arc<Model>) -> Explainer {
     let pool = Arc::new(ModelPool::default());
     pool.fill(vec![Arc::clone(model)]);
     let time = Duration::from_secs(600);
-    let limits = engine::Limits { batch_tokens: 256, queued_tokens: 1 << 24, time };
+    let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2 };
+    let limits = engine::Limits { pass, queued_tokens: 1 << 24, time };
     Explainer {
         pool,
         engine: Engine::start(limits).expect("the worker starts"),

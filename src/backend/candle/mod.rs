@@ -187,13 +187,9 @@ impl Backend for Candle {
         x.index_select(&self.indices(places)?, 0)
     }
 
-    fn add_at(&self, x: Tensor, places: &[usize], more: &Tensor) -> Result<Tensor> {
-        x.index_add(&self.indices(places)?, more, 0)
-    }
-
     fn spread(&self, x: &Tensor, places: &[usize], total: usize) -> Result<Tensor> {
         let zeros = Tensor::zeros((total, x.dim(1)?), self.dtype, &self.device)?;
-        self.add_at(zeros, places, x)
+        zeros.index_add(&self.indices(places)?, x, 0)
     }
 
     fn array(&self, rows: &[Vec<f64>]) -> Result<Tensor> {

@@ -169,17 +169,12 @@ impl Backend for Cpu {
         Ok(rows)
     }
 
-    fn add_at(&self, mut x: Array, places: &[usize], more: &Array) -> Done<Array> {
-        for (i, &place) in places.iter().enumerate() {
-            for (x, more) in x.row_mut(place).iter_mut().zip(more.row(i)) {
-                *x += more;
-            }
-        }
-        Ok(x)
-    }
-
     fn spread(&self, x: &Array, places: &[usize], total: usize) -> Done<Array> {
-        self.add_at(Array::zeros(total, x.width), places, x)
+        let mut rows = Array::zeros(total, x.width);
+        for (i, &place) in places.iter().enumerate() {
+            rows.row_mut(place).copy_from_slice(x.row(i));
+        }
+        Ok(rows)
     }
 
     fn array(&self, rows: &[Vec<f64>]) -> Done<Array> {

@@ -1,0 +1,187 @@
+//! The compute core: the back ends against each other, and that nothing
+//! depends on what shares a pass, on threads, or on the order of rows.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
+use explaind::backend::cpu::Isa;
+use explaind::checkpoint::Source;
+use explaind::model::{Model, Placement};
+use explaind::rows::{
+    Baseline, Gradient, Layer, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens,
+};
+use rayon::ThreadPoolBuilder;
+
+use crate::support::{golden_folder, load, relative_error};
+
+/// Rows of every kind and of lengths from 2 tokens to the model's limit.
+fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) -> Vec<Row> {
+    let reduces = [Reduce::L1, Reduce::L2, Reduce::Mean, Reduce::TimesInput];
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(i, &tokens)| {
+            let id = |j: usize| {
+                (((i * 131 + j * 37) as u32).wrapping_mul(2_654_435_761) >> 7) % vocabulary
+            };
+            let ids: Vec<u32> = (0..tokens).map(id).collect();
+            let types = (0..tokens).map(|j| u32::from(j > tokens / 2)).collect();
+            let row = Row::forward(Arc::new(Tokens { input_ids: ids, token_type_ids: types }));
+            let scalar = |k: usize| Scalar {
+                output: if k % 2 == 0 { Output::Logit } else { Output::Probability },
+                terms: vec![(k % labels, 1.)],
+            };
+            let scalars = (0..1 + i % 3).map(scalar).collect();
+            let layer = if i % 2 == 0 { Layer::WordEmbeddings } else { Layer::Embeddings };
+            let attention = if i % 7 == 0 { (0..layers).rev().collect() } else { Vec::new() };
+            match i % 4 {
+                0 => Row { attention, ..row },
+                1 => Row {
+                    gradient: Some(Gradient { reduce: reduces[i % 4], scalars }),
+                    layer,
+                    ..row
+                },
+                _ => Row {
+                    gradient: Some(Gradient { reduce: Reduce::TimesDifference, scalars }),
+                    path: Some(Path {
+                        baseline: if i % 3 == 0 {
+                            Baseline::Zero
+                        } else {
+                            Baseline::Ids((0..tokens).map(|j| id(j + 5)).collect())
+                        },
+                        alpha: i as f64 / lengths.len() as f64,
+                    }),
+                    layer,
+                    attention,
+                    ..row
+                },
+            }
+        })
+        .collect()
+}
+
+const LENGTHS: [usize; 23] =
+    [2, 3, 64, 5, 8, 13, 16, 17, 9, 31, 2, 33, 40, 7, 12, 5, 63, 11, 24, 48, 6, 10, 15];
+
+fn tiny(placement: &Placement) -> Arc<Model> {
+    load(Source::Directory(golden_folder("bert-tiny")), placement)
+}
+
+fn tiny_rows() -> Vec<Row> {
+    let lengths: Vec<usize> = LENGTHS.iter().map(|&tokens| tokens.min(40)).collect();
+    mixed_rows(&lengths, 190, 3, 2)
+}
+
+fn builtin_rows() -> Vec<Row> {
+    let lengths: Vec<usize> = LENGTHS.iter().map(|tokens| tokens * 2).collect();
+    mixed_rows(&lengths, 11_005, 2, 4)
+}
+
+/// Every number of an output, to the last bit.
+fn numbers(output: &RowOutput) -> Vec<u64> {
+    let maps = output.attention.iter().flat_map(|map| &map.weights);
+    let scores = output.token_scores.iter().flatten();
+    let all = output.logits.iter().chain(&output.probabilities).chain(maps).chain(scores);
+    all.map(|number| number.to_bits()).collect()
+}
+
+fn assert_same(ours: &[RowOutput], theirs: &[RowOutput], what: &str) {
+    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert_eq!(numbers(a), numbers(b), "{what}: row {i} of {} tokens", LENGTHS[i]);
+    }
+}
+
+fn builtin(isa: Isa) -> Arc<Model> {
+    load("builtin:sentiment-en".parse().unwrap(), &Placement::Cpu(isa))
+}
+
+#[test]
+fn a_rows_numbers_do_not_depend_on_what_shares_its_pass() {
+    for isa in Isa::available() {
+        let (model, rows) = (builtin(isa), builtin_rows());
+        let together = model.run(&rows).unwrap();
+        let alone: Vec<RowOutput> = rows
+            .iter()
+            .map(|row| model.run(std::slice::from_ref(row)).unwrap().remove(0))
+            .collect();
+        assert_same(&together, &alone, "alone");
+        let mut turned = rows.clone();
+        turned.rotate_left(9);
+        let mut outputs = model.run(&turned).unwrap();
+        outputs.rotate_right(9);
+        assert_same(&together, &outputs, "in another order");
+    }
+}
+
+#[test]
+fn a_rows_numbers_do_not_depend_on_the_number_of_threads() {
+    let (model, rows) = (builtin(Isa::best()), builtin_rows());
+    let one = model.run(&rows).unwrap();
+    for threads in [2, 3, 5] {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let shared = pool.install(|| model.run_with(&rows, threads, &|| {})).unwrap();
+        assert_same(&one, &shared, &format!("{threads} threads"));
+        for (row, one) in rows.iter().zip(&one) {
+            let row = std::slice::from_ref(row);
+            let alone = pool.install(|| model.run_with(row, threads, &|| {})).unwrap();
+            assert_eq!(numbers(&alone[0]), numbers(one), "alone on {threads} threads");
+        }
+    }
+}
+
+/// The largest difference between two back ends, relative to the largest number
+/// of its kind in the row; that of a logit, which may be near 0, to 1 as well.
+fn gap(ours: &RowOutput, theirs: &RowOutput) -> f64 {
+    let size = theirs.logits.iter().fold(0., |max: f64, logit| max.max(logit.abs()));
+    let mut worst = relative_error(&ours.logits, &theirs.logits) * size.min(1.);
+    worst = worst.max(relative_error(&ours.probabilities, &theirs.probabilities));
+    for (a, b) in ours.attention.iter().zip(&theirs.attention) {
+        worst = worst.max(relative_error(&a.weights, &b.weights));
+    }
+    assert_eq!(ours.token_scores.len(), theirs.token_scores.len());
+    for (a, b) in ours.token_scores.iter().zip(&theirs.token_scores) {
+        worst = worst.max(relative_error(a, b));
+    }
+    worst
+}
+
+#[test]
+fn back_ends_agree_on_the_same_rows() {
+    let exact = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
+    let single = Placement::Candle { dtype: DType::F32, device: Device::Cpu };
+    let rows = tiny_rows();
+    let reference = tiny(&exact).run(&rows).unwrap();
+    let mut placements = vec![single];
+    placements.extend(Isa::available().into_iter().map(Placement::Cpu));
+    for placement in placements {
+        let outputs = tiny(&placement).run(&rows).unwrap();
+        let worst = outputs.iter().zip(&reference).map(|(a, b)| gap(a, b)).fold(0., f64::max);
+        println!("{placement}: {worst:e}");
+        assert!(worst < 1e-5, "{placement} is {worst:e} off");
+    }
+}
+
+#[test]
+fn the_built_in_model_agrees_with_the_reference() {
+    let rows = builtin_rows();
+    let exact = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
+    let reference = load("builtin:sentiment-en".parse().unwrap(), &exact).run(&rows).unwrap();
+    for isa in Isa::available() {
+        let outputs = builtin(isa).run(&rows).unwrap();
+        let worst = outputs.iter().zip(&reference).map(|(a, b)| gap(a, b)).fold(0., f64::max);
+        println!("{}: {worst:e}", isa.name());
+        assert!(worst < 1e-5, "{} is {worst:e} off", isa.name());
+    }
+}
+
+#[test]
+fn a_pass_pauses_before_every_layer_in_both_directions() {
+    let pauses = std::sync::atomic::AtomicUsize::new(0);
+    let pause = || {
+        pauses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    };
+    let rows = tiny_rows();
+    tiny(&Placement::default()).run_with(&rows[1..2], 1, &pause).unwrap();
+    let scalars = rows[1].gradient.as_ref().unwrap().scalars.len();
+    assert_eq!(pauses.into_inner(), 2 + 2 * scalars);
+}
