@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Attribution, Cost, MethodEntry, Options, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::Reduce;
@@ -14,6 +14,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
               dimension.",
     paper: "Shrikumar et al. 2016, arXiv:1605.01713",
     options: &[],
+    settle: AS_GIVEN,
     signed: true,
     complete: false,
     cost_note: "1 gradient row",

@@ -4,12 +4,14 @@
 pub mod baseline;
 mod input_x_gradient;
 mod integrated_gradients;
+mod nested;
 pub mod options;
 pub mod quadrature;
 pub mod reduce;
 mod saliency;
 
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
 use crate::passes::Passes;
@@ -49,6 +51,13 @@ pub struct Attribution {
     pub completeness: Option<Completeness>,
 }
 
+impl Attribution {
+    /// Whether the scores are as exact as was asked for.
+    fn has_converged(&self) -> bool {
+        self.completeness.is_some_and(|completeness| completeness.converged)
+    }
+}
+
 /// How far the scores add up to what they explain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Completeness {
@@ -56,8 +65,10 @@ pub struct Completeness {
     pub baseline_value: f64,
     /// `Σ scores - (value at the input - value at the baseline)`
     pub convergence_delta: f64,
-    /// Whether `|delta| <= 0.01 Σ |scores|`.
+    /// Whether the scores are as exact as was asked for; see the method.
     pub converged: bool,
+    /// Gradients that were taken along the path.
+    pub n_steps: usize,
 }
 
 /// Rows that a method runs for one input.
@@ -77,6 +88,8 @@ pub struct MethodEntry {
     /// Where it was published.
     pub paper: &'static str,
     pub options: &'static [OptionSpec],
+    /// Settles what options mean for each other, before they are used or shown.
+    pub settle: fn(&mut Options) -> Result<()>,
     /// Signed scores say for or against; unsigned ones only how much.
     pub signed: bool,
     /// Whether scores add up to the change from the baseline.
@@ -91,6 +104,18 @@ pub struct MethodEntry {
 impl std::fmt::Debug for MethodEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+/// For methods whose options do not bear on each other.
+const AS_GIVEN: fn(&mut Options) -> Result<()> = |_| Ok(());
+
+impl MethodEntry {
+    /// The options in force where a caller gives these.
+    pub fn options(&self, given: &Map<String, Value>) -> Result<Options> {
+        let mut options = Options::read(self.options, given)?;
+        (self.settle)(&mut options)?;
+        Ok(options)
     }
 }
 

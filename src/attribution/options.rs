@@ -24,26 +24,45 @@ pub enum OptionKind {
         min: u64,
         max: u64,
     },
+    /// The same, or `"auto"`.
+    IntegerOrAuto {
+        min: u64,
+        max: u64,
+    },
+    Number {
+        min: f64,
+        max: f64,
+    },
 }
+
+/// The name that leaves a number to the method.
+pub const AUTO: &str = "auto";
 
 /// A default as it can stand in a table.
 #[derive(Debug, Clone, Copy)]
 pub enum Preset {
     Name(&'static str),
     Integer(u64),
+    Number(f64),
 }
 
 /// An option's value in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum OptionValue {
     Name(&'static str),
     Text(String),
     Integer(u64),
+    Number(f64),
 }
 
-/// Every option of one method, defaults filled in, in the order declared.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options(Vec<(&'static str, OptionValue)>);
+/// The options of one method in force, defaults filled in, in the order
+/// declared.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Options {
+    values: Vec<(&'static str, OptionValue)>,
+    /// Those that the caller named.
+    given: Vec<&'static str>,
+}
 
 impl Options {
     /// Reads what a caller gave against what the method declares. Pointers of
@@ -69,16 +88,41 @@ impl Options {
                 Ok((spec.name, value))
             })
             .collect::<Result<_>>()
-            .map(Self)
+            .map(|values| {
+                let names = specs.iter().map(|spec| spec.name);
+                Self { values, given: names.filter(|name| given.contains_key(*name)).collect() }
+            })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &(&'static str, OptionValue)> {
-        self.0.iter()
+        self.values.iter()
+    }
+
+    /// Whether the caller named it.
+    pub fn is_given(&self, option: &str) -> bool {
+        self.given.contains(&option)
+    }
+
+    /// Takes out an option that another one makes meaningless; refuses it where
+    /// the caller named it.
+    pub fn rule_out(&mut self, option: &'static str, reason: &str) -> Result<()> {
+        if self.is_given(option) {
+            return Err(Error::field(format!("/{option}"), reason));
+        }
+        self.values.retain(|(name, _)| *name != option);
+        Ok(())
+    }
+
+    /// Sets an option that the caller left open.
+    pub fn set(&mut self, option: &str, value: OptionValue) {
+        if let Some(entry) = self.values.iter_mut().find(|(name, _)| *name == option) {
+            entry.1 = value;
+        }
     }
 
     /// The value of an option that the method declares.
     fn value(&self, name: &str) -> &OptionValue {
-        let found = self.0.iter().find(|(option, _)| *option == name);
+        let found = self.values.iter().find(|(option, _)| *option == name);
         &found.expect("a method asks only for options that it declares").1
     }
 
@@ -98,11 +142,19 @@ impl Options {
         }
     }
 
-    /// The number in an option that takes integers.
-    pub fn integer(&self, option: &str) -> usize {
+    /// The number in an option that takes integers; none where it is `"auto"`.
+    pub fn integer(&self, option: &str) -> Option<usize> {
         match self.value(option) {
-            OptionValue::Integer(value) => *value as usize,
-            _ => 0,
+            OptionValue::Integer(value) => Some(*value as usize),
+            _ => None,
+        }
+    }
+
+    /// The number in an option that takes numbers.
+    pub fn number(&self, option: &str) -> f64 {
+        match self.value(option) {
+            OptionValue::Number(value) => *value,
+            _ => 0.,
         }
     }
 }
@@ -116,6 +168,13 @@ impl OptionKind {
                 .as_u64()
                 .filter(|number| (min..=max).contains(number))
                 .map(OptionValue::Integer),
+            Self::IntegerOrAuto { min, max } => {
+                choice(&[AUTO], value).or_else(|| Self::Integer { min, max }.read(value))
+            }
+            Self::Number { min, max } => value
+                .as_f64()
+                .filter(|number| (min..=max).contains(number))
+                .map(OptionValue::Number),
         }
     }
 
@@ -127,6 +186,10 @@ impl OptionKind {
                 format!("one of {}, or {{\"text\": \"…\"}}", names.join(", "))
             }
             Self::Integer { min, max } => format!("an integer from {min} to {max}"),
+            Self::IntegerOrAuto { min, max } => {
+                format!("\"{AUTO}\" or an integer from {min} to {max}")
+            }
+            Self::Number { min, max } => format!("a number from {min} to {max}"),
         }
     }
 }
@@ -136,6 +199,7 @@ impl Preset {
         match self {
             Self::Name(name) => OptionValue::Name(name),
             Self::Integer(value) => OptionValue::Integer(value),
+            Self::Number(value) => OptionValue::Number(value),
         }
     }
 }
@@ -178,7 +242,29 @@ mod tests {
     fn defaults_are_filled_in() {
         let options = read(json!({"baseline": {"text": "so so"}})).unwrap();
         assert_eq!(options.text("baseline"), Some("so so"));
-        assert_eq!(options.integer("n_steps"), 5);
+        assert_eq!(options.integer("n_steps"), Some(5));
+        assert!(options.is_given("baseline") && !options.is_given("n_steps"));
+    }
+
+    #[test]
+    fn an_option_without_meaning_is_left_out_or_refused() {
+        let mut options = read(json!({"baseline": "zero"})).unwrap();
+        options.rule_out("n_steps", "no steps here").unwrap();
+        assert_eq!(options.iter().count(), 1);
+        let error = options.rule_out("baseline", "no baseline here").unwrap_err();
+        assert_eq!(error.pointer.as_deref(), Some("/baseline"));
+    }
+
+    #[test]
+    fn numbers_and_auto_are_read() {
+        let steps = OptionKind::IntegerOrAuto { min: 1, max: 9 };
+        assert_eq!(steps.read(&json!("auto")), Some(OptionValue::Name(AUTO)));
+        assert_eq!(steps.read(&json!(3)), Some(OptionValue::Integer(3)));
+        assert_eq!(steps.read(&json!("automatic")), None);
+        let tolerance = OptionKind::Number { min: 1e-6, max: 1. };
+        assert_eq!(tolerance.read(&json!(1)), Some(OptionValue::Number(1.)));
+        assert_eq!(tolerance.read(&json!(0)), None);
+        assert_eq!(tolerance.read(&json!("0.1")), None);
     }
 
     #[test]

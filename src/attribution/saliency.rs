@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::options::Preset;
-use super::{Attribution, Cost, MethodEntry, OptionKind, OptionSpec, Options, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, OptionKind, OptionSpec, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::Reduce;
@@ -20,6 +20,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
         help: "How the gradient [hidden] becomes one number: sum of magnitudes, Euclidean norm, \
                or mean of magnitudes.",
     }],
+    settle: AS_GIVEN,
     signed: false,
     complete: false,
     cost_note: "1 gradient row",

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Service;
 use super::openapi::LookupProblems;
 use super::problem::Failure;
+use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
 use crate::error::Result;
 use crate::model::Model;
@@ -109,7 +110,8 @@ impl OptionInfo {
             takes: spec.kind.expects(),
             choices: match spec.kind {
                 OptionKind::Choice(names) | OptionKind::ChoiceOrText(names) => Some(names),
-                OptionKind::Integer { .. } => None,
+                OptionKind::IntegerOrAuto { .. } => Some(&[AUTO]),
+                OptionKind::Integer { .. } | OptionKind::Number { .. } => None,
             },
             default: json::option(&spec.default.value()),
             help: spec.help,

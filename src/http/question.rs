@@ -182,11 +182,11 @@ fn method(shape: MethodShape) -> Result<Configured> {
     match shape {
         MethodShape::Name(name) => {
             let entry = attribution::find(&name)?;
-            Ok((entry, Options::read(entry.options, &Map::new())?))
+            Ok((entry, entry.options(&Map::new())?))
         }
         MethodShape::Object(object) => {
             let entry = attribution::find(&object.name).map_err(|error| error.at("/name"))?;
-            Ok((entry, Options::read(entry.options, &object.options)?))
+            Ok((entry, entry.options(&object.options)?))
         }
     }
 }

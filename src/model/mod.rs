@@ -12,7 +12,7 @@ use crate::architectures;
 use crate::backend::Backend;
 use crate::backend::candle::Candle;
 use crate::backend::cpu::{Cpu, Isa};
-use crate::blocks;
+use crate::blocks::{self, Activation};
 use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Source, Weights};
 use crate::heads::activation::OutputActivation;
 use crate::heads::{self, Head};
@@ -194,6 +194,11 @@ impl Model {
         pause: &(dyn Fn() + Sync),
     ) -> Result<Vec<RowOutput>, PassError> {
         self.runner.run(rows, threads, pause)
+    }
+
+    /// Whether outputs change smoothly with the input: ReLU's slope jumps.
+    pub fn is_smooth(&self) -> bool {
+        self.encoder.layers.iter().all(|layer| layer.activation != Activation::Relu)
     }
 
     /// Multiply-adds that a row costs: a walk back is about a forward pass.

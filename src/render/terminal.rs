@@ -95,7 +95,8 @@ fn legend(out: &mut String, explanation: &Explanation, target: &str) {
     if let Some(completeness) = explanation.completeness {
         let verdict = if completeness.converged { "converged" } else { "not converged" };
         let delta = completeness.convergence_delta;
-        line(out, format_args!("scores miss their sum by {delta:+.5}: {verdict}"));
+        let steps = completeness.n_steps;
+        line(out, format_args!("scores miss their sum by {delta:+.5}: {verdict} in {steps} steps"));
     }
 }
 
@@ -135,6 +136,7 @@ fn options(explanation: &Explanation) -> String {
     let value = |value: &OptionValue| match value {
         OptionValue::Name(name) => (*name).to_owned(),
         OptionValue::Integer(number) => number.to_string(),
+        OptionValue::Number(number) => number.to_string(),
         OptionValue::Text(text) => format!("{:?}", clean(text)),
     };
     let list: Vec<String> =

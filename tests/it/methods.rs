@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use explaind::attribution::METHODS;
+use explaind::attribution::{Completeness, METHODS};
 use explaind::checkpoint::Source;
 use explaind::explanation::{Explained, Question, Target};
 use explaind::model::{Model, Placement};
@@ -109,11 +109,11 @@ async fn batched_equals_alone() {
         assert_eq!(alone.explanations.len(), 2 * variants().len());
         for (a, b) in alone.explanations.iter().zip(&batched.explanations) {
             for ((_, a), (_, b)) in a.scores.iter().zip(&b.scores) {
-                assert!(relative_error(a, b) < 1e-5);
+                assert_eq!(a, b, "to the last bit");
             }
         }
         let weights = |explained: &Explained| explained.attention.as_ref().unwrap().weights.clone();
-        assert!(relative_error(&weights(&alone), &weights(&batched)) < 1e-5);
+        assert_eq!(weights(&alone), weights(&batched));
     }
 }
 
@@ -175,4 +175,94 @@ async fn a_contrast_is_the_difference_of_its_classes() {
     let contrast = scores(Target::Contrast(class(2), class(0))).await.remove(0);
     let difference: Vec<f64> = each[2].iter().zip(&each[0]).map(|(a, b)| a - b).collect();
     assert!(relative_error(&contrast, &difference) < 1e-12);
+}
+
+/// Scores of one text by integrated gradients with these options, and what
+/// they say of themselves.
+async fn integrated(model: &Arc<Model>, text: &str, options: Value) -> (Vec<f64>, Completeness) {
+    let methods = vec![method("integrated_gradients", &options)];
+    let asked = Question { methods, ..question(model, vec![input(text, None)]) };
+    let explanation = explain(model, asked).await.remove(0).explanations.remove(0);
+    (explanation.scores[0].1.clone(), explanation.completeness.unwrap())
+}
+
+fn relative_l2(ours: &[f64], theirs: &[f64]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    norm(&mut ours.iter().zip(theirs).map(|(a, b)| a - b)) / norm(&mut theirs.iter().copied())
+}
+
+#[tokio::test]
+async fn adaptive_steps_are_as_exact_as_they_say() {
+    let chinese = load("builtin:sentiment-zh".parse().unwrap(), &Placement::default());
+    let mut most = 0;
+    for (model, texts) in [
+        (builtin(), ["This movie is really great.", "The plot is not good, but the cast is."]),
+        (chinese, ["这部电影真的很棒", "酒店的位置不错，但是房间很脏，服务员态度也差。"]),
+    ] {
+        for text in texts {
+            for (layer, baseline) in [("word_embeddings", "pad"), ("embeddings", "mask")] {
+                let path = json!({"layer": layer, "baseline": baseline});
+                let with = |more: Value| {
+                    let mut options = path.clone();
+                    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                    integrated(&model, text, options)
+                };
+                let (exact, _) = with(json!({"n_steps": 300})).await;
+                for tolerance in [0.05, 0.01, 0.001] {
+                    let (scores, completeness) =
+                        with(json!({"tolerance": tolerance, "max_steps": 1_100})).await;
+                    assert!(completeness.converged, "{text} {tolerance}");
+                    let error = relative_l2(&scores, &exact);
+                    assert!(error <= 2. * tolerance, "{text}: {error} at {tolerance}");
+                    most = most.max(completeness.n_steps);
+                }
+            }
+        }
+    }
+    assert!(most > 17, "nothing here needed more steps than the first two rules have");
+}
+
+#[tokio::test]
+async fn adaptive_steps_that_run_out_say_so() {
+    let model = load("builtin:sentiment-zh".parse().unwrap(), &Placement::default());
+    let options = json!({"max_steps": 12, "tolerance": 0.001});
+    let (_, completeness) = integrated(&model, "这部电影真的很棒", options).await;
+    assert_eq!(completeness.n_steps, 9);
+    assert!(!completeness.converged);
+}
+
+#[tokio::test]
+async fn a_class_gets_the_same_scores_whatever_other_targets_are_asked() {
+    let model = tiny(DType::F64);
+    let scores = async |target: Target| {
+        let methods = vec![method("integrated_gradients", &json!({"tolerance": 0.003}))];
+        let asked = Question { target, methods, ..question(&model, vec![input(TEXTS[2], None)]) };
+        explain(&model, asked).await.remove(0).explanations
+    };
+    for (class, among) in scores(Target::All).await.into_iter().enumerate() {
+        let class = explaind::explanation::Class::Index(class);
+        let alone = scores(Target::Class(class)).await.remove(0);
+        assert_eq!(alone.scores, among.scores);
+        assert_eq!(alone.completeness, among.completeness);
+    }
+}
+
+#[test]
+fn steps_and_quadratures_go_together_or_are_refused() {
+    let entry = explaind::attribution::find("integrated_gradients").unwrap();
+    let options = |given: Value| entry.options(given.as_object().unwrap());
+    let steps = |given: Value| options(given).unwrap().integer("n_steps");
+    assert_eq!(steps(json!({})), None);
+    assert_eq!(steps(json!({"n_steps": 7})), Some(7));
+    assert_eq!(steps(json!({"quadrature": "riemann_left"})), Some(50), "as Captum takes");
+    for (given, pointer) in [
+        (json!({"n_steps": "auto", "quadrature": "riemann_left"}), "/quadrature"),
+        (json!({"n_steps": 50, "max_steps": 100}), "/max_steps"),
+        (json!({"n_steps": 1, "quadrature": "riemann_trapezoid"}), "/n_steps"),
+        (json!({"n_steps": "many"}), "/n_steps"),
+        (json!({"max_steps": 8}), "/max_steps"),
+        (json!({"tolerance": 0}), "/tolerance"),
+    ] {
+        assert_eq!(options(given).unwrap_err().pointer.as_deref(), Some(pointer));
+    }
 }

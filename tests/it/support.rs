@@ -58,7 +58,7 @@ pub fn question(model: &Arc<Model>, inputs: Vec<Input>) -> Question {
 pub fn method(name: &str, options: &Value) -> (&'static attribution::MethodEntry, Options) {
     let entry = attribution::find(name).expect("the method is there");
     let given = options.as_object().cloned().unwrap_or_default();
-    (entry, Options::read(entry.options, &given).expect("the options are good"))
+    (entry, entry.options(&given).expect("the options are good"))
 }
 
 /// `max |a - b| / max |b|`

@@ -91,6 +91,7 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
         baseline_value: completeness.map(|c| c.baseline_value as f32),
         convergence_delta: completeness.map(|c| c.convergence_delta as f32),
         converged: completeness.map(|c| c.converged),
+        n_steps: completeness.map(|c| c.n_steps),
     }
 }
 
@@ -98,6 +99,7 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
     match value {
         attribution::OptionValue::Name(name) => OptionValue::Name(name),
         attribution::OptionValue::Integer(number) => OptionValue::Integer(*number),
+        attribution::OptionValue::Number(number) => OptionValue::Number(*number),
         attribution::OptionValue::Text(text) => OptionValue::Text { text: text.clone() },
     }
 }

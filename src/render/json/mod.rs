@@ -164,9 +164,12 @@ pub struct Explanation {
     /// normalisation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convergence_delta: Option<f32>,
-    /// Whether |convergence_delta| is at most 0.01 sum|attributions|.
+    /// Whether the scores are within the method's tolerance; see its options.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
+    /// Gradients that were taken along the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_steps: Option<usize>,
 }
 
 /// An option's value: a name, a number, or a text.
@@ -175,6 +178,7 @@ pub struct Explanation {
 pub enum OptionValue {
     Name(&'static str),
     Integer(u64),
+    Number(f64),
     Text { text: String },
 }
 

@@ -23,7 +23,7 @@ async fn the_catalogue() {
         methods["methods"].as_array().unwrap().iter().map(|method| &method["name"]).collect();
     assert_eq!(names, ["integrated_gradients", "saliency", "input_x_gradient"]);
     assert_eq!(model["methods"].as_array().unwrap().len(), names.len());
-    assert_eq!(methods["methods"][0]["options"][2]["default"], 50);
+    assert_eq!(methods["methods"][0]["options"][2]["default"], "auto");
 }
 
 #[tokio::test]
