@@ -1,0 +1,266 @@
+//! Side by side with PyTorch + Captum: the same weights from the same folder,
+//! the same texts, each side's run right after the other's; medians, the median
+//! of the ratios, and the largest difference of the results.
+//!
+//! `benches/run captum` prepares everything and runs it; as arguments, the
+//! numbers of the works to run.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{Worker, machine, median, model_folder};
+use explaind::attribution::{self, Granularity};
+use explaind::checkpoint::Source;
+use explaind::engine::{self, Engine, ModelPool, PassLimits};
+use explaind::explainer::{Explainer, Limits};
+use explaind::explanation::{Explanation, Question};
+use explaind::model::{Model, Placement};
+use explaind::rows::Row;
+use explaind::text::Input;
+use explaind::text::tokenizer::Truncate;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// What is measured: a model, a length in tokens, a number of steps; without
+/// steps, a forward pass with every attention.
+struct Work {
+    model: &'static str,
+    tokens: usize,
+    n_steps: Option<usize>,
+    rounds: usize,
+}
+
+const fn gradients(model: &'static str, tokens: usize, n_steps: usize, rounds: usize) -> Work {
+    Work { model, tokens, n_steps: Some(n_steps), rounds }
+}
+
+const fn forward(model: &'static str, tokens: usize, rounds: usize) -> Work {
+    Work { model, tokens, n_steps: None, rounds }
+}
+
+const WORKS: [Work; 11] = [
+    gradients("sentiment-en", 8, 50, 21),
+    gradients("sentiment-en", 32, 50, 15),
+    gradients("small", 16, 50, 21),
+    gradients("minilm", 8, 50, 9),
+    gradients("minilm", 32, 50, 7),
+    gradients("bert-base", 32, 50, 5),
+    gradients("bert-base", 128, 20, 3),
+    forward("sentiment-en", 32, 31),
+    forward("minilm", 128, 15),
+    forward("bert-base", 32, 9),
+    forward("bert-base", 128, 9),
+];
+
+/// This side: the whole way of a request but HTTP.
+struct Ours {
+    runtime: Runtime,
+    explainer: Explainer,
+    model: Arc<Model>,
+}
+
+impl Ours {
+    fn load(name: &str) -> Self {
+        let source = Source::Directory(model_folder(name));
+        let model = Model::load(name, &source, &Placement::default()).expect("the model loads");
+        let model = Arc::new(model);
+        let pool = Arc::new(ModelPool::default());
+        pool.fill(vec![Arc::clone(&model)]);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let time = Duration::from_secs(3_600);
+        let pass = PassLimits { tokens: 256, bytes: 256 << 20, workers };
+        let engine = Engine::start(engine::Limits { pass, queued_tokens: 1 << 24, time });
+        let limits = Limits { inputs: 1, attention_values: 1 << 30, time };
+        let explainer = Explainer { pool, engine: engine.expect("workers start"), limits };
+        Self { runtime: Runtime::new().expect("a runtime"), explainer, model }
+    }
+
+    fn input(text: &str) -> Input {
+        Input { text: text.to_owned(), ..Input::default() }
+    }
+
+    fn explain(&self, text: &str, options: Value) -> (f64, Explanation) {
+        let entry = attribution::find("integrated_gradients").expect("it is there");
+        let options = entry.options(options.as_object().expect("an object")).expect("good options");
+        let question = Question {
+            methods: vec![(entry, options)],
+            granularity: vec![Granularity::Token],
+            ..Question::prediction(Arc::clone(&self.model), vec![Self::input(text)])
+        };
+        let start = Instant::now();
+        let answer = self.runtime.block_on(self.explainer.explain(question)).expect("an answer");
+        let seconds = start.elapsed().as_secs_f64();
+        let explained = answer.results.into_iter().next().expect("one").1.expect("explained");
+        (seconds, explained.explanations.into_iter().next().expect("one"))
+    }
+
+    fn forward(&self, text: &str) -> (f64, Vec<f64>) {
+        let encoding = self.model.text.encode(&Self::input(text), Truncate::No).expect("it fits");
+        let row =
+            Row { attention: (0..self.model.layers()).collect(), ..Row::forward(encoding.ids) };
+        let passes = self.explainer.engine.passes(&self.model);
+        let start = Instant::now();
+        let output = self.runtime.block_on(passes.run_one(row)).expect("an output");
+        (start.elapsed().as_secs_f64(), output.logits)
+    }
+}
+
+/// A text of so many tokens, special ones included.
+fn text(tokens: usize) -> String {
+    let words = ["the", "film", "is", "good", "and", "the", "story", "was", "not", "bad"];
+    let words: Vec<&str> = words.iter().copied().cycle().take(tokens - 2).collect();
+    words.join(" ")
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    let list = value.as_array().expect("a list");
+    list.iter().map(|number| number.as_f64().expect("a number")).collect()
+}
+
+fn scores(explanation: &Explanation) -> &[f64] {
+    &explanation.scores[0].1
+}
+
+/// The largest difference, relative to the largest number.
+fn difference(ours: &[f64], theirs: &[f64]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
+    gap / theirs.iter().map(|b| b.abs()).fold(0., f64::max)
+}
+
+fn relative_l2(ours: &[f64], theirs: &[f64]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    norm(&mut ours.iter().zip(theirs).map(|(a, b)| a - b)) / norm(&mut theirs.iter().copied())
+}
+
+/// Times of the rounds of one work, ours and theirs.
+#[derive(Default)]
+struct Times {
+    ours: Vec<f64>,
+    auto: Vec<f64>,
+    theirs: Vec<f64>,
+}
+
+impl Times {
+    fn ratio(&self, ours: &[f64]) -> f64 {
+        let ratios: Vec<f64> = self.theirs.iter().zip(ours).map(|(b, a)| b / a).collect();
+        median(&ratios)
+    }
+}
+
+fn ms(seconds: &[f64]) -> String {
+    format!("{:.2} ms", median(seconds) * 1e3)
+}
+
+fn run_gradients(work: &Work, n_steps: usize, ours: &Ours, worker: &mut Worker) {
+    let text = text(work.tokens);
+    let ask = json!({"op": "integrated_gradients", "text": text, "n_steps": n_steps});
+    worker.ask(&json!({"op": "tune", "text": text, "n_steps": n_steps}));
+    let fixed = json!({"n_steps": n_steps});
+    ours.explain(&text, fixed.clone());
+    let (mut times, mut worst, mut steps) = (Times::default(), 0_f64, 0);
+    for _ in 0..work.rounds {
+        let answer = worker.ask(&ask);
+        times.theirs.push(answer["seconds"].as_f64().expect("seconds"));
+        let (seconds, explanation) = ours.explain(&text, fixed.clone());
+        times.ours.push(seconds);
+        worst = worst.max(difference(scores(&explanation), &numbers(&answer["token_scores"])));
+        let (seconds, explanation) = ours.explain(&text, json!({}));
+        times.auto.push(seconds);
+        steps = explanation.completeness.map_or(0, |c| c.n_steps);
+    }
+    println!(
+        "| {} | {} | {n_steps} | {} | {} | {:.2}x | {worst:.1e} | {} ({steps} steps) | {:.1}x |",
+        work.model,
+        work.tokens,
+        ms(&times.theirs),
+        ms(&times.ours),
+        times.ratio(&times.ours),
+        ms(&times.auto),
+        times.ratio(&times.auto),
+    );
+}
+
+fn run_forward(work: &Work, ours: &Ours, worker: &mut Worker) {
+    let text = text(work.tokens);
+    let ask = json!({"op": "forward", "text": text, "attentions": true});
+    for _ in 0..3 {
+        worker.ask(&ask);
+        ours.forward(&text);
+    }
+    let (mut times, mut worst) = (Times::default(), 0_f64);
+    for _ in 0..work.rounds {
+        let answer = worker.ask(&ask);
+        times.theirs.push(answer["seconds"].as_f64().expect("seconds"));
+        let (seconds, logits) = ours.forward(&text);
+        times.ours.push(seconds);
+        worst = worst.max(difference(&logits, &numbers(&answer["logits"])));
+    }
+    println!(
+        "| {} | {} | forward | {} | {} | {:.2}x | {worst:.1e} | | |",
+        work.model,
+        work.tokens,
+        ms(&times.theirs),
+        ms(&times.ours),
+        times.ratio(&times.ours),
+    );
+}
+
+/// How far automatic steps are from 300 Gauss-Legendre nodes, over sentences.
+fn run_errors(ours: &Ours) {
+    let file = common::root().join("benches/python/sentences.txt");
+    let sentences = std::fs::read_to_string(file).expect("sentences");
+    let (mut errors, mut steps, mut honest) = (Vec::new(), Vec::new(), 0);
+    for text in sentences.lines() {
+        let (_, exact) = ours.explain(text, json!({"n_steps": 300}));
+        let (_, auto) = ours.explain(text, json!({}));
+        errors.push(relative_l2(scores(&auto), scores(&exact)));
+        let completeness = auto.completeness.expect("it has one");
+        steps.push(completeness.n_steps as f64);
+        honest += usize::from(completeness.converged);
+    }
+    let mean = steps.iter().sum::<f64>() / steps.len() as f64;
+    let largest = errors.iter().copied().fold(0., f64::max);
+    println!(
+        "\n{}: auto over {} sentences takes {mean:.1} steps (median {}), {honest} say converged; \
+         relative L2 error median {:.1e}, largest {largest:.1e}",
+        ours.model.id,
+        steps.len(),
+        median(&steps),
+        median(&errors),
+    );
+}
+
+fn main() {
+    let chosen: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    let works = WORKS.iter().enumerate().filter(|(i, _)| chosen.is_empty() || chosen.contains(i));
+    let works: Vec<&Work> = works.map(|(_, work)| work).collect();
+    let models: Vec<&str> = works.iter().map(|work| work.model).collect();
+    if !common::ready(&models) {
+        return;
+    }
+    println!("{}\n", machine());
+    println!(
+        "| model | tokens | steps | Captum | explaind | ratio | largest difference | explaind, \
+         auto | ratio to Captum |\n|---|---|---|---|---|---|---|---|---|"
+    );
+    let mut versions = Value::Null;
+    for group in works.chunk_by(|a, b| a.model == b.model) {
+        let ours = Ours::load(group[0].model);
+        let mut worker = Worker::start(&model_folder(group[0].model));
+        for work in group {
+            match work.n_steps {
+                Some(n_steps) => run_gradients(work, n_steps, &ours, &mut worker),
+                None => run_forward(work, &ours, &mut worker),
+            }
+        }
+        versions = worker.versions.take();
+    }
+    for model in ["sentiment-en", "minilm"].iter().filter(|name| models.contains(name)) {
+        run_errors(&Ours::load(model));
+    }
+    println!("\n{versions}");
+}

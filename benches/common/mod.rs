@@ -1,0 +1,111 @@
+//! What the benchmarks share: where things are, processes to drive, medians.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+/// The checkpoints that `make_models.py` writes, and the built-in model.
+pub fn model_folder(name: &str) -> PathBuf {
+    match name {
+        "sentiment-en" => root().join("models").join(name),
+        _ => setting("EXPLAIND_BENCH_MODELS", "target/bench-models").join(name),
+    }
+}
+
+pub fn python() -> PathBuf {
+    setting("EXPLAIND_BENCH_PYTHON", "benches/python/.venv/bin/python")
+}
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn setting(variable: &str, default: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| root().join(default), PathBuf::from)
+}
+
+/// Whether everything that the peers need is there; says what is not.
+pub fn ready(models: &[&str]) -> bool {
+    let folders = models.iter().map(|name| model_folder(name).join("config.json"));
+    let missing: Vec<PathBuf> = folders.chain([python()]).filter(|path| !path.exists()).collect();
+    for path in &missing {
+        println!("{} is missing; benches/run makes it", path.display());
+    }
+    missing.is_empty()
+}
+
+/// A Python program of `benches/python`. torch's threads must not spin while
+/// others compute: on shared cores that slows both sides.
+pub fn python_program(script: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(python());
+    command.arg(root().join("benches/python").join(script)).args(arguments);
+    command.env("OMP_WAIT_POLICY", "PASSIVE").env("TOKENIZERS_PARALLELISM", "false");
+    command
+}
+
+/// PyTorch and Captum in a process of their own, driven line by line.
+pub struct Worker {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    pub versions: Value,
+}
+
+impl Worker {
+    pub fn start(folder: &Path) -> Self {
+        let mut process = python_program("worker.py", &[&folder.to_string_lossy()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python starts");
+        let input = process.stdin.take().expect("a pipe");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let mut worker = Self { process, input, output, versions: Value::Null };
+        worker.versions = worker.answer()["versions"].take();
+        worker
+    }
+
+    fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer
+    }
+
+    pub fn ask(&mut self, request: &Value) -> Value {
+        writeln!(self.input, "{request}").expect("the worker reads");
+        self.answer()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[middle],
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.,
+    }
+}
+
+/// The processor, for the head of a report.
+pub fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name"));
+    let name = name.map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let isa = explaind::backend::cpu::Isa::best().name();
+    format!("{name}, {cores} cores, {isa}")
+}
