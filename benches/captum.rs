@@ -8,10 +8,13 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Worker, machine, median, model_folder};
+use common::{machine, median, model_folder, python_program};
 use explaind::attribution::{self, Granularity};
 use explaind::checkpoint::Source;
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
@@ -54,6 +57,50 @@ const WORKS: [Work; 11] = [
     forward("bert-base", 32, 9),
     forward("bert-base", 128, 9),
 ];
+
+/// PyTorch and Captum in a process of their own, driven line by line.
+struct Worker {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    versions: Value,
+}
+
+impl Worker {
+    fn start(folder: &Path) -> Self {
+        let mut process = python_program("worker.py", &[&folder.to_string_lossy()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python starts");
+        let input = process.stdin.take().expect("a pipe");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let mut worker = Self { process, input, output, versions: Value::Null };
+        worker.versions = worker.answer()["versions"].take();
+        worker
+    }
+
+    fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer
+    }
+
+    fn ask(&mut self, request: &Value) -> Value {
+        writeln!(self.input, "{request}").expect("the worker reads");
+        self.answer()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
 
 /// This side: the whole way of a request but HTTP.
 struct Ours {

@@ -1,10 +1,7 @@
-//! What the benchmarks share: where things are, processes to drive, medians.
+//! What the benchmarks share: where things are, Python programs, medians.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// The checkpoints that `make_models.py` writes, and the built-in model.
 pub fn model_folder(name: &str) -> PathBuf {
@@ -43,50 +40,6 @@ pub fn python_program(script: &str, arguments: &[&str]) -> Command {
     command.arg(root().join("benches/python").join(script)).args(arguments);
     command.env("OMP_WAIT_POLICY", "PASSIVE").env("TOKENIZERS_PARALLELISM", "false");
     command
-}
-
-/// PyTorch and Captum in a process of their own, driven line by line.
-pub struct Worker {
-    process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    pub versions: Value,
-}
-
-impl Worker {
-    pub fn start(folder: &Path) -> Self {
-        let mut process = python_program("worker.py", &[&folder.to_string_lossy()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python starts");
-        let input = process.stdin.take().expect("a pipe");
-        let output = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut worker = Self { process, input, output, versions: Value::Null };
-        worker.versions = worker.answer()["versions"].take();
-        worker
-    }
-
-    fn answer(&mut self) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("a line");
-        let answer: Value = serde_json::from_str(&line).expect("JSON");
-        assert!(answer.get("error").is_none(), "{answer}");
-        answer
-    }
-
-    pub fn ask(&mut self, request: &Value) -> Value {
-        writeln!(self.input, "{request}").expect("the worker reads");
-        self.answer()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 pub fn median(values: &[f64]) -> f64 {

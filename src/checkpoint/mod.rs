@@ -157,6 +157,23 @@ impl Checkpoint {
         self.large(name)?.read_at(start, bytes).map_err(|error| self.error(name, error))
     }
 
+    /// The numbers of a file that lie as f32 from `start` on.
+    fn read_f32(&self, name: &str, start: u64, bytes: usize) -> Result<Vec<f32>, LoadError> {
+        let mut values = vec![0_f32; bytes / size_of::<f32>()];
+        let part = bytemuck::cast_slice_mut(&mut values);
+        let read = match self.large(name)? {
+            Content::Disk(file) => read_exact_at(file, part, start),
+            memory => memory.read_at(start, part.len()).map(|data| part.copy_from_slice(&data)),
+        };
+        read.map_err(|error| self.error(name, error))?;
+        if cfg!(target_endian = "big") {
+            values
+                .iter_mut()
+                .for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        Ok(values)
+    }
+
     /// `sha256:` and the digest over every file's name, length and content.
     pub fn revision(&self) -> Result<String, LoadError> {
         let mut hasher = Sha256::new();

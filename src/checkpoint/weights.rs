@@ -106,12 +106,12 @@ impl<'a> Weights<'a> {
 impl Checkpoint {
     /// A tensor's numbers, row-major, as f32.
     pub fn load(&self, tensor: &Stored) -> Result<Vec<f32>, LoadError> {
-        let bytes = self.read_at(WEIGHTS, tensor.start, tensor.bytes)?;
+        let bytes = || self.read_at(WEIGHTS, tensor.start, tensor.bytes);
         let values: Vec<f32> = match tensor.dtype {
-            Dtype::F16 => convert(&bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Dtype::BF16 => convert(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
-            Dtype::F64 => convert(&bytes, |b| f64::from_le_bytes(b) as f32),
-            _ => convert(&bytes, f32::from_le_bytes),
+            Dtype::F16 => convert(&bytes()?, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => convert(&bytes()?, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F64 => convert(&bytes()?, |b| f64::from_le_bytes(b) as f32),
+            _ => self.read_f32(WEIGHTS, tensor.start, tensor.bytes)?,
         };
         if values.iter().all(|value| value.is_finite()) {
             return Ok(values);

@@ -42,6 +42,16 @@ pub struct PassLimits {
     pub workers: usize,
 }
 
+impl PassLimits {
+    /// Tokens of the next pass where so many wait: they are cut into equal
+    /// passes, so many that every worker has the same number of them, so that
+    /// all end together.
+    fn share(&self, waiting: usize) -> usize {
+        let rounds = waiting.div_ceil(self.workers * self.tokens).max(1);
+        waiting.div_ceil(self.workers * rounds).clamp(SMALLEST_PASS.min(self.tokens), self.tokens)
+    }
+}
+
 /// A pass of fewer tokens wastes time on reading weights: less than this is not
 /// shared among workers.
 const SMALLEST_PASS: usize = 32;
@@ -130,9 +140,8 @@ impl Batcher {
         let model = Arc::clone(&first.job.model);
         let of_model = |entry: &&InFlight| waits(entry) && Arc::ptr_eq(&entry.job.model, &model);
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
-        let share = waiting.div_ceil(self.limits.workers).max(SMALLEST_PASS);
-        let mut room =
-            Room { tokens: self.limits.tokens.min(share), bytes: self.limits.bytes, empty: true };
+        let tokens = self.limits.share(waiting);
+        let mut room = Room { tokens, bytes: self.limits.bytes, empty: true };
         let mut batch = Batch { model, rows: Vec::new(), owners: Vec::new() };
         while self.take_row(&mut batch, &mut room, now, light) {}
         Some(batch)

@@ -28,11 +28,11 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
             let types = (0..tokens).map(|j| u32::from(j > tokens / 2)).collect();
             let row = Row::forward(Arc::new(Tokens { input_ids: ids, token_type_ids: types }));
             let scalar = |k: usize| Scalar {
-                output: if k % 2 == 0 { Output::Logit } else { Output::Probability },
+                output: if k.is_multiple_of(2) { Output::Logit } else { Output::Probability },
                 terms: vec![(k % labels, 1.)],
             };
             let scalars = (0..1 + i % 3).map(scalar).collect();
-            let layer = if i % 2 == 0 { Layer::WordEmbeddings } else { Layer::Embeddings };
+            let layer = if i.is_multiple_of(2) { Layer::WordEmbeddings } else { Layer::Embeddings };
             let attention = if i % 7 == 0 { (0..layers).rev().collect() } else { Vec::new() };
             match i % 4 {
                 0 => Row { attention, ..row },

@@ -5,9 +5,9 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::Isa;
-use super::array::{Array, Buffer, padded};
+use super::array::{Array, Buffer, LINE, padded};
 use super::lanes::{exp, multiply_add};
-use super::matmul::{Left, Out, Start, Sum, matmul};
+use super::matmul::{Left, Out, Right, product};
 use super::panels::Panels;
 use super::threads::Threads;
 use crate::backend::{Heads, Span};
@@ -29,13 +29,15 @@ pub struct Attended {
 struct HeadView<'a> {
     data: &'a [f32],
     stride: usize,
-    rows: usize,
+    tokens: usize,
+    size: usize,
 }
 
 impl<'a> HeadView<'a> {
-    fn new(x: &'a Array, tokens: &Range<usize>, column: usize) -> Self {
-        let stride = x.stride();
-        Self { data: &x.as_slice()[tokens.start * stride + column..], stride, rows: tokens.len() }
+    fn new(x: &'a Array, tokens: &Range<usize>, heads: Heads, head: usize) -> Self {
+        let (stride, size) = (x.stride(), heads.size);
+        let data = &x.as_slice()[tokens.start * stride + head * size..];
+        Self { data, stride, tokens: tokens.len(), size }
     }
 
     fn row(&self, i: usize) -> &'a [f32] {
@@ -43,21 +45,62 @@ impl<'a> HeadView<'a> {
     }
 
     fn left(&self) -> Left<'a> {
-        Left { data: self.data, rows: self.rows, row: self.stride, column: 1 }
+        Left { data: self.data, rows: self.tokens, row: self.stride, column: 1 }
     }
 
-    /// Packed as it is, `[tokens, size]`.
-    fn panels(&self, isa: Isa, size: usize) -> Panels {
-        let mut panels = Panels::scratch(isa, self.rows, size);
-        panels.fill_rows(|i| self.row(i));
-        panels
+    /// `out = left · this`. Whole lines are read where they lie; else the next
+    /// head's numbers would be read beyond the last.
+    #[inline(always)]
+    fn multiplied<S: Simd>(&self, simd: S, isa: Isa, left: Left<'_>, out: &Out<'_>) {
+        if self.size.is_multiple_of(LINE) {
+            let right = Right::rows(self.data, self.tokens, self.size, self.stride);
+            product(simd, left, right, out);
+        } else {
+            let mut panels = Panels::scratch(isa, self.tokens, self.size);
+            panels.fill_rows(|i| self.row(i));
+            product(simd, left, Right::packed(&panels), out);
+        }
     }
 
-    /// Packed transposed, `[size, tokens]`.
-    fn transposed(&self, isa: Isa, size: usize) -> Panels {
-        let mut panels = Panels::scratch(isa, size, self.rows);
+    /// `out = left · thisᵀ`
+    #[inline(always)]
+    fn multiplied_transposed<S: Simd>(&self, simd: S, isa: Isa, left: Left<'_>, out: &Out<'_>) {
+        let mut panels = Panels::scratch(isa, self.size, self.tokens);
         panels.fill_columns(|i| self.row(i));
-        panels
+        product(simd, left, Right::packed(&panels), out);
+    }
+}
+
+/// Weights or scores of one span and head, `[queries, keys]`, keys padded.
+#[derive(Clone, Copy)]
+struct Square {
+    queries: usize,
+    keys: usize,
+    stride: usize,
+}
+
+impl Square {
+    fn of(span: &Span) -> Self {
+        let keys = span.keys.len();
+        Self { queries: span.queries.len(), keys, stride: padded(keys) }
+    }
+
+    fn len(self) -> usize {
+        self.queries * self.stride
+    }
+
+    /// As it lies.
+    fn left(self, data: &[f32]) -> Left<'_> {
+        Left { data, rows: self.queries, row: self.stride, column: 1 }
+    }
+
+    /// Transposed.
+    fn left_transposed(self, data: &[f32]) -> Left<'_> {
+        Left { data, rows: self.keys, row: 1, column: self.stride }
+    }
+
+    fn out(self, data: &mut [f32]) -> Out<'_> {
+        Out::new(data, self.stride, self.stride)
     }
 }
 
@@ -66,9 +109,11 @@ fn work(heads: Heads, span: &Span) -> usize {
     2 * heads.count * heads.size * span.queries.len() * span.keys.len()
 }
 
-/// One head's product, on this thread: heads are shared out, not their parts.
-fn product(left: Left<'_>, right: &Panels, out: &Out<'_>) {
-    matmul(Threads(1), left, right, Start::Zero, out, None, &Sum);
+/// The columns of each head in a span's rows of `x`.
+fn outs<'a>(x: &'a mut Array, rows: &Range<usize>, heads: Heads) -> impl Iterator<Item = Out<'a>> {
+    let stride = x.stride();
+    let rows = &mut x.as_mut_slice()[rows.start * stride..][..rows.len() * stride];
+    Out::side_by_side(rows, stride, heads.size)
 }
 
 /// Query, key and value `[tokens, hidden]` to the context `[queries, hidden]`.
@@ -82,23 +127,21 @@ pub fn forward(
     let mut context = Array::zeros_in_padding(query.rows, query.width);
     let mut weights = Vec::with_capacity(spans.len());
     for span in spans {
-        let (queries, keys) = (span.queries.len(), padded(span.keys.len()));
-        let mut block = Buffer::take(heads.count * queries * keys);
-        let outs = span_outs(&mut context, &span.queries, heads.size);
-        let blocks =
-            block.as_mut_slice()[..heads.count * queries * keys].chunks_mut(queries * keys);
-        threads.each(work(heads, span), blocks.zip(outs).enumerate(), |(head, (weights, out))| {
-            let column = head * heads.size;
-            let query = HeadView::new(&query, &span.queries, column);
-            let key = HeadView::new(&key, &span.keys, column).transposed(isa, heads.size);
-            product(query.left(), &key, &Out::new(weights, keys, keys));
-            isa.run(Softmax {
-                scores: weights,
-                keys: span.keys.len(),
+        let square = Square::of(span);
+        let mut block = Buffer::take(heads.count * square.len());
+        let blocks = block.as_mut_slice().chunks_exact_mut(square.len());
+        let items = blocks.zip(outs(&mut context, &span.queries, heads)).enumerate();
+        threads.each(work(heads, span), items, |(head, (weights, context))| {
+            isa.run(Forward {
+                isa,
+                query: HeadView::new(&query, &span.queries, heads, head),
+                key: HeadView::new(&key, &span.keys, heads, head),
+                value: HeadView::new(&value, &span.keys, heads, head),
+                square,
                 scale: heads.scale() as f32,
+                weights,
+                context,
             });
-            let value = HeadView::new(&value, &span.keys, column).panels(isa, heads.size);
-            product(by_query(weights, queries, keys), &value, &out);
         });
         weights.push(block);
     }
@@ -107,14 +150,29 @@ pub fn forward(
     (context, Attended { query, key, value, weights, shapes })
 }
 
-/// `[queries, keys]` as it lies.
-fn by_query(data: &[f32], queries: usize, stride: usize) -> Left<'_> {
-    Left { data, rows: queries, row: stride, column: 1 }
+/// One head of one span.
+struct Forward<'a> {
+    isa: Isa,
+    query: HeadView<'a>,
+    key: HeadView<'a>,
+    value: HeadView<'a>,
+    square: Square,
+    scale: f32,
+    weights: &'a mut [f32],
+    context: Out<'a>,
 }
 
-/// `[queries, keys]` transposed.
-fn by_key(data: &[f32], keys: usize, stride: usize) -> Left<'_> {
-    Left { data, rows: keys, row: 1, column: stride }
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { isa, square, weights, .. } = self;
+        let left = self.query.left();
+        self.key.multiplied_transposed(simd, isa, left, &square.out(weights));
+        softmax(simd, weights, square, self.scale);
+        self.value.multiplied(simd, isa, square.left(weights), &self.context);
+    }
 }
 
 /// Gradient at the context → at query, key and value. With weights
@@ -129,50 +187,64 @@ pub fn vjp(
     grad: &Array,
 ) -> [Array; 3] {
     let tokens = spans.last().map_or(0, |span| span.keys.end);
-    let mut grads =
+    let [mut to_query, mut to_key, mut to_value] =
         [grad.rows, tokens, tokens].map(|rows| Array::zeros_in_padding(rows, grad.width));
     for (span, weights) in spans.iter().zip(&saved.weights) {
-        let (queries, keys) = (span.queries.len(), padded(span.keys.len()));
-        let [query, key, value] = &mut grads;
-        let query_outs = span_outs(query, &span.queries, heads.size);
-        let key_outs = span_outs(key, &span.keys, heads.size);
-        let value_outs = span_outs(value, &span.keys, heads.size);
-        let blocks = weights.as_slice()[..heads.count * queries * keys].chunks(queries * keys);
-        let items = blocks.zip(query_outs).zip(key_outs).zip(value_outs).enumerate();
-        threads.each(
-            2 * work(heads, span),
-            items,
-            |(head, (((weights, to_query), to_key), to_value))| {
-                let column = head * heads.size;
-                let grad = HeadView::new(grad, &span.queries, column);
-                let query = HeadView::new(&saved.query, &span.queries, column);
-                let key = HeadView::new(&saved.key, &span.keys, column);
-                let value = HeadView::new(&saved.value, &span.keys, column);
-                let tokens = span.keys.len();
-                product(by_key(weights, tokens, keys), &grad.panels(isa, heads.size), &to_value);
-                let mut scores = Buffer::take(queries * keys);
-                let value = value.transposed(isa, heads.size);
-                product(grad.left(), &value, &Out::new(scores.as_mut_slice(), keys, keys));
-                let scores = &mut scores.as_mut_slice()[..queries * keys];
-                isa.run(SoftmaxVjp { weights, grad: scores, keys, scale: heads.scale() as f32 });
-                let key = key.panels(isa, heads.size);
-                product(by_query(scores, queries, keys), &key, &to_query);
-                product(by_key(scores, tokens, keys), &query.panels(isa, heads.size), &to_key);
-            },
-        );
+        let square = Square::of(span);
+        let blocks = weights.as_slice().chunks_exact(square.len());
+        let items = blocks
+            .zip(outs(&mut to_query, &span.queries, heads))
+            .zip(outs(&mut to_key, &span.keys, heads))
+            .zip(outs(&mut to_value, &span.keys, heads))
+            .enumerate();
+        let work = 2 * work(heads, span);
+        threads.each(work, items, |(head, (((weights, to_query), to_key), to_value))| {
+            isa.run(Backward {
+                isa,
+                query: HeadView::new(&saved.query, &span.queries, heads, head),
+                key: HeadView::new(&saved.key, &span.keys, heads, head),
+                value: HeadView::new(&saved.value, &span.keys, heads, head),
+                grad: HeadView::new(grad, &span.queries, heads, head),
+                square,
+                scale: heads.scale() as f32,
+                weights,
+                to: [to_query, to_key, to_value],
+            });
+        });
     }
-    grads
+    [to_query, to_key, to_value]
 }
 
-/// The columns of each head in a span's rows of `x`.
-fn span_outs<'a>(
-    x: &'a mut Array,
-    rows: &Range<usize>,
-    size: usize,
-) -> impl Iterator<Item = Out<'a>> {
-    let stride = x.stride();
-    let rows = &mut x.as_mut_slice()[rows.start * stride..][..rows.len() * stride];
-    Out::side_by_side(rows, stride, size)
+/// One head of one span, backwards.
+struct Backward<'a> {
+    isa: Isa,
+    query: HeadView<'a>,
+    key: HeadView<'a>,
+    value: HeadView<'a>,
+    grad: HeadView<'a>,
+    square: Square,
+    scale: f32,
+    weights: &'a [f32],
+    /// Query, key and value.
+    to: [Out<'a>; 3],
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { isa, square, weights, .. } = self;
+        let [to_query, to_key, to_value] = &self.to;
+        self.grad.multiplied(simd, isa, square.left_transposed(weights), to_value);
+        let mut scores = Buffer::take(square.len());
+        let scores = scores.as_mut_slice();
+        let left = self.grad.left();
+        self.value.multiplied_transposed(simd, isa, left, &square.out(scores));
+        softmax_vjp(simd, weights, scores, square, self.scale);
+        self.key.multiplied(simd, isa, square.left(scores), to_query);
+        self.query.multiplied(simd, isa, square.left_transposed(scores), to_key);
+    }
 }
 
 impl Attended {
@@ -185,65 +257,42 @@ impl Attended {
     }
 }
 
-/// Rows of scores `[queries, keys]` to `softmax(scale · scores)`, in place.
-struct Softmax<'a> {
-    scores: &'a mut [f32],
-    keys: usize,
-    scale: f32,
-}
-
-impl WithSimd for Softmax<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let scale = simd.splat_f32s(self.scale);
-        for row in self.scores.chunks_exact_mut(padded(self.keys)) {
-            // Padding vanishes in the exponential.
-            row[self.keys..].fill(f32::NEG_INFINITY);
-            let row = S::as_mut_simd_f32s(row).0;
-            let max = row.iter().fold(row[0], |max, score| simd.max_f32s(max, *score));
-            let max = simd.splat_f32s(simd.reduce_max_f32s(max));
-            let mut sum = simd.splat_f32s(0.);
-            for score in &mut *row {
-                *score = exp(simd, simd.mul_f32s(simd.sub_f32s(*score, max), scale));
-                sum = simd.add_f32s(sum, *score);
-            }
-            let inverse = simd.splat_f32s(1. / simd.reduce_sum_f32s(sum));
-            for weight in row {
-                *weight = simd.mul_f32s(*weight, inverse);
-            }
+/// Scores to `softmax(scale · scores)`, query by query, in place.
+#[inline(always)]
+fn softmax<S: Simd>(simd: S, scores: &mut [f32], square: Square, scale: f32) {
+    let scale = simd.splat_f32s(scale);
+    for row in scores.chunks_exact_mut(square.stride) {
+        // Padding vanishes in the exponential.
+        row[square.keys..].fill(f32::NEG_INFINITY);
+        let row = S::as_mut_simd_f32s(row).0;
+        let max = row.iter().fold(row[0], |max, score| simd.max_f32s(max, *score));
+        let max = simd.splat_f32s(simd.reduce_max_f32s(max));
+        let mut sum = simd.splat_f32s(0.);
+        for score in &mut *row {
+            *score = exp(simd, simd.mul_f32s(simd.sub_f32s(*score, max), scale));
+            sum = simd.add_f32s(sum, *score);
+        }
+        let inverse = simd.splat_f32s(1. / simd.reduce_sum_f32s(sum));
+        for weight in row {
+            *weight = simd.mul_f32s(*weight, inverse);
         }
     }
 }
 
 /// Gradient at the weights → at the products of query and key, in place.
-struct SoftmaxVjp<'a> {
-    weights: &'a [f32],
-    grad: &'a mut [f32],
-    /// Padded.
-    keys: usize,
-    scale: f32,
-}
-
-impl WithSimd for SoftmaxVjp<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let scale = simd.splat_f32s(self.scale);
-        let rows = self.grad.chunks_exact_mut(self.keys);
-        for (grad, weights) in rows.zip(self.weights.chunks_exact(self.keys)) {
-            let (grad, weights) = (S::as_mut_simd_f32s(grad).0, S::as_simd_f32s(weights).0);
-            let along =
-                grad.iter().zip(weights).fold(simd.splat_f32s(0.), |sum, (grad, weight)| {
-                    multiply_add(simd, *grad, *weight, sum)
-                });
-            let along = simd.splat_f32s(simd.reduce_sum_f32s(along));
-            for (grad, weight) in grad.iter_mut().zip(weights) {
-                let centred = simd.mul_f32s(simd.sub_f32s(*grad, along), scale);
-                *grad = simd.mul_f32s(*weight, centred);
-            }
+#[inline(always)]
+fn softmax_vjp<S: Simd>(simd: S, weights: &[f32], grad: &mut [f32], square: Square, scale: f32) {
+    let scale = simd.splat_f32s(scale);
+    let rows = grad.chunks_exact_mut(square.stride);
+    for (grad, weights) in rows.zip(weights.chunks_exact(square.stride)) {
+        let (grad, weights) = (S::as_mut_simd_f32s(grad).0, S::as_simd_f32s(weights).0);
+        let along = grad.iter().zip(weights).fold(simd.splat_f32s(0.), |sum, (grad, weight)| {
+            multiply_add(simd, *grad, *weight, sum)
+        });
+        let along = simd.splat_f32s(simd.reduce_sum_f32s(along));
+        for (grad, weight) in grad.iter_mut().zip(weights) {
+            let centred = simd.mul_f32s(simd.sub_f32s(*grad, along), scale);
+            *grad = simd.mul_f32s(*weight, centred);
         }
     }
 }

@@ -57,7 +57,6 @@ impl Linear {
         let start = Start::Bias(&self.bias);
         let outs = (Out::of(&mut y), Out::of(&mut second));
         matmul(threads, Left::of(x), &self.forward, start, &outs.0, Some(&outs.1), finish);
-        drop(outs);
         (y, second)
     }
 
@@ -74,7 +73,6 @@ impl Linear {
         let mut x = Array::take(grad.rows, self.backward.columns);
         let (left, out) = (Left::of(grad), Out::of(&mut x));
         matmul(threads, left, &self.backward, Start::Zero, &out, None, &Times(slope));
-        drop(out);
         x
     }
 }

@@ -3,6 +3,9 @@
 use super::Isa;
 use super::array::{Buffer, LINE, padded};
 
+/// Columns that are transposed at a time, so that whole stretches are written.
+const BLOCK: usize = 8;
+
 /// A matrix `[depth, columns]`, columns padded to whole lines with zeros, cut
 /// into panels of [`Isa::panel`] columns; within a panel, row after row. The
 /// last panel may be one line wide.
@@ -52,15 +55,14 @@ impl Panels {
         Self { data, isa, depth, columns }
     }
 
-    /// Where each panel begins in its rows: first column and width.
-    pub fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (panel, end) = (self.isa.panel(), padded(self.columns));
-        (0..end).step_by(panel).map(move |first| (first, panel.min(end - first)))
+    pub fn as_slice(&self) -> &[f32] {
+        self.data.as_slice()
     }
 
-    /// The panel that begins at column `first`, `[depth, width]`.
-    pub fn panel(&self, first: usize, width: usize) -> &[f32] {
-        &self.data.as_slice()[first * self.depth..][..width * self.depth]
+    /// Where each panel begins in its rows: first column and width.
+    fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (panel, end) = (self.isa.panel(), padded(self.columns));
+        (0..end).step_by(panel).map(move |first| (first, panel.min(end - first)))
     }
 
     pub fn fill_rows<'a>(&mut self, row: impl Fn(usize) -> &'a [f32]) {
@@ -79,10 +81,13 @@ impl Panels {
         for (first, width) in self.panels() {
             let used = width.min(columns - first.min(columns));
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
-            for j in 0..used {
-                let column = &column(first + j)[..depth];
-                for (target, value) in panel[j..].iter_mut().step_by(width).zip(column) {
-                    *target = *value;
+            for block in (0..used).step_by(BLOCK) {
+                let count = BLOCK.min(used - block);
+                let sources: [&[f32]; BLOCK] =
+                    std::array::from_fn(|j| &column(first + block + j.min(count - 1))[..depth]);
+                for (k, row) in panel.chunks_exact_mut(width).enumerate() {
+                    let values = sources.map(|source| source[k]);
+                    row[block..block + count].copy_from_slice(&values[..count]);
                 }
             }
         }

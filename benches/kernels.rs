@@ -1,0 +1,106 @@
+//! The kernels of the serving back end by themselves, and a whole explanation
+//! without HTTP: `cargo bench --bench kernels`. Throughput is in multiply-adds.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use explaind::backend::cpu::{Array, Cpu, Isa};
+use explaind::backend::{Backend, Heads, Span};
+use explaind::blocks::Activation;
+use explaind::model::{Model, Placement};
+use explaind::rows::{Baseline, Gradient, Layer, Output, Path, Reduce, Row, Scalar, Tokens};
+
+/// Tokens of a pass.
+const TOKENS: usize = 256;
+
+/// Hidden and inner sizes and heads of the built-in model, MiniLM and BERT-base.
+const SHAPES: [(usize, usize, usize); 3] = [(160, 400, 5), (384, 1536, 12), (768, 3072, 12)];
+
+/// The result of a back end whose calls cannot fail.
+fn sure<T>(result: Result<T, std::convert::Infallible>) -> T {
+    let Ok(value) = result;
+    value
+}
+
+fn array(cpu: &Cpu, width: usize) -> Array {
+    let value = |i: usize, j: usize| ((i * 7 + j * 13) % 17) as f64 / 17. - 0.5;
+    let row = |i| (0..width).map(|j| value(i, j)).collect();
+    sure(cpu.array(&(0..TOKENS).map(row).collect::<Vec<_>>()))
+}
+
+fn linears(criterion: &mut Criterion) {
+    for isa in Isa::available() {
+        let cpu = Cpu::new(isa);
+        let mut group = criterion.benchmark_group(format!("linear {}", isa.name()));
+        for (hidden, inner, _) in SHAPES {
+            let weight = vec![0.01; inner * hidden];
+            let up = sure(cpu.place_linear(&weight, &vec![0.1; inner], hidden));
+            let (x, grad) = (array(&cpu, hidden), array(&cpu, inner));
+            group.throughput(Throughput::Elements((TOKENS * hidden * inner) as u64));
+            group.bench_function(format!("{hidden} to {inner}, forward"), |bench| {
+                bench.iter(|| black_box(sure(cpu.linear(&up, &x, None))));
+            });
+            group.bench_function(format!("{hidden} to {inner}, gelu"), |bench| {
+                bench.iter(|| black_box(sure(cpu.linear_activated(&up, Activation::Gelu, &x))));
+            });
+            group.bench_function(format!("{hidden} to {inner}, gradient"), |bench| {
+                bench.iter(|| black_box(sure(cpu.linear_vjp(&up, &grad, Some(&x)))));
+            });
+        }
+    }
+}
+
+fn attention(criterion: &mut Criterion) {
+    let cpu = Cpu::new(Isa::best());
+    let mut group = criterion.benchmark_group("attention");
+    for (hidden, _, count) in SHAPES {
+        let heads = Heads { count, size: hidden / count };
+        for tokens in [8, 32, 128] {
+            let span = |i: usize| {
+                let tokens = i * tokens..(i + 1) * tokens;
+                Span { queries: tokens.clone(), keys: tokens }
+            };
+            let spans: Vec<Span> = (0..TOKENS / tokens).map(span).collect();
+            let qkv = || [0; 3].map(|_| array(&cpu, hidden));
+            let grad = array(&cpu, hidden);
+            let (_, saved) = sure(cpu.attention(heads, qkv(), &spans));
+            group.throughput(Throughput::Elements((4 * TOKENS * tokens * hidden) as u64));
+            group.bench_function(format!("{hidden}, rows of {tokens}, gradient"), |bench| {
+                bench.iter(|| black_box(sure(cpu.attention_vjp(heads, &saved, &spans, &grad))));
+            });
+        }
+    }
+}
+
+/// Integrated gradients of the built-in model: 17 points of one path, on one
+/// thread.
+fn explanation(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("17 points by sentiment-en");
+    for isa in Isa::available() {
+        let source = "builtin:sentiment-en".parse().expect("it is built in");
+        let model = Model::load("bench", &source, &Placement::Cpu(isa)).expect("it loads");
+        for tokens in [8, 32, 128] {
+            let input_ids = (0..tokens).map(|i| 5 + i as u32 * 37).collect();
+            let tokens = Arc::new(Tokens { input_ids, token_type_ids: vec![0; tokens] });
+            let row = |k: usize| Row {
+                layer: Layer::WordEmbeddings,
+                path: Some(Path { baseline: Baseline::Zero, alpha: k as f64 / 16. }),
+                gradient: Some(Gradient {
+                    reduce: Reduce::TimesDifference,
+                    scalars: vec![Scalar { output: Output::Logit, terms: vec![(1, 1.)] }],
+                }),
+                ..Row::forward(Arc::clone(&tokens))
+            };
+            let rows: Vec<Row> = (0..17).map(row).collect();
+            let work = rows.iter().map(|row| model.row_work(row)).sum();
+            group.throughput(Throughput::Elements(work));
+            group.bench_function(format!("{} tokens, {}", tokens.len(), isa.name()), |bench| {
+                bench.iter(|| black_box(model.run(&rows).expect("a pass")));
+            });
+        }
+    }
+}
+
+criterion_group!(kernels, linears, attention, explanation);
+criterion_main!(kernels);
