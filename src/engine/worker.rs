@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use metrics::{counter, histogram};
 use rayon::ThreadPool;
 use tokio::sync::mpsc;
@@ -43,9 +44,12 @@ pub fn spawn(
     limits: PassLimits,
     admission: Arc<Admission>,
 ) -> std::io::Result<()> {
+    let cores = Arc::new(cores_for(limits.workers));
+    let of_pool = Arc::clone(&cores);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(limits.workers)
         .thread_name(|i| format!("explaind-row-{i}"))
+        .start_handler(move |i| keep_to(of_pool.get(i)))
         .build()
         .map_err(std::io::Error::other)?;
     let workers = Arc::new(Workers {
@@ -58,7 +62,9 @@ pub fn spawn(
     });
     for i in 0..limits.workers {
         let workers = Arc::clone(&workers);
+        let core = cores.get(i).copied();
         let work = move || {
+            keep_to(core.as_ref());
             while let Some(batch) = workers.wait() {
                 workers.busy.fetch_add(1, Ordering::Relaxed);
                 workers.run(batch);
@@ -68,6 +74,19 @@ pub fn spawn(
         thread::Builder::new().name(format!("explaind-worker-{i}")).spawn(work)?;
     }
     Ok(())
+}
+
+/// A core for each worker, where they are to have all that this process may use.
+/// Threads that wake together are often put on one core, and stay there until
+/// the scheduler's next tick: longer than a pass of a small model.
+fn cores_for(workers: usize) -> Vec<CoreId> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if cores.len() == workers { cores } else { Vec::new() }
+}
+
+fn keep_to(core: Option<&CoreId>) {
+    // Where it cannot be set, the scheduler decides as ever.
+    core.map(|core| core_affinity::set_for_current(*core));
 }
 
 impl Workers {
