@@ -7,12 +7,12 @@ use std::process::Command;
 pub fn model_folder(name: &str) -> PathBuf {
     match name {
         "sentiment-en" => root().join("models").join(name),
-        _ => setting("EXPLAIND_BENCH_MODELS", "target/bench-models").join(name),
+        _ => setting("BENCH_MODELS", "target/bench-models").join(name),
     }
 }
 
 pub fn python() -> PathBuf {
-    setting("EXPLAIND_BENCH_PYTHON", "benches/python/.venv/bin/python")
+    setting("BENCH_PYTHON", "benches/python/.venv/bin/python")
 }
 
 pub fn root() -> PathBuf {

@@ -12,6 +12,8 @@
 
 pub mod candle;
 pub mod cpu;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::ops::Range;

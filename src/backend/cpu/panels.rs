@@ -70,7 +70,7 @@ impl Panels {
         for (first, width) in self.panels() {
             let used = width.min(columns - first.min(columns));
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
-            for (k, target) in panel.chunks_exact_mut(width).enumerate() {
+            for (k, target) in panel.chunks_exact_mut(width).enumerate().filter(|_| used > 0) {
                 target[..used].copy_from_slice(&row(k)[first..first + used]);
             }
         }
