@@ -4,7 +4,7 @@
 //! A pass runs on one thread from beginning to end, without a barrier: there
 //! are as many passes at a time as threads. A lone row may share its products
 //! with idle threads ([`Threads`]). Either way every number is the same to the
-//! last bit ([`matmul`]).
+//! last bit (`matmul`).
 
 mod activation;
 mod array;
