@@ -8,6 +8,8 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY config config
 COPY models models
+# The manifest names them; they are not built.
+COPY benches/*.rs benches/
 # The registry and the compiled dependencies outlive one build.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
