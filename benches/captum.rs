@@ -146,8 +146,10 @@ impl Ours {
 
     fn forward(&self, text: &str) -> (f64, Vec<f64>) {
         let encoding = self.model.text.encode(&Self::input(text), Truncate::No).expect("it fits");
-        let row =
-            Row { attention: (0..self.model.layers()).collect(), ..Row::forward(encoding.ids) };
+        let row = Row {
+            attention: (0..self.model.layers()).collect(),
+            ..Row::forward(encoding.ids, [].into())
+        };
         let passes = self.explainer.engine.passes(&self.model);
         let start = Instant::now();
         let output = self.runtime.block_on(passes.run_one(row)).expect("an output");

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use explaind::backend::cpu::{Array, Cpu, Isa};
-use explaind::backend::{Backend, Heads, Span};
+use explaind::backend::{Attention, Backend, Heads, Span};
 use explaind::blocks::Activation;
 use explaind::model::{Model, Placement};
-use explaind::rows::{Baseline, Gradient, Layer, Output, Path, Reduce, Row, Scalar, Tokens};
+use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
 
 /// Tokens of a pass.
 const TOKENS: usize = 256;
@@ -55,19 +55,16 @@ fn attention(criterion: &mut Criterion) {
     let cpu = Cpu::new(Isa::best());
     let mut group = criterion.benchmark_group("attention");
     for (hidden, _, count) in SHAPES {
-        let heads = Heads { count, size: hidden / count };
+        let block = Attention::plain(Heads { count, size: hidden / count });
         for tokens in [8, 32, 128] {
-            let span = |i: usize| {
-                let tokens = i * tokens..(i + 1) * tokens;
-                Span { queries: tokens.clone(), keys: tokens }
-            };
+            let span = |i: usize| Span::whole(i * tokens..(i + 1) * tokens);
             let spans: Vec<Span> = (0..TOKENS / tokens).map(span).collect();
             let qkv = || [0; 3].map(|_| array(&cpu, hidden));
             let grad = array(&cpu, hidden);
-            let (_, saved) = sure(cpu.attention(heads, qkv(), &spans));
+            let (_, saved) = sure(cpu.attention(&block, qkv(), &spans));
             group.throughput(Throughput::Elements((4 * TOKENS * tokens * hidden) as u64));
             group.bench_function(format!("{hidden}, rows of {tokens}, gradient"), |bench| {
-                bench.iter(|| black_box(sure(cpu.attention_vjp(heads, &saved, &spans, &grad))));
+                bench.iter(|| black_box(sure(cpu.attention_vjp(&block, &saved, &spans, &grad))));
             });
         }
     }
@@ -82,15 +79,13 @@ fn explanation(criterion: &mut Criterion) {
         let model = Model::load("bench", &source, &Placement::Cpu(isa)).expect("it loads");
         for tokens in [8, 32, 128] {
             let input_ids = (0..tokens).map(|i| 5 + i as u32 * 37).collect();
-            let tokens = Arc::new(Tokens { input_ids, token_type_ids: vec![0; tokens] });
+            let (token_type_ids, position_ids) = (vec![0; tokens], (0..tokens as u32).collect());
+            let tokens = Arc::new(Tokens { input_ids, token_type_ids, position_ids });
             let row = |k: usize| Row {
                 layer: Layer::WordEmbeddings,
                 path: Some(Path { baseline: Baseline::Zero, alpha: k as f64 / 16. }),
-                gradient: Some(Gradient {
-                    reduce: Reduce::TimesDifference,
-                    scalars: vec![Scalar { output: Output::Logit, terms: vec![(1, 1.)] }],
-                }),
-                ..Row::forward(Arc::clone(&tokens))
+                want: Want::Gradients(Reduce::TimesDifference, vec![Scalar::one(Output::Logit, 1)]),
+                ..Row::forward(Arc::clone(&tokens), [].into())
             };
             let rows: Vec<Row> = (0..17).map(row).collect();
             let work = rows.iter().map(|row| model.row_work(row)).sum();

@@ -2,6 +2,9 @@
 //! a checkpoint, in which shape, put together how. An architecture writes one;
 //! a back end puts the weights in place.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use safetensors::Dtype;
 
 /// Where a tensor of floats lies in `model.safetensors`.
@@ -14,65 +17,248 @@ pub struct Stored {
     pub bytes: usize,
 }
 
-/// `y = x Wᵀ + b`, weight `[out, input]`, bias `[out]`.
+impl Stored {
+    /// Some of its `rows` rows.
+    pub fn part(&self, part: Range<usize>, rows: usize) -> Self {
+        let row = self.bytes / rows;
+        let start = self.start + (part.start * row) as u64;
+        Self { start, bytes: part.len() * row, ..self.clone() }
+    }
+}
+
+/// `y = x Wᵀ + b`, weight `[out, input]`, bias `[out]`, or none.
 #[derive(Debug, Clone)]
 pub struct Linear {
     pub weight: Stored,
-    pub bias: Stored,
+    pub bias: Option<Stored>,
     pub input: usize,
     pub out: usize,
 }
 
-/// `γ x̂ + β`, `[hidden]` each.
+impl Linear {
+    /// The map to some of its outputs.
+    pub fn part(&self, part: Range<usize>) -> Self {
+        let of = |tensor: &Stored| tensor.part(part.clone(), self.out);
+        let bias = self.bias.as_ref().map(of);
+        Self { weight: of(&self.weight), bias, input: self.input, out: part.len() }
+    }
+
+    fn weights(&self) -> usize {
+        self.input * self.out
+    }
+}
+
+/// `γ x̂ + β`, `[size]` each; β may be missing.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
     pub weight: Stored,
-    pub bias: Stored,
+    pub bias: Option<Stored>,
+    pub size: usize,
     pub eps: f64,
 }
 
-/// `norm(word + position + type)`; tables `[entries, hidden]`.
+/// Which position each token of a sequence has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    /// 0, 1, 2, …
+    FromZero,
+    /// RoBERTa's: padding has the padding id as its position, other tokens are
+    /// counted from the one after it.
+    AfterPadding(u32),
+}
+
+impl Numbering {
+    /// `[tokens]` → `[tokens]`
+    pub fn positions(self, input_ids: &[u32]) -> Vec<u32> {
+        match self {
+            Self::FromZero => (0..input_ids.len() as u32).collect(),
+            Self::AfterPadding(pad) => {
+                let mut last = pad;
+                let position = |&id: &u32| {
+                    last += u32::from(id != pad);
+                    if id == pad { pad } else { last }
+                };
+                input_ids.iter().map(position).collect()
+            }
+        }
+    }
+
+    /// How many tokens a table of `entries` positions has room for.
+    pub fn room(self, entries: usize) -> usize {
+        match self {
+            Self::FromZero => entries,
+            Self::AfterPadding(pad) => entries.saturating_sub(pad as usize + 1),
+        }
+    }
+}
+
+/// `norm(word + position + type)`; tables `[entries, width]`.
 #[derive(Debug, Clone)]
 pub struct Embeddings {
     pub word: Stored,
-    pub position: Stored,
-    pub token_type: Stored,
-    pub hidden: usize,
+    pub position: Option<Stored>,
+    pub token_type: Option<Stored>,
+    pub numbering: Numbering,
+    pub width: usize,
     pub norm: LayerNorm,
 }
 
-/// One transformer layer of BERT (Devlin et al. 2019): attention and
-/// feed-forward, each with a residual and a layer norm after it.
-/// `h = norm(x + output(attention(x)))`, `y = norm(h + down(act(up(h))))`.
+/// Multi-head attention's maps, and how distance enters it.
 #[derive(Debug, Clone)]
-pub struct Layer {
+pub struct Attention {
     pub heads: usize,
     pub head_size: usize,
     pub query: Linear,
     pub key: Linear,
     pub value: Linear,
-    pub attention_output: Linear,
-    pub attention_norm: LayerNorm,
+    pub output: Linear,
+    pub relation: Relation,
+    /// The farthest key that a query sees, in tokens to either side.
+    pub window: Option<usize>,
+}
+
+/// How the distance between query and key enters their attention, beside what
+/// the embeddings say of it.
+#[derive(Debug, Clone)]
+pub enum Relation {
+    None,
+    /// Query and key turned by angles that grow with their positions (Su et al.
+    /// 2021): pairs `(i, i + size/2)` by `position / base^(2 i / size)`.
+    Rotary {
+        base: f64,
+        max_tokens: usize,
+    },
+    /// A number a head for each bucket of distances (Song et al. 2020, MPNet);
+    /// table `[buckets, heads]`.
+    Bias {
+        table: Stored,
+        distances: Arc<Distances>,
+    },
+    Disentangled(Disentangled),
+}
+
+/// DeBERTa's (He et al. 2021): with an embedding r of each bucket of distances,
+/// `(q k + q K_r(r) + k Q_r(r)) / sqrt(size · terms)`.
+#[derive(Debug, Clone)]
+pub struct Disentangled {
+    /// `[buckets, width]`
+    pub embeddings: Stored,
+    pub width: usize,
+    /// Of content and position, as many as take part: 1 to 3.
+    pub terms: usize,
+    pub norm: Option<LayerNorm>,
+    /// K_r, where content looks at position.
+    pub key: Option<Linear>,
+    /// Q_r, where position looks at content.
+    pub query: Option<Linear>,
+    pub distances: Arc<Distances>,
+}
+
+impl Disentangled {
+    /// Rounded to f32 on the way, as transformers does in any precision.
+    pub fn scale(&self, head_size: usize) -> f64 {
+        1. / f64::from(((head_size * self.terms) as f32).sqrt())
+    }
+}
+
+/// A bucket for each distance from query to key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Distances {
+    /// Of `-(max - 1)`, …, `max - 1`.
+    buckets: Vec<usize>,
+}
+
+impl Distances {
+    /// For sequences of up to `max_tokens`; `bucket` of query place minus key
+    /// place.
+    pub fn new(max_tokens: usize, bucket: impl Fn(i64) -> usize) -> Self {
+        let reach = max_tokens.saturating_sub(1) as i64;
+        Self { buckets: (-reach..=reach).map(bucket).collect() }
+    }
+
+    pub fn bucket(&self, query: usize, key: usize) -> usize {
+        self.buckets[self.buckets.len() / 2 + query - key]
+    }
+
+    /// The least and the largest bucket in a sequence of `tokens`, one beyond.
+    pub fn range(&self, tokens: usize) -> Range<usize> {
+        let middle = self.buckets.len() / 2;
+        let used = &self.buckets[middle + 1 - tokens..middle + tokens];
+        let least = used.iter().min().copied().unwrap_or_default();
+        least..used.iter().max().map_or(0, |largest| largest + 1)
+    }
+}
+
+/// What follows attention: `down(act(up(x)))`, or `down(act(gate(x)) up(x))`
+/// (Shazeer 2020) where there is a gate.
+#[derive(Debug, Clone)]
+pub struct FeedForward {
+    pub gate: Option<Linear>,
     pub up: Linear,
     pub activation: Activation,
     pub down: Linear,
+}
+
+/// One transformer layer: attention and feed-forward, each with a residual.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    pub attention: Attention,
+    pub attention_norm: Option<LayerNorm>,
+    pub feed_forward: FeedForward,
     pub output_norm: LayerNorm,
+    pub order: Order,
+}
+
+/// Where the norms of a layer stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// After each sum (Devlin et al. 2019): `h = norm(x + attention(x))`,
+    /// `y = norm(h + forward(h))`.
+    After,
+    /// Before each block (Xiong et al. 2020): `h = x + attention(norm(x))`,
+    /// `y = h + forward(norm(h))`.
+    Before,
 }
 
 /// An embedding block and a stack of layers.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     pub embeddings: Embeddings,
+    /// From the embeddings' width to the layers'.
+    pub projection: Option<Linear>,
+    /// Each set of weights once.
     pub layers: Vec<Layer>,
+    /// Which of them runs first, second, …: ALBERT runs one again and again.
+    pub sequence: Vec<usize>,
+    pub final_norm: Option<LayerNorm>,
 }
 
-/// From the first token's hidden state to logits:
-/// `output(act(dense(x)))`.
+/// Which hidden states a head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The first token's.
+    First,
+    /// The mean of all tokens'.
+    Mean,
+    /// Each by itself, of the tokens that a row names.
+    Tokens,
+}
+
+/// From hidden states to logits: `output(norm(act(dense(x))))`, any of which
+/// may be missing; without an output the states themselves are it.
 #[derive(Debug, Clone)]
-pub struct Classifier {
+pub struct Head {
+    pub pooling: Pooling,
+    pub transform: Option<Transform>,
+    pub output: Option<Linear>,
+}
+
+/// `norm(act(dense(x)))`
+#[derive(Debug, Clone)]
+pub struct Transform {
     pub dense: Linear,
     pub activation: Activation,
-    pub output: Linear,
+    pub norm: Option<LayerNorm>,
 }
 
 /// An elementwise function.
@@ -93,11 +279,11 @@ impl Activation {
     /// The factor of the cube there.
     pub const TANH_CUBIC: f64 = 0.044_715;
 
-    /// The activation that a config.json's `hidden_act` names.
+    /// The activation that a config.json names.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
-            "gelu" => Some(Self::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" => Some(Self::GeluTanh),
+            "gelu" | "gelu_python" => Some(Self::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Some(Self::GeluTanh),
             "relu" => Some(Self::Relu),
             "silu" | "swish" => Some(Self::Silu),
             "tanh" => Some(Self::Tanh),
@@ -109,26 +295,41 @@ impl Activation {
 impl Layer {
     /// Numbers of its weights.
     fn weights(&self) -> usize {
-        let maps = [&self.query, &self.key, &self.value, &self.attention_output];
-        maps.into_iter().chain([&self.up, &self.down]).map(|map| map.input * map.out).sum()
+        let (attention, forward) = (&self.attention, &self.feed_forward);
+        let maps = [&attention.query, &attention.key, &attention.value, &attention.output];
+        let maps = maps.into_iter().chain([&forward.up, &forward.down]).chain(&forward.gate);
+        maps.map(Linear::weights).sum()
+    }
+
+    /// Numbers that a forward pass of `tokens` keeps for the gradient: query,
+    /// key, value, two normalised states, a slope (and with a gate two factors),
+    /// and the attention weights.
+    fn kept(&self, tokens: usize) -> usize {
+        let wide = if self.feed_forward.gate.is_some() { 3 } else { 1 };
+        let states = 5 * self.attention.query.out + wide * self.feed_forward.up.out;
+        tokens * states + self.attention.heads * tokens * tokens
     }
 }
 
 impl Encoder {
-    /// Multiply-adds of one token's forward pass, attention aside.
-    pub fn work_per_token(&self) -> usize {
-        self.layers.iter().map(Layer::weights).sum()
+    /// The layers in the order that they run.
+    pub fn running(&self) -> impl Iterator<Item = &Layer> {
+        self.sequence.iter().map(|&number| &self.layers[number])
     }
 
-    /// Numbers that a pass keeps for the gradient of a row of `tokens`: per
-    /// token and layer query, key, value, two normalised states and a slope;
-    /// the attention weights; a few states in between.
+    /// Multiply-adds of one token's forward pass, attention aside.
+    pub fn work_per_token(&self) -> usize {
+        self.running().map(Layer::weights).sum()
+    }
+
+    /// Numbers that a pass keeps for the gradient of a row of `tokens`, and a
+    /// few states in between.
     pub fn kept_per_row(&self, tokens: usize) -> usize {
-        let layer = |layer: &Layer| {
-            tokens * (5 * layer.query.out + layer.up.out) + layer.heads * tokens * tokens
-        };
-        let between = self.layers.first().map_or(0, |layer| 8 * layer.query.out + 2 * layer.up.out);
-        self.layers.iter().map(layer).sum::<usize>() + tokens * between
+        let between = self
+            .layers
+            .first()
+            .map_or(0, |layer| 8 * layer.attention.query.out + 2 * layer.feed_forward.up.out);
+        self.running().map(|layer| layer.kept(tokens)).sum::<usize>() + tokens * between
     }
 }
 
@@ -139,5 +340,21 @@ mod tests {
     #[test]
     fn an_unknown_activation_is_refused() {
         assert_eq!(Activation::from_name("geglu"), None);
+    }
+
+    #[test]
+    fn padding_has_a_position_of_its_own() {
+        assert_eq!(Numbering::FromZero.positions(&[7, 1, 9]), [0, 1, 2]);
+        assert_eq!(Numbering::AfterPadding(1).positions(&[0, 7, 1, 9, 2]), [2, 3, 1, 4, 5]);
+        assert_eq!(Numbering::AfterPadding(1).room(514), 512);
+    }
+
+    #[test]
+    fn distances_are_from_query_to_key() {
+        let distances = Distances::new(4, |distance| (distance + 10) as usize);
+        assert_eq!(distances.bucket(3, 0), 13);
+        assert_eq!(distances.bucket(0, 3), 7);
+        assert_eq!(distances.range(1), 10..11);
+        assert_eq!(distances.range(3), 8..13);
     }
 }

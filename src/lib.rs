@@ -33,7 +33,7 @@ pub mod explanation;
 pub mod engine;
 
 mod attention;
-mod target;
+mod tasks;
 
 pub mod explainer;
 

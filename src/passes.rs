@@ -61,7 +61,7 @@ impl Passes {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let gradient_rows = rows.iter().filter(|row| row.gradient.is_some()).count();
+        let gradient_rows = rows.iter().filter(|row| !row.differentiated().is_empty()).count();
         let forward_rows = rows.len() - gradient_rows;
         let (reply, finished) = oneshot::channel();
         let job = Job { model: Arc::clone(&self.model), rows, reply, queued: Instant::now() };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct Tokens {
     pub input_ids: Vec<u32>,
     pub token_type_ids: Vec<u32>,
+    pub position_ids: Vec<u32>,
 }
 
 impl Tokens {
@@ -21,6 +22,11 @@ impl Tokens {
 
     pub fn is_empty(&self) -> bool {
         self.input_ids.is_empty()
+    }
+
+    /// The same places with other words.
+    pub fn with_ids(&self, input_ids: Vec<u32>) -> Self {
+        Self { input_ids, ..self.clone() }
     }
 }
 
@@ -36,7 +42,9 @@ pub enum Layer {
 /// The reference that an input is compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Baseline {
-    /// Other token ids on the same positions and types; `[tokens]`.
+    /// Other token ids; `[tokens]`. Token types stay the input's. Among the word
+    /// embeddings positions do too; the embedding block's output has those that
+    /// the model gives these ids.
     Ids(Arc<[u32]>),
     /// The zero vector at the path's layer.
     Zero,
@@ -56,23 +64,45 @@ pub enum Output {
     Probability,
 }
 
-/// The scalar that is explained: a weighted sum of outputs. A label is one
-/// term of weight 1, a contrast two of weight 1 and -1.
+/// The scalar that is explained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Scalar {
-    pub output: Output,
-    pub terms: Vec<(usize, f64)>,
+pub enum Scalar {
+    /// A weighted sum of outputs: a label is one term of weight 1, a contrast
+    /// two of weight 1 and -1.
+    Sum { output: Output, terms: Vec<(usize, f64)> },
+    /// The cosine of the outputs, as one vector, with this one.
+    Cosine(Arc<[f64]>),
 }
 
 impl Scalar {
+    /// One output by itself.
+    pub fn one(output: Output, index: usize) -> Self {
+        Self::Sum { output, terms: vec![(index, 1.)] }
+    }
+
     /// The scalar's value, given one row's logits and probabilities.
     pub fn value(&self, logits: &[f64], probabilities: &[f64]) -> f64 {
-        let outputs = match self.output {
-            Output::Logit => logits,
-            Output::Probability => probabilities,
-        };
-        self.terms.iter().map(|&(index, weight)| weight * outputs[index]).sum()
+        match self {
+            Self::Sum { output, terms } => {
+                let outputs = match output {
+                    Output::Logit => logits,
+                    Output::Probability => probabilities,
+                };
+                terms.iter().map(|&(index, weight)| weight * outputs[index]).sum()
+            }
+            Self::Cosine(other) => dot(logits, other) / (norm(logits) * norm(other)),
+        }
     }
+}
+
+/// `Σ a b`
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The Euclidean norm.
+pub fn norm(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
 }
 
 /// How the gradient of one token, `[hidden]`, becomes one number.
@@ -90,15 +120,20 @@ pub enum Reduce {
     TimesDifference,
 }
 
-/// A wish for the gradient of each scalar with respect to the row's layer.
+/// What a row gives.
 #[derive(Debug, Clone)]
-pub struct Gradient {
-    pub reduce: Reduce,
-    pub scalars: Vec<Scalar>,
+pub enum Want {
+    /// Every output.
+    Outputs,
+    /// The final hidden states, `[tokens, hidden]`, and every output.
+    States,
+    /// Scalars' values alone.
+    Values(Vec<Scalar>),
+    /// Scalars' values, and the gradient of each with respect to the row's layer.
+    Gradients(Reduce, Vec<Scalar>),
 }
 
-/// One sequence to put through a model, and what is wanted of it. Logits come
-/// back always.
+/// One sequence to put through a model, and what is wanted of it.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub tokens: Arc<Tokens>,
@@ -107,18 +142,38 @@ pub struct Row {
     pub path: Option<Path>,
     /// Layers whose attention is wanted, counted from 0, each once.
     pub attention: Vec<usize>,
-    pub gradient: Option<Gradient>,
+    /// The tokens whose outputs are wanted, ascending, for a head that gives
+    /// outputs for each token; empty for others.
+    pub reads: Arc<[usize]>,
+    pub want: Want,
 }
 
 impl Row {
-    /// A forward row: logits only.
-    pub fn forward(tokens: Arc<Tokens>) -> Self {
+    /// A row that gives its outputs.
+    pub fn forward(tokens: Arc<Tokens>, reads: Arc<[usize]>) -> Self {
         Self {
             tokens,
             layer: Layer::WordEmbeddings,
             path: None,
             attention: Vec::new(),
-            gradient: None,
+            reads,
+            want: Want::Outputs,
+        }
+    }
+
+    /// The scalars whose gradients it gives.
+    pub fn differentiated(&self) -> &[Scalar] {
+        match &self.want {
+            Want::Gradients(_, scalars) => scalars,
+            Want::Outputs | Want::States | Want::Values(_) => &[],
+        }
+    }
+
+    /// The scalars whose values it gives.
+    pub fn scalars(&self) -> &[Scalar] {
+        match &self.want {
+            Want::Gradients(_, scalars) | Want::Values(scalars) => scalars,
+            Want::Outputs | Want::States => &[],
         }
     }
 }
@@ -133,12 +188,17 @@ pub struct AttentionMap {
 }
 
 /// What one row gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RowOutput {
-    /// `[labels]`
+    /// `[labels]`, or `[reads, labels]` of a head that gives them for each token;
+    /// empty where only scalars were asked for.
     pub logits: Vec<f64>,
-    /// `[labels]`, after the model's activation.
+    /// The same after the model's activation.
     pub probabilities: Vec<f64>,
+    /// `[tokens, hidden]`, where they were asked for.
+    pub states: Vec<f64>,
+    /// `[scalars]`
+    pub values: Vec<f64>,
     /// One map for each layer that the row asked for, in its order.
     pub attention: Vec<AttentionMap>,
     /// `[scalars][tokens]`, empty where no gradient was asked for.
@@ -149,8 +209,8 @@ impl RowOutput {
     /// Whether every number in it can be served.
     pub fn is_finite(&self) -> bool {
         let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
-        finite(&self.logits)
-            && finite(&self.probabilities)
+        let lists = [&self.logits, &self.probabilities, &self.states, &self.values];
+        lists.into_iter().all(|list| finite(list))
             && self.attention.iter().all(|map| finite(&map.weights))
             && self.token_scores.iter().all(|scores| finite(scores))
     }

@@ -1,41 +1,9 @@
 //! BERT (Devlin et al. 2019), as transformers' `BertModel` names its tensors.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::Built;
-use crate::blocks::{Activation, Embeddings, Encoder, Layer};
-use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
-
-/// What the encoder needs of config.json, with transformers' defaults where
-/// files leave a field out.
-#[derive(Debug, Deserialize)]
-struct Config {
-    vocab_size: usize,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    intermediate_size: usize,
-    max_position_embeddings: usize,
-    #[serde(default = "two")]
-    type_vocab_size: usize,
-    #[serde(default = "gelu")]
-    hidden_act: String,
-    #[serde(default = "tiny")]
-    layer_norm_eps: f64,
-}
-
-fn two() -> usize {
-    2
-}
-
-fn gelu() -> String {
-    "gelu".to_owned()
-}
-
-fn tiny() -> f64 {
-    1e-12
-}
+use super::common::{HeadNames, HeadParts, LAYER, MaskedParts, Sizes, TransformNames, layer};
+use crate::blocks::{Activation, Embeddings, Encoder, Numbering};
+use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
 
 /// Describes the encoder below the prefix `bert.`.
 pub fn build(
@@ -43,83 +11,80 @@ pub fn build(
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let (config, activation) =
-        parse(Value::Object(config.rest.clone())).map_err(|e| checkpoint.error(CONFIG, e))?;
-    let layers = (0..config.num_hidden_layers)
-        .map(|number| layer(&config, activation, weights, number))
-        .collect::<Result<_, _>>()?;
-    Ok(Built {
-        encoder: Encoder { embeddings: embeddings(&config, weights)?, layers },
-        hidden_size: config.hidden_size,
-        max_positions: config.max_position_embeddings,
-        vocab_size: config.vocab_size,
-        type_vocab_size: config.type_vocab_size,
-    })
-}
-
-fn parse(file: Value) -> Result<(Config, Activation), String> {
-    let config: Config = serde_json::from_value(file).map_err(|error| error.to_string())?;
-    let activation = Activation::from_name(&config.hidden_act)
-        .ok_or_else(|| format!("hidden_act {:?} is not known", config.hidden_act))?;
-    check(&config)?;
-    Ok((config, activation))
-}
-
-/// Sizes that no tensor's shape would catch.
-fn check(config: &Config) -> Result<(), String> {
-    let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
-    if heads == 0 || hidden == 0 || !hidden.is_multiple_of(heads) {
-        return Err(format!("hidden_size {hidden} is not a multiple of {heads} attention heads"));
-    }
-    if config.num_hidden_layers == 0 {
-        return Err("num_hidden_layers is 0".to_owned());
-    }
-    if config.intermediate_size == 0 {
-        return Err("intermediate_size is 0".to_owned());
-    }
-    Ok(())
-}
-
-fn embeddings(config: &Config, weights: &Weights<'_>) -> Result<Embeddings, LoadError> {
-    let hidden = config.hidden_size;
-    let table = |name: &str, rows: usize| {
-        weights.tensor(&format!("bert.embeddings.{name}.weight"), &[rows, hidden])
+    let sizes = Sizes::read(config, checkpoint)?;
+    let activation = sizes.activation(checkpoint)?;
+    let encoder = encoder(&sizes, activation, weights, "bert", Numbering::FromZero)?;
+    let pooled = |output| {
+        HeadParts::first(TransformNames::plain("bert.pooler.dense", Activation::Tanh), output)
     };
-    Ok(Embeddings {
-        word: table("word_embeddings", config.vocab_size)?,
-        position: table("position_embeddings", config.max_position_embeddings)?,
-        token_type: table("token_type_embeddings", config.type_vocab_size)?,
-        hidden,
-        norm: weights.layer_norm("bert.embeddings.LayerNorm", hidden, config.layer_norm_eps)?,
+    Ok(Built {
+        encoder,
+        hidden_size: sizes.hidden_size,
+        max_positions: sizes.max_position_embeddings,
+        vocab_size: sizes.vocab_size,
+        type_vocab_size: sizes.type_vocab_size,
+        heads: HeadNames {
+            sequence: pooled("classifier"),
+            tokens: HeadParts::tokens("classifier"),
+            answer: HeadParts::tokens("qa_outputs"),
+            masked: Some(MaskedParts {
+                transform: TransformNames::normed(
+                    "cls.predictions.transform.dense",
+                    activation,
+                    "cls.predictions.transform.LayerNorm",
+                    sizes.layer_norm_eps,
+                ),
+                decoder: "cls.predictions.decoder.weight",
+                biases: &["cls.predictions.bias", "cls.predictions.decoder.bias"],
+            }),
+            next_sentence: Some(pooled("cls.seq_relationship")),
+        },
     })
 }
 
-fn layer(
-    config: &Config,
+/// BERT's embedding block and layers below `prefix`.
+pub fn encoder(
+    sizes: &Sizes,
     activation: Activation,
     weights: &Weights<'_>,
-    number: usize,
-) -> Result<Layer, LoadError> {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let heads = config.num_attention_heads;
-    let linear = |name: &str, out: usize, input: usize| {
-        weights.linear(&format!("bert.encoder.layer.{number}.{name}"), out, input)
+    prefix: &str,
+    numbering: Numbering,
+) -> Result<Encoder, LoadError> {
+    let layer = |number: usize| {
+        let place = format!("{prefix}.encoder.layer.{number}");
+        layer(sizes, activation, &LAYER, weights, &place)
     };
-    let norm = |name: &str| {
-        let name = format!("bert.encoder.layer.{number}.{name}");
-        weights.layer_norm(&name, hidden, config.layer_norm_eps)
+    Ok(Encoder {
+        embeddings: embeddings(sizes, weights, prefix, numbering)?,
+        projection: None,
+        layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+        sequence: (0..sizes.num_hidden_layers).collect(),
+        final_norm: None,
+    })
+}
+
+/// Word, position and, where there are types, type embeddings, and their norm.
+pub fn embeddings(
+    sizes: &Sizes,
+    weights: &Weights<'_>,
+    prefix: &str,
+    numbering: Numbering,
+) -> Result<Embeddings, LoadError> {
+    let width = sizes.embedding_size();
+    let table = |name: &str, rows: usize| {
+        weights.tensor(&format!("{prefix}.embeddings.{name}.weight"), &[rows, width])
     };
-    Ok(Layer {
-        heads,
-        head_size: hidden / heads,
-        query: linear("attention.self.query", hidden, hidden)?,
-        key: linear("attention.self.key", hidden, hidden)?,
-        value: linear("attention.self.value", hidden, hidden)?,
-        attention_output: linear("attention.output.dense", hidden, hidden)?,
-        attention_norm: norm("attention.output.LayerNorm")?,
-        up: linear("intermediate.dense", inner, hidden)?,
-        activation,
-        down: linear("output.dense", hidden, inner)?,
-        output_norm: norm("output.LayerNorm")?,
+    let token_type = match sizes.type_vocab_size {
+        0 => None,
+        types => Some(table("token_type_embeddings", types)?),
+    };
+    let norm = format!("{prefix}.embeddings.LayerNorm");
+    Ok(Embeddings {
+        word: table("word_embeddings", sizes.vocab_size)?,
+        position: Some(table("position_embeddings", sizes.max_position_embeddings)?),
+        token_type,
+        numbering,
+        width,
+        norm: weights.layer_norm(&norm, width, sizes.layer_norm_eps)?,
     })
 }

@@ -1,12 +1,22 @@
 //! One file an architecture: how its config.json and its tensor names map onto
 //! the block kinds. A new one is a file and an entry of [`ARCHITECTURES`].
 
+mod albert;
 mod bert;
+mod common;
+mod deberta_v2;
+mod distilbert;
+mod electra;
+mod modernbert;
+mod mpnet;
+mod roberta;
+
+pub use common::{HeadNames, HeadParts, MaskedParts, NormNames, TransformNames};
 
 use crate::blocks::Encoder;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// A description of an encoder, and the sizes that the rest of a model needs to know.
+/// A description of an encoder, and what the rest of a model needs to know.
 #[derive(Debug)]
 pub struct Built {
     pub encoder: Encoder,
@@ -14,18 +24,36 @@ pub struct Built {
     /// The longest sequence that has positions, special tokens included.
     pub max_positions: usize,
     pub vocab_size: usize,
+    /// Token types that it tells apart; 0 where it knows none.
     pub type_vocab_size: usize,
+    pub heads: HeadNames,
 }
+
+type Build = fn(&ModelConfig, &Checkpoint, &Weights<'_>) -> Result<Built, LoadError>;
 
 /// An entry of [`ARCHITECTURES`].
 pub struct Architecture {
     /// config.json's `model_type`.
     pub model_type: &'static str,
-    pub build: fn(&ModelConfig, &Checkpoint, &Weights<'_>) -> Result<Built, LoadError>,
+    pub build: Build,
 }
 
-pub static ARCHITECTURES: &[Architecture] =
-    &[Architecture { model_type: "bert", build: bert::build }];
+const fn entry(model_type: &'static str, build: Build) -> Architecture {
+    Architecture { model_type, build }
+}
+
+pub static ARCHITECTURES: &[Architecture] = &[
+    entry("albert", albert::build),
+    entry("bert", bert::build),
+    entry("camembert", roberta::build),
+    entry("deberta-v2", deberta_v2::build),
+    entry("distilbert", distilbert::build),
+    entry("electra", electra::build),
+    entry("modernbert", modernbert::build),
+    entry("mpnet", mpnet::build),
+    entry("roberta", roberta::build),
+    entry("xlm-roberta", roberta::build),
+];
 
 /// The architecture that `config` names.
 pub fn find(

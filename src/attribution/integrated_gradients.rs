@@ -10,7 +10,7 @@ use super::{Attribution, Completeness, Cost, MethodEntry, OptionKind, OptionSpec
 use super::{Subject, baseline, quadrature};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
-use crate::rows::{Baseline, Gradient, Layer, Path, Reduce, Row, RowOutput};
+use crate::rows::{Baseline, Layer, Path, Reduce, Row, RowOutput, Want, norm};
 
 /// More steps than any input has needed; bounds what one method can cost.
 const MAX_STEPS: u64 = 2_000;
@@ -86,7 +86,7 @@ fn settle(options: &mut Options) -> Result<()> {
 }
 
 /// What is let in must fit, so auto counts as the most it may take.
-fn cost(options: &Options) -> Cost {
+fn cost(options: &Options, _tokens: usize) -> Cost {
     match options.integer("n_steps") {
         Some(gradient_rows) => Cost { forward_rows: 1, gradient_rows },
         None => Cost { forward_rows: 0, gradient_rows: Rule::most(most(options)) },
@@ -114,7 +114,7 @@ async fn fixed(
     options: &Options,
 ) -> Result<Vec<Attribution>> {
     let nodes = quadrature::nodes(options, n_steps);
-    let mut rows = vec![Row { gradient: None, ..path.row(0.) }];
+    let mut rows = vec![path.at_baseline()];
     rows.extend(nodes.iter().map(|node| path.row(node.alpha)));
     let outputs = passes.run(rows).await?;
     let (at_baseline, on_path) =
@@ -192,12 +192,17 @@ impl<'a> PathRows<'a> {
 
     fn row(&self, alpha: f64) -> Row {
         let scalars = self.subject.scalars.to_vec();
-        Row {
-            layer: self.layer,
-            path: Some(Path { baseline: self.baseline.clone(), alpha }),
-            gradient: Some(Gradient { reduce: Reduce::TimesDifference, scalars }),
-            ..Row::forward(self.subject.encoding.ids.clone())
-        }
+        self.at(alpha, Want::Gradients(Reduce::TimesDifference, scalars))
+    }
+
+    /// The path's beginning, for its value alone.
+    fn at_baseline(&self) -> Row {
+        self.at(0., Want::Values(self.subject.scalars.to_vec()))
+    }
+
+    fn at(&self, alpha: f64, want: Want) -> Row {
+        let path = Some(Path { baseline: self.baseline.clone(), alpha });
+        Row { layer: self.layer, path, ..self.subject.row(want) }
     }
 
     /// The `k`-th scalar's scores from weighted points of the path.
@@ -237,7 +242,7 @@ impl<'a> PathRows<'a> {
         let before = self.by_rule(k, rule.before(), nodes);
         let moved = scores.iter().zip(&before).map(|(a, b)| a - b);
         let allowed = tolerance * if smooth { 5. } else { 1. };
-        let settled = norm(moved) <= allowed * norm(scores.iter().copied());
+        let settled = norm(&moved.collect::<Vec<_>>()) <= allowed * norm(&scores);
         let completeness = self.completeness(k, &scores, &nodes[0], rule.n);
         let converged = settled && completeness.within(&scores, tolerance);
         Attribution { scores, completeness: Some(Completeness { converged, ..completeness }) }
@@ -250,14 +255,9 @@ impl<'a> PathRows<'a> {
         at_baseline: &RowOutput,
         n_steps: usize,
     ) -> Completeness {
-        let scalar = &self.subject.scalars[k];
-        let baseline_value = scalar.value(&at_baseline.logits, &at_baseline.probabilities);
+        let baseline_value = at_baseline.values[k];
         let change = self.subject.values[k] - baseline_value;
         let convergence_delta = scores.iter().sum::<f64>() - change;
         Completeness { baseline_value, convergence_delta, converged: false, n_steps }
     }
-}
-
-fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
 }

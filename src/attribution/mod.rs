@@ -5,17 +5,20 @@ pub mod baseline;
 mod input_x_gradient;
 mod integrated_gradients;
 mod nested;
+mod occlusion;
 pub mod options;
 pub mod quadrature;
 pub mod reduce;
 mod saliency;
+
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
 use crate::passes::Passes;
-use crate::rows::{Gradient, Reduce, Row, Scalar};
+use crate::rows::{Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use reduce::{Granularity, Normalize};
@@ -24,6 +27,8 @@ pub use reduce::{Granularity, Normalize};
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub encoding: &'a Encoding,
+    /// The tokens whose outputs the scalars are made of.
+    pub reads: &'a Arc<[usize]>,
     /// Each is explained by itself; they share what passes they can.
     pub scalars: &'a [Scalar],
     /// The scalars at the input.
@@ -31,11 +36,15 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// The input itself.
+    fn row(self, want: Want) -> Row {
+        Row { want, ..Row::forward(self.encoding.ids.clone(), Arc::clone(self.reads)) }
+    }
+
     /// The gradient of each scalar at the input's word embeddings, reduced to
     /// one number a token. One row.
     async fn gradient_at_input(self, passes: &Passes, reduce: Reduce) -> Result<Vec<Attribution>> {
-        let gradient = Gradient { reduce, scalars: self.scalars.to_vec() };
-        let row = Row { gradient: Some(gradient), ..Row::forward(self.encoding.ids.clone()) };
+        let row = self.row(Want::Gradients(reduce, self.scalars.to_vec()));
         let output = passes.run_one(row).await?;
         let plain = |scores| Attribution { scores, completeness: None };
         Ok(output.token_scores.into_iter().map(plain).collect())
@@ -96,7 +105,8 @@ pub struct MethodEntry {
     pub complete: bool,
     /// The rows in words, for readers.
     pub cost_note: &'static str,
-    pub cost: fn(&Options) -> Cost,
+    /// For an input of so many tokens.
+    pub cost: fn(&Options, tokens: usize) -> Cost,
     /// One attribution a scalar.
     pub run: Run,
 }
@@ -120,7 +130,7 @@ impl MethodEntry {
 }
 
 pub static METHODS: &[MethodEntry] =
-    &[integrated_gradients::ENTRY, saliency::ENTRY, input_x_gradient::ENTRY];
+    &[integrated_gradients::ENTRY, saliency::ENTRY, input_x_gradient::ENTRY, occlusion::ENTRY];
 
 /// The method that a request without one gets.
 pub const DEFAULT_METHOD: &str = integrated_gradients::ENTRY.name;

@@ -17,8 +17,9 @@ mod tests;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::blocks::Activation;
+use crate::blocks::{Activation, Distances, Numbering};
 use crate::rows::{AttentionMap, Reduce, Row};
 
 /// One row's place among the packed ones: the queries that are wanted of it and
@@ -27,6 +28,20 @@ use crate::rows::{AttentionMap, Reduce, Row};
 pub struct Span {
     pub queries: Range<usize>,
     pub keys: Range<usize>,
+    /// Which of the row's tokens the queries are, where they are not all.
+    pub chosen: Option<Arc<[usize]>>,
+}
+
+impl Span {
+    /// A whole row.
+    pub fn whole(tokens: Range<usize>) -> Self {
+        Self { queries: tokens.clone(), keys: tokens, chosen: None }
+    }
+
+    /// The place in its row of the `i`-th query.
+    pub fn place(&self, i: usize) -> usize {
+        self.chosen.as_ref().map_or(i, |chosen| chosen[i])
+    }
 }
 
 /// The shape of multi-head attention.
@@ -36,21 +51,87 @@ pub struct Heads {
     pub size: usize,
 }
 
-impl Heads {
+/// What attention does beside its linear maps.
+#[derive(Debug)]
+pub struct Attention<A> {
+    pub heads: Heads,
     /// What a product of query and key is multiplied with.
-    pub fn scale(self) -> f64 {
-        1. / (self.size as f64).sqrt()
+    pub scale: f64,
+    /// The farthest key that a query sees.
+    pub window: Option<usize>,
+    pub relation: Relation<A>,
+}
+
+impl<A> Attention<A> {
+    /// Vaswani et al. 2017, and nothing else.
+    pub fn plain(heads: Heads) -> Self {
+        let scale = 1. / (heads.size as f64).sqrt();
+        Self { heads, scale, window: None, relation: Relation::None }
+    }
+
+    /// Whether this query looks at this key.
+    pub fn sees(&self, query: usize, key: usize) -> bool {
+        self.window.is_none_or(|window| query.abs_diff(key) <= window)
     }
 }
 
-/// Row-major tables of the embedding block: `[vocabulary, hidden]`,
-/// `[positions, hidden]`, `[types, hidden]`.
+/// A [`blocks::Relation`](crate::blocks::Relation) with its weights.
+#[derive(Debug)]
+pub enum Relation<A> {
+    None,
+    Rotary(Angles),
+    /// Added to the scaled product; `[buckets, heads]`.
+    Bias {
+        table: Vec<f32>,
+        distances: Arc<Distances>,
+    },
+    /// Added to the product before it is scaled: query · key row of the bucket,
+    /// and key · query row of the bucket; `[buckets, hidden]` each.
+    Disentangled {
+        key: Option<A>,
+        query: Option<A>,
+        distances: Arc<Distances>,
+    },
+}
+
+/// Cosine and sine of rotary embeddings, `[positions, half a head]` each.
+#[derive(Debug)]
+pub struct Angles {
+    pub half: usize,
+    pub cos: Vec<f64>,
+    pub sin: Vec<f64>,
+}
+
+impl Angles {
+    pub fn new(base: f64, size: usize, positions: usize) -> Self {
+        let half = size / 2;
+        let frequency = |i: usize| base.powf(-((2 * i) as f64) / size as f64);
+        let frequencies: Vec<f64> = (0..half).map(frequency).collect();
+        let angle = |place: usize| frequencies.iter().map(move |f| place as f64 * f);
+        let angles: Vec<f64> = (0..positions).flat_map(angle).collect();
+        Self {
+            half,
+            cos: angles.iter().map(|angle| angle.cos()).collect(),
+            sin: angles.iter().map(|angle| angle.sin()).collect(),
+        }
+    }
+
+    /// Cosines and sines of one position, `[half]` each.
+    pub fn at(&self, position: usize) -> (&[f64], &[f64]) {
+        let part = position * self.half..(position + 1) * self.half;
+        (&self.cos[part.clone()], &self.sin[part])
+    }
+}
+
+/// Row-major tables of the embedding block: `[vocabulary, width]`,
+/// `[positions, width]`, `[types, width]`.
 #[derive(Debug)]
 pub struct Tables {
-    pub hidden: usize,
+    pub width: usize,
     pub word: Vec<f32>,
-    pub position: Vec<f32>,
-    pub token_type: Vec<f32>,
+    pub position: Option<Vec<f32>>,
+    pub token_type: Option<Vec<f32>>,
+    pub numbering: Numbering,
 }
 
 /// An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings`
@@ -59,11 +140,10 @@ pub struct Tables {
 /// forward pass had: the first ones.
 pub trait Backend: Send + Sync + 'static {
     type Error: fmt::Display;
-    type Array;
+    type Array: Send + Sync;
     type Linear: Send + Sync;
     type LayerNorm: Send + Sync;
     type Embeddings: Send + Sync;
-    type Slope;
     type Normalized;
     type Attended;
     type Embedded;
@@ -113,14 +193,14 @@ pub trait Backend: Send + Sync + 'static {
         map: &Self::Linear,
         activation: Activation,
         x: &Self::Array,
-    ) -> Result<(Self::Array, Self::Slope), Self::Error>;
+    ) -> Result<(Self::Array, Self::Array), Self::Error>;
 
     /// Gradient at the output of `map`, whose input was an activation → before
     /// that activation.
     fn linear_vjp_activated(
         &self,
         map: &Self::Linear,
-        slope: &Self::Slope,
+        slope: &Self::Array,
         grad: &Self::Array,
     ) -> Result<Self::Array, Self::Error>;
 
@@ -141,7 +221,7 @@ pub trait Backend: Send + Sync + 'static {
     /// query, key and value to the context, `[queries, hidden]`.
     fn attention(
         &self,
-        heads: Heads,
+        block: &Attention<Self::Array>,
         qkv: [Self::Array; 3],
         spans: &[Span],
     ) -> Result<(Self::Array, Self::Attended), Self::Error>;
@@ -149,7 +229,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Gradient at the context of the first spans → at query, key and value.
     fn attention_vjp(
         &self,
-        heads: Heads,
+        block: &Attention<Self::Array>,
         saved: &Self::Attended,
         spans: &[Span],
         grad: &Self::Array,
@@ -188,6 +268,24 @@ pub trait Backend: Send + Sync + 'static {
         grad: &Self::Array,
         reduce: Reduce,
     ) -> Result<Vec<f64>, Self::Error>;
+
+    /// `x + y`, element by element.
+    fn plus(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;
+
+    /// `x y`, element by element; of `y`, as many first rows as `x` has.
+    fn times(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;
+
+    fn copy(&self, x: &Self::Array) -> Result<Self::Array, Self::Error>;
+
+    /// The mean of each range of rows: `[total, width]` → `[ranges, width]`.
+    fn means(&self, x: &Self::Array, ranges: &[Range<usize>]) -> Result<Self::Array, Self::Error>;
+
+    /// Gradient at the means → at the rows; the ranges lie one after the other.
+    fn means_vjp(
+        &self,
+        grad: &Self::Array,
+        ranges: &[Range<usize>],
+    ) -> Result<Self::Array, Self::Error>;
 
     /// The rows `places` of `x`, in that order.
     fn gather(&self, x: &Self::Array, places: &[usize]) -> Result<Self::Array, Self::Error>;

@@ -3,12 +3,14 @@
 //! one part of the inner dimension. The reference is held against finite
 //! differences beside its code.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device};
 
 use super::candle::Candle;
 use super::cpu::{Cpu, Isa};
-use super::{Backend, Heads, Span};
-use crate::blocks::Activation;
+use super::{Angles, Attention, Backend, Heads, Relation, Span};
+use crate::blocks::{Activation, Distances};
 
 const EXACT: Candle = Candle { dtype: DType::F64, device: Device::Cpu };
 
@@ -123,26 +125,96 @@ fn layer_norms() {
     }
 }
 
-/// Rows of these lengths, wholly or for their first tokens.
-struct Attention {
-    lengths: Vec<usize>,
-    heads: Heads,
-    only_first: bool,
+/// Which queries of each row are wanted.
+#[derive(Debug, Clone, Copy)]
+enum Queries {
+    All,
+    First,
+    /// The second and the last of the row, where it has them.
+    Two,
 }
 
-impl Attention {
+/// What attention does beside its products.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Plain,
+    Window,
+    Rotary,
+    Bias,
+    Disentangled,
+    /// Content looks at position, with a window.
+    Key,
+    /// Position looks at content.
+    Query,
+}
+
+/// Rows of these lengths.
+struct Attending {
+    lengths: Vec<usize>,
+    heads: Heads,
+    queries: Queries,
+    kind: Kind,
+}
+
+/// Distances beyond these share a bucket.
+const REACH: i64 = 20;
+
+impl Attending {
     fn spans(&self) -> Vec<Span> {
-        let mut end = 0;
-        let span = |(i, &tokens): (usize, &usize)| {
+        let (mut end, mut queries) = (0, 0);
+        let span = |&tokens: &usize| {
             let keys = end..end + tokens;
             end += tokens;
-            Span { queries: if self.only_first { i..i + 1 } else { keys.clone() }, keys }
+            let chosen: Arc<[usize]> = match self.queries {
+                Queries::All => return Span::whole(keys),
+                Queries::First => [0].into(),
+                Queries::Two if tokens < 3 => [0].into(),
+                Queries::Two => [1, tokens - 1].into(),
+            };
+            let first = queries;
+            queries += chosen.len();
+            Span { queries: first..queries, keys, chosen: Some(chosen) }
         };
-        self.lengths.iter().enumerate().map(span).collect()
+        self.lengths.iter().map(span).collect()
+    }
+
+    fn block<B: Backend>(&self, b: &B) -> Result<Attention<B::Array>, B::Error> {
+        let (heads, longest) = (self.heads, self.lengths.iter().max().copied().unwrap_or_default());
+        let buckets = 2 * REACH as usize + 1;
+        let bucket = |distance: i64| (distance.clamp(-REACH, REACH) + REACH) as usize;
+        let distances = Arc::new(Distances::new(longest, bucket));
+        let rows = |seed| b.array(&matrix(buckets, heads.count * heads.size, seed));
+        let plain = Attention::plain(heads);
+        Ok(match self.kind {
+            Kind::Plain => plain,
+            Kind::Window => Attention { window: Some(3), ..plain },
+            Kind::Rotary => {
+                let angles = Angles::new(100., heads.size, longest);
+                Attention { relation: Relation::Rotary(angles), ..plain }
+            }
+            Kind::Bias => {
+                let table = flat(&matrix(buckets, heads.count, 9));
+                Attention { relation: Relation::Bias { table, distances }, ..plain }
+            }
+            Kind::Disentangled => {
+                let (key, query) = (Some(rows(10)?), Some(rows(11)?));
+                Attention { relation: Relation::Disentangled { key, query, distances }, ..plain }
+            }
+            Kind::Key => {
+                let relation =
+                    Relation::Disentangled { key: Some(rows(10)?), query: None, distances };
+                Attention { relation, window: Some(5), ..plain }
+            }
+            Kind::Query => {
+                let relation =
+                    Relation::Disentangled { key: None, query: Some(rows(11)?), distances };
+                Attention { relation, ..plain }
+            }
+        })
     }
 }
 
-impl Computation for Attention {
+impl Computation for Attending {
     fn run<B: Backend>(&self, b: &B) -> Result<Vec<Matrix>, B::Error> {
         let spans = self.spans();
         let hidden = self.heads.count * self.heads.size;
@@ -152,10 +224,11 @@ impl Computation for Attention {
             b.array(&matrix(keys, hidden, 2))?,
             b.array(&matrix(keys, hidden, 3))?,
         ];
-        let (context, saved) = b.attention(self.heads, qkv, &spans)?;
+        let block = self.block(b)?;
+        let (context, saved) = b.attention(&block, qkv, &spans)?;
         let first = &spans[..spans.len().div_ceil(2)];
         let grad = b.array(&matrix(first.last().unwrap().queries.end, hidden, 4))?;
-        let [query, key, value] = b.attention_vjp(self.heads, &saved, first, &grad)?;
+        let [query, key, value] = b.attention_vjp(&block, &saved, first, &grad)?;
         let weights = b.attention_weights(&saved, spans.len() - 1)?;
         let results = [&context, &query, &key, &value].map(|array| b.rows(array));
         let mut results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -166,12 +239,51 @@ impl Computation for Attention {
 
 #[test]
 fn attention_of_rows_of_any_length() {
-    for (count, size) in [(1, 1), (2, 13), (3, 16), (2, 26), (4, 32), (1, 64)] {
-        for only_first in [false, true] {
-            let lengths = vec![2, 2, 5, 16, 17, 1, 33, 64, 130];
-            let heads = Heads { count, size };
-            let what = format!("attention {count} x {size}, only first {only_first}");
-            check(&what, &Attention { lengths, heads, only_first });
+    let kinds = [
+        Kind::Plain,
+        Kind::Window,
+        Kind::Rotary,
+        Kind::Bias,
+        Kind::Disentangled,
+        Kind::Key,
+        Kind::Query,
+    ];
+    for kind in kinds {
+        for (count, size) in [(1, 1), (2, 13), (3, 16), (2, 26), (4, 32), (1, 64)] {
+            if matches!(kind, Kind::Rotary) && size % 2 == 1 {
+                continue;
+            }
+            for queries in [Queries::All, Queries::First, Queries::Two] {
+                let lengths = vec![2, 2, 5, 16, 17, 1, 33, 64, 130];
+                let heads = Heads { count, size };
+                let what = format!("attention {count} x {size}, {kind:?}, {queries:?}");
+                check(&what, &Attending { lengths, heads, queries, kind });
+            }
         }
     }
+}
+
+/// Rows added, multiplied and averaged.
+struct Elementwise;
+
+impl Computation for Elementwise {
+    fn run<B: Backend>(&self, b: &B) -> Result<Vec<Matrix>, B::Error> {
+        let (x, y) = (b.array(&matrix(5, 21, 1))?, b.array(&matrix(7, 21, 2))?);
+        let (ranges, grad) = ([0..2, 2..3, 3..7], b.array(&matrix(2, 21, 3))?);
+        let first = b.gather(&y, &[6, 0, 1, 2, 3])?;
+        let results = [
+            b.plus(&x, &first)?,
+            b.times(&x, &y)?,
+            b.copy(&x)?,
+            b.means(&y, &ranges)?,
+            b.means_vjp(&grad, &ranges[..2])?,
+            b.spread(&grad, &[4, 1], 6)?,
+        ];
+        results.iter().map(|array| b.rows(array)).collect()
+    }
+}
+
+#[test]
+fn rows_are_added_multiplied_averaged_and_moved() {
+    check("elementwise", &Elementwise);
 }

@@ -29,6 +29,8 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "model.safetensors";
 pub const TOKENIZER: &str = "tokenizer.json";
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// How sentence-transformers pools.
+pub const POOLING: &str = "1_Pooling/config.json";
 
 /// The files of a checkpoint.
 #[derive(Debug)]

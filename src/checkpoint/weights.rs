@@ -10,6 +10,13 @@ use safetensors::tensor::Metadata;
 use super::{Checkpoint, LoadError, WEIGHTS};
 use crate::blocks::{LayerNorm, Linear, Stored};
 
+/// Whether a map or a norm has a bias in the checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bias {
+    Stored,
+    None,
+}
+
 /// The tensors that nothing has asked for yet.
 pub struct Weights<'a> {
     checkpoint: &'a Checkpoint,
@@ -65,17 +72,36 @@ impl<'a> Weights<'a> {
     }
 
     fn any_shape(&self, name: &str) -> Result<(Stored, Vec<usize>), LoadError> {
-        self.tensors
-            .borrow_mut()
+        let short = name.split_once('.').map_or(name, |(_, rest)| rest);
+        let mut tensors = self.tensors.borrow_mut();
+        tensors
             .remove(name)
+            .or_else(|| tensors.remove(short))
             .ok_or_else(|| self.checkpoint.error(WEIGHTS, format!("no tensor {name}")))
     }
 
     /// `name.weight` `[out, input]` and `name.bias` `[out]`.
     pub fn linear(&self, name: &str, out: usize, input: usize) -> Result<Linear, LoadError> {
+        self.map(name, out, input, Bias::Stored)
+    }
+
+    /// The same, with or without a bias.
+    pub fn map(
+        &self,
+        name: &str,
+        out: usize,
+        input: usize,
+        bias: Bias,
+    ) -> Result<Linear, LoadError> {
         let weight = self.tensor(&format!("{name}.weight"), &[out, input])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[out])?;
-        Ok(Linear { weight, bias, input, out })
+        Ok(Linear { weight, bias: self.bias(name, out, bias)?, input, out })
+    }
+
+    fn bias(&self, name: &str, size: usize, bias: Bias) -> Result<Option<Stored>, LoadError> {
+        match bias {
+            Bias::Stored => self.tensor(&format!("{name}.bias"), &[size]).map(Some),
+            Bias::None => Ok(None),
+        }
     }
 
     /// A linear map whose output size the checkpoint decides.
@@ -86,15 +112,29 @@ impl<'a> Weights<'a> {
             let reason = format!("tensor {name}.weight has shape {shape:?}, not [labels, {input}]");
             return Err(self.checkpoint.error(WEIGHTS, reason));
         }
-        let bias = self.tensor(&format!("{name}.bias"), &[out])?;
-        Ok(Linear { weight, bias, input, out })
+        Ok(Linear { weight, bias: self.bias(name, out, Bias::Stored)?, input, out })
     }
 
     /// `name.weight` and `name.bias`, `[size]` each.
     pub fn layer_norm(&self, name: &str, size: usize, eps: f64) -> Result<LayerNorm, LoadError> {
+        self.norm(name, size, eps, Bias::Stored)
+    }
+
+    /// The same, with or without a bias.
+    pub fn norm(
+        &self,
+        name: &str,
+        size: usize,
+        eps: f64,
+        bias: Bias,
+    ) -> Result<LayerNorm, LoadError> {
         let weight = self.tensor(&format!("{name}.weight"), &[size])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[size])?;
-        Ok(LayerNorm { weight, bias, eps })
+        Ok(LayerNorm { weight, bias: self.bias(name, size, bias)?, size, eps })
+    }
+
+    /// Whether nothing has asked for this tensor yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.borrow().contains_key(name)
     }
 
     /// The names that nothing asked for, sorted.

@@ -1,11 +1,11 @@
 //! From a description to weights in place: reads a block's tensors, hands them
 //! to the back end and lets go of them.
 
-use crate::backend::{Backend, Tables};
+use std::sync::Arc;
+
+use crate::backend::{Angles, Attention, Backend, Heads, Relation, Tables};
 use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError, WEIGHTS};
-
-pub type PlaceError = LoadError;
 
 /// Places blocks of one checkpoint on one back end.
 pub struct Place<'a, B> {
@@ -14,32 +14,92 @@ pub struct Place<'a, B> {
 }
 
 impl<B: Backend> Place<'_, B> {
-    fn failed(&self, error: B::Error) -> PlaceError {
+    fn failed(&self, error: B::Error) -> LoadError {
         self.checkpoint.error(WEIGHTS, error)
     }
 
-    pub fn linear(&self, block: &blocks::Linear) -> Result<B::Linear, PlaceError> {
+    /// A vector that may be missing: then zeros.
+    fn bias(&self, bias: Option<&blocks::Stored>, size: usize) -> Result<Vec<f32>, LoadError> {
+        bias.map_or_else(|| Ok(vec![0.; size]), |bias| self.checkpoint.load(bias))
+    }
+
+    pub fn linear(&self, block: &blocks::Linear) -> Result<B::Linear, LoadError> {
         let weight = self.checkpoint.load(&block.weight)?;
-        let bias = self.checkpoint.load(&block.bias)?;
+        let bias = self.bias(block.bias.as_ref(), block.out)?;
         let placed = self.backend.place_linear(&weight, &bias, block.input);
         placed.map_err(|error| self.failed(error))
     }
 
-    pub fn layer_norm(&self, block: &blocks::LayerNorm) -> Result<B::LayerNorm, PlaceError> {
+    pub fn layer_norm(&self, block: &blocks::LayerNorm) -> Result<B::LayerNorm, LoadError> {
         let weight = self.checkpoint.load(&block.weight)?;
-        let bias = self.checkpoint.load(&block.bias)?;
+        let bias = self.bias(block.bias.as_ref(), block.size)?;
         let placed = self.backend.place_layer_norm(&weight, &bias, block.eps);
         placed.map_err(|error| self.failed(error))
     }
 
-    pub fn embeddings(&self, block: &blocks::Embeddings) -> Result<B::Embeddings, PlaceError> {
+    pub fn embeddings(&self, block: &blocks::Embeddings) -> Result<B::Embeddings, LoadError> {
+        let optional = |table: &Option<blocks::Stored>| {
+            table.as_ref().map(|table| self.checkpoint.load(table)).transpose()
+        };
         let tables = Tables {
-            hidden: block.hidden,
+            width: block.width,
             word: self.checkpoint.load(&block.word)?,
-            position: self.checkpoint.load(&block.position)?,
-            token_type: self.checkpoint.load(&block.token_type)?,
+            position: optional(&block.position)?,
+            token_type: optional(&block.token_type)?,
+            numbering: block.numbering,
         };
         let norm = self.layer_norm(&block.norm)?;
         self.backend.place_embeddings(tables, norm).map_err(|error| self.failed(error))
+    }
+
+    /// What attention does beside its maps.
+    pub fn attention(&self, block: &blocks::Attention) -> Result<Attention<B::Array>, LoadError> {
+        let heads = Heads { count: block.heads, size: block.head_size };
+        let plain = Attention { window: block.window, ..Attention::plain(heads) };
+        Ok(match &block.relation {
+            blocks::Relation::None => plain,
+            blocks::Relation::Rotary { base, max_tokens } => {
+                let angles = Angles::new(*base, block.head_size, *max_tokens);
+                Attention { relation: Relation::Rotary(angles), ..plain }
+            }
+            blocks::Relation::Bias { table, distances } => {
+                let table = self.checkpoint.load(table)?;
+                let distances = Arc::clone(distances);
+                Attention { relation: Relation::Bias { table, distances }, ..plain }
+            }
+            blocks::Relation::Disentangled(parts) => {
+                let relation = self.disentangled(parts, heads)?;
+                Attention { scale: parts.scale(block.head_size), relation, ..plain }
+            }
+        })
+    }
+
+    /// Embedded distances never change: they are put through their maps once.
+    fn disentangled(
+        &self,
+        block: &blocks::Disentangled,
+        heads: Heads,
+    ) -> Result<Relation<B::Array>, LoadError> {
+        let width = block.width;
+        let rows = self.checkpoint.load(&block.embeddings)?;
+        let rows: Vec<Vec<f64>> =
+            rows.chunks(width).map(|row| row.iter().copied().map(f64::from).collect()).collect();
+        let b = self.backend;
+        let mut rows = b.array(&rows).map_err(|error| self.failed(error))?;
+        if let Some(norm) = &block.norm {
+            let norm = self.layer_norm(norm)?;
+            rows = b.layer_norm(&norm, rows).map_err(|error| self.failed(error))?.0;
+        }
+        let through = |map: &Option<blocks::Linear>| {
+            let Some(map) = map else { return Ok(None) };
+            debug_assert_eq!(map.out, heads.count * heads.size);
+            let placed = self.linear(map)?;
+            b.linear(&placed, &rows, None).map(Some).map_err(|error| self.failed(error))
+        };
+        Ok(Relation::Disentangled {
+            key: through(&block.key)?,
+            query: through(&block.query)?,
+            distances: Arc::clone(&block.distances),
+        })
     }
 }

@@ -1,21 +1,27 @@
-//! BERT's sequence classifier: the first token's hidden state through the
-//! pooler (dense, tanh) and a linear map to one logit a label.
+//! Sequence classification: a pooled state, transformed, to one logit a label.
 
-use super::Head;
+use serde_json::Value;
+
 use super::activation::OutputActivation;
-use crate::blocks::{Activation, Classifier};
-use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
+use super::{Head, Labels, Parts};
+use crate::checkpoint::{LoadError, ModelConfig};
 
-pub fn build(
-    config: &ModelConfig,
-    checkpoint: &Checkpoint,
-    weights: &Weights<'_>,
-    hidden_size: usize,
-) -> Result<Head, LoadError> {
-    let dense = weights.linear("bert.pooler.dense", hidden_size, hidden_size)?;
-    let output = weights.linear_of_any_size("classifier", hidden_size)?;
-    let labels = config.labels(output.out).map_err(|reason| checkpoint.error(CONFIG, reason))?;
-    let activation = OutputActivation::of(config.problem_type.as_deref(), output.out);
-    let classifier = Classifier { dense, activation: Activation::Tanh, output };
-    Ok(Head { classifier, labels, activation })
+pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+    let (block, labels) = parts.head(&parts.built.heads.sequence)?;
+    let names = parts.config.labels(labels).map_err(|reason| parts.fail(reason))?;
+    let activation = activation(parts.config, labels);
+    Ok(Head { block, labels: Labels::Named(names), activation })
+}
+
+/// transformers' rule, unless a cross-encoder says what it was trained for.
+fn activation(config: &ModelConfig, labels: usize) -> OutputActivation {
+    let named = config.rest.get("sbert_ce_default_activation_function");
+    let named = named.or_else(|| config.rest.get("sentence_transformers")?.get("activation_fn"));
+    let class = named.and_then(Value::as_str).and_then(|path| path.rsplit('.').next());
+    match class {
+        Some("Identity") => OutputActivation::None,
+        Some("Sigmoid") => OutputActivation::Sigmoid,
+        Some("Softmax") => OutputActivation::Softmax,
+        _ => OutputActivation::of(config.problem_type.as_deref(), labels),
+    }
 }

@@ -11,6 +11,7 @@ use super::problem::Failure;
 use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
 use crate::error::Result;
+use crate::heads::Labels;
 use crate::model::Model;
 use crate::render::json::{self, ModelEcho};
 
@@ -26,8 +27,11 @@ pub struct ModelList {
 pub struct ModelInfo {
     #[serde(flatten)]
     model: ModelEcho,
-    /// In the order of the logits.
+    /// In the order of the logits; none where the outputs are the pieces of the
+    /// vocabulary or the dimensions of an embedding.
     labels: Vec<String>,
+    /// Logits of one answer.
+    outputs: usize,
     layers: usize,
     heads: usize,
     /// Of one input, special tokens included.
@@ -42,7 +46,11 @@ impl ModelInfo {
     fn new(model: &Model) -> Self {
         Self {
             model: json::model_echo(model),
-            labels: model.labels().to_vec(),
+            labels: match model.labels() {
+                Labels::Named(names) => names.clone(),
+                Labels::Pieces(_) | Labels::Dimensions(_) => Vec::new(),
+            },
+            outputs: model.outputs(),
             layers: model.layers(),
             heads: model.heads(),
             max_tokens: model.text.max_tokens,

@@ -6,15 +6,18 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::request::{
-    AllName, AttentionObject, ClassShape, ExplainRequest, GranularityName, HeadsName, InputShape,
-    MethodShape, NormalizeName, OutputName, PredictRequest, TargetName, TargetObject,
+    AggregationName, AllName, AttentionObject, ClassShape, ExplainRequest, GranularityName,
+    HeadsName, InputShape, MethodShape, NormalizeName, OutputName, PositionName, PredictRequest,
+    TargetName, TargetObject,
 };
 use super::shapes::{NameOrList, OneOrMany, PlainOr};
 use crate::attribution::{self, DEFAULT_METHOD, Granularity, MethodEntry, Normalize, Options};
 use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
-use crate::explanation::{AttentionSelection, Class, Heads, Question, Selection, Target};
+use crate::explanation::{
+    Aggregation, AttentionSelection, Border, Class, Heads, Question, Selection, Target,
+};
 use crate::model::Model;
 use crate::rows::Output;
 use crate::script::Script;
@@ -42,6 +45,7 @@ impl ExplainRequest {
                 Some(NormalizeName::L2) => Normalize::L2,
                 Some(NormalizeName::Max) => Normalize::Max,
             },
+            aggregation: aggregation(self.aggregation),
             truncate: truncate(self.truncate),
             budget: budget(self.budget_ms)?,
         })
@@ -54,6 +58,7 @@ impl PredictRequest {
         let inputs = inputs(self.inputs, None, explainer.limits.inputs)?;
         let model = model(explainer, self.model.as_deref(), &inputs)?;
         Ok(Question {
+            aggregation: aggregation(self.aggregation),
             truncate: truncate(self.truncate),
             budget: budget(self.budget_ms)?,
             ..Question::prediction(model, inputs)
@@ -155,11 +160,21 @@ fn target(shape: Option<PlainOr<TargetName, TargetObject>>) -> Result<Target> {
         Some(PlainOr::Plain(TargetName::All)) => return Ok(Target::All),
         Some(PlainOr::Parts(object)) => object,
     };
-    match (object.label, object.index, object.contrast) {
-        (Some(label), None, None) => Ok(Target::Class(Class::Label(label))),
-        (None, Some(index), None) => Ok(Target::Class(Class::Index(index))),
-        (None, None, Some([a, b])) => Ok(Target::Contrast(class(a), class(b))),
-        _ => Err(Error::field("/target", "give exactly one of label, index and contrast")),
+    let token = object.token;
+    let named = |class| Ok(Target::Class { token, class });
+    match (object.label, object.index, object.contrast, object.position) {
+        (Some(label), None, None, None) => named(Class::Label(label)),
+        (None, Some(index), None, None) => named(Class::Index(index)),
+        (None, None, Some([a, b]), None) => {
+            Ok(Target::Contrast { token, classes: [class(a), class(b)] })
+        }
+        (None, None, None, Some(PositionName::Start)) => {
+            Ok(Target::Border { border: Border::Start, token })
+        }
+        (None, None, None, Some(PositionName::End)) => {
+            Ok(Target::Border { border: Border::End, token })
+        }
+        _ => Err(Error::field("/target", "give exactly one of label, index, contrast, position")),
     }
 }
 
@@ -226,6 +241,16 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Vec<Granularity> {
         GranularityName::Sentence => Granularity::Sentence,
     };
     names.into_iter().map(unit).collect()
+}
+
+fn aggregation(name: Option<AggregationName>) -> Aggregation {
+    match name {
+        Some(AggregationName::Simple) | None => Aggregation::Simple,
+        Some(AggregationName::None) => Aggregation::None,
+        Some(AggregationName::First) => Aggregation::First,
+        Some(AggregationName::Average) => Aggregation::Average,
+        Some(AggregationName::Max) => Aggregation::Max,
+    }
 }
 
 fn truncate(wished: Option<bool>) -> Truncate {

@@ -38,6 +38,10 @@ pub struct ExplainRequest {
     /// completeness can be checked.
     #[schema(inline)]
     pub normalize: Option<NormalizeName>,
+    /// How a token-classification model's tokens are put together into entities,
+    /// by transformers' names; `simple` by default.
+    #[schema(inline)]
+    pub aggregation: Option<AggregationName>,
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
     /// For sampling methods: the same seed gives the same answer.
@@ -56,6 +60,10 @@ pub struct PredictRequest {
     pub model: Option<String>,
     #[schema(inline)]
     pub inputs: OneOrMany<InputShape>,
+    /// How a token-classification model's tokens are put together into entities,
+    /// by transformers' names; `simple` by default.
+    #[schema(inline)]
+    pub aggregation: Option<AggregationName>,
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
     /// The longest that the answer may take.
@@ -98,15 +106,29 @@ pub enum TargetName {
     All,
 }
 
-/// One of `label`, `index` and `contrast`.
+/// One of `label`, `index`, `contrast` and `position`. A model that answers for
+/// each token takes a `token` as well.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetObject {
+    /// A place in the answer's `tokens`.
+    pub token: Option<usize>,
+    /// Of question answering: where the answer starts or ends; the best one's
+    /// where no token is named.
+    #[schema(inline)]
+    pub position: Option<PositionName>,
     pub label: Option<String>,
     pub index: Option<usize>,
     /// The first class's output minus the second's; labels or indexes.
     #[schema(inline, min_items = 2, max_items = 2)]
     pub contrast: Option<[ClassShape; 2]>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PositionName {
+    Start,
+    End,
 }
 
 /// A label or an index.
@@ -197,5 +219,15 @@ pub enum NormalizeName {
     None,
     L1,
     L2,
+    Max,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AggregationName {
+    None,
+    Simple,
+    First,
+    Average,
     Max,
 }

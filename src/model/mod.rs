@@ -12,10 +12,10 @@ use crate::architectures;
 use crate::backend::Backend;
 use crate::backend::candle::Candle;
 use crate::backend::cpu::{Cpu, Isa};
-use crate::blocks::{self, Activation};
+use crate::blocks::{self, Activation, Pooling};
 use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Source, Weights};
 use crate::heads::activation::OutputActivation;
-use crate::heads::{self, Head};
+use crate::heads::{self, Head, Labels, Parts, Task};
 use crate::rows::{Row, RowOutput};
 use crate::script::Script;
 use crate::text::TextEncoder;
@@ -28,14 +28,13 @@ pub struct Model {
     pub revision: String,
     /// config.json's `model_type`.
     pub architecture: &'static str,
-    pub task: &'static str,
+    pub task: Task,
     /// The writing that a built-in model reads.
     pub script: Option<Script>,
     pub text: TextEncoder,
     placement: Placement,
     encoder: blocks::Encoder,
-    labels: Vec<String>,
-    activation: OutputActivation,
+    head: Head,
     runner: Box<dyn Run>,
 }
 
@@ -120,12 +119,14 @@ fn place(
     Ok(match placement {
         Placement::Cpu(isa) => {
             let backend = Cpu::new(*isa);
-            let network = Network::place(encoder, head, &backend, checkpoint)?;
+            let network =
+                Network::place(encoder, &head.block, head.activation, &backend, checkpoint)?;
             Box::new(Placed { network, backend })
         }
         Placement::Candle { dtype, device } => {
             let backend = Candle { dtype: *dtype, device: device.clone() };
-            let network = Network::place(encoder, head, &backend, checkpoint)?;
+            let network =
+                Network::place(encoder, &head.block, head.activation, &backend, checkpoint)?;
             Box::new(Placed { network, backend })
         }
     })
@@ -140,7 +141,9 @@ impl Model {
         let head_kind = heads::find(&config, &checkpoint)?;
         let weights = Weights::read(&checkpoint)?;
         let built = (architecture.build)(&config, &checkpoint, &weights)?;
-        let head = (head_kind.build)(&config, &checkpoint, &weights, built.hidden_size)?;
+        let parts =
+            Parts { config: &config, checkpoint: &checkpoint, weights: &weights, built: &built };
+        let head = (head_kind.build)(&parts)?;
         for name in weights.unused() {
             debug!(model = id, tensor = name, "unused tensor");
         }
@@ -158,8 +161,7 @@ impl Model {
             text,
             placement: placement.clone(),
             encoder: built.encoder,
-            labels: head.labels,
-            activation: head.activation,
+            head,
             runner: runner?,
         })
     }
@@ -198,7 +200,10 @@ impl Model {
 
     /// Whether outputs change smoothly with the input: ReLU's slope jumps.
     pub fn is_smooth(&self) -> bool {
-        self.encoder.layers.iter().all(|layer| layer.activation != Activation::Relu)
+        let smooth = |activation| activation != Activation::Relu;
+        let head = self.head.block.transform.as_ref();
+        self.encoder.layers.iter().all(|layer| smooth(layer.feed_forward.activation))
+            && head.is_none_or(|transform| smooth(transform.activation))
     }
 
     /// Multiply-adds that a row costs: a walk back is about a forward pass.
@@ -212,20 +217,50 @@ impl Model {
         self.encoder.kept_per_row(tokens) * size_of::<f32>()
     }
 
-    /// The labels in the order of the logits.
-    pub fn labels(&self) -> &[String] {
-        &self.labels
+    /// What the outputs are called.
+    pub fn labels(&self) -> &Labels {
+        &self.head.labels
+    }
+
+    /// The name of one output; empty where it has none.
+    pub fn label(&self, index: usize) -> String {
+        match &self.head.labels {
+            Labels::Named(names) => names[index].clone(),
+            Labels::Pieces(_) => self.text.piece(index as u32),
+            Labels::Dimensions(_) => String::new(),
+        }
+    }
+
+    /// The output called `label`.
+    pub fn output_called(&self, label: &str) -> Option<usize> {
+        match &self.head.labels {
+            Labels::Named(names) => names.iter().position(|name| name == label),
+            Labels::Pieces(_) => self.text.piece_id(label).map(|id| id as usize),
+            Labels::Dimensions(_) => None,
+        }
+    }
+
+    /// Outputs for each state that the head reads.
+    pub fn outputs(&self) -> usize {
+        match &self.head.labels {
+            Labels::Named(names) => names.len(),
+            Labels::Pieces(count) | Labels::Dimensions(count) => *count,
+        }
     }
 
     pub fn activation(&self) -> OutputActivation {
-        self.activation
+        self.head.activation
+    }
+
+    pub fn pooling(&self) -> Pooling {
+        self.head.block.pooling
     }
 
     pub fn layers(&self) -> usize {
-        self.encoder.layers.len()
+        self.encoder.sequence.len()
     }
 
     pub fn heads(&self) -> usize {
-        self.encoder.layers.first().map_or(0, |layer| layer.heads)
+        self.encoder.layers.first().map_or(0, |layer| layer.attention.heads)
     }
 }

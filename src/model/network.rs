@@ -3,26 +3,29 @@
 
 use super::packed::{Packed, walks};
 use crate::backend::Backend;
-use crate::blocks;
+use crate::blocks::{self, Pooling};
 use crate::checkpoint::{Checkpoint, LoadError};
 use crate::encoder::place::Place;
-use crate::encoder::{Classifier, Encoder, Saved, Wanted};
-use crate::heads::Head;
+use crate::encoder::{Encoder, Head, Wanted, head, layer};
 use crate::heads::activation::OutputActivation;
-use crate::rows::{AttentionMap, Layer, Row, RowOutput, Scalar};
+use crate::rows::{AttentionMap, Layer, Row, RowOutput, Want};
 
 /// A model's weights on one back end.
 pub struct Network<B: Backend> {
     encoder: Encoder<B>,
-    head: Classifier<B>,
+    head: Head<B>,
     activation: OutputActivation,
 }
 
 /// What a forward pass gave, and what the gradients go on from.
 struct Forwarded<B: Backend> {
     embedded: B::Embedded,
-    layers: Vec<Saved<B>>,
-    head: B::Slope,
+    layers: Vec<layer::Saved<B>>,
+    final_norm: Option<B::Normalized>,
+    head: head::Saved<B>,
+    /// The logits of each row, `[reads, labels]`, and their number of labels.
+    logits: Vec<Vec<f64>>,
+    labels: usize,
     outputs: Vec<RowOutput>,
 }
 
@@ -39,16 +42,14 @@ struct Pass<'a, B> {
 impl<B: Backend> Network<B> {
     pub fn place(
         encoder: &blocks::Encoder,
-        head: &Head,
+        head: &blocks::Head,
+        activation: OutputActivation,
         backend: &B,
         checkpoint: &Checkpoint,
     ) -> Result<Self, LoadError> {
         let place = Place { backend, checkpoint };
-        Ok(Self {
-            encoder: Encoder::place(encoder, &place)?,
-            head: Classifier::place(&head.classifier, &place)?,
-            activation: head.activation,
-        })
+        let encoder = Encoder::place(encoder, &place)?;
+        Ok(Self { encoder, head: Head::place(head, &place)?, activation })
     }
 
     /// Runs rows of any lengths together, one output a row, in their order.
@@ -61,7 +62,7 @@ impl<B: Backend> Network<B> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let packed = Packed::new(rows);
+        let packed = Packed::new(rows, self.head.pooling);
         let pass = Pass { b, wanted: self.wanted(&packed), packed, pause };
         let forwarded = self.forward(&pass)?;
         let outputs = self.backward(&pass, forwarded)?;
@@ -71,26 +72,28 @@ impl<B: Backend> Network<B> {
         Ok(in_order.into_iter().map(|(_, output)| output).collect())
     }
 
-    /// The head reads each row's first token, so the last layer need give no
-    /// other, unless its attention is asked for.
+    /// The last layer need give no states but those that the head reads, unless
+    /// its attention or its states are asked for.
     fn wanted(&self, packed: &Packed<'_>) -> Vec<Wanted> {
-        let last = self.encoder.layers.len() - 1;
-        let attention = packed.rows.iter().any(|row| row.attention.contains(&last));
-        let wanted = |layer| match layer == last && !attention {
-            true => packed.firsts(),
+        let last = self.encoder.running().len() - 1;
+        let wanted = |layer| match layer == last && !packed.needs_all(last) {
+            true => packed.read(),
             false => packed.all(),
         };
         (0..=last).map(wanted).collect()
     }
 
-    /// Logits and attention of every row. What layers save is kept only where a
+    /// Outputs and attention of every row. What layers save is kept only where a
     /// gradient will need it.
     fn forward(&self, pass: &Pass<'_, B>) -> Result<Forwarded<B>, B::Error> {
         let (b, packed) = (pass.b, &pass.packed);
         let (mut hidden, embedded) = b.embed(&self.encoder.embeddings, &packed.rows)?;
+        if let Some(projection) = &self.encoder.projection {
+            hidden = b.linear(projection, &hidden, None)?;
+        }
         let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); packed.rows.len()];
         let mut layers = Vec::new();
-        for (number, layer) in self.encoder.layers.iter().enumerate() {
+        for (number, layer) in self.encoder.running().enumerate() {
             (pass.pause)();
             let (output, saved) = layer.forward(b, &hidden, &pass.wanted[number])?;
             for (i, row) in packed.rows.iter().enumerate() {
@@ -103,19 +106,85 @@ impl<B: Backend> Network<B> {
             }
             hidden = output;
         }
-        let firsts = match pass.wanted.last() {
-            Some(Wanted::All(_)) => b.gather(&hidden, &packed.places())?,
-            _ => hidden,
+        let mut final_norm = None;
+        if let Some(norm) = &self.encoder.final_norm {
+            let (output, saved) = b.layer_norm(norm, hidden)?;
+            (hidden, final_norm) = (output, Some(saved));
+        }
+        let states = self.states(pass, &hidden)?;
+        let (outputs, head) = self.head.forward(b, self.read(pass, hidden)?)?;
+        let outputs = b.rows(&outputs)?;
+        let labels = outputs.first().map_or(0, Vec::len);
+        let logits = match self.head.pooling {
+            Pooling::First | Pooling::Mean => outputs,
+            Pooling::Tokens => {
+                packed.read.iter().map(|read| outputs[read.clone()].concat()).collect()
+            }
         };
-        let (logits, head) = self.head.forward(b, &firsts)?;
-        let logits = b.rows(&logits)?.into_iter();
-        let outputs = logits.zip(maps).zip(&packed.rows).map(|((logits, maps), row)| RowOutput {
-            probabilities: self.activation.probabilities(&logits),
-            logits,
+        let rows = packed.rows.iter().zip(&logits).zip(maps).zip(states);
+        let outputs = rows.map(|(((row, logits), maps), states)| RowOutput {
             attention: in_order(&row.attention, maps),
-            token_scores: Vec::with_capacity(walks(row)),
+            states,
+            ..self.output(row, logits, labels)
         });
-        Ok(Forwarded { embedded, layers, head, outputs: outputs.collect() })
+        let outputs = outputs.collect();
+        Ok(Forwarded { embedded, layers, final_norm, head, logits, labels, outputs })
+    }
+
+    /// What a row asked for of its logits.
+    fn output(&self, row: &Row, logits: &[f64], labels: usize) -> RowOutput {
+        let probabilities = self.activation.probabilities(logits, labels);
+        match &row.want {
+            Want::Outputs | Want::States => {
+                RowOutput { logits: logits.to_vec(), probabilities, ..RowOutput::default() }
+            }
+            Want::Values(scalars) | Want::Gradients(_, scalars) => {
+                let value = |scalar: &crate::rows::Scalar| scalar.value(logits, &probabilities);
+                let values = scalars.iter().map(value).collect();
+                RowOutput { values, ..RowOutput::default() }
+            }
+        }
+    }
+
+    /// The final states of the rows that want them.
+    fn states(&self, pass: &Pass<'_, B>, hidden: &B::Array) -> Result<Vec<Vec<f64>>, B::Error> {
+        let rows = pass.packed.rows.iter().zip(&pass.packed.tokens);
+        let states = |(row, tokens): (&&Row, &std::ops::Range<usize>)| match row.want {
+            Want::States => {
+                let places: Vec<usize> = tokens.clone().collect();
+                Ok(pass.b.rows(&pass.b.gather(hidden, &places)?)?.concat())
+            }
+            Want::Outputs | Want::Values(_) | Want::Gradients(..) => Ok(Vec::new()),
+        };
+        rows.map(states).collect()
+    }
+
+    /// What the head reads of the last layer's states.
+    fn read(&self, pass: &Pass<'_, B>, hidden: B::Array) -> Result<B::Array, B::Error> {
+        match (self.head.pooling, pass.wanted.last()) {
+            (Pooling::Mean, _) => pass.b.means(&hidden, &pass.packed.tokens),
+            (_, Some(Wanted::All(_))) => pass.b.gather(&hidden, &pass.packed.places()),
+            (_, Some(Wanted::Some(..)) | None) => Ok(hidden),
+        }
+    }
+
+    /// The gradient at what the head reads of the first `count` rows as that of
+    /// the last layer's states.
+    fn read_vjp(
+        &self,
+        pass: &Pass<'_, B>,
+        grad: B::Array,
+        count: usize,
+    ) -> Result<B::Array, B::Error> {
+        let packed = &pass.packed;
+        match (self.head.pooling, pass.wanted.last()) {
+            (Pooling::Mean, _) => pass.b.means_vjp(&grad, &packed.tokens[..count]),
+            (_, Some(Wanted::All(_))) => {
+                let places = &packed.places()[..packed.read[count - 1].end];
+                pass.b.spread(&grad, places, packed.tokens[count - 1].end)
+            }
+            (_, Some(Wanted::Some(..)) | None) => Ok(grad),
+        }
     }
 
     /// One walk back a scalar, over all rows at once: the k-th walk carries the
@@ -132,13 +201,13 @@ impl<B: Backend> Network<B> {
             let embedded = &forwarded.embedded;
             let at_words = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &at_block)?;
             for (i, row) in packed.rows[..count].iter().enumerate() {
-                let Some(want) = &row.gradient else { continue };
+                let Want::Gradients(reduce, _) = row.want else { continue };
                 let grad = match row.layer {
                     Layer::WordEmbeddings => &at_words,
                     Layer::Embeddings => &at_block,
                 };
                 let tokens = packed.tokens[i].clone();
-                let scores = pass.b.reduce(embedded, i, tokens, grad, want.reduce)?;
+                let scores = pass.b.reduce(embedded, i, tokens, grad, reduce)?;
                 forwarded.outputs[i].token_scores.push(scores);
             }
         }
@@ -146,7 +215,7 @@ impl<B: Backend> Network<B> {
     }
 
     /// The gradient of the `k`-th scalar of each of the first `count` rows at
-    /// the embedding block's output, `[tokens of those rows, hidden]`.
+    /// the embedding block's output, `[tokens of those rows, width]`.
     fn walk_back(
         &self,
         pass: &Pass<'_, B>,
@@ -155,43 +224,44 @@ impl<B: Backend> Network<B> {
         count: usize,
     ) -> Result<B::Array, B::Error> {
         let b = pass.b;
-        let rows = pass.packed.rows[..count].iter().zip(&forwarded.outputs);
-        let at_logits: Vec<Vec<f64>> = rows
-            .filter_map(|(row, output)| Some((row.gradient.as_ref()?, output)))
-            .map(|(want, output)| self.at_logits(&want.scalars[k], output))
-            .collect();
-        let mut grad = self.head.vjp(b, &forwarded.head, &b.array(&at_logits)?)?;
-        for (number, layer) in self.encoder.layers.iter().enumerate().rev() {
+        let at_logits = self.at_logits(pass, forwarded, k, count);
+        let mut grad = self.head.vjp(b, &forwarded.head, b.array(&at_logits)?)?;
+        grad = self.read_vjp(pass, grad, count)?;
+        if let Some((norm, saved)) =
+            self.encoder.final_norm.as_ref().zip(forwarded.final_norm.as_ref())
+        {
+            grad = b.layer_norm_vjp(norm, saved, &grad)?;
+        }
+        for (number, layer) in self.encoder.running().enumerate().rev() {
             (pass.pause)();
             let wanted = pass.wanted[number].first(count);
-            if number + 1 == self.encoder.layers.len() {
-                grad = self.at_last_layer(pass, &wanted, grad, count)?;
-            }
             grad = layer.vjp(b, &forwarded.layers[number], &wanted, &grad)?;
         }
-        Ok(grad)
+        match &self.encoder.projection {
+            Some(projection) => b.linear_vjp(projection, &grad, None),
+            None => Ok(grad),
+        }
     }
 
-    fn at_logits(&self, scalar: &Scalar, output: &RowOutput) -> Vec<f64> {
-        self.activation.gradient(scalar, &output.probabilities)
-    }
-
-    /// The head's gradient, `[rows, hidden]`, as that of the last layer's
-    /// states: zero at all but each row's first token.
-    fn at_last_layer(
+    /// The gradients at the logits, one list a read.
+    fn at_logits(
         &self,
         pass: &Pass<'_, B>,
-        wanted: &Wanted,
-        grad: B::Array,
+        forwarded: &Forwarded<B>,
+        k: usize,
         count: usize,
-    ) -> Result<B::Array, B::Error> {
-        match wanted {
-            Wanted::Some(..) => Ok(grad),
-            Wanted::All(_) => {
-                let total = pass.packed.tokens[count - 1].end;
-                pass.b.spread(&grad, &pass.packed.places()[..count], total)
-            }
-        }
+    ) -> Vec<Vec<f64>> {
+        let labels = forwarded.labels;
+        let gradient = |(row, logits): (&&Row, &Vec<f64>)| {
+            let probabilities = self.activation.probabilities(logits, labels);
+            let scalar = &row.differentiated()[k];
+            self.activation.gradient(scalar, logits, &probabilities, labels)
+        };
+        let rows = pass.packed.rows[..count].iter().zip(&forwarded.logits);
+        let gradients = rows.map(gradient);
+        gradients
+            .flat_map(|row| row.chunks(labels).map(<[f64]>::to_vec).collect::<Vec<_>>())
+            .collect()
     }
 }
 

@@ -1,10 +1,13 @@
 //! Rows of one pass, one after the other.
 
+use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::backend::Span;
+use crate::blocks::Pooling;
 use crate::encoder::Wanted;
-use crate::rows::Row;
+use crate::rows::{Row, Want};
 
 /// Rows sorted so that those with more gradients come first, and equal lengths
 /// lie together: every walk back covers the first rows of the pass.
@@ -14,27 +17,47 @@ pub struct Packed<'a> {
     pub order: Vec<usize>,
     /// The packed tokens of each row.
     pub tokens: Vec<Range<usize>>,
+    /// Which of its tokens' states the head reads, of each row.
+    reads: Vec<Arc<[usize]>>,
+    /// Each row's part of all reads.
+    pub read: Vec<Range<usize>>,
 }
 
 /// Walks back that a row asks for.
 pub fn walks(row: &Row) -> usize {
-    row.gradient.as_ref().map_or(0, |want| want.scalars.len())
+    row.differentiated().len()
+}
+
+/// Ranges of these lengths, one after the other.
+fn side_by_side(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let mut end = 0;
+    let range = |length| {
+        let start = end;
+        end += length;
+        start..end
+    };
+    lengths.map(range).collect()
 }
 
 impl<'a> Packed<'a> {
-    pub fn new(rows: &'a [Row]) -> Self {
+    pub fn new(rows: &'a [Row], pooling: Pooling) -> Self {
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_key(|&i| (std::cmp::Reverse(walks(&rows[i])), rows[i].tokens.len()));
-        let mut end = 0;
-        let tokens = order
-            .iter()
-            .map(|&i| {
-                let start = end;
-                end += rows[i].tokens.len();
-                start..end
-            })
-            .collect();
-        Self { rows: order.iter().map(|&i| &rows[i]).collect(), order, tokens }
+        order.sort_by_key(|&i| (Reverse(walks(&rows[i])), rows[i].tokens.len()));
+        let rows: Vec<&Row> = order.iter().map(|&i| &rows[i]).collect();
+        let first: Arc<[usize]> = [0].into();
+        let read = |row: &&Row| match pooling {
+            Pooling::First => Arc::clone(&first),
+            Pooling::Mean => (0..row.tokens.len()).collect(),
+            Pooling::Tokens => Arc::clone(&row.reads),
+        };
+        let reads: Vec<Arc<[usize]>> = rows.iter().map(read).collect();
+        Self {
+            tokens: side_by_side(rows.iter().map(|row| row.tokens.len())),
+            read: side_by_side(reads.iter().map(|reads| reads.len())),
+            reads,
+            rows,
+            order,
+        }
     }
 
     /// How many of the first rows have a `k`-th scalar.
@@ -44,19 +67,34 @@ impl<'a> Packed<'a> {
 
     /// All states of all rows.
     pub fn all(&self) -> Wanted {
-        let span = |tokens: &Range<usize>| Span { queries: tokens.clone(), keys: tokens.clone() };
-        Wanted::All(self.tokens.iter().map(span).collect())
+        Wanted::All(self.tokens.iter().cloned().map(Span::whole).collect())
     }
 
-    /// The state of each row's first token.
-    pub fn firsts(&self) -> Wanted {
-        let span =
-            |(i, tokens): (usize, &Range<usize>)| Span { queries: i..i + 1, keys: tokens.clone() };
-        Wanted::Some(self.places(), self.tokens.iter().enumerate().map(span).collect())
+    /// The states that the head reads.
+    pub fn read(&self) -> Wanted {
+        let whole = self.reads.iter().zip(&self.tokens).all(|(reads, t)| reads.len() == t.len());
+        if whole {
+            return self.all();
+        }
+        let spans = self.tokens.iter().zip(&self.read).zip(&self.reads);
+        let span = |((tokens, read), reads): ((&Range<usize>, &Range<usize>), &Arc<[usize]>)| {
+            Span { queries: read.clone(), keys: tokens.clone(), chosen: Some(Arc::clone(reads)) }
+        };
+        Wanted::Some(self.places().into(), spans.map(span).collect())
     }
 
-    /// The place of each row's first token.
+    /// The packed places of the states that the head reads.
     pub fn places(&self) -> Vec<usize> {
-        self.tokens.iter().map(|tokens| tokens.start).collect()
+        let of_row = |(reads, tokens): (&Arc<[usize]>, &Range<usize>)| {
+            let start = tokens.start;
+            reads.iter().map(move |read| start + read).collect::<Vec<_>>()
+        };
+        self.reads.iter().zip(&self.tokens).flat_map(of_row).collect()
+    }
+
+    /// Whether the last layer must give every state.
+    pub fn needs_all(&self, last: usize) -> bool {
+        let needs = |row: &&Row| row.attention.contains(&last) || matches!(row.want, Want::States);
+        self.rows.iter().any(needs)
     }
 }

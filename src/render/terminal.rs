@@ -10,7 +10,7 @@ use anstyle::{Color, Reset, RgbColor, Style};
 
 use crate::attribution::Granularity;
 use crate::attribution::OptionValue;
-use crate::explanation::{Answer, Explained, Explanation, Resolved};
+use crate::explanation::{Answer, Explained, Explanation, Predicted, Prediction, Resolved, What};
 use crate::model::Model;
 
 /// Columns of the longest bar.
@@ -34,24 +34,52 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn explained_text(out: &mut String, model: &Model, explained: &Explained, text: &str) {
-    let bold = Style::new().bold();
-    for (place, prediction) in explained.predictions.iter().enumerate() {
-        let style = if place == 0 { bold } else { Style::new() };
-        line(
-            out,
-            format_args!(
-                "{style}{}{style:#}  {:.3}  (logit {:+.3})",
-                clean(&prediction.label),
-                prediction.probability,
-                prediction.logit
-            ),
-        );
-    }
+    predicted_text(out, &explained.predicted);
     for explanation in &explained.explanations {
         explanation_text(out, model, explained, explanation, text);
     }
     if explained.truncated {
         line(out, format_args!("\nThe text was cut to fit the model."));
+    }
+}
+
+fn predicted_text(out: &mut String, predicted: &Predicted) {
+    let bold = Style::new().bold();
+    match predicted {
+        Predicted::Labels(predictions) => predictions_text(out, predictions),
+        Predicted::Tokens { entities, .. } => {
+            for entity in entities {
+                let (text, label) = (clean(&entity.text), clean(&entity.label));
+                line(out, format_args!("{bold}{label}{bold:#}  {:.3}  {text}", entity.probability));
+            }
+        }
+        Predicted::Answer { answer, .. } => {
+            let text = clean(&answer.text);
+            line(out, format_args!("{bold}{text}{bold:#}  {:.3}", answer.probability));
+        }
+        Predicted::Masks(masks) => {
+            for mask in masks {
+                line(out, format_args!("token {}", mask.token));
+                predictions_text(out, &mask.predictions);
+            }
+        }
+        Predicted::Similarity(similarity) => {
+            let cosine = similarity.pair.as_ref().map(|pair| pair.cosine);
+            if let Some(cosine) = cosine {
+                line(out, format_args!("{bold}cosine{bold:#}  {cosine:+.3}"));
+            }
+        }
+    }
+}
+
+fn predictions_text(out: &mut String, predictions: &[Prediction]) {
+    let bold = Style::new().bold();
+    for (place, prediction) in predictions.iter().enumerate() {
+        let style = if place == 0 { bold } else { Style::new() };
+        let label = clean(&prediction.label);
+        let (probability, logit) = (prediction.probability, prediction.logit);
+        let numbers = format_args!("{probability:.3}  (logit {logit:+.3})");
+        line(out, format_args!("{style}{label}{style:#}  {numbers}"));
     }
 }
 
@@ -125,10 +153,17 @@ fn colour(score: f64, depth: f64) -> Color {
 }
 
 fn target_name(target: &Resolved, model: &Model) -> String {
-    let label = |index: usize| clean(&model.labels()[index]);
-    match *target {
-        Resolved::Class(index) => label(index),
-        Resolved::Contrast(a, b) => format!("{} rather than {}", label(a), label(b)),
+    let label = |index: usize| clean(&model.label(index));
+    let name = match target.what {
+        What::Class(index) => label(index),
+        What::Contrast(a, b) => format!("{} rather than {}", label(a), label(b)),
+        What::Border(border) => border.name().to_owned(),
+        What::Cosine(0) => "the cosine, by the first text".to_owned(),
+        What::Cosine(_) => "the cosine, by the second text".to_owned(),
+    };
+    match target.token {
+        Some(token) => format!("{name} at token {token}"),
+        None => name,
     }
 }
 

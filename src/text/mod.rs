@@ -1,6 +1,7 @@
 //! From a text to tokens, words and offsets.
 
 pub mod borders;
+mod subwords;
 pub mod tokenizer;
 pub mod units;
 
@@ -36,12 +37,33 @@ impl Input {
 #[derive(Debug, Clone)]
 pub struct Encoding {
     pub ids: Arc<Tokens>,
+    /// What was tokenised, a text a segment.
+    pub texts: Vec<String>,
     pub tokens: Vec<Token>,
     pub words: Vec<Unit>,
     pub sentences: Vec<Unit>,
     pub spans: Vec<CallerSpan>,
     /// Whether the end was cut to fit the model.
     pub truncated: bool,
+    /// The second text, where the model reads it by itself.
+    pub apart: Option<Box<Encoding>>,
+}
+
+impl Encoding {
+    /// Tokens of both texts.
+    pub fn len(&self) -> usize {
+        self.tokens.len() + self.apart.as_ref().map_or(0, |pair| pair.tokens.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// A part of one segment's text, in code points.
+    pub fn slice(&self, segment: usize, start: usize, end: usize) -> String {
+        let text = self.texts.get(segment).map_or("", String::as_str);
+        text.chars().skip(start).take(end.saturating_sub(start)).collect()
+    }
 }
 
 /// A unit of the tokenizer. `start` and `end` are half-open offsets in Unicode
@@ -58,6 +80,11 @@ pub struct Token {
     pub segment: usize,
     /// Added by the tokenizer, such as `[CLS]`.
     pub special: bool,
+    /// Whether it goes on with the word of the token before it, by the rules of
+    /// transformers' token-classification pipeline.
+    pub continues: bool,
+    /// Where the tokenizer's own word that it is part of starts and ends.
+    pub whole: (usize, usize),
 }
 
 /// A part of the text, with the tokens in it: a word, number or punctuation

@@ -6,8 +6,9 @@ use serde_json::Value;
 use tokenizers::{EncodeInput, Tokenizer, TruncationParams};
 
 use super::units::Places;
-use super::{CallerSpan, Encoding, Input, Token, Unit, borders};
+use super::{CallerSpan, Encoding, Input, Token, Unit, borders, subwords};
 use crate::architectures::Built;
+use crate::blocks::Numbering;
 use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER, TOKENIZER_CONFIG};
 use crate::error::{Code, Error, Result};
 use crate::rows::Tokens;
@@ -20,6 +21,7 @@ pub struct TextEncoder {
     cut: Tokenizer,
     pub max_tokens: usize,
     type_vocab_size: usize,
+    numbering: Numbering,
     pad: Option<u32>,
     mask: Option<u32>,
 }
@@ -48,6 +50,7 @@ impl TextEncoder {
             cut,
             max_tokens,
             type_vocab_size: model.type_vocab_size,
+            numbering: model.encoder.embeddings.numbering,
             pad,
             mask,
         })
@@ -80,6 +83,15 @@ impl TextEncoder {
         self.finish(input, &encoding, too_long)
     }
 
+    /// Tokenises each text of a pair by itself.
+    pub fn encode_apart(&self, input: &Input, truncate: Truncate) -> Result<Encoding> {
+        let Some(pair) = &input.text_pair else { return self.encode(input, truncate) };
+        let pair = Input { text: pair.clone(), pointer: input.pair_pointer(), ..Input::default() };
+        let text = self.encode(&Input { text_pair: None, ..input.clone() }, truncate)?;
+        let apart = Some(Box::new(self.encode(&pair, truncate)?));
+        Ok(Encoding { apart, ..text })
+    }
+
     fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
         let text = input.text.as_str();
         let whole = match &input.text_pair {
@@ -95,7 +107,9 @@ impl TextEncoder {
         encoding: &tokenizers::Encoding,
         truncated: bool,
     ) -> Result<Encoding> {
-        let mut tokens = tokens(encoding);
+        let texts: Vec<String> =
+            std::iter::once(&input.text).chain(&input.text_pair).cloned().collect();
+        let mut tokens = subwords::tokens(encoding, &self.whole, &texts);
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }
@@ -108,8 +122,10 @@ impl TextEncoder {
         // A model with one type, or none, takes pairs without telling them apart.
         let last_type = self.type_vocab_size.saturating_sub(1) as u32;
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
-        let ids = Arc::new(Tokens { input_ids: encoding.get_ids().to_vec(), token_type_ids });
-        Ok(Encoding { ids, tokens, words, sentences, spans, truncated })
+        let input_ids = encoding.get_ids().to_vec();
+        let position_ids = self.numbering.positions(&input_ids);
+        let ids = Arc::new(Tokens { input_ids, token_type_ids, position_ids });
+        Ok(Encoding { ids, texts, tokens, words, sentences, spans, truncated, apart: None })
     }
 
     /// The id of the padding token.
@@ -120,6 +136,15 @@ impl TextEncoder {
     /// The id of the mask token.
     pub fn mask(&self) -> Result<u32> {
         self.mask.ok_or_else(|| missing("mask"))
+    }
+
+    /// The piece of this id, as the vocabulary has it.
+    pub fn piece(&self, id: u32) -> String {
+        self.whole.id_to_token(id).unwrap_or_default()
+    }
+
+    pub fn piece_id(&self, piece: &str) -> Option<u32> {
+        self.whole.token_to_id(piece)
     }
 
     /// The ids of a text without special tokens.
@@ -184,25 +209,6 @@ fn place(pointer: &str) -> String {
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
-}
-
-fn tokens(encoding: &tokenizers::Encoding) -> Vec<Token> {
-    let segments = encoding.get_sequence_ids();
-    let special = encoding.get_special_tokens_mask();
-    (0..encoding.len())
-        .map(|i| {
-            let (start, end) = encoding.get_offsets()[i];
-            Token {
-                id: encoding.get_ids()[i],
-                text: encoding.get_tokens()[i].clone(),
-                start,
-                end,
-                word: None,
-                segment: segments[i].unwrap_or(encoding.get_type_ids()[i] as usize),
-                special: special[i] == 1,
-            }
-        })
-        .collect()
 }
 
 /// The few facts of tokenizer_config.json that matter here.

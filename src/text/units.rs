@@ -129,7 +129,17 @@ mod tests {
     use super::*;
 
     fn token((start, end): Span) -> Token {
-        Token { id: 0, text: String::new(), start, end, word: None, segment: 0, special: false }
+        Token {
+            id: 0,
+            text: String::new(),
+            start,
+            end,
+            word: None,
+            segment: 0,
+            special: false,
+            continues: false,
+            whole: (start, end),
+        }
     }
 
     fn places(text: &str, tokens: &[Span]) -> Places {

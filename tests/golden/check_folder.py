@@ -2,8 +2,10 @@
 
     python check_folder.py MODEL_DIR --url http://127.0.0.1:8080 --model ID [--texts FILE]
 
-Prints a Markdown table of the largest errors over the texts. FILE has a text per line, or a
-pair separated by a tab. The explained scalar is the predicted label's, as float64 has it.
+Any architecture; classifiers of sequences, pairs and tokens, question answering, masked language
+models, next sentence prediction. Prints a Markdown table of the largest errors over the texts.
+FILE has a text per line, or a pair separated by a tab; "{mask}" stands for the mask token. The
+explained scalar is the predicted label's (or token's, or piece's), as float64 has it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from pathlib import Path
 
 import torch
 
-from reference import BASELINES, LAYERS, NORMS, QUADRATURES, Reference, integrated_gradients
+import tasks
+from methods import BASELINES, LAYERS, NORMS, QUADRATURES, REPLACEMENTS, integrated_gradients
+from reference import Reference
+from served import SERVED, compare_tokens
 
 TEXTS = [
     ("This movie is really great.", None),
@@ -25,6 +30,18 @@ TEXTS = [
     ("这部电影真的很棒,我很喜欢。", None),
     ("Was the film good?", "这部电影不好"),
 ]
+TASK_TEXTS = {
+    tasks.TokenClassification: [text for text in TEXTS if text[1] is None],
+    tasks.QuestionAnswering: [
+        ("What was great?", "The plot was dull, but the music was really great."),
+        ("这部电影怎么样?", "我觉得这部电影真的很棒。"),
+    ],
+    tasks.MaskedLM: [
+        ("This movie is really {mask}.", None),
+        ("Café — the {mask} plot I've ever {mask}!! 😀", None),
+        ("这部电影真的很{mask}。", None),
+    ],
+}
 
 
 def main() -> None:
@@ -33,14 +50,16 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     exact = Reference(arguments.folder, torch.float64)
     single = Reference(arguments.folder, torch.float32)
+    if isinstance(exact.task, tasks.Encoder):
+        sys.exit("plain encoders are not compared here")
     table = Table()
-    for text, text_pair in read_texts(arguments.texts):
-        tokens = len(exact.encode(text, text_pair).tokens)
+    for texts in read_texts(arguments.texts, exact):
+        tokens = len(exact.encode(*texts).tokens)
         if tokens > exact.max_tokens:
-            print(f"skipped, {tokens} tokens: {text}", file=sys.stderr)
+            print(f"skipped, {tokens} tokens: {texts[0]}", file=sys.stderr)
             continue
-        print(f"{tokens} tokens: {text}", file=sys.stderr)
-        service = Service(arguments.url, arguments.model, text, text_pair)
+        print(f"{tokens} tokens: {texts[0]}", file=sys.stderr)
+        service = Service(arguments.url, arguments.model, *texts)
         compare(table, service, exact, single, arguments)
     table.print()
     if arguments.limit is not None and table.worst() > arguments.limit:
@@ -59,18 +78,23 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--layers", nargs="+", default=LAYERS, choices=LAYERS)
     parser.add_argument("--baselines", nargs="+", default=BASELINES, choices=BASELINES)
     parser.add_argument("--quadratures", nargs="+", default=QUADRATURES, choices=QUADRATURES)
+    parser.add_argument("--occlusion", action="store_true", help="leave one out as well")
     parser.add_argument("--detail", action="store_true", help="a row for each quadrature")
     parser.add_argument("--limit", type=float, help="fail where a service error is over this")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch, not the service")
     return parser.parse_args()
 
 
-def read_texts(path: Path | None) -> list[tuple[str, str | None]]:
+def read_texts(path: Path | None, reference: Reference) -> list[tuple[str, str | None]]:
     """(text, text_pair or None) for each line that is not empty."""
     if path is None:
-        return TEXTS
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [(text, pair or None) for text, _, pair in (l.partition("\t") for l in lines) if text]
+        texts = TASK_TEXTS.get(type(reference.task), TEXTS)
+    else:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        parts = (line.partition("\t") for line in lines)
+        texts = [(text, pair or None) for text, _, pair in parts if text]
+    mask = reference.tokenizer.mask_token or ""
+    return [(text.replace("{mask}", mask), pair) for text, pair in texts]
 
 
 class Service:
@@ -132,9 +156,14 @@ class Table:
             print(f"| {name} | {count} |", *(f"{error:.1e} |" for error in errors))
 
 
+def double(values) -> torch.Tensor:
+    """A float64 tensor."""
+    return torch.as_tensor(values, dtype=torch.float64)
+
+
 def relative(a, b) -> float:
     """max |a - b| / max |b|"""
-    a, b = (torch.as_tensor(values, dtype=torch.float64) for values in (a, b))
+    a, b = double(a), double(b)
     if a.shape != b.shape:
         sys.exit(f"the service's shape {tuple(a.shape)} is not {tuple(b.shape)}")
     difference, size = (a - b).abs().max().item(), b.abs().max().item()
@@ -145,19 +174,25 @@ def compare(table: Table, service: Service, exact: Reference, single: Reference,
     """Add everything about one text to the table."""
     text, text_pair = service.body["inputs"]["text"], service.body["inputs"].get("text_pair")
     encoded = exact.encode(text, text_pair)
-    predictions = [reference.predict(encoded) for reference in (single, exact)]
-    target = {"index": predictions[1][0].argmax().item()}
+    single_answer, exact_answer = (reference.predict(encoded) for reference in (single, exact))
+    target = exact.task.targets(exact, encoded, exact_answer[0])[0]
 
     methods = [("saliency", {"norm": norm}) for norm in NORMS] + [("input_x_gradient", {})]
+    if arguments.occlusion:
+        methods += [("occlusion", {"replacement": name}) for name in REPLACEMENTS]
     result = service.explain(arguments.output, target, methods, attention=True)
     compare_tokens(encoded, result["tokens"])
-    served = sorted(result["predictions"], key=lambda prediction: prediction["index"])
-    for place, name in enumerate(("logit", "probability")):
-        values = [prediction.get(name) for prediction in served]
-        if None not in values:  # a regression has no probabilities
-            table.add(name, relative, values, *(answer[place] for answer in predictions))
+    for name, (served, places) in SERVED[type(exact.task)](exact, encoded, result).items():
+        answers = (answer[0][name][places] for answer in (single_answer, exact_answer))
+        table.add(name, relative, served, *answers)
+    if isinstance(exact.task, tasks.QuestionAnswering):
+        answers = [
+            reference.task.fields(reference, encoded, answer[0])["answer"]
+            for reference, answer in ((single, single_answer), (exact, exact_answer))
+        ]
+        compare_answer(table, result["answer"], *answers)
     weights = result["attention"]["weights"]
-    table.add("attention", relative, weights, *(answer[2] for answer in predictions))
+    table.add("attention", relative, weights, single_answer[1], exact_answer[1])
 
     def explain_all(methods, explanations):
         for (name, options), explanation in zip(methods, explanations, strict=True):
@@ -179,18 +214,12 @@ def compare(table: Table, service: Service, exact: Reference, single: Reference,
             explain_all(methods, result["explanations"])
 
 
-def compare_tokens(encoded, tokens: list[dict]) -> None:
-    """Ids, segments and offsets must be the same, or nothing else is worth comparing."""
-    ours = zip(encoded.input_ids[0].tolist(), encoded.token_type_ids[0].tolist(), encoded.offsets)
-    expected = [(token_id, segment, *offsets) for token_id, segment, offsets in ours]
-    served = [
-        (token["id"], token["segment"], token["start"], token["end"])
-        if not token["special"]
-        else (token["id"], token["segment"], 0, 0)
-        for token in tokens
-    ]
-    if served != expected:
-        sys.exit(f"tokens (id, segment, start, end) differ:\n{served}\n{expected}")
+def compare_answer(table: Table, served: dict, single: dict, exact: dict) -> None:
+    """The answer's text and places must be the same."""
+    for name in ("text", "start", "end", "start_token", "end_token"):
+        if served[name] != exact[name]:
+            sys.exit(f"the answer differs:\n{served}\n{exact}")
+    table.add("answer", relative, served["probability"], single["score"], exact["score"])
 
 
 def check_options(name: str, options: dict, explanation: dict) -> None:
@@ -218,9 +247,10 @@ def compare_explanation(
                 lambda a, b: abs(a - b) / scale,
                 *(answer[value] for answer in (served, single, exact)),
             )
-    table.add(
-        name, relative, served["attributions"]["token"], single["token"], exact["token"]
-    )
+    error = relative
+    if "scale" in exact:  # sums that are 0 but for rounding are not compared with themselves
+        error = lambda a, b: (double(a) - double(b)).abs().max().item() / exact["scale"]
+    table.add(name, error, served["attributions"]["token"], single["token"], exact["token"])
 
 
 if __name__ == "__main__":

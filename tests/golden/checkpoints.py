@@ -1,71 +1,81 @@
-"""Tiny random models and their tokenizers, reproducible from a seed."""
+"""Writes a tiny random checkpoint in the Hugging Face layout, reproducible from a seed."""
 
 from __future__ import annotations
 
-import string
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+import transformers
 
-MAX_TOKENS = 40
+from architectures import ARCHITECTURES
 
-# The vocabulary. [PAD] is not 0, so that the baselines pad_all and zero_ids differ.
-
-SPECIAL = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]
-WORDS = """
-the of and to in is it this that was for on with as but be at not have from i you he she we they
-movie film story plot actor great good bad really very like love hate fun dull ok best worst
-never always some no yes so too much more i'm who what why how made see watch time end
-music scene one two first last well new old book day
-""".split()
-SUFFIXES = ["##ing", "##ed", "##er", "##est", "##ly", "##es", "##able", "##ful", "##ness", "##ive"]
-CHINESE = list("这部电影真的很棒不好看我喜欢差人是了在一故事无聊,。")
-
-
-def vocabulary() -> dict[str, int]:
-    """WordPiece pieces and their ids."""
-    letters = list(string.ascii_lowercase)
-    pieces = [
-        *SPECIAL,
-        *letters,
-        *(f"##{letter}" for letter in letters),
-        *string.digits,
-        *(f"##{digit}" for digit in string.digits),
-        *".,!?'\"()-:;%",
-        *SUFFIXES,
-        *WORDS,
-        *CHINESE,
-    ]
-    return {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
+# The end of the class's name for each task, and what its configuration has to say.
+HEADS = {
+    "sequence": "ForSequenceClassification",
+    "tokens": "ForTokenClassification",
+    "qa": "ForQuestionAnswering",
+    "mlm": "ForMaskedLM",
+    "nsp": "ForNextSentencePrediction",
+    "embed": "Model",
+}
+SENTIMENTS = ["negative", "neutral", "positive"]
+ENTITIES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
 
-def bert_tokenizer() -> BertTokenizer:
-    """Lower-casing WordPiece over `vocabulary`."""
-    return BertTokenizer(vocab=vocabulary(), do_lower_case=True, model_max_length=MAX_TOKENS)
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder to make."""
+
+    architecture: str
+    task: str
+    seed: int
+    labels: list[str] | None = None
+    config: dict = field(default_factory=dict)
+    extra: dict = field(default_factory=dict)  # for config.json, as others than transformers 5
+    without: tuple = ()  # write it: what to add, and what not to say
+    files: dict = field(default_factory=dict)  # JSON files beside it
+    tokenizer: object = None  # instead of the architecture's
+    sharpness: float = 1.5  # see `spread`
 
 
-def bert_sequence_classifier(labels: list[str], problem_type: str):
-    """An untrained BERT whose hidden size is no multiple of 16, with a row per vocabulary piece."""
-    pieces = vocabulary()
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=3,
-        intermediate_size=40,
-        hidden_act="gelu",
-        max_position_embeddings=MAX_TOKENS,
-        type_vocab_size=2,
-        pad_token_id=pieces["[PAD]"],
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        problem_type=problem_type,
-    )
-    return BertForSequenceClassification(config)
+def write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(checkpoint.seed)
+    architecture = ARCHITECTURES[checkpoint.architecture]
+    tokenizer = (checkpoint.tokenizer or architecture.tokenizer)()
+    labels = {}
+    if checkpoint.labels:
+        labels["id2label"] = dict(enumerate(checkpoint.labels))
+        labels["label2id"] = {label: index for index, label in enumerate(checkpoint.labels)}
+    config = architecture.config(tokenizer, **labels, **checkpoint.config)
+    model = getattr(transformers, architecture.prefix + HEADS[checkpoint.task])(config)
+    randomize(model, checkpoint.seed, checkpoint.sharpness)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    if checkpoint.extra:
+        path = folder / "config.json"
+        values = json.loads(path.read_text(encoding="utf-8")) | checkpoint.extra
+        said = {name: values[name] for name in sorted(values) if name not in checkpoint.without}
+        write_json(path, said)
+    for name, values in checkpoint.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_json(folder / name, values)
 
 
-def randomize(model: torch.nn.Module, seed: int) -> None:
-    """Weights wide enough that attention is not uniform and gradients are not tiny."""
+def write_json(path: Path, values) -> None:
+    """As transformers writes its own."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def randomize(model: torch.nn.Module, seed: int, sharpness: float) -> None:
+    """Weights wide enough that attention is not uniform and gradients are not tiny.
+
+    Rows of [PAD] are random too, as in published checkpoints.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(parameter, around):
@@ -73,11 +83,58 @@ def randomize(model: torch.nn.Module, seed: int) -> None:
 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith("LayerNorm.weight"):
+            if name.lower().endswith("norm.weight"):
                 values = uniform(parameter, 1.0)
             elif name.endswith("bias"):
                 values = uniform(parameter, 0.0)
             else:
-                spread = 0.5 if "embeddings" in name or "classifier" in name else 0.3
-                values = spread * torch.randn(parameter.shape, generator=generator)
+                values = spread(name, sharpness) * torch.randn(
+                    parameter.shape, generator=generator
+                )
             parameter.copy_(values)
+
+
+QUERIES = ("query", "key", "query_proj", "key_proj", "q_lin", "k_lin", "attn.q", "attn.k")
+OUTPUTS = ("attention.output.dense", "attention.dense", "out_lin", "attn.o", "ffn_output")
+
+
+def spread(name: str, sharpness: float) -> float:
+    """The standard deviation of a weight.
+
+    Sharper queries and keys, and weaker attention outputs, keep the tokens of a text apart: what
+    they attend to is otherwise much the same for all.
+    """
+    if "relative_attention_bias" in name:  # added to the scores as it is
+        return 1.0
+    if name.endswith(tuple(f"{end}.weight" for end in QUERIES)):
+        return 0.3 * sharpness
+    if name.endswith(tuple(f"{end}.weight" for end in OUTPUTS)):
+        return 0.3 / sharpness
+    return 0.5 if "embeddings" in name or "classifier" in name else 0.3
+
+
+def cross_encoder(activation: str) -> dict:
+    """What sentence-transformers adds to config.json: the activation's class."""
+    return {"sbert_ce_default_activation_function": f"torch.nn.modules.{activation}"}
+
+
+def sentence_transformer(pooling: str, normalize: bool, hidden_size: int = 20) -> dict:
+    """The files that sentence-transformers puts beside an encoder."""
+    kinds = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens"]
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    modules += [("2_Normalize", "Normalize")] if normalize else []
+    return {
+        "modules.json": [
+            {
+                "idx": index,
+                "name": str(index),
+                "path": path,
+                "type": f"sentence_transformers.models.{kind}",
+            }
+            for index, (path, kind) in enumerate(modules)
+        ],
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": hidden_size,
+            **{f"pooling_mode_{kind}": kind == pooling for kind in kinds},
+        },
+    }

@@ -1,11 +1,13 @@
-"""transformers and Captum as the reference: a model folder, explained in a chosen precision.
+"""transformers as the reference: a model folder of any architecture and task, in any precision.
 
 Shared by make.py, which writes golden values, and check_folder.py, which compares them with a
 running service. One sequence at a time, without padding, so that every attention mask is ones.
+methods.py has the explanations, tasks.py what differs by task.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,67 +15,77 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
-from captum.attr import InputXGradient, IntegratedGradients, LayerIntegratedGradients, Saliency
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoTokenizer
 from transformers.utils import logging
 
-logging.disable_progress_bar()
+import exact  # noqa: F401  ModernBERT in the model's precision
+from methods import METHODS
+from tasks import task_of
 
-NORMS = {
-    "l2": lambda gradient: gradient.pow(2).sum(-1).sqrt(),
-    "l1": lambda gradient: gradient.abs().sum(-1),
-    "mean": lambda gradient: gradient.abs().mean(-1),
-}
-LAYERS = ("word_embeddings", "embeddings")
-BASELINES = ("pad", "pad_all", "mask", "zero_ids", "zero")
-QUADRATURES = (
-    "gausslegendre",
-    "riemann_left",
-    "riemann_right",
-    "riemann_middle",
-    "riemann_trapezoid",
-)
+logging.disable_progress_bar()
+PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")  # start at padding_idx + 1
 
 
 @dataclass(frozen=True)
 class Encoded:
     """One text or pair of texts as the model sees it; tensors are [1, tokens]."""
 
+    text: str
+    text_pair: str | None
     input_ids: torch.Tensor
-    token_type_ids: torch.Tensor
+    token_type_ids: torch.Tensor  # zeros where the model takes none
     attention_mask: torch.Tensor
-    special: list[bool]
+    special: list[bool]  # added by the template
+    segments: list[int | None]  # which text a token is of; None for special tokens
     tokens: list[str]
     offsets: list[list[int]]
+    encoding: object  # of tokenizers, for the words
+    against: torch.Tensor | None = None  # the pooled vector of the other text, for similarities
 
     @property
     def model_args(self) -> tuple[torch.Tensor, ...]:
-        """What `Reference.logits` takes."""
+        """What `Reference.forward` takes."""
         return self.input_ids, self.token_type_ids, self.attention_mask
 
     def with_ids(self, input_ids: torch.Tensor) -> Encoded:
         """The same sequence with other token ids: a baseline."""
         return replace(self, input_ids=input_ids)
 
+    def fields(self, suffix: str = "") -> dict:
+        """What golden.json says of the sequence."""
+        return {
+            f"input_ids{suffix}": self.input_ids[0].tolist(),
+            f"token_type_ids{suffix}": self.token_type_ids[0].tolist(),
+            f"special{suffix}": [int(flag) for flag in self.special],
+            f"segments{suffix}": self.segments,
+            f"tokens{suffix}": self.tokens,
+            f"offsets{suffix}": self.offsets,
+        }
+
 
 class Reference:
-    """A sequence classifier in the Hugging Face layout, in `dtype`, with eager attention."""
+    """A model in the Hugging Face layout, in `dtype`, with eager attention."""
 
     def __init__(self, folder: str | Path, dtype: torch.dtype = torch.float64):
         self.tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, attn_implementation="eager"
-        )
+        self.task = task_of(Path(folder))
+        model = self.task.auto.from_pretrained(folder, attn_implementation="eager")
         self.model = model.to(dtype).eval().requires_grad_(False)
         self.layers = {
             "word_embeddings": model.get_input_embeddings(),
             "embeddings": model.base_model.embeddings,
         }
+        self.takes_types = (
+            "token_type_ids" in inspect.signature(model.forward).parameters
+            and model.config.type_vocab_size > 1
+        )
 
     @property
     def max_tokens(self) -> int:
         """The most tokens, special ones included, that the model takes."""
-        return min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings)
+        config = self.model.config
+        unused = 2 if config.model_type in PADDED_POSITIONS else 0
+        return min(self.tokenizer.model_max_length, config.max_position_embeddings - unused)
 
     def encode(self, text: str, text_pair: str | None = None) -> Encoded:
         """Tokenize without cutting. Offsets are code points of the token's own segment."""
@@ -87,121 +99,70 @@ class Reference:
             verbose=False,
         )
         input_ids = torch.tensor([encoding["input_ids"]])
+        types = torch.tensor([encoding["token_type_ids"]])
         return Encoded(
+            text=text,
+            text_pair=text_pair,
             input_ids=input_ids,
-            token_type_ids=torch.tensor([encoding["token_type_ids"]]),
+            token_type_ids=types if self.takes_types else torch.zeros_like(types),
             attention_mask=torch.ones_like(input_ids),
             special=[bool(flag) for flag in encoding["special_tokens_mask"]],
+            segments=encoding.sequence_ids(),
             tokens=self.tokenizer.convert_ids_to_tokens(encoding["input_ids"]),
             offsets=[list(pair) for pair in encoding["offset_mapping"]],
+            encoding=encoding.encodings[0],
         )
 
-    # What the model says.
+    def forward(self, input_ids, token_type_ids, attention_mask, **more):
+        """What the model answers. Positions are those that it derives from `input_ids`."""
+        if self.takes_types:
+            more["token_type_ids"] = token_type_ids
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
 
-    def logits(self, input_ids, token_type_ids, attention_mask) -> torch.Tensor:
-        """[rows, labels]"""
-        return self.model(
-            input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
-        ).logits
-
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """The activation that transformers' text-classification pipeline applies."""
-        config = self.model.config
-        if config.problem_type == "regression":
-            return logits
-        if config.problem_type == "multi_label_classification" or config.num_labels == 1:
-            return logits.sigmoid()
-        return logits.softmax(-1)
-
-    def predict(self, encoded: Encoded) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Logits [labels], probabilities [labels], attentions [layer, head, query, key]."""
-        input_ids, token_type_ids, attention_mask = encoded.model_args
+    def predict(self, encoded: Encoded) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """The task's tensors by name, and the attentions [layer, head, query, key]."""
         with torch.no_grad():
-            answer = self.model(
-                input_ids=input_ids,
-                token_type_ids=token_type_ids,
-                attention_mask=attention_mask,
-                output_attentions=True,
-            )
-        logits = answer.logits[0]
-        return logits, self.probabilities(logits), torch.cat(answer.attentions)
+            answer = self.forward(*encoded.model_args, output_attentions=True)
+        return self.task.tensors(self, encoded, answer), torch.cat(answer.attentions)
 
-    # The scalar explained.
-
-    def scalar(self, output: str, target: dict):
+    def scalar(self, encoded: Encoded, output: str, target: dict):
         """A function of the model's arguments that gives the scalar explained, [rows].
 
-        `output` is "logit" or "probability"; `target` {"index": i} or {"contrast": [a, b]}, the
-        difference of two logits.
+        `output` is "logit" or "probability"; targets are the task's.
         """
+        choose = self.task.chooser(self, encoded, output, target)
+        return lambda *model_args: choose(self.forward(*model_args))
 
-        def explained(*model_args):
-            logits = self.logits(*model_args)
-            if "contrast" in target:
-                a, b = target["contrast"]
-                return logits[:, a] - logits[:, b]
-            values = self.probabilities(logits) if output == "probability" else logits
-            return values[:, target["index"]]
-
-        return explained
+    # Where methods enter the model.
 
     def from_layer(self, layer: str, function):
-        """`function` with the output of `layer` replaced by its first argument."""
+        """`function` with the output of `layer` replaced by its first argument.
+
+        Everything else, positions too, is by the arguments that follow.
+        """
 
         def replaced(hidden, *model_args):
+            rows = hidden.shape[0]
             handle = self.layers[layer].register_forward_hook(lambda *_: hidden)
             try:
-                return function(*model_args)
+                return function(*(argument.expand(rows, -1) for argument in model_args))
             finally:
                 handle.remove()
 
         return replaced
 
     def activation(self, layer: str, encoded: Encoded) -> torch.Tensor:
-        """The output of `layer`, [1, tokens, hidden]."""
+        """The output of `layer`, [1, tokens, size]."""
         seen = []
         handle = self.layers[layer].register_forward_hook(lambda *call: seen.append(call[2]))
         try:
             with torch.no_grad():
-                self.logits(*encoded.model_args)
+                self.forward(*encoded.model_args)
         finally:
             handle.remove()
         return seen[0]
 
-    # The explanations.
-
-    def explain(
-        self, encoded: Encoded, method: str, options: dict, output: str, target: dict
-    ) -> dict:
-        """One explanation: what was asked, a score per token, and what its method adds."""
-        function = self.scalar(output, target)
-        answer = METHODS[method](self, encoded, function, **options)
-        return {
-            "method": method,
-            "options": options,
-            "output": output,
-            "target": target,
-            **answer,
-        }
-
-    def saliency(self, encoded: Encoded, function, norm: str) -> dict:
-        """Simonyan et al. 2013: the norm of each word embedding's gradient."""
-        gradient = Saliency(self.from_layer("word_embeddings", function)).attribute(
-            self.activation("word_embeddings", encoded).requires_grad_(),
-            abs=True,
-            additional_forward_args=encoded.model_args,
-        )
-        return {"token": NORMS[norm](gradient)[0].tolist()}
-
-    def input_x_gradient(self, encoded: Encoded, function) -> dict:
-        """Shrikumar et al. 2016: word embedding times its gradient, summed over hidden."""
-        attribution = InputXGradient(self.from_layer("word_embeddings", function)).attribute(
-            self.activation("word_embeddings", encoded).requires_grad_(),
-            additional_forward_args=encoded.model_args,
-        )
-        return {"token": attribution.sum(-1)[0].detach().tolist()}
-
-    def baseline_ids(self, encoded: Encoded, baseline: str) -> torch.Tensor:
+    def replaced_ids(self, encoded: Encoded, baseline: str) -> torch.Tensor:
         """The token ids of a baseline that has some, [1, tokens]."""
         fill, keep_special = {
             "pad": (self.tokenizer.pad_token_id, True),
@@ -214,48 +175,16 @@ class Reference:
             ids = torch.where(torch.tensor([encoded.special]), encoded.input_ids, ids)
         return ids
 
-    def integrated_gradients(
-        self, encoded: Encoded, function, layer: str, baseline: str, quadrature: str, n_steps: int
+    def explain(
+        self, encoded: Encoded, method: str, options: dict, output: str, target: dict
     ) -> dict:
-        """Sundararajan et al. 2017, at `layer`, from token ids or from the zero vector."""
-        how = {"n_steps": n_steps, "method": quadrature, "return_convergence_delta": True}
-        input_ids, *rest = encoded.model_args
-        if baseline == "zero":
-            replaced = self.from_layer(layer, function)
-            hidden = self.activation(layer, encoded)
-            zeros = torch.zeros_like(hidden)
-            attribution, delta = IntegratedGradients(replaced).attribute(
-                hidden, zeros, additional_forward_args=encoded.model_args, **how
-            )
-            baseline_value = replaced(zeros, *encoded.model_args)
-        else:
-            ids = self.baseline_ids(encoded, baseline)
-            attribution, delta = LayerIntegratedGradients(function, self.layers[layer]).attribute(
-                input_ids, ids, additional_forward_args=tuple(rest), **how
-            )
-            baseline_value = function(ids, *rest)
+        """One explanation: what was asked, a score per token, and what its method adds."""
+        function = self.scalar(encoded, output, target)
+        answer = METHODS[method](self, encoded, function, **options)
         return {
-            "token": attribution.sum(-1)[0].detach().tolist(),
-            "output_value": function(*encoded.model_args).item(),
-            "baseline_value": baseline_value.item(),
-            "convergence_delta": delta.item(),
+            "method": method,
+            "options": options,
+            "output": output,
+            "target": target,
+            **answer,
         }
-
-
-METHODS = {
-    "saliency": Reference.saliency,
-    "input_x_gradient": Reference.input_x_gradient,
-    "integrated_gradients": Reference.integrated_gradients,
-}
-
-
-def integrated_gradients(
-    layer: str, baseline: str = "pad", quadrature: str = "gausslegendre", n_steps: int = 50
-) -> tuple[str, dict]:
-    """The method and options of integrated gradients, for a list of explanations to make."""
-    return "integrated_gradients", {
-        "layer": layer,
-        "baseline": baseline,
-        "quadrature": quadrature,
-        "n_steps": n_steps,
-    }

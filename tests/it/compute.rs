@@ -7,9 +7,7 @@ use candle_core::{DType, Device};
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
-use explaind::rows::{
-    Baseline, Gradient, Layer, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens,
-};
+use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want};
 use rayon::ThreadPoolBuilder;
 
 use crate::support::{golden_folder, load, relative_error};
@@ -26,23 +24,21 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
             };
             let ids: Vec<u32> = (0..tokens).map(id).collect();
             let types = (0..tokens).map(|j| u32::from(j > tokens / 2)).collect();
-            let row = Row::forward(Arc::new(Tokens { input_ids: ids, token_type_ids: types }));
-            let scalar = |k: usize| Scalar {
-                output: if k.is_multiple_of(2) { Output::Logit } else { Output::Probability },
-                terms: vec![(k % labels, 1.)],
+            let position_ids = (0..tokens as u32).collect();
+            let tokens_of_row = Tokens { input_ids: ids, token_type_ids: types, position_ids };
+            let row = Row::forward(Arc::new(tokens_of_row), [].into());
+            let scalar = |k: usize| {
+                let output = if k.is_multiple_of(2) { Output::Logit } else { Output::Probability };
+                Scalar::one(output, k % labels)
             };
             let scalars = (0..1 + i % 3).map(scalar).collect();
             let layer = if i.is_multiple_of(2) { Layer::WordEmbeddings } else { Layer::Embeddings };
             let attention = if i % 7 == 0 { (0..layers).rev().collect() } else { Vec::new() };
             match i % 4 {
                 0 => Row { attention, ..row },
-                1 => Row {
-                    gradient: Some(Gradient { reduce: reduces[i % 4], scalars }),
-                    layer,
-                    ..row
-                },
+                1 => Row { want: Want::Gradients(reduces[i % 4], scalars), layer, ..row },
                 _ => Row {
-                    gradient: Some(Gradient { reduce: Reduce::TimesDifference, scalars }),
+                    want: Want::Gradients(Reduce::TimesDifference, scalars),
                     path: Some(Path {
                         baseline: if i % 3 == 0 {
                             Baseline::Zero
@@ -81,7 +77,8 @@ fn builtin_rows() -> Vec<Row> {
 fn numbers(output: &RowOutput) -> Vec<u64> {
     let maps = output.attention.iter().flat_map(|map| &map.weights);
     let scores = output.token_scores.iter().flatten();
-    let all = output.logits.iter().chain(&output.probabilities).chain(maps).chain(scores);
+    let outputs = output.logits.iter().chain(&output.probabilities).chain(&output.values);
+    let all = outputs.chain(maps).chain(scores);
     all.map(|number| number.to_bits()).collect()
 }
 
@@ -182,6 +179,6 @@ fn a_pass_pauses_before_every_layer_in_both_directions() {
     };
     let rows = tiny_rows();
     tiny(&Placement::default()).run_with(&rows[1..2], 1, &pause).unwrap();
-    let scalars = rows[1].gradient.as_ref().unwrap().scalars.len();
+    let scalars = rows[1].differentiated().len();
     assert_eq!(pauses.into_inner(), 2 + 2 * scalars);
 }

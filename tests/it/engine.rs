@@ -18,8 +18,12 @@ fn model() -> Arc<Model> {
 }
 
 fn row(tokens: usize) -> Row {
-    let ids = Tokens { input_ids: vec![7; tokens], token_type_ids: vec![0; tokens] };
-    Row::forward(Arc::new(ids))
+    let ids = Tokens {
+        input_ids: vec![7; tokens],
+        token_type_ids: vec![0; tokens],
+        position_ids: (0..tokens as u32).collect(),
+    };
+    Row::forward(Arc::new(ids), [].into())
 }
 
 type Reply = oneshot::Receiver<Result<Finished>>;

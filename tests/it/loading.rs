@@ -102,7 +102,10 @@ fn a_missing_tensor_and_a_wrong_shape_are_named() {
 fn configurations_that_make_no_sense() {
     let cases: [(Value, &[&str]); 6] = [
         (json!({"model_type": "gpt2"}), &["config.json", "gpt2", "bert"]),
-        (json!({"architectures": ["BertForMaskedLM"]}), &["config.json", "BertForMaskedLM"]),
+        (
+            json!({"architectures": ["BertForMultipleChoice"]}),
+            &["config.json", "BertForMultipleChoice"],
+        ),
         (json!({"num_attention_heads": 5}), &["config.json", "24", "5"]),
         (json!({"hidden_act": "swiglu"}), &["config.json", "swiglu"]),
         (json!({"num_hidden_layers": -1}), &["config.json"]),

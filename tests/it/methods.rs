@@ -5,9 +5,9 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use explaind::attribution::{Completeness, METHODS};
 use explaind::checkpoint::Source;
-use explaind::explanation::{Explained, Question, Target};
+use explaind::explanation::{Explained, Predicted, Question, Target};
 use explaind::model::{Model, Placement};
-use explaind::rows::{Baseline, Gradient, Layer, Output, Path, Reduce, Row, Scalar, Tokens};
+use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
 use serde_json::{Value, json};
 
 use crate::support::{explainer, golden_folder, input, load, method, question, relative_error};
@@ -32,7 +32,9 @@ async fn explain(model: &Arc<Model>, question: Question) -> Vec<Explained> {
 fn the_encoders_gradient_equals_finite_differences() {
     let model = tiny(DType::F64);
     let tokens = |ids: &[u32]| {
-        Arc::new(Tokens { input_ids: ids.to_vec(), token_type_ids: vec![0; ids.len()] })
+        let position_ids = (0..ids.len() as u32).collect();
+        let token_type_ids = vec![0; ids.len()];
+        Arc::new(Tokens { input_ids: ids.to_vec(), token_type_ids, position_ids })
     };
     let input = tokens(&[2, 20, 33, 47, 5, 90, 3]);
     let mut checked = 0;
@@ -42,21 +44,20 @@ fn the_encoders_gradient_equals_finite_differences() {
     {
         let baseline: Arc<[u32]> = (0..7).map(|i| (i * 29 + seed * 17) % 190).collect();
         for output in [Output::Logit, Output::Probability] {
-            let scalar = Scalar { output, terms: vec![(seed as usize % 3, 1.)] };
+            let scalar = Scalar::one(output, seed as usize % 3);
             let row = |alpha: f64| Row {
                 layer,
                 path: Some(Path { baseline: Baseline::Ids(Arc::clone(&baseline)), alpha }),
-                ..Row::forward(Arc::clone(&input))
+                ..Row::forward(Arc::clone(&input), [].into())
             };
-            let gradient =
-                Gradient { reduce: Reduce::TimesDifference, scalars: vec![scalar.clone()] };
+            let gradient = Want::Gradients(Reduce::TimesDifference, vec![scalar.clone()]);
             let step = 1e-5;
             let at = |alpha: f64| {
                 let output = &model.run(&[row(alpha)]).unwrap()[0];
                 scalar.value(&output.logits, &output.probabilities)
             };
             let numeric = (at(0.4 + step) - at(0.4 - step)) / (2. * step);
-            let with_gradient = Row { gradient: Some(gradient), ..row(0.4) };
+            let with_gradient = Row { want: gradient, ..row(0.4) };
             let analytic: f64 =
                 model.run(&[with_gradient]).unwrap()[0].token_scores[0].iter().sum();
             assert!((analytic - numeric).abs() < 1e-7 * (1. + numeric.abs()));
@@ -149,7 +150,8 @@ async fn words_are_the_sums_of_their_tokens_and_values_are_the_served_scores() {
             }
         }
         for (class, explanation) in explained.explanations.iter().take(2).enumerate() {
-            let served = explained.predictions.iter().find(|p| p.index == class).unwrap();
+            let Predicted::Labels(predictions) = &explained.predicted else { panic!("no labels") };
+            let served = predictions.iter().find(|p| p.index == class).unwrap();
             assert!((served.logit - explanation.output_value).abs() < 1e-12);
         }
         let attention = explained.attention.as_ref().unwrap();
@@ -172,7 +174,8 @@ async fn a_contrast_is_the_difference_of_its_classes() {
     };
     let class = explaind::explanation::Class::Index;
     let each = scores(Target::All).await;
-    let contrast = scores(Target::Contrast(class(2), class(0))).await.remove(0);
+    let contrast =
+        scores(Target::Contrast { token: None, classes: [class(2), class(0)] }).await.remove(0);
     let difference: Vec<f64> = each[2].iter().zip(&each[0]).map(|(a, b)| a - b).collect();
     assert!(relative_error(&contrast, &difference) < 1e-12);
 }
@@ -241,7 +244,7 @@ async fn a_class_gets_the_same_scores_whatever_other_targets_are_asked() {
     };
     for (class, among) in scores(Target::All).await.into_iter().enumerate() {
         let class = explaind::explanation::Class::Index(class);
-        let alone = scores(Target::Class(class)).await.remove(0);
+        let alone = scores(Target::Class { token: None, class }).await.remove(0);
         assert_eq!(alone.scores, among.scores);
         assert_eq!(alone.completeness, among.completeness);
     }

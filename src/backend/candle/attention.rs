@@ -1,17 +1,28 @@
 //! Scaled dot-product attention (Vaswani et al. 2017). Neighbouring spans of one
 //! shape share their matrix products.
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Result, Tensor};
 
-use crate::backend::{Heads, Span};
+use super::relation::{self, Turn};
+use crate::backend::{Attention, Heads, Relation, Span};
 use crate::rows::AttentionMap;
 
 /// Neighbouring spans of one shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Group {
-    spans: usize,
-    queries: usize,
-    keys: usize,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub spans: usize,
+    pub queries: usize,
+    pub keys: usize,
+    chosen: Option<Arc<[usize]>>,
+}
+
+impl Group {
+    /// The places of the queries in their row.
+    pub fn places(&self) -> Vec<usize> {
+        self.chosen.as_ref().map_or_else(|| (0..self.queries).collect(), |chosen| chosen.to_vec())
+    }
 }
 
 fn groups(spans: &[Span]) -> Vec<Group> {
@@ -19,8 +30,12 @@ fn groups(spans: &[Span]) -> Vec<Group> {
     for span in spans {
         let (queries, keys) = (span.queries.len(), span.keys.len());
         match groups.last_mut() {
-            Some(group) if (group.queries, group.keys) == (queries, keys) => group.spans += 1,
-            _ => groups.push(Group { spans: 1, queries, keys }),
+            Some(group)
+                if (group.queries, group.keys, &group.chosen) == (queries, keys, &span.chosen) =>
+            {
+                group.spans += 1;
+            }
+            _ => groups.push(Group { spans: 1, queries, keys, chosen: span.chosen.clone() }),
         }
     }
     groups
@@ -41,7 +56,12 @@ struct GroupAttended {
 }
 
 /// Query, key and value `[tokens, hidden]` to the context `[queries, hidden]`.
-pub fn forward(heads: Heads, qkv: &[Tensor; 3], spans: &[Span]) -> Result<(Tensor, Attended)> {
+pub fn forward(
+    block: &Attention<Tensor>,
+    qkv: &[Tensor; 3],
+    spans: &[Span],
+) -> Result<(Tensor, Attended)> {
+    let heads = block.heads;
     let [query, key, value] = qkv;
     let (mut queries, mut keys) = (0, 0);
     let mut contexts = Vec::new();
@@ -52,7 +72,11 @@ pub fn forward(heads: Heads, qkv: &[Tensor; 3], spans: &[Span]) -> Result<(Tenso
         let value = split(heads, value, keys, group.spans, group.keys)?;
         queries += group.spans * group.queries;
         keys += group.spans * group.keys;
-        let scores = (query.matmul(&key.t()?)? * heads.scale())?;
+        let (query, key) = match &block.relation {
+            Relation::Rotary(angles) => relation::turn(&query, &key, &group, angles, Turn::There)?,
+            _ => (query, key),
+        };
+        let scores = relation::scores(block, &group, &query, &key)?;
         let weights = candle_nn::ops::softmax_last_dim(&scores)?;
         contexts.push(join(heads, &weights.matmul(&value)?)?);
         saved.push(GroupAttended { query, key, value, weights });
@@ -62,7 +86,13 @@ pub fn forward(heads: Heads, qkv: &[Tensor; 3], spans: &[Span]) -> Result<(Tenso
 
 /// With weights `A = softmax(S)`, `S = s Q Kᵀ`: `∂V = Aᵀ ∂C`, `∂A = ∂C Vᵀ`,
 /// `∂S = A (∂A - Σ_key A ∂A)`, `∂Q = s ∂S K`, `∂K = s ∂Sᵀ Q`.
-pub fn vjp(heads: Heads, saved: &Attended, spans: &[Span], grad: &Tensor) -> Result<[Tensor; 3]> {
+pub fn vjp(
+    block: &Attention<Tensor>,
+    saved: &Attended,
+    spans: &[Span],
+    grad: &Tensor,
+) -> Result<[Tensor; 3]> {
+    let heads = block.heads;
     let mut start = 0;
     let mut grads: [Vec<Tensor>; 3] = Default::default();
     for (group, saved) in groups(spans).iter().zip(&saved.0) {
@@ -73,9 +103,16 @@ pub fn vjp(heads: Heads, saved: &Attended, spans: &[Span], grad: &Tensor) -> Res
         start += group.spans * group.queries;
         let grad_weights = grad.matmul(&value.t()?)?;
         let along = (&weights * &grad_weights)?.sum_keepdim(D::Minus1)?;
-        let scores = ((&weights * grad_weights.broadcast_sub(&along)?)? * heads.scale())?;
-        grads[0].push(join(heads, &scores.matmul(&key)?)?);
-        grads[1].push(join(heads, &scores.t()?.matmul(&query)?)?);
+        let scores = ((&weights * grad_weights.broadcast_sub(&along)?)? * block.scale)?;
+        let (to_query, to_key) = relation::scores_vjp(block, group, &query, &key, &scores)?;
+        let (to_query, to_key) = match &block.relation {
+            Relation::Rotary(angles) => {
+                relation::turn(&to_query, &to_key, group, angles, Turn::Back)?
+            }
+            _ => (to_query, to_key),
+        };
+        grads[0].push(join(heads, &to_query)?);
+        grads[1].push(join(heads, &to_key)?);
         grads[2].push(join(heads, &weights.t()?.matmul(&grad)?)?);
     }
     let [query, key, value] = grads.map(|parts| Tensor::cat(&parts, 0));
@@ -117,41 +154,71 @@ impl Attended {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Angles;
     use crate::backend::candle::testing::{check_vjp, random};
+    use crate::blocks::Distances;
 
     const HEADS: Heads = Heads { count: 3, size: 4 };
 
-    /// Rows of 3, 3 and 5 tokens; of the last, one query.
+    /// Rows of 3, 3 and 5 tokens; of the last, two queries.
     fn spans() -> Vec<Span> {
-        let span = |queries, keys| Span { queries, keys };
-        vec![span(0..3, 0..3), span(3..6, 3..6), span(6..7, 6..11)]
+        let last = Span { queries: 6..8, keys: 6..11, chosen: Some([1, 4].into()) };
+        vec![Span::whole(0..3), Span::whole(3..6), last]
     }
 
     /// Query, key and value of `spans`, one after the other in one tensor.
     fn parts(qkv: &Tensor) -> [Tensor; 3] {
-        [(0, 7), (7, 11), (18, 11)].map(|(start, len)| qkv.narrow(0, start, len).unwrap())
+        [(0, 8), (8, 11), (19, 11)].map(|(start, len)| qkv.narrow(0, start, len).unwrap())
+    }
+
+    /// One of each relation, some with a window.
+    fn blocks() -> Vec<Attention<Tensor>> {
+        let distances = || Arc::new(Distances::new(6, |d| (d.clamp(-2, 3) + 2) as usize));
+        let rows = |seed| Some(random(&[6, 12], seed));
+        let disentangled =
+            |key, query| Relation::Disentangled { key, query, distances: distances() };
+        let table: Vec<f32> = (0..18).map(|i| (i * 7 % 5) as f32 - 2.).collect();
+        let plain = || Attention::plain(HEADS);
+        vec![
+            plain(),
+            Attention { window: Some(1), ..plain() },
+            Attention { relation: Relation::Rotary(Angles::new(100., 4, 6)), ..plain() },
+            Attention { relation: Relation::Bias { table, distances: distances() }, ..plain() },
+            Attention { relation: disentangled(rows(1), rows(2)), ..plain() },
+            Attention { relation: disentangled(rows(1), None), window: Some(2), ..plain() },
+            Attention { relation: disentangled(None, rows(2)), scale: 0.3, ..plain() },
+        ]
     }
 
     #[test]
-    fn vjp_equals_finite_differences() {
-        check_vjp(
-            &random(&[29, 12], 7),
-            |qkv| Ok(forward(HEADS, &parts(qkv), &spans())?.0),
-            |qkv, grad| {
-                let saved = forward(HEADS, &parts(qkv), &spans())?.1;
-                Tensor::cat(&vjp(HEADS, &saved, &spans(), grad)?, 0)
-            },
-        );
+    fn every_vjp_equals_finite_differences() {
+        for block in blocks() {
+            check_vjp(
+                &random(&[30, 12], 7),
+                |qkv| Ok(forward(&block, &parts(qkv), &spans())?.0),
+                |qkv, grad| {
+                    let saved = forward(&block, &parts(qkv), &spans())?.1;
+                    Tensor::cat(&vjp(&block, &saved, &spans(), grad)?, 0)
+                },
+            );
+        }
     }
 
     #[test]
-    fn every_query_spreads_one_over_its_own_row() {
-        let (_, saved) = forward(HEADS, &parts(&random(&[29, 12], 7)), &spans()).unwrap();
-        for (span, keys) in [3, 3, 5].into_iter().enumerate() {
-            let map = saved.map(span).unwrap();
-            assert_eq!((map.heads, map.tokens), (3, keys));
-            for query in map.weights.chunks(keys) {
-                assert!((query.iter().sum::<f64>() - 1.).abs() < 1e-12);
+    fn every_query_spreads_one_over_what_it_sees_of_its_own_row() {
+        for block in blocks() {
+            let (_, saved) = forward(&block, &parts(&random(&[30, 12], 7)), &spans()).unwrap();
+            for (span, keys) in [3, 3, 5].into_iter().enumerate() {
+                let map = saved.map(span).unwrap();
+                assert_eq!((map.heads, map.tokens), (3, keys));
+                for (number, weights) in map.weights.chunks(keys).enumerate() {
+                    assert!((weights.iter().sum::<f64>() - 1.).abs() < 1e-12);
+                    let queries = spans()[span].queries.len();
+                    let query = spans()[span].place(number % queries);
+                    for (key, weight) in weights.iter().enumerate() {
+                        assert_eq!(*weight > 0., block.sees(query, key));
+                    }
+                }
             }
         }
     }

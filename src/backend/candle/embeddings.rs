@@ -1,18 +1,20 @@
-//! BERT's embedding block, `norm(word + position + type)`, and the points that
+//! The embedding block, `norm(word + position + type)`, and the points that
 //! rows take in it: their own input, or a place on the path from a baseline.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::layer_norm::{LayerNorm, Normalized};
+use crate::blocks::Numbering;
 use crate::rows::{Baseline, Layer, Path, Reduce, Row, Tokens};
 
-/// The tables `[vocabulary, hidden]`, `[positions, hidden]`, `[types, hidden]`
+/// The tables `[vocabulary, width]`, `[positions, width]`, `[types, width]`
 /// and the norm.
 #[derive(Debug)]
 pub struct Embeddings {
     pub word: Tensor,
-    pub position: Tensor,
-    pub token_type: Tensor,
+    pub position: Option<Tensor>,
+    pub token_type: Option<Tensor>,
+    pub numbering: Numbering,
     pub norm: LayerNorm,
 }
 
@@ -50,19 +52,25 @@ impl Embeddings {
         table.index_select(&Tensor::new(ids, self.device())?, 0)
     }
 
-    /// Position and type embeddings, `[tokens, hidden]`.
-    fn places(&self, tokens: &Tokens) -> Result<Tensor> {
-        let positions: Vec<u32> = (0..tokens.len() as u32).collect();
-        self.lookup(&self.position, &positions)?
-            + self.lookup(&self.token_type, &tokens.token_type_ids)?
+    /// Words plus position and type embeddings, `[tokens, width]`.
+    fn placed(&self, mut words: Tensor, positions: &[u32], token_types: &[u32]) -> Result<Tensor> {
+        for (table, ids) in [(&self.position, positions), (&self.token_type, token_types)] {
+            if let Some(table) = table {
+                words = (words + self.lookup(table, ids)?)?;
+            }
+        }
+        Ok(words)
     }
 
     /// Packed rows, each at its own point, `[total, hidden]`.
     pub fn forward(&self, rows: &[&Row]) -> Result<(Tensor, Embedded)> {
         let mut points = rows.iter().map(|row| self.word_point(row)).collect::<Result<Vec<_>>>()?;
-        let words = cat(points.iter().map(|point| &point.here))?;
-        let places = rows.iter().map(|row| self.places(&row.tokens)).collect::<Result<Vec<_>>>()?;
-        let (mut output, norm) = self.norm.forward(&(words + Tensor::cat(&places, 0)?)?)?;
+        let words = Tensor::cat(&points.iter().map(|point| &point.here).collect::<Vec<_>>(), 0)?;
+        let all = |ids: fn(&Tokens) -> &[u32]| {
+            rows.iter().flat_map(|row| ids(&row.tokens)).copied().collect::<Vec<u32>>()
+        };
+        let (positions, types) = (all(|t| &t.position_ids), all(|t| &t.token_type_ids));
+        let (mut output, norm) = self.norm.forward(&self.placed(words, &positions, &types)?)?;
         if rows.iter().any(|row| row.layer == Layer::Embeddings) {
             self.move_along_block(rows, &output, &mut points)?;
             output = self.replace(rows, &output, &points)?;
@@ -113,7 +121,9 @@ impl Embeddings {
             Baseline::Zero => input.zeros_like(),
             Baseline::Ids(ids) => {
                 let words = self.lookup(&self.word, ids)?;
-                Ok(self.norm.forward(&(words + self.places(&row.tokens)?)?)?.0)
+                let positions = self.numbering.positions(ids);
+                let sum = self.placed(words, &positions, &row.tokens.token_type_ids)?;
+                Ok(self.norm.forward(&sum)?.0)
             }
         }
     }
@@ -153,8 +163,4 @@ impl Embedded {
         };
         scores?.to_dtype(candle_core::DType::F64)?.to_vec1()
     }
-}
-
-fn cat<'a>(parts: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
-    Tensor::cat(&parts.collect::<Vec<_>>(), 0)
 }

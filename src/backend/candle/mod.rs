@@ -10,6 +10,7 @@ mod attention;
 mod embeddings;
 mod layer_norm;
 mod linear;
+mod relation;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -17,7 +18,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Error, Result, Tensor};
 
-use super::{Backend, Heads, Span, Tables};
+use super::{Attention, Backend, Span, Tables};
 use crate::blocks::Activation;
 use crate::rows::{AttentionMap, Reduce, Row};
 
@@ -57,7 +58,6 @@ impl Backend for Candle {
     type Linear = linear::Linear;
     type LayerNorm = layer_norm::LayerNorm;
     type Embeddings = embeddings::Embeddings;
-    type Slope = Tensor;
     type Normalized = layer_norm::Normalized;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
@@ -73,12 +73,13 @@ impl Backend for Candle {
     }
 
     fn place_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Result<Self::Embeddings> {
-        let place =
-            |values: &[f32]| self.place(values, &[values.len() / tables.hidden, tables.hidden]);
+        let width = tables.width;
+        let place = |values: &[f32]| self.place(values, &[values.len() / width, width]);
         Ok(embeddings::Embeddings {
             word: place(&tables.word)?,
-            position: place(&tables.position)?,
-            token_type: place(&tables.token_type)?,
+            position: tables.position.as_deref().map(place).transpose()?,
+            token_type: tables.token_type.as_deref().map(place).transpose()?,
+            numbering: tables.numbering,
             norm,
         })
     }
@@ -134,21 +135,21 @@ impl Backend for Candle {
 
     fn attention(
         &self,
-        heads: Heads,
+        block: &Attention<Tensor>,
         qkv: [Tensor; 3],
         spans: &[Span],
     ) -> Result<(Tensor, attention::Attended)> {
-        attention::forward(heads, &qkv, spans)
+        attention::forward(block, &qkv, spans)
     }
 
     fn attention_vjp(
         &self,
-        heads: Heads,
+        block: &Attention<Tensor>,
         saved: &attention::Attended,
         spans: &[Span],
         grad: &Tensor,
     ) -> Result<[Tensor; 3]> {
-        attention::vjp(heads, saved, spans, grad)
+        attention::vjp(block, saved, spans, grad)
     }
 
     fn attention_weights(&self, saved: &attention::Attended, span: usize) -> Result<AttentionMap> {
@@ -181,6 +182,31 @@ impl Backend for Candle {
         reduce: Reduce,
     ) -> Result<Vec<f64>> {
         embedded.reduce(row, &grad.narrow(0, tokens.start, tokens.len())?, reduce)
+    }
+
+    fn plus(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        x + y
+    }
+
+    fn times(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        x * first_rows(y, x)?
+    }
+
+    fn copy(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x.clone())
+    }
+
+    fn means(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
+        let mean = |range: &Range<usize>| x.narrow(0, range.start, range.len())?.mean_keepdim(0);
+        Tensor::cat(&ranges.iter().map(mean).collect::<Result<Vec<_>>>()?, 0)
+    }
+
+    fn means_vjp(&self, grad: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
+        let share = |(i, range): (usize, &Range<usize>)| {
+            let row = (grad.narrow(0, i, 1)? / range.len() as f64)?;
+            row.broadcast_as((range.len(), grad.dim(1)?))
+        };
+        Tensor::cat(&ranges.iter().enumerate().map(share).collect::<Result<Vec<_>>>()?, 0)
     }
 
     fn gather(&self, x: &Tensor, places: &[usize]) -> Result<Tensor> {

@@ -1,4 +1,4 @@
-//! BERT's embedding block, `norm(word + position + type)`, and the points that
+//! The embedding block, `norm(word + position + type)`, and the points that
 //! rows take in it: their own input, or a place on the path from a baseline.
 
 use std::ops::Range;
@@ -24,43 +24,43 @@ pub struct Embedded {
     difference: Array,
 }
 
-fn entry(table: &[f32], hidden: usize, id: usize) -> &[f32] {
-    &table[id * hidden..][..hidden]
+fn entry(table: &[f32], width: usize, id: usize) -> &[f32] {
+    &table[id * width..][..width]
 }
 
 impl Embeddings {
     fn word(&self, id: u32) -> &[f32] {
-        entry(&self.tables.word, self.tables.hidden, id as usize)
+        entry(&self.tables.word, self.tables.width, id as usize)
     }
 
     /// Position and type, added to `x`.
-    fn add_place(&self, tokens: &Tokens, position: usize, x: &mut [f32]) {
-        let hidden = self.tables.hidden;
-        let token_type = tokens.token_type_ids[position] as usize;
-        let position = entry(&self.tables.position, hidden, position);
-        let token_type = entry(&self.tables.token_type, hidden, token_type);
-        for ((x, position), token_type) in x.iter_mut().zip(position).zip(token_type) {
-            *x += position + token_type;
+    fn add_place(&self, position: u32, token_type: u32, x: &mut [f32]) {
+        let tables = [(&self.tables.position, position), (&self.tables.token_type, token_type)];
+        for (table, id) in tables {
+            let Some(table) = table else { continue };
+            let place = entry(table, self.tables.width, id as usize);
+            x.iter_mut().zip(place).for_each(|(x, place)| *x += place);
         }
     }
 
     /// Packed rows, each at its own point, `[total, hidden]`.
     pub fn forward(&self, rows: &[&Row]) -> (Array, Embedded) {
         let total = rows.iter().map(|row| row.tokens.len()).sum();
-        let mut here = Array::zeros(total, self.tables.hidden);
-        let mut difference = Array::zeros(total, self.tables.hidden);
+        let mut here = Array::zeros(total, self.tables.width);
+        let mut difference = Array::zeros(total, self.tables.width);
         let mut start = 0;
         for row in rows {
             self.place_words(row, start, &mut here, &mut difference);
             start += row.tokens.len();
         }
-        let mut sum = Array::zeros(total, self.tables.hidden);
+        let mut sum = Array::zeros(total, self.tables.width);
         let mut at = 0;
         for row in rows {
-            for position in 0..row.tokens.len() {
+            let Tokens { position_ids, token_type_ids, .. } = &*row.tokens;
+            for (position, token_type) in position_ids.iter().zip(token_type_ids) {
                 let x = sum.row_mut(at);
                 x.copy_from_slice(here.row(at));
-                self.add_place(&row.tokens, position, x);
+                self.add_place(*position, *token_type, x);
                 at += 1;
             }
         }
@@ -124,11 +124,12 @@ impl Embeddings {
 
     fn block_baseline(&self, path: &Path, tokens: &Tokens) -> Option<Array> {
         let Baseline::Ids(ids) = &path.baseline else { return None };
-        let mut sum = Array::zeros(ids.len(), self.tables.hidden);
+        let mut sum = Array::zeros(ids.len(), self.tables.width);
+        let positions = self.tables.numbering.positions(ids);
         for (i, &id) in ids.iter().enumerate() {
             let x = sum.row_mut(i);
-            x[..self.tables.hidden].copy_from_slice(self.word(id));
-            self.add_place(tokens, i, x);
+            x[..self.tables.width].copy_from_slice(self.word(id));
+            self.add_place(positions[i], tokens.token_type_ids[i], x);
         }
         Some(self.norm.forward(sum).0)
     }

@@ -9,6 +9,7 @@
 mod activation;
 mod array;
 mod attention;
+mod elementwise;
 mod embeddings;
 mod isa;
 mod lanes;
@@ -26,7 +27,7 @@ pub use array::Array;
 pub use isa::Isa;
 pub use threads::Threads;
 
-use super::{Backend, Heads, Span, Tables};
+use super::{Attention, Backend, Span, Tables};
 use crate::blocks::Activation;
 use crate::rows::{AttentionMap, Reduce, Row};
 
@@ -55,7 +56,6 @@ impl Backend for Cpu {
     type Linear = linear::Linear;
     type LayerNorm = layer_norm::LayerNorm;
     type Embeddings = embeddings::Embeddings;
-    type Slope = Array;
     type Normalized = layer_norm::Normalized;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
@@ -112,21 +112,21 @@ impl Backend for Cpu {
 
     fn attention(
         &self,
-        heads: Heads,
+        block: &Attention<Array>,
         qkv: [Array; 3],
         spans: &[Span],
     ) -> Done<(Array, attention::Attended)> {
-        Ok(attention::forward(self.isa, self.threads, heads, qkv, spans))
+        Ok(attention::forward(self.isa, self.threads, block, qkv, spans))
     }
 
     fn attention_vjp(
         &self,
-        heads: Heads,
+        block: &Attention<Array>,
         saved: &attention::Attended,
         spans: &[Span],
         grad: &Array,
     ) -> Done<[Array; 3]> {
-        Ok(attention::vjp(self.isa, self.threads, heads, saved, spans, grad))
+        Ok(attention::vjp(self.isa, self.threads, block, saved, spans, grad))
     }
 
     fn attention_weights(&self, saved: &attention::Attended, span: usize) -> Done<AttentionMap> {
@@ -161,20 +161,32 @@ impl Backend for Cpu {
         Ok(embedded.reduce(tokens, grad, reduce))
     }
 
+    fn plus(&self, x: &Array, y: &Array) -> Done<Array> {
+        Ok(elementwise::zip(x, y, |x, y| x + y))
+    }
+
+    fn times(&self, x: &Array, y: &Array) -> Done<Array> {
+        Ok(elementwise::zip(x, y, |x, y| x * y))
+    }
+
+    fn copy(&self, x: &Array) -> Done<Array> {
+        Ok(elementwise::zip(x, x, |x, _| x))
+    }
+
+    fn means(&self, x: &Array, ranges: &[Range<usize>]) -> Done<Array> {
+        Ok(elementwise::means(x, ranges))
+    }
+
+    fn means_vjp(&self, grad: &Array, ranges: &[Range<usize>]) -> Done<Array> {
+        Ok(elementwise::means_vjp(grad, ranges))
+    }
+
     fn gather(&self, x: &Array, places: &[usize]) -> Done<Array> {
-        let mut rows = Array::take(places.len(), x.width);
-        for (i, &place) in places.iter().enumerate() {
-            rows.row_mut(i).copy_from_slice(x.row(place));
-        }
-        Ok(rows)
+        Ok(elementwise::gather(x, places))
     }
 
     fn spread(&self, x: &Array, places: &[usize], total: usize) -> Done<Array> {
-        let mut rows = Array::zeros(total, x.width);
-        for (i, &place) in places.iter().enumerate() {
-            rows.row_mut(place).copy_from_slice(x.row(i));
-        }
-        Ok(rows)
+        Ok(elementwise::spread(x, places, total))
     }
 
     fn array(&self, rows: &[Vec<f64>]) -> Done<Array> {

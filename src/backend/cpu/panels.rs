@@ -1,7 +1,7 @@
 //! The right-hand side of a product, laid out in the order it is read.
 
 use super::Isa;
-use super::array::{Buffer, LINE, padded};
+use super::array::{Buffer, padded};
 
 /// Columns that are transposed at a time, so that whole stretches are written.
 const BLOCK: usize = 8;
@@ -46,13 +46,18 @@ impl Panels {
         panels
     }
 
-    /// A matrix that lives for one product, in memory used before.
-    pub fn scratch(isa: Isa, depth: usize, columns: usize) -> Self {
-        let mut data = Buffer::take(depth * padded(columns));
-        if !columns.is_multiple_of(LINE) {
-            data.as_mut_slice().fill(0.);
+    /// No matrix yet: [`Self::reshape`] makes room for one, again and again.
+    pub fn scratch(isa: Isa) -> Self {
+        Self { data: Buffer::take(0), isa, depth: 0, columns: 0 }
+    }
+
+    /// Room for another matrix, of no particular values.
+    pub fn reshape(&mut self, depth: usize, columns: usize) {
+        let needed = depth * padded(columns);
+        if self.as_slice().len() < needed {
+            self.data = Buffer::take(needed);
         }
-        Self { data, isa, depth, columns }
+        (self.depth, self.columns) = (depth, columns);
     }
 
     pub fn as_slice(&self) -> &[f32] {
@@ -68,10 +73,12 @@ impl Panels {
     pub fn fill_rows<'a>(&mut self, row: impl Fn(usize) -> &'a [f32]) {
         let (depth, columns) = (self.depth, self.columns);
         for (first, width) in self.panels() {
-            let used = width.min(columns - first.min(columns));
+            let used = first..columns.clamp(first, first + width);
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
-            for (k, target) in panel.chunks_exact_mut(width).enumerate().filter(|_| used > 0) {
-                target[..used].copy_from_slice(&row(k)[first..first + used]);
+            for (k, target) in panel.chunks_exact_mut(width).enumerate() {
+                let source = row(k).get(used.clone()).unwrap_or_default();
+                target[..source.len()].copy_from_slice(source);
+                target[source.len()..].fill(0.);
             }
         }
     }
@@ -79,8 +86,11 @@ impl Panels {
     pub fn fill_columns<'a>(&mut self, column: impl Fn(usize) -> &'a [f32]) {
         let (depth, columns) = (self.depth, self.columns);
         for (first, width) in self.panels() {
-            let used = width.min(columns - first.min(columns));
+            let used = width.min(columns.saturating_sub(first));
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
+            if used < width {
+                panel.chunks_exact_mut(width).for_each(|row| row[used..].fill(0.));
+            }
             for block in (0..used).step_by(BLOCK) {
                 let count = BLOCK.min(used - block);
                 let sources: [&[f32]; BLOCK] =

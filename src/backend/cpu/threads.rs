@@ -24,16 +24,12 @@ impl Threads {
         (0..parts).into_par_iter().for_each(|i| part(border(i)..border(i + 1)));
     }
 
-    /// Runs `each` on every item, at once where all their work is worth it.
-    pub fn each<T: Send>(
-        self,
-        work: usize,
-        items: impl Iterator<Item = T>,
-        each: impl Fn(T) + Send + Sync,
-    ) {
+    /// Runs `each` on all items in one go, or on several at once where all their
+    /// work is worth it.
+    pub fn each<T: Send>(self, work: usize, items: Vec<T>, each: impl Fn(Vec<T>) + Send + Sync) {
         match self.share(work) {
-            1 => items.for_each(each),
-            _ => items.collect::<Vec<_>>().into_par_iter().for_each(each),
+            1 => each(items),
+            _ => items.into_par_iter().for_each(|item| each(vec![item])),
         }
     }
 }

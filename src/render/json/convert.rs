@@ -2,8 +2,8 @@
 
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
-    Head, ModelEcho, Nested, OptionValue, PredictItem, PredictResponse, Predicted, Prediction,
-    Span, Target, Token, Unit, Usage,
+    Head, ModelEcho, Nested, OptionValue, PredictItem, PredictResponse, Predicted, Span, Target,
+    Token, Unit, Usage, What,
 };
 use crate::attribution::{self, Granularity};
 use crate::explanation::{self, Answer, Resolved};
@@ -39,7 +39,7 @@ pub fn predict<E>(
         .map(|(id, result)| match result {
             Ok(explained) => PredictItem::Predicted(Predicted {
                 id,
-                predictions: explained.predictions.into_iter().map(prediction).collect(),
+                said: explained.predicted.into(),
                 truncated: explained.truncated,
             }),
             Err(error) => PredictItem::Failed(Failed { id, error: problem(error) }),
@@ -56,7 +56,7 @@ fn explained_json(
     let explanations = explained.explanations.into_iter();
     Explained {
         id,
-        predictions: explained.predictions.into_iter().map(prediction).collect(),
+        said: explained.predicted.into(),
         tokens: explained.tokens.into_iter().map(token).collect(),
         words: explained.words.into_iter().map(unit).collect(),
         sentences: explained.sentences.map(|list| list.into_iter().map(unit).collect()),
@@ -105,11 +105,15 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
 }
 
 fn target(target: &Resolved, model: &Model) -> Target {
-    let class = |index: usize| Class { label: model.labels()[index].clone(), index };
-    match *target {
-        Resolved::Class(index) => Target::Class(class(index)),
-        Resolved::Contrast(a, b) => Target::Contrast { contrast: [class(a), class(b)] },
-    }
+    let class = |index: usize| Class { label: model.label(index), index };
+    let what = match target.what {
+        explanation::What::Class(index) => What::Class(class(index)),
+        explanation::What::Contrast(a, b) => What::Contrast { contrast: [class(a), class(b)] },
+        explanation::What::Border(border) => What::Border { position: border.name() },
+        explanation::What::Cosine(0) => What::Cosine { cosine: "text" },
+        explanation::What::Cosine(_) => What::Cosine { cosine: "text_pair" },
+    };
+    Target { token: target.token, what }
 }
 
 pub fn model_echo(model: &Model) -> ModelEcho {
@@ -117,19 +121,10 @@ pub fn model_echo(model: &Model) -> ModelEcho {
         id: model.id.clone(),
         revision: model.revision.clone(),
         architecture: model.architecture,
-        task: model.task,
+        task: model.task.name(),
         dtype: model.dtype(),
         device: model.device(),
         activation: model.activation().name(),
-    }
-}
-
-fn prediction(prediction: explanation::Prediction) -> Prediction {
-    Prediction {
-        label: prediction.label,
-        index: prediction.index,
-        logit: prediction.logit as f32,
-        probability: prediction.probability as f32,
     }
 }
 

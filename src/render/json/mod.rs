@@ -2,6 +2,7 @@
 //! and it halves the digits.
 
 mod convert;
+mod said;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub use convert::{explain, model_echo, option, predict};
+pub use said::{Prediction, Said};
 
 /// The answer of POST /explain.
 #[derive(Serialize, ToSchema)]
@@ -49,8 +51,8 @@ pub enum PredictItem<E> {
 #[derive(Serialize, ToSchema)]
 pub struct Predicted {
     pub id: Option<String>,
-    /// Best first.
-    pub predictions: Vec<Prediction>,
+    #[serde(flatten)]
+    pub said: Said,
     /// Whether the input's end was cut to fit the model.
     pub truncated: bool,
 }
@@ -83,8 +85,8 @@ pub struct ModelEcho {
 #[derive(Serialize, ToSchema)]
 pub struct Explained {
     pub id: Option<String>,
-    /// Best first.
-    pub predictions: Vec<Prediction>,
+    #[serde(flatten)]
+    pub said: Said,
     pub tokens: Vec<Token>,
     pub words: Vec<Unit>,
     /// Where `granularity` has `sentence`.
@@ -99,15 +101,6 @@ pub struct Explained {
     pub attention: Option<Attention>,
     /// Whether the input's end was cut to fit the model.
     pub truncated: bool,
-}
-
-/// The score of one label.
-#[derive(Serialize, ToSchema)]
-pub struct Prediction {
-    pub label: String,
-    pub index: usize,
-    pub logit: f32,
-    pub probability: f32,
 }
 
 /// A unit of the tokenizer. Offsets are half-open, in Unicode code points of
@@ -182,12 +175,25 @@ pub enum OptionValue {
     Text { text: String },
 }
 
-/// What the explained scalar is: one class, or the difference of two.
+/// What the explained scalar is, and of which token where the model answers for
+/// each.
+#[derive(Serialize, ToSchema)]
+pub struct Target {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<usize>,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// One class, the difference of two, an end of an answer, or the cosine of two
+/// texts as a function of one of them.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum Target {
+pub enum What {
     Class(Class),
     Contrast { contrast: [Class; 2] },
+    Border { position: &'static str },
+    Cosine { cosine: &'static str },
 }
 
 /// A label and its index.

@@ -21,7 +21,7 @@ async fn the_catalogue() {
     let methods = service.get("/methods").await.json();
     let names: Vec<&Value> =
         methods["methods"].as_array().unwrap().iter().map(|method| &method["name"]).collect();
-    assert_eq!(names, ["integrated_gradients", "saliency", "input_x_gradient"]);
+    assert_eq!(names, ["integrated_gradients", "saliency", "input_x_gradient", "occlusion"]);
     assert_eq!(model["methods"].as_array().unwrap().len(), names.len());
     assert_eq!(methods["methods"][0]["options"][2]["default"], "auto");
 }

@@ -1,0 +1,115 @@
+//! ALBERT (Lan et al. 2020): embeddings of a size of their own, and one set of
+//! weights, or a few, that many layers run with.
+
+use serde::Deserialize;
+
+use super::common::{
+    HeadNames, HeadParts, LayerNames, MaskedParts, Sizes, TransformNames, layer, read,
+};
+use super::{Built, bert};
+use crate::blocks::{Activation, Encoder, Numbering};
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
+
+#[derive(Deserialize)]
+struct Groups {
+    #[serde(default = "one")]
+    num_hidden_groups: usize,
+    #[serde(default = "one")]
+    inner_group_num: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+const NAMES: LayerNames = LayerNames {
+    query: "attention.query",
+    key: "attention.key",
+    value: "attention.value",
+    attention_output: "attention.dense",
+    attention_norm: "attention.LayerNorm",
+    up: "ffn",
+    down: "ffn_output",
+    output_norm: "full_layer_layer_norm",
+};
+
+/// Describes the encoder below the prefix `albert.`.
+pub fn build(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    weights: &Weights<'_>,
+) -> Result<Built, LoadError> {
+    let groups: Groups = read(config, checkpoint)?;
+    let mut sizes = Sizes::read(config, checkpoint)?;
+    if !config.rest.contains_key("hidden_act") {
+        "gelu_new".clone_into(&mut sizes.hidden_act);
+    }
+    // transformers' default, where BERT's is the hidden size.
+    sizes.embedding_size.get_or_insert(128);
+    let activation = sizes.activation(checkpoint)?;
+    let (hidden, width) = (sizes.hidden_size, sizes.embedding_size());
+    let projection = weights.linear("albert.encoder.embedding_hidden_mapping_in", hidden, width)?;
+    let mut layers = Vec::new();
+    for group in 0..groups.num_hidden_groups {
+        for inner in 0..groups.inner_group_num {
+            let place = format!("albert.encoder.albert_layer_groups.{group}.albert_layers.{inner}");
+            layers.push(layer(&sizes, activation, &NAMES, weights, &place)?);
+        }
+    }
+    let pooler = TransformNames::plain("albert.pooler", Activation::Tanh);
+    Ok(Built {
+        encoder: Encoder {
+            embeddings: bert::embeddings(&sizes, weights, "albert", Numbering::FromZero)?,
+            projection: Some(projection),
+            layers,
+            sequence: sequence(sizes.num_hidden_layers, &groups)
+                .map_err(|reason| checkpoint.error(CONFIG, reason))?,
+            final_norm: None,
+        },
+        hidden_size: hidden,
+        max_positions: sizes.max_position_embeddings,
+        vocab_size: sizes.vocab_size,
+        type_vocab_size: sizes.type_vocab_size,
+        heads: HeadNames {
+            sequence: HeadParts::first(pooler, "classifier"),
+            tokens: HeadParts::tokens("classifier"),
+            answer: HeadParts::tokens("qa_outputs"),
+            masked: Some(MaskedParts {
+                transform: TransformNames::normed(
+                    "predictions.dense",
+                    activation,
+                    "predictions.LayerNorm",
+                    sizes.layer_norm_eps,
+                ),
+                decoder: "predictions.decoder.weight",
+                biases: &["predictions.bias", "predictions.decoder.bias"],
+            }),
+            next_sentence: None,
+        },
+    })
+}
+
+/// Each hidden layer runs its group's inner layers one after the other.
+fn sequence(hidden_layers: usize, groups: &Groups) -> Result<Vec<usize>, String> {
+    let (count, inner) = (groups.num_hidden_groups, groups.inner_group_num);
+    if count == 0 || inner == 0 || count > hidden_layers {
+        return Err(format!(
+            "{count} groups of {inner} layers cannot make up {hidden_layers} hidden layers"
+        ));
+    }
+    let group = |layer: usize| layer * count / hidden_layers;
+    let run = |layer| (0..inner).map(move |number| group(layer) * inner + number);
+    Ok((0..hidden_layers).flat_map(run).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_run_group_by_group() {
+        let groups = Groups { num_hidden_groups: 2, inner_group_num: 2 };
+        assert_eq!(sequence(4, &groups).unwrap(), [0, 1, 0, 1, 2, 3, 2, 3]);
+        assert!(sequence(1, &groups).is_err());
+    }
+}

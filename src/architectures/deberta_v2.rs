@@ -1,0 +1,286 @@
+//! DeBERTa v2 and v3 (He et al. 2021): BERT's layer with attention in which
+//! content and relative position each look at the other.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::common::{
+    HeadNames, HeadParts, LAYER, LayerNames, MaskedParts, Sizes, TransformNames, activation, layer,
+    read,
+};
+use super::{Built, bert};
+use crate::blocks::{
+    Disentangled, Distances, Embeddings, Encoder, LayerNorm, Numbering, Relation, Stored,
+};
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
+
+/// Its own fields, with transformers' defaults.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    relative_attention: bool,
+    #[serde(default = "none")]
+    max_relative_positions: i64,
+    #[serde(default = "none")]
+    position_buckets: i64,
+    #[serde(default = "yes")]
+    position_biased_input: bool,
+    #[serde(default)]
+    share_att_key: bool,
+    #[serde(default)]
+    pos_att_type: Types,
+    #[serde(default)]
+    norm_rel_ebd: String,
+    #[serde(default)]
+    conv_kernel_size: usize,
+    pooler_hidden_act: Option<String>,
+    #[serde(default = "yes")]
+    legacy: bool,
+}
+
+fn none() -> i64 {
+    -1
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `"c2p|p2c"` or `["c2p", "p2c"]`
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Types {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Default for Types {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Types {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Text(text) => text.split('|').any(|part| part.trim().eq_ignore_ascii_case(name)),
+            Self::List(list) => list.iter().any(|part| part.trim().eq_ignore_ascii_case(name)),
+        }
+    }
+}
+
+const NAMES: LayerNames = LayerNames {
+    query: "attention.self.query_proj",
+    key: "attention.self.key_proj",
+    value: "attention.self.value_proj",
+    ..LAYER
+};
+
+/// Describes the encoder below the prefix `deberta.`.
+pub fn build(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    weights: &Weights<'_>,
+) -> Result<Built, LoadError> {
+    let own: Config = read(config, checkpoint)?;
+    let sizes = sizes(config, checkpoint)?;
+    own.check(&sizes).map_err(|reason| checkpoint.error(CONFIG, reason))?;
+    let act = sizes.activation(checkpoint)?;
+    let relative = Relative::new(&own, &sizes, weights)?;
+    let layer = |number: usize| {
+        let place = format!("deberta.encoder.layer.{number}");
+        let mut layer = layer(&sizes, act, &NAMES, weights, &place)?;
+        let parts = relative.of_layer(&own, &layer.attention, weights, &place)?;
+        layer.attention.relation = Relation::Disentangled(parts);
+        Ok(layer)
+    };
+    let pooler = own.pooler_hidden_act.as_deref().unwrap_or("gelu");
+    let pooler = activation("pooler_hidden_act", pooler, checkpoint)?;
+    Ok(Built {
+        encoder: Encoder {
+            embeddings: embeddings(&own, &sizes, weights)?,
+            projection: None,
+            layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+            sequence: (0..sizes.num_hidden_layers).collect(),
+            final_norm: None,
+        },
+        hidden_size: sizes.hidden_size,
+        max_positions: sizes.max_position_embeddings,
+        vocab_size: sizes.vocab_size,
+        type_vocab_size: sizes.type_vocab_size,
+        heads: HeadNames {
+            sequence: HeadParts::first(TransformNames::plain("pooler.dense", pooler), "classifier"),
+            tokens: HeadParts::tokens("classifier"),
+            answer: HeadParts::tokens("qa_outputs"),
+            masked: Some(own.masked(&sizes, act)),
+            next_sentence: None,
+        },
+    })
+}
+
+fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
+    let mut sizes = Sizes::read(config, checkpoint)?;
+    if !config.rest.contains_key("layer_norm_eps") {
+        sizes.layer_norm_eps = 1e-7;
+    }
+    if !config.rest.contains_key("type_vocab_size") {
+        sizes.type_vocab_size = 0;
+    }
+    Ok(sizes)
+}
+
+impl Config {
+    /// What no released model but the largest of v2 has.
+    fn check(&self, sizes: &Sizes) -> Result<(), String> {
+        if self.conv_kernel_size > 0 {
+            return Err("conv_kernel_size: DeBERTa with a convolution is not supported".to_owned());
+        }
+        if sizes.embedding_size() != sizes.hidden_size {
+            return Err("embedding_size must be hidden_size for DeBERTa".to_owned());
+        }
+        if !self.relative_attention {
+            return Err("DeBERTa without relative_attention is not supported".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The masked-language head of v2's code, or the later one.
+    fn masked(&self, sizes: &Sizes, act: crate::blocks::Activation) -> MaskedParts {
+        let (dense, norm, biases): (_, _, &[&str]) = match self.legacy {
+            true => (
+                "cls.predictions.transform.dense",
+                "cls.predictions.transform.LayerNorm",
+                &["cls.predictions.bias", "cls.predictions.decoder.bias"],
+            ),
+            false => (
+                "lm_predictions.lm_head.dense",
+                "lm_predictions.lm_head.LayerNorm",
+                &["lm_predictions.lm_head.bias"],
+            ),
+        };
+        MaskedParts {
+            transform: TransformNames::normed(dense, act, norm, sizes.layer_norm_eps),
+            decoder: "cls.predictions.decoder.weight",
+            biases,
+        }
+    }
+}
+
+fn embeddings(own: &Config, sizes: &Sizes, weights: &Weights<'_>) -> Result<Embeddings, LoadError> {
+    if own.position_biased_input {
+        return bert::embeddings(sizes, weights, "deberta", Numbering::FromZero);
+    }
+    let width = sizes.hidden_size;
+    let table = |name: &str, rows| {
+        weights.tensor(&format!("deberta.embeddings.{name}.weight"), &[rows, width])
+    };
+    let token_type = match sizes.type_vocab_size {
+        0 => None,
+        types => Some(table("token_type_embeddings", types)?),
+    };
+    let norm = weights.layer_norm("deberta.embeddings.LayerNorm", width, sizes.layer_norm_eps)?;
+    Ok(Embeddings {
+        word: table("word_embeddings", sizes.vocab_size)?,
+        position: None,
+        token_type,
+        numbering: Numbering::FromZero,
+        width,
+        norm,
+    })
+}
+
+/// What all layers share of relative positions.
+struct Relative {
+    embeddings: Stored,
+    norm: Option<LayerNorm>,
+    distances: Arc<Distances>,
+}
+
+impl Relative {
+    fn new(own: &Config, sizes: &Sizes, weights: &Weights<'_>) -> Result<Self, LoadError> {
+        let most = match usize::try_from(own.max_relative_positions) {
+            Ok(most) if most > 0 => most,
+            _ => sizes.max_position_embeddings,
+        };
+        let buckets = usize::try_from(own.position_buckets).unwrap_or_default();
+        let span = if buckets > 0 { buckets } else { most };
+        let hidden = sizes.hidden_size;
+        let embeddings =
+            weights.tensor("deberta.encoder.rel_embeddings.weight", &[2 * span, hidden])?;
+        let norm = own.norm_rel_ebd.split('|').any(|name| name.trim() == "layer_norm");
+        let norm = norm
+            .then(|| weights.layer_norm("deberta.encoder.LayerNorm", hidden, sizes.layer_norm_eps));
+        let index = |distance: i64| {
+            let bucket = if buckets > 0 { log_bucket(distance, buckets, most) } else { distance };
+            (bucket + span as i64).clamp(0, 2 * span as i64 - 1) as usize
+        };
+        let distances = Arc::new(Distances::new(sizes.max_position_embeddings, index));
+        Ok(Self { embeddings, norm: norm.transpose()?, distances })
+    }
+
+    fn of_layer(
+        &self,
+        own: &Config,
+        attention: &crate::blocks::Attention,
+        weights: &Weights<'_>,
+        place: &str,
+    ) -> Result<Disentangled, LoadError> {
+        let width = attention.query.input;
+        let map = |taken: bool, shared: &crate::blocks::Linear, name: &str| match own.share_att_key
+        {
+            _ if !taken => Ok(None),
+            true => Ok(Some(shared.clone())),
+            false => {
+                let name = format!("{place}.attention.self.{name}");
+                weights.linear(&name, shared.out, shared.input).map(Some)
+            }
+        };
+        let (c2p, p2c) = (own.pos_att_type.has("c2p"), own.pos_att_type.has("p2c"));
+        Ok(Disentangled {
+            embeddings: self.embeddings.clone(),
+            width,
+            terms: 1 + usize::from(c2p) + usize::from(p2c),
+            norm: self.norm.clone(),
+            key: map(c2p, &attention.key, "pos_key_proj")?,
+            query: map(p2c, &attention.query, "pos_query_proj")?,
+            distances: Arc::clone(&self.distances),
+        })
+    }
+}
+
+/// Exact up to half of the buckets, from there on by the logarithm; numbers as
+/// transformers rounds them.
+fn log_bucket(distance: i64, buckets: usize, most: usize) -> i64 {
+    let middle = (buckets / 2) as i64;
+    let size = distance.abs();
+    if size <= middle {
+        return distance;
+    }
+    let (middle_f, most) = (middle as f32, most as f32);
+    let share = (size as f32 / middle_f).ln() / ((most - 1.) / middle_f).ln();
+    distance.signum() * (middle + (share * (middle_f - 1.)).ceil() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_exact_near_and_logarithmic_far() {
+        for distance in -128..=128 {
+            assert_eq!(log_bucket(distance, 256, 512), distance);
+        }
+        assert_eq!(log_bucket(511, 256, 512), 255);
+        assert_eq!(log_bucket(-511, 256, 512), -255);
+        assert_eq!(log_bucket(129, 256, 512), 129);
+    }
+
+    #[test]
+    fn types_are_a_list_or_a_text() {
+        for json in [r#""c2p|p2c""#, r#"["p2c", "c2p"]"#] {
+            let types: Types = serde_json::from_str(json).unwrap();
+            assert!(types.has("c2p") && types.has("p2c") && !types.has("p2p"));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! DistilBERT (Sanh et al. 2019): BERT without types and pooler, with names of
+//! its own.
+
+use serde::Deserialize;
+
+use super::Built;
+use super::common::{
+    HeadNames, HeadParts, LayerNames, MaskedParts, Sizes, TransformNames, layer, read,
+};
+use super::{bert, common};
+use crate::blocks::{Activation, Encoder, Numbering};
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
+
+#[derive(Deserialize)]
+struct Config {
+    vocab_size: usize,
+    dim: usize,
+    n_layers: usize,
+    n_heads: usize,
+    hidden_dim: usize,
+    max_position_embeddings: usize,
+    #[serde(default = "gelu")]
+    activation: String,
+}
+
+fn gelu() -> String {
+    "gelu".to_owned()
+}
+
+/// Of every norm, whatever config.json says.
+const EPS: f64 = 1e-12;
+
+const NAMES: LayerNames = LayerNames {
+    query: "attention.q_lin",
+    key: "attention.k_lin",
+    value: "attention.v_lin",
+    attention_output: "attention.out_lin",
+    attention_norm: "sa_layer_norm",
+    up: "ffn.lin1",
+    down: "ffn.lin2",
+    output_norm: "output_layer_norm",
+};
+
+/// Describes the encoder below the prefix `distilbert.`.
+pub fn build(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    weights: &Weights<'_>,
+) -> Result<Built, LoadError> {
+    let config: Config = read(config, checkpoint)?;
+    let activation = common::activation("activation", &config.activation, checkpoint)?;
+    let sizes = Sizes {
+        vocab_size: config.vocab_size,
+        hidden_size: config.dim,
+        num_hidden_layers: config.n_layers,
+        num_attention_heads: config.n_heads,
+        intermediate_size: config.hidden_dim,
+        max_position_embeddings: config.max_position_embeddings,
+        type_vocab_size: 0,
+        hidden_act: config.activation,
+        layer_norm_eps: EPS,
+        embedding_size: None,
+        pad_token_id: None,
+    };
+    sizes.check().map_err(|reason| checkpoint.error(CONFIG, reason))?;
+    let layer = |number: usize| {
+        let place = format!("distilbert.transformer.layer.{number}");
+        layer(&sizes, activation, &NAMES, weights, &place)
+    };
+    let encoder = Encoder {
+        embeddings: bert::embeddings(&sizes, weights, "distilbert", Numbering::FromZero)?,
+        projection: None,
+        layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+        sequence: (0..sizes.num_hidden_layers).collect(),
+        final_norm: None,
+    };
+    Ok(Built {
+        encoder,
+        hidden_size: sizes.hidden_size,
+        max_positions: sizes.max_position_embeddings,
+        vocab_size: sizes.vocab_size,
+        type_vocab_size: 0,
+        heads: HeadNames {
+            sequence: HeadParts::first(
+                TransformNames::plain("pre_classifier", Activation::Relu),
+                "classifier",
+            ),
+            tokens: HeadParts::tokens("classifier"),
+            answer: HeadParts::tokens("qa_outputs"),
+            masked: Some(MaskedParts {
+                transform: TransformNames::normed(
+                    "vocab_transform",
+                    activation,
+                    "vocab_layer_norm",
+                    EPS,
+                ),
+                decoder: "vocab_projector.weight",
+                biases: &["vocab_projector.bias"],
+            }),
+            next_sentence: None,
+        },
+    })
+}

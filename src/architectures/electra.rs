@@ -1,0 +1,50 @@
+//! ELECTRA (Clark et al. 2020): BERT with embeddings of a size of their own.
+
+use super::common::{HeadNames, HeadParts, MaskedParts, Sizes, TransformNames};
+use super::{Built, bert};
+use crate::blocks::{Activation, Encoder, Numbering};
+use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
+
+/// Describes the encoder below the prefix `electra.`.
+pub fn build(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    weights: &Weights<'_>,
+) -> Result<Built, LoadError> {
+    let sizes = Sizes::read(config, checkpoint)?;
+    let activation = sizes.activation(checkpoint)?;
+    let encoder = bert::encoder(&sizes, activation, weights, "electra", Numbering::FromZero)?;
+    let (hidden, width) = (sizes.hidden_size, sizes.embedding_size());
+    let projection = match hidden == width {
+        true => None,
+        false => Some(weights.linear("electra.embeddings_project", hidden, width)?),
+    };
+    // GELU by erf in every head, whatever the layers have.
+    let gelu = Activation::Gelu;
+    Ok(Built {
+        encoder: Encoder { projection, ..encoder },
+        hidden_size: hidden,
+        max_positions: sizes.max_position_embeddings,
+        vocab_size: sizes.vocab_size,
+        type_vocab_size: sizes.type_vocab_size,
+        heads: HeadNames {
+            sequence: HeadParts::first(
+                TransformNames::plain("classifier.dense", gelu),
+                "classifier.out_proj",
+            ),
+            tokens: HeadParts::tokens("classifier"),
+            answer: HeadParts::tokens("qa_outputs"),
+            masked: Some(MaskedParts {
+                transform: TransformNames::normed(
+                    "generator_predictions.dense",
+                    gelu,
+                    "generator_predictions.LayerNorm",
+                    sizes.layer_norm_eps,
+                ),
+                decoder: "generator_lm_head.weight",
+                biases: &["generator_lm_head.bias"],
+            }),
+            next_sentence: None,
+        },
+    })
+}

@@ -1,0 +1,85 @@
+//! MPNet (Song et al. 2020): RoBERTa's numbering and heads, BERT's layer, and a
+//! bias for each distance.
+
+use std::sync::Arc;
+
+use super::common::{LAYER, LayerNames, Sizes, layer};
+use super::{Built, bert, roberta};
+use crate::blocks::{Distances, Encoder, Numbering, Relation};
+use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
+
+const NAMES: LayerNames = LayerNames {
+    query: "attention.attn.q",
+    key: "attention.attn.k",
+    value: "attention.attn.v",
+    attention_output: "attention.attn.o",
+    attention_norm: "attention.LayerNorm",
+    ..LAYER
+};
+
+/// transformers' number of buckets, whatever config.json says.
+const BUCKETS: usize = 32;
+
+/// The padding's id that positions are counted from, in transformers too.
+const PADDING: u32 = 1;
+
+/// Describes the encoder below the prefix `mpnet.`.
+pub fn build(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    weights: &Weights<'_>,
+) -> Result<Built, LoadError> {
+    let sizes = Sizes { type_vocab_size: 0, ..Sizes::read(config, checkpoint)? };
+    let activation = sizes.activation(checkpoint)?;
+    let numbering = Numbering::AfterPadding(PADDING);
+    let embeddings = bert::embeddings(&sizes, weights, "mpnet", numbering)?;
+    let room = numbering.room(sizes.max_position_embeddings);
+    let table = "mpnet.encoder.relative_attention_bias.weight";
+    let relation = Relation::Bias {
+        table: weights.tensor(table, &[BUCKETS, sizes.num_attention_heads])?,
+        distances: Arc::new(Distances::new(room, bucket)),
+    };
+    let layer = |number: usize| {
+        let place = format!("mpnet.encoder.layer.{number}");
+        let mut layer = layer(&sizes, activation, &NAMES, weights, &place)?;
+        layer.attention.relation = relation.clone();
+        Ok(layer)
+    };
+    let encoder = Encoder {
+        embeddings,
+        projection: None,
+        layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+        sequence: (0..sizes.num_hidden_layers).collect(),
+        final_norm: None,
+    };
+    Ok(roberta::built(&sizes, encoder))
+}
+
+/// T5's buckets (Raffel et al. 2020): 16 a side, the first 8 exact, the others
+/// by the logarithm up to 128. In integers, since `ln(m / 8) / ln 16 * 8 >= k`
+/// means `m² >= 64 · 2^k`.
+fn bucket(distance: i64) -> usize {
+    let side = if distance < 0 { BUCKETS / 2 } else { 0 };
+    let size = distance.unsigned_abs() as usize;
+    if size < 8 {
+        return side + size;
+    }
+    let steps = (size * size / 64).ilog2() as usize;
+    side + (8 + steps).min(BUCKETS / 2 - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket;
+
+    #[test]
+    fn buckets_begin_where_transformers_has_them() {
+        let begins = [(8, 8), (12, 9), (16, 10), (23, 11), (32, 12), (46, 13), (64, 14), (91, 15)];
+        for (distance, expected) in begins {
+            assert_eq!(bucket(distance), expected, "{distance}");
+            assert_eq!(bucket(distance - 1), expected - 1, "{distance} - 1");
+            assert_eq!(bucket(-distance), 16 + expected, "-{distance}");
+        }
+        assert_eq!(bucket(511), 15);
+    }
+}

@@ -1,0 +1,51 @@
+//! RoBERTa (Liu et al. 2019), and with the same parts XLM-RoBERTa (Conneau et
+//! al. 2020) and CamemBERT (Martin et al. 2020).
+
+use super::Built;
+use super::bert::encoder;
+use super::common::{HeadNames, HeadParts, MaskedParts, Sizes, TransformNames};
+use crate::blocks::{Activation, Encoder};
+use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
+
+/// Describes the encoder below the prefix `roberta.`.
+pub fn build(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    weights: &Weights<'_>,
+) -> Result<Built, LoadError> {
+    let sizes = Sizes::read(config, checkpoint)?;
+    let activation = sizes.activation(checkpoint)?;
+    let encoder = encoder(&sizes, activation, weights, "roberta", sizes.after_padding())?;
+    Ok(built(&sizes, encoder))
+}
+
+/// An encoder with RoBERTa's heads.
+pub fn built(sizes: &Sizes, encoder: Encoder) -> Built {
+    Built {
+        hidden_size: sizes.hidden_size,
+        max_positions: encoder.embeddings.numbering.room(sizes.max_position_embeddings),
+        vocab_size: sizes.vocab_size,
+        type_vocab_size: sizes.type_vocab_size,
+        encoder,
+        heads: HeadNames {
+            sequence: HeadParts::first(
+                TransformNames::plain("classifier.dense", Activation::Tanh),
+                "classifier.out_proj",
+            ),
+            tokens: HeadParts::tokens("classifier"),
+            answer: HeadParts::tokens("qa_outputs"),
+            // GELU by erf, whatever the layers have.
+            masked: Some(MaskedParts {
+                transform: TransformNames::normed(
+                    "lm_head.dense",
+                    Activation::Gelu,
+                    "lm_head.layer_norm",
+                    sizes.layer_norm_eps,
+                ),
+                decoder: "lm_head.decoder.weight",
+                biases: &["lm_head.bias", "lm_head.decoder.bias"],
+            }),
+            next_sentence: None,
+        },
+    }
+}

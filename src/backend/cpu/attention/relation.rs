@@ -1,0 +1,192 @@
+//! How the distance of two tokens enters the scores of one head, and its
+//! gradient.
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+use super::head::{HeadView, Square};
+use crate::backend::cpu::array::{Array, Buffer, padded};
+use crate::backend::cpu::matmul::{Left, Out};
+use crate::backend::cpu::panels::Panels;
+use crate::backend::{Attention, Relation, Span};
+use crate::blocks::Distances;
+
+/// One head of one span, and the block that it belongs to.
+pub struct Related<'a> {
+    pub block: &'a Attention<Array>,
+    pub head: usize,
+    pub span: &'a Span,
+    pub query: HeadView<'a>,
+    pub key: HeadView<'a>,
+}
+
+impl<'a> Related<'a> {
+    /// Adds what the block's relation says to the products of query and key, and
+    /// hides the keys out of sight. Returns what is left to multiply with.
+    #[inline(always)]
+    pub fn finish_scores<S: Simd>(
+        &self,
+        simd: S,
+        panels: &mut Panels,
+        scores: &mut [f32],
+        square: Square,
+    ) -> f32 {
+        let scale = self.block.scale as f32;
+        let scale = match &self.block.relation {
+            Relation::None | Relation::Rotary(_) => scale,
+            Relation::Bias { table, distances } => {
+                let heads = self.block.heads.count;
+                self.each(scores, square, |score, query, key| {
+                    let bucket = distances.bucket(query, key);
+                    *score = *score * scale + table[bucket * heads + self.head];
+                });
+                1.
+            }
+            Relation::Disentangled { key, query, distances } => {
+                let seen = self.buckets(distances);
+                if let Some(positions) = key {
+                    let positions = self.positions(positions, &seen);
+                    let products = products(simd, panels, self.query, positions);
+                    let width = padded(seen.len());
+                    self.each_numbered(scores, square, |score, [i, _], query, key| {
+                        let bucket = distances.bucket(query, key) - seen.start;
+                        *score += products.as_slice()[i * width + bucket];
+                    });
+                }
+                if let Some(positions) = query {
+                    let positions = self.positions(positions, &seen);
+                    let products = products(simd, panels, self.key, positions);
+                    let width = padded(seen.len());
+                    self.each(scores, square, |score, query, key| {
+                        let bucket = distances.bucket(query, key) - seen.start;
+                        *score += products.as_slice()[key * width + bucket];
+                    });
+                }
+                scale
+            }
+        };
+        if self.block.window.is_some() {
+            self.each(scores, square, |score, query, key| {
+                if !self.block.sees(query, key) {
+                    *score = f32::NEG_INFINITY;
+                }
+            });
+        }
+        scale
+    }
+
+    /// Gradient at the products → at the query, where positions take part in it:
+    /// `∂Q = ∂S K + ∂C P`, with the gradients of each bucket summed in `∂C`.
+    /// Says whether it did.
+    #[inline(always)]
+    pub fn to_query<S: Simd>(
+        &self,
+        simd: S,
+        panels: &mut Panels,
+        grad: &[f32],
+        square: Square,
+        out: &Out<'_>,
+    ) -> bool {
+        let Relation::Disentangled { key: Some(positions), distances, .. } = &self.block.relation
+        else {
+            return false;
+        };
+        let seen = self.buckets(distances);
+        let depth = square.keys + seen.len();
+        let mut left = Buffer::take(square.queries * padded(depth));
+        left.as_mut_slice().fill(0.);
+        let rows = left.as_mut_slice().chunks_exact_mut(padded(depth));
+        for (i, (row, grad)) in rows.zip(grad.chunks_exact(square.stride)).enumerate() {
+            let query = self.span.place(i);
+            for (key, grad) in grad[..square.keys].iter().enumerate() {
+                row[key] = *grad;
+                row[square.keys + distances.bucket(query, key) - seen.start] += *grad;
+            }
+        }
+        let rows = square.queries;
+        let left = Left { data: left.as_slice(), rows, row: padded(depth), column: 1 };
+        self.key.stacked(simd, Some(self.positions(positions, &seen)), panels, left, out);
+        true
+    }
+
+    /// The same at the key.
+    #[inline(always)]
+    pub fn to_key<S: Simd>(
+        &self,
+        simd: S,
+        panels: &mut Panels,
+        grad: &[f32],
+        square: Square,
+        out: &Out<'_>,
+    ) -> bool {
+        let Relation::Disentangled { query: Some(positions), distances, .. } = &self.block.relation
+        else {
+            return false;
+        };
+        let seen = self.buckets(distances);
+        let depth = square.queries + seen.len();
+        let mut left = Buffer::take(square.keys * padded(depth));
+        left.as_mut_slice().fill(0.);
+        let rows = left.as_mut_slice();
+        for (i, grad) in grad.chunks_exact(square.stride).enumerate() {
+            let query = self.span.place(i);
+            for (key, grad) in grad[..square.keys].iter().enumerate() {
+                let row = &mut rows[key * padded(depth)..][..depth];
+                row[i] = *grad;
+                row[square.queries + distances.bucket(query, key) - seen.start] += *grad;
+            }
+        }
+        let rows = square.keys;
+        let left = Left { data: left.as_slice(), rows, row: padded(depth), column: 1 };
+        self.query.stacked(simd, Some(self.positions(positions, &seen)), panels, left, out);
+        true
+    }
+
+    /// The buckets that this span's distances fall into.
+    fn buckets(&self, distances: &Distances) -> Range<usize> {
+        distances.range(self.span.keys.len())
+    }
+
+    /// This head's part of the embedded buckets `seen`.
+    fn positions<'p>(&self, positions: &'p Array, seen: &Range<usize>) -> HeadView<'p> {
+        HeadView::new(positions, seen, self.block.heads, self.head)
+    }
+
+    /// Every score with its query's and its key's place in the row.
+    #[inline(always)]
+    fn each(&self, scores: &mut [f32], square: Square, change: impl Fn(&mut f32, usize, usize)) {
+        self.each_numbered(scores, square, |score, _, query, key| change(score, query, key));
+    }
+
+    /// The same, and where the score lies in the square.
+    #[inline(always)]
+    fn each_numbered(
+        &self,
+        scores: &mut [f32],
+        square: Square,
+        change: impl Fn(&mut f32, [usize; 2], usize, usize),
+    ) {
+        for (i, row) in scores.chunks_exact_mut(square.stride).enumerate() {
+            let query = self.span.place(i);
+            for (key, score) in row[..square.keys].iter_mut().enumerate() {
+                change(score, [i, key], query, key);
+            }
+        }
+    }
+}
+
+/// `content · positionsᵀ`, `[content rows, positions, padded]`.
+#[inline(always)]
+fn products<S: Simd>(
+    simd: S,
+    panels: &mut Panels,
+    content: HeadView<'_>,
+    positions: HeadView<'_>,
+) -> Buffer {
+    let width = padded(positions.tokens);
+    let mut products = Buffer::take(content.tokens * width);
+    let out = Out::new(products.as_mut_slice(), width, width);
+    positions.multiplied_transposed(simd, panels, content.left(), &out);
+    products
+}

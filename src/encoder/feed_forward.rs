@@ -1,0 +1,78 @@
+//! The feed-forward half of a layer with its weights in place.
+
+use super::place::Place;
+use crate::backend::Backend;
+use crate::blocks::{self, Activation};
+use crate::checkpoint::LoadError;
+
+/// A [`blocks::FeedForward`] on a back end.
+pub struct FeedForward<B: Backend> {
+    gate: Option<B::Linear>,
+    up: B::Linear,
+    activation: Activation,
+    down: B::Linear,
+}
+
+/// What a forward pass leaves for the gradient.
+pub enum Saved<B: Backend> {
+    Plain {
+        slope: B::Array,
+    },
+    /// Of `act(gate) · up`: the slope at the gate, and both factors.
+    Gated {
+        slope: B::Array,
+        active: B::Array,
+        up: B::Array,
+    },
+}
+
+impl<B: Backend> FeedForward<B> {
+    pub fn place(block: &blocks::FeedForward, place: &Place<'_, B>) -> Result<Self, LoadError> {
+        Ok(Self {
+            gate: block.gate.as_ref().map(|gate| place.linear(gate)).transpose()?,
+            up: place.linear(&block.up)?,
+            activation: block.activation,
+            down: place.linear(&block.down)?,
+        })
+    }
+
+    /// The block's output plus `onto`.
+    pub fn forward(
+        &self,
+        b: &B,
+        x: &B::Array,
+        onto: &B::Array,
+    ) -> Result<(B::Array, Saved<B>), B::Error> {
+        let Some(gate) = &self.gate else {
+            let (active, slope) = b.linear_activated(&self.up, self.activation, x)?;
+            return Ok((b.linear(&self.down, &active, Some(onto))?, Saved::Plain { slope }));
+        };
+        let (active, slope) = b.linear_activated(gate, self.activation, x)?;
+        let up = b.linear(&self.up, x, None)?;
+        let y = b.linear(&self.down, &b.times(&active, &up)?, Some(onto))?;
+        Ok((y, Saved::Gated { slope, active, up }))
+    }
+
+    /// Gradient at the output → at the input, plus `onto`.
+    pub fn vjp(
+        &self,
+        b: &B,
+        saved: &Saved<B>,
+        grad: &B::Array,
+        onto: Option<&B::Array>,
+    ) -> Result<B::Array, B::Error> {
+        match (saved, &self.gate) {
+            (Saved::Gated { slope, active, up }, Some(gate)) => {
+                let product = b.linear_vjp(&self.down, grad, None)?;
+                let at_gate = b.times(&b.times(&product, up)?, slope)?;
+                let at_up = b.times(&product, active)?;
+                let x = b.linear_vjp(gate, &at_gate, onto)?;
+                b.linear_vjp(&self.up, &at_up, Some(&x))
+            }
+            (Saved::Plain { slope } | Saved::Gated { slope, .. }, _) => {
+                let up = b.linear_vjp_activated(&self.down, slope, grad)?;
+                b.linear_vjp(&self.up, &up, onto)
+            }
+        }
+    }
+}

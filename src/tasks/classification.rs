@@ -1,0 +1,73 @@
+//! One answer for the whole input: text classification, pairs, regression, and
+//! whether a sentence follows another.
+
+use std::sync::Arc;
+
+use super::{Behaviour, Read, find, find_contrast, highest, unsuited};
+use crate::error::{Code, Error, Result};
+use crate::explanation::{Predicted, Question, Resolved, Target};
+use crate::model::Model;
+use crate::text::Encoding;
+
+pub struct Classification {
+    /// Why a lone text is refused, where it is.
+    pub pairs_only: Option<&'static str>,
+}
+
+impl Behaviour for Classification {
+    fn check(&self, target: &Target, model: &Model) -> Result<()> {
+        let token = match target {
+            Target::Predicted | Target::All => None,
+            Target::Class { token, class } => {
+                find(class, model, "/target")?;
+                *token
+            }
+            Target::Contrast { token, classes } => {
+                find_contrast(classes, model)?;
+                *token
+            }
+            Target::Border { .. } => {
+                return Err(unsuited(model, "it has no start and end", "/target/position"));
+            }
+        };
+        match token {
+            Some(_) => Err(unsuited(model, "it answers for the whole text", "/target/token")),
+            None => Ok(()),
+        }
+    }
+
+    fn reads(&self, encoding: &Encoding, _model: &Model) -> Result<Arc<[usize]>> {
+        let lone = !encoding.tokens.iter().any(|token| token.segment == 1);
+        match self.pairs_only.filter(|_| lone) {
+            Some(detail) => Err(Error::new(Code::InputEmpty, detail)),
+            None => Ok([].into()),
+        }
+    }
+
+    fn predicted(&self, _question: &Question, read: &Read<'_>) -> Result<Predicted> {
+        Ok(Predicted::Labels(read.ranked(0)))
+    }
+
+    fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
+        let (model, output) = (read.model, question.output);
+        Ok(match &question.target {
+            Target::All => (0..model.outputs()).map(|i| read.class(0, i, output)).collect(),
+            Target::Class { class, .. } => {
+                vec![read.class(0, find(class, model, "/target")?, output)]
+            }
+            Target::Contrast { classes, .. } => {
+                vec![read.contrast(0, find_contrast(classes, model)?, output)]
+            }
+            Target::Predicted | Target::Border { .. } => {
+                vec![read.class(0, highest(read.logits(0)), output)]
+            }
+        })
+    }
+
+    fn most(&self, target: &Target, model: &Model, _tokens: usize) -> usize {
+        match target {
+            Target::All => model.outputs(),
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Tokens with labels put together into entities, by the rules of transformers'
+//! token-classification pipeline.
+
+use super::tokens::OUTSIDE;
+use super::{Read, highest};
+use crate::explanation::{Aggregation, Entity};
+
+/// A token or a word, its label's index and score, and the tokens in it.
+struct Part {
+    label: usize,
+    score: f64,
+    tokens: Vec<usize>,
+}
+
+/// The entities of an input.
+pub fn of(aggregation: Aggregation, read: &Read<'_>) -> Vec<Entity> {
+    let parts: Vec<Part> = match aggregation {
+        Aggregation::None | Aggregation::Simple => content(read).map(|t| lone(read, t)).collect(),
+        Aggregation::First | Aggregation::Average | Aggregation::Max => {
+            words(read).into_iter().map(|word| of_word(aggregation, read, word)).collect()
+        }
+    };
+    match aggregation {
+        Aggregation::None => parts
+            .into_iter()
+            .map(|part| entity(read, read.model.label(part.label), &[part]))
+            .filter(|entity| entity.label != OUTSIDE)
+            .collect(),
+        _ => grouped(read, parts),
+    }
+}
+
+/// The first token of each entity, token by token.
+pub fn first_tokens(read: &Read<'_>) -> Vec<usize> {
+    of(Aggregation::Simple, read).into_iter().filter_map(|e| e.tokens.first().copied()).collect()
+}
+
+fn content(read: &Read<'_>) -> impl Iterator<Item = usize> {
+    let tokens = read.encoding.tokens.iter().enumerate();
+    tokens.filter(|(_, token)| !token.special).map(|(place, _)| place)
+}
+
+fn probabilities<'a>(read: &'a Read<'_>, token: usize) -> &'a [f64] {
+    let width = read.model.outputs();
+    &read.output.probabilities[token * width..][..width]
+}
+
+fn lone(read: &Read<'_>, token: usize) -> Part {
+    let scores = probabilities(read, token);
+    let label = highest(scores);
+    Part { label, score: scores[label], tokens: vec![token] }
+}
+
+/// Tokens that begin a word with those that go on with it.
+fn words(read: &Read<'_>) -> Vec<Vec<usize>> {
+    let mut words: Vec<Vec<usize>> = Vec::new();
+    for token in content(read) {
+        match words.last_mut() {
+            Some(word) if read.encoding.tokens[token].continues => word.push(token),
+            _ => words.push(vec![token]),
+        }
+    }
+    words
+}
+
+fn of_word(aggregation: Aggregation, read: &Read<'_>, tokens: Vec<usize>) -> Part {
+    let scores: Vec<f64> = match aggregation {
+        Aggregation::Average => {
+            let mut mean = vec![0.; read.model.outputs()];
+            for &token in &tokens {
+                mean.iter_mut().zip(probabilities(read, token)).for_each(|(m, p)| *m += p);
+            }
+            mean.iter().map(|sum| sum / tokens.len() as f64).collect()
+        }
+        Aggregation::Max => {
+            let surest =
+                |&token: &usize| probabilities(read, token).iter().copied().fold(0., f64::max);
+            let best = highest(&tokens.iter().map(surest).collect::<Vec<_>>());
+            probabilities(read, tokens[best]).to_vec()
+        }
+        _ => probabilities(read, tokens[0]).to_vec(),
+    };
+    let label = highest(&scores);
+    Part { label, score: scores[label], tokens }
+}
+
+/// Neighbours of one kind, unless the next begins a new one.
+fn grouped(read: &Read<'_>, parts: Vec<Part>) -> Vec<Entity> {
+    let mut groups: Vec<(String, Vec<Part>)> = Vec::new();
+    for part in parts {
+        let label = read.model.label(part.label);
+        let (begins, kind) = split(&label);
+        let segment = |part: &Part| read.encoding.tokens[part.tokens[0]].segment;
+        match groups.last_mut() {
+            Some((last, group))
+                if *last == kind && !begins && segment(&group[0]) == segment(&part) =>
+            {
+                group.push(part);
+            }
+            _ => groups.push((kind.to_owned(), vec![part])),
+        }
+    }
+    groups.retain(|(kind, _)| kind != OUTSIDE);
+    groups.into_iter().map(|(kind, group)| entity(read, kind, &group)).collect()
+}
+
+/// `B-PER` begins a `PER`, `I-PER` goes on with one, and so does a bare label.
+fn split(label: &str) -> (bool, &str) {
+    match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
+        (Some(kind), _) => (true, kind),
+        (None, Some(kind)) => (false, kind),
+        (None, None) => (false, label),
+    }
+}
+
+fn entity(read: &Read<'_>, label: String, parts: &[Part]) -> Entity {
+    let tokens: Vec<usize> = parts.iter().flat_map(|part| part.tokens.iter().copied()).collect();
+    let of = |place: Option<&usize>| place.map(|&token| &read.encoding.tokens[token]);
+    let (first, last) = (of(tokens.first()), of(tokens.last()));
+    let (start, end) = (first.map_or(0, |t| t.start), last.map_or(0, |t| t.end));
+    let segment = first.map_or(0, |token| token.segment);
+    let probability = parts.iter().map(|part| part.score).sum::<f64>() / parts.len() as f64;
+    let text = read.encoding.slice(segment, start, end);
+    Entity { label, probability, text, start, end, tokens, segment }
+}

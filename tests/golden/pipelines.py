@@ -1,0 +1,99 @@
+"""What transformers' pipelines make of the model's numbers, in the model's precision.
+
+The question-answering pipeline is gone from transformers 5: here are the rules of 4.57, the last
+that had it, for a text that fits, with its defaults.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from transformers import TokenClassificationPipeline
+
+STRATEGIES = ("none", "simple", "first", "average", "max")
+MAX_ANSWER_TOKENS = 15
+CANDIDATE_SPANS = 12  # 2 * top_k + 10
+FILLS = 5
+
+
+def entities(reference, text: str) -> dict[str, list[dict]]:
+    """The token-classification pipeline's answer by aggregation strategy."""
+    pipeline = TokenClassificationPipeline(
+        model=reference.model, tokenizer=reference.tokenizer, device="cpu"
+    )
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that not every tokenizer knows words
+        answers = {name: pipeline(text, aggregation_strategy=name) for name in STRATEGIES}
+
+    def plain(entity: dict) -> dict:
+        return {**entity, "score": float(entity["score"])}
+
+    return {name: [plain(entity) for entity in answer] for name, answer in answers.items()}
+
+
+def fill(reference, probabilities: torch.Tensor) -> list[dict]:
+    """The fill-mask pipeline's best pieces for one mask."""
+    scores, ids = probabilities.topk(FILLS)
+    return [
+        {"token": piece, "token_str": reference.tokenizer.decode([piece]), "score": score}
+        for score, piece in zip(scores.tolist(), ids.tolist(), strict=True)
+    ]
+
+
+# Question answering.
+
+
+def candidates(reference, encoded) -> torch.Tensor:
+    """Which tokens can begin or end an answer: the second text's, and any [CLS]."""
+    context = torch.tensor([segment == 1 for segment in encoded.segments])
+    return context | (encoded.input_ids[0] == reference.tokenizer.cls_token_id)
+
+
+def answer_softmax(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Over the candidates; [..., tokens]."""
+    return logits.masked_fill(~wanted, -10000.0).softmax(-1)
+
+
+def answer(reference, encoded, tensors: dict) -> dict:
+    """The best answer, cut at the borders of words, and the tokens of its best span."""
+    start = tensors["start_probabilities"].numpy().copy()
+    end = tensors["end_probabilities"].numpy().copy()
+    start[0] = end[0] = 0.0  # no answer is no answer
+    scores = np.tril(np.triu(np.outer(start, end)), MAX_ANSWER_TOKENS - 1)
+    order = np.argsort(-scores, axis=None, kind="stable")[:CANDIDATE_SPANS]
+    wanted = candidates(reference, encoded)
+
+    answers = {}
+    for first, last in zip(*np.unravel_index(order, scores.shape), strict=True):
+        if not (wanted[first] and wanted[last]):
+            continue
+        begin, finish = borders(encoded, int(first), int(last))
+        text = encoded.text_pair[begin:finish]
+        found = answers.setdefault(
+            text.lower(),
+            {
+                "text": text,
+                "start": begin,
+                "end": finish,
+                "score": 0.0,
+                "start_token": int(first),
+                "end_token": int(last),
+            },
+        )
+        found["score"] += float(scores[first, last])  # spans of the same text are one answer
+    return max(answers.values(), key=lambda found: found["score"])
+
+
+def borders(encoded, first: int, last: int) -> tuple[int, int]:
+    """The code points of the second text from a token's word to another's."""
+    encoding = encoded.encoding
+    try:
+        words = encoding.token_to_word(first), encoding.token_to_word(last)
+        return (
+            encoding.word_to_chars(words[0], sequence_index=1)[0],
+            encoding.word_to_chars(words[1], sequence_index=1)[1],
+        )
+    except Exception:  # as the pipeline: tokens that are of no word
+        return encoding.offsets[first][0], encoding.offsets[last][1]

@@ -1,0 +1,249 @@
+"""What differs by task: the class, what the model says, and the scalars that can be explained.
+
+A task has `auto`, the class that loads its models; `tensors`, what the model says of a text by
+name; `chooser`, the scalar explained as a function of the model's answer; `fields`, what
+golden.json says beside the explanations; `targets`, some scalars worth explaining.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+import transformers
+
+import pipelines
+
+
+class Classification:
+    """A sequence's labels; next sentence prediction has two, is and is not."""
+
+    def __init__(self, auto):
+        self.auto = auto
+
+    def probabilities(self, config, logits: torch.Tensor) -> torch.Tensor:
+        """The activation of transformers' text-classification pipeline, or the one that a
+        cross-encoder of sentence-transformers asks for."""
+        asked = getattr(config, "sbert_ce_default_activation_function", "").rsplit(".", 1)[-1]
+        if asked == "Identity" or (not asked and config.problem_type == "regression"):
+            return logits
+        several = config.problem_type == "multi_label_classification"
+        if asked == "Sigmoid" or several or config.num_labels == 1:
+            return logits.sigmoid()
+        return logits.softmax(-1)
+
+    def tensors(self, reference, encoded, answer) -> dict:
+        """logits and probabilities, [labels]"""
+        logits = answer.logits[0]
+        return {
+            "logits": logits,
+            "probabilities": self.probabilities(reference.model.config, logits),
+        }
+
+    def chooser(self, reference, encoded, output: str, target: dict):
+        """{"index": i}, or {"contrast": [a, b]}, the difference of two logits."""
+
+        def choose(answer):
+            logits = answer.logits
+            if "contrast" in target:
+                a, b = target["contrast"]
+                return logits[:, a] - logits[:, b]
+            if output == "probability":
+                logits = self.probabilities(reference.model.config, logits)
+            return logits[:, target["index"]]
+
+        return choose
+
+    def fields(self, reference, encoded, tensors) -> dict:
+        return {name: tensor.tolist() for name, tensor in tensors.items()}
+
+    def targets(self, reference, encoded, tensors) -> list[dict]:
+        """The best label, the others, and a difference."""
+        order = tensors["logits"].argsort(descending=True).tolist()
+        return [{"index": label} for label in order] + [{"contrast": order[:2]}]
+
+
+class TokenClassification:
+    """A label per token."""
+
+    auto = transformers.AutoModelForTokenClassification
+
+    def tensors(self, reference, encoded, answer) -> dict:
+        """logits and probabilities, [tokens, labels]"""
+        return {"logits": answer.logits[0], "probabilities": answer.logits[0].softmax(-1)}
+
+    def chooser(self, reference, encoded, output: str, target: dict):
+        """{"token": t, "index": i}"""
+
+        def choose(answer):
+            logits = answer.logits[:, target["token"]]
+            values = logits.softmax(-1) if output == "probability" else logits
+            return values[:, target["index"]]
+
+        return choose
+
+    def fields(self, reference, encoded, tensors) -> dict:
+        return {
+            **{name: tensor.tolist() for name, tensor in tensors.items()},
+            "entities": pipelines.entities(reference, encoded.text),
+        }
+
+    def targets(self, reference, encoded, tensors) -> list[dict]:
+        """The best label of the first and the last word, the second of one between them."""
+        places = [place for place, special in enumerate(encoded.special) if not special]
+        order = tensors["logits"].argsort(descending=True)
+        return [
+            {"token": place, "index": order[place, rank].item()}
+            for place, rank in ((places[0], 0), (places[len(places) // 2], 1), (places[-1], 0))
+        ]
+
+
+class QuestionAnswering:
+    """The beginning and the end of an answer in the second text."""
+
+    auto = transformers.AutoModelForQuestionAnswering
+
+    def tensors(self, reference, encoded, answer) -> dict:
+        """start and end, logits and probabilities, [tokens]"""
+        wanted = pipelines.candidates(reference, encoded)
+        start, end = answer.start_logits[0], answer.end_logits[0]
+        return {
+            "start_logits": start,
+            "end_logits": end,
+            "start_probabilities": pipelines.answer_softmax(start, wanted),
+            "end_probabilities": pipelines.answer_softmax(end, wanted),
+        }
+
+    def chooser(self, reference, encoded, output: str, target: dict):
+        """{"position": "start" or "end", "token": t}; the candidates are the input's."""
+        wanted = pipelines.candidates(reference, encoded)
+
+        def choose(answer):
+            logits = answer[f"{target['position']}_logits"]
+            if output == "probability":
+                logits = pipelines.answer_softmax(logits, wanted)
+            return logits[:, target["token"]]
+
+        return choose
+
+    def fields(self, reference, encoded, tensors) -> dict:
+        return {
+            **{name: tensor.tolist() for name, tensor in tensors.items()},
+            "answer": pipelines.answer(reference, encoded, tensors),
+        }
+
+    def targets(self, reference, encoded, tensors) -> list[dict]:
+        """The two ends of the best span."""
+        answer = pipelines.answer(reference, encoded, tensors)
+        return [
+            {"position": position, "token": answer[f"{position}_token"]}
+            for position in ("start", "end")
+        ]
+
+
+class MaskedLM:
+    """The pieces that fit a mask."""
+
+    auto = transformers.AutoModelForMaskedLM
+
+    def masks(self, reference, encoded) -> list[int]:
+        """The numbers of the mask tokens."""
+        return (encoded.input_ids[0] == reference.tokenizer.mask_token_id).nonzero()[:, 0].tolist()
+
+    def tensors(self, reference, encoded, answer) -> dict:
+        """logits and probabilities, [masks, vocabulary]"""
+        logits = answer.logits[0, self.masks(reference, encoded)]
+        return {"logits": logits, "probabilities": logits.softmax(-1)}
+
+    chooser = TokenClassification.chooser
+
+    def fields(self, reference, encoded, tensors) -> dict:
+        masks = self.masks(reference, encoded)
+        rows = zip(masks, tensors["logits"], tensors["probabilities"], strict=True)
+        return {
+            "masks": [
+                {
+                    "token": place,
+                    "logits": logits.tolist(),
+                    "fill": pipelines.fill(reference, probabilities),
+                }
+                for place, logits, probabilities in rows
+            ]
+        }
+
+    def targets(self, reference, encoded, tensors) -> list[dict]:
+        """The best piece of the first mask and of the last, and the third of the first."""
+        masks = self.masks(reference, encoded)
+        order = tensors["logits"].argsort(descending=True)
+        return [
+            {"token": masks[mask], "index": order[mask, rank].item()}
+            for mask, rank in ((0, 0), (0, 2), (-1, 0))
+        ]
+
+
+class Encoder:
+    """A vector per text, and the cosine of two."""
+
+    auto = transformers.AutoModel
+
+    def __init__(self, folder: Path):
+        path = folder / "1_Pooling" / "config.json"
+        pooling = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.first = pooling.get("pooling_mode_cls_token", False)
+        assert self.first or pooling.get("pooling_mode_mean_tokens", True), pooling
+
+    def pool(self, hidden: torch.Tensor) -> torch.Tensor:
+        """[rows, hidden]: the first token, or the mean of all, special ones too."""
+        return hidden[:, 0] if self.first else hidden.mean(1)
+
+    def tensors(self, reference, encoded, answer) -> dict:
+        """hidden [tokens, hidden] and embedding [hidden]"""
+        hidden = answer.last_hidden_state
+        return {"hidden": hidden[0], "embedding": self.pool(hidden)[0]}
+
+    def chooser(self, reference, encoded, output: str, target: dict):
+        """{"cosine": "text" or "text_pair"}, the text whose tokens are explained: the cosine of
+        its vector and the other's, which stays what it is."""
+
+        def choose(answer):
+            pooled = self.pool(answer.last_hidden_state)
+            return torch.cosine_similarity(pooled, encoded.against[None], dim=-1, eps=0.0)
+
+        return choose
+
+    def similarity(self, ours: dict, other: dict) -> dict:
+        """What golden.json says of two texts."""
+        u, v = ours["embedding"], other["embedding"]
+        norms = u.norm() * v.norm()
+        matrix = ours["hidden"] @ other["hidden"].T / norms
+        matrix = matrix / (len(ours["hidden"]) * len(other["hidden"]))
+        return {
+            "embedding": u.tolist(),
+            "embedding_normalized": (u / u.norm()).tolist(),
+            "embedding_pair": v.tolist(),
+            "embedding_pair_normalized": (v / v.norm()).tolist(),
+            "cosine": (u @ v / norms).item(),
+            "similarity_matrix": None if self.first else matrix.tolist(),
+        }
+
+
+def task_of(folder: Path):
+    """By the end of config.json's first architecture."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    name = config["architectures"][0]
+    for end, task in {
+        "ForSequenceClassification": Classification(
+            transformers.AutoModelForSequenceClassification
+        ),
+        "ForNextSentencePrediction": Classification(
+            transformers.AutoModelForNextSentencePrediction
+        ),
+        "ForTokenClassification": TokenClassification(),
+        "ForQuestionAnswering": QuestionAnswering(),
+        "ForMaskedLM": MaskedLM(),
+    }.items():
+        if name.endswith(end):
+            return task
+    assert name.endswith("Model"), name
+    return Encoder(folder)
