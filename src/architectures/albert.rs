@@ -2,6 +2,7 @@
 //! weights, or a few, that many layers run with.
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::common::{
     HeadNames, HeadParts, LayerNames, MaskedParts, Sizes, TransformNames, layer, read,
@@ -11,15 +12,17 @@ use crate::blocks::{Activation, Encoder, Numbering};
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
 #[derive(Deserialize)]
-struct Groups {
-    #[serde(default = "one")]
+#[serde(default)]
+struct Own {
+    embedding_size: usize,
     num_hidden_groups: usize,
-    #[serde(default = "one")]
     inner_group_num: usize,
 }
 
-fn one() -> usize {
-    1
+impl Default for Own {
+    fn default() -> Self {
+        Self { embedding_size: 128, num_hidden_groups: 1, inner_group_num: 1 }
+    }
 }
 
 const NAMES: LayerNames = LayerNames {
@@ -39,19 +42,14 @@ pub fn build(
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let groups: Groups = read(config, checkpoint)?;
-    let mut sizes = Sizes::read(config, checkpoint)?;
-    if !config.rest.contains_key("hidden_act") {
-        "gelu_new".clone_into(&mut sizes.hidden_act);
-    }
-    // transformers' default, where BERT's is the hidden size.
-    sizes.embedding_size.get_or_insert(128);
+    let own: Own = read(config, checkpoint)?;
+    let sizes = sizes(&own, config, checkpoint)?;
     let activation = sizes.activation(checkpoint)?;
     let (hidden, width) = (sizes.hidden_size, sizes.embedding_size());
     let projection = weights.linear("albert.encoder.embedding_hidden_mapping_in", hidden, width)?;
     let mut layers = Vec::new();
-    for group in 0..groups.num_hidden_groups {
-        for inner in 0..groups.inner_group_num {
+    for group in 0..own.num_hidden_groups {
+        for inner in 0..own.inner_group_num {
             let place = format!("albert.encoder.albert_layer_groups.{group}.albert_layers.{inner}");
             layers.push(layer(&sizes, activation, &NAMES, weights, &place)?);
         }
@@ -62,7 +60,7 @@ pub fn build(
             embeddings: bert::embeddings(&sizes, weights, "albert", Numbering::FromZero)?,
             projection: Some(projection),
             layers,
-            sequence: sequence(sizes.num_hidden_layers, &groups)
+            sequence: sequence(sizes.num_hidden_layers, &own)
                 .map_err(|reason| checkpoint.error(CONFIG, reason))?,
             final_norm: None,
         },
@@ -89,9 +87,22 @@ pub fn build(
     })
 }
 
+/// transformers' defaults are those of the largest ALBERT.
+fn sizes(own: &Own, config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
+    let largest = json!({
+        "vocab_size": 30000,
+        "hidden_size": 4096,
+        "num_attention_heads": 64,
+        "intermediate_size": 16384,
+        "hidden_act": "gelu_new",
+    });
+    let sizes = Sizes::read_over(largest, config, checkpoint)?;
+    Ok(Sizes { embedding_size: Some(own.embedding_size), ..sizes })
+}
+
 /// Each hidden layer runs its group's inner layers one after the other.
-fn sequence(hidden_layers: usize, groups: &Groups) -> Result<Vec<usize>, String> {
-    let (count, inner) = (groups.num_hidden_groups, groups.inner_group_num);
+fn sequence(hidden_layers: usize, own: &Own) -> Result<Vec<usize>, String> {
+    let (count, inner) = (own.num_hidden_groups, own.inner_group_num);
     if count == 0 || inner == 0 || count > hidden_layers {
         return Err(format!(
             "{count} groups of {inner} layers cannot make up {hidden_layers} hidden layers"
@@ -108,8 +119,8 @@ mod tests {
 
     #[test]
     fn layers_run_group_by_group() {
-        let groups = Groups { num_hidden_groups: 2, inner_group_num: 2 };
-        assert_eq!(sequence(4, &groups).unwrap(), [0, 1, 0, 1, 2, 3, 2, 3]);
-        assert!(sequence(1, &groups).is_err());
+        let own = Own { num_hidden_groups: 2, inner_group_num: 2, ..Own::default() };
+        assert_eq!(sequence(4, &own).unwrap(), [0, 1, 0, 1, 2, 3, 2, 3]);
+        assert!(sequence(1, &own).is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::blocks::{
     Activation, Attention, FeedForward, Layer, LayerNorm, Linear, Numbering, Order, Pooling,
@@ -12,9 +12,9 @@ use crate::blocks::{
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// What an encoder needs of config.json, with transformers' defaults where
-/// files leave a field out.
+/// What an encoder needs of config.json.
 #[derive(Debug, Deserialize)]
+#[serde(default)]
 pub struct Sizes {
     pub vocab_size: usize,
     pub hidden_size: usize,
@@ -22,27 +22,33 @@ pub struct Sizes {
     pub num_attention_heads: usize,
     pub intermediate_size: usize,
     pub max_position_embeddings: usize,
-    #[serde(default = "two")]
     pub type_vocab_size: usize,
-    #[serde(default = "gelu")]
     pub hidden_act: String,
-    #[serde(default = "tiny")]
     pub layer_norm_eps: f64,
-    /// Of the embedding block, where it is not the layers'.
+    /// Of the embedding block, where it is not the layers'. Only some
+    /// architectures know the field.
+    #[serde(skip)]
     pub embedding_size: Option<usize>,
     pub pad_token_id: Option<u32>,
 }
 
-fn two() -> usize {
-    2
-}
-
-fn gelu() -> String {
-    "gelu".to_owned()
-}
-
-fn tiny() -> f64 {
-    1e-12
+/// transformers' for BERT, as for most others.
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            vocab_size: 30522,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            hidden_act: "gelu".to_owned(),
+            layer_norm_eps: 1e-12,
+            embedding_size: None,
+            pad_token_id: None,
+        }
+    }
 }
 
 /// An architecture's own fields of config.json.
@@ -50,8 +56,20 @@ pub fn read<T: DeserializeOwned>(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
 ) -> Result<T, LoadError> {
-    serde_json::from_value(Value::Object(config.rest.clone()))
-        .map_err(|error| checkpoint.error(CONFIG, error))
+    read_over(json!({}), config, checkpoint)
+}
+
+/// The same, with an object of defaults. A field that is null is as good as
+/// missing.
+fn read_over<T: DeserializeOwned>(
+    mut fields: Value,
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+) -> Result<T, LoadError> {
+    for (name, value) in config.rest.iter().filter(|(_, value)| !value.is_null()) {
+        fields[name] = value.clone();
+    }
+    serde_json::from_value(fields).map_err(|error| checkpoint.error(CONFIG, error))
 }
 
 /// The activation called `name` in config.json's `field`.
@@ -65,8 +83,18 @@ pub fn activation(
 }
 
 impl Sizes {
+    /// BERT's where config.json leaves a field out.
     pub fn read(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        let sizes: Self = read(config, checkpoint)?;
+        Self::read_over(json!({}), config, checkpoint)
+    }
+
+    /// The same, but for an architecture's `own` defaults.
+    pub fn read_over(
+        own: Value,
+        config: &ModelConfig,
+        checkpoint: &Checkpoint,
+    ) -> Result<Self, LoadError> {
+        let sizes: Self = read_over(own, config, checkpoint)?;
         sizes.check().map_err(|reason| checkpoint.error(CONFIG, reason))?;
         Ok(sizes)
     }

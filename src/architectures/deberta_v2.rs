@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::common::{
     HeadNames, HeadParts, LAYER, LayerNames, MaskedParts, Sizes, TransformNames, activation, layer,
@@ -15,36 +16,40 @@ use crate::blocks::{
 };
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// Its own fields, with transformers' defaults.
+/// Its own fields.
 #[derive(Deserialize)]
+#[serde(default)]
 struct Config {
-    #[serde(default)]
+    embedding_size: Option<usize>,
     relative_attention: bool,
-    #[serde(default = "none")]
     max_relative_positions: i64,
-    #[serde(default = "none")]
     position_buckets: i64,
-    #[serde(default = "yes")]
     position_biased_input: bool,
-    #[serde(default)]
     share_att_key: bool,
-    #[serde(default)]
     pos_att_type: Types,
-    #[serde(default)]
     norm_rel_ebd: String,
-    #[serde(default)]
     conv_kernel_size: usize,
-    pooler_hidden_act: Option<String>,
-    #[serde(default = "yes")]
+    pooler_hidden_act: String,
     legacy: bool,
 }
 
-fn none() -> i64 {
-    -1
-}
-
-fn yes() -> bool {
-    true
+/// transformers'.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            embedding_size: None,
+            relative_attention: false,
+            max_relative_positions: -1,
+            position_buckets: -1,
+            position_biased_input: true,
+            share_att_key: false,
+            pos_att_type: Types::default(),
+            norm_rel_ebd: "none".to_owned(),
+            conv_kernel_size: 0,
+            pooler_hidden_act: "gelu".to_owned(),
+            legacy: true,
+        }
+    }
 }
 
 /// `"c2p|p2c"` or `["c2p", "p2c"]`
@@ -95,8 +100,7 @@ pub fn build(
         layer.attention.relation = Relation::Disentangled(parts);
         Ok(layer)
     };
-    let pooler = own.pooler_hidden_act.as_deref().unwrap_or("gelu");
-    let pooler = activation("pooler_hidden_act", pooler, checkpoint)?;
+    let pooler = activation("pooler_hidden_act", &own.pooler_hidden_act, checkpoint)?;
     Ok(Built {
         encoder: Encoder {
             embeddings: embeddings(&own, &sizes, weights)?,
@@ -119,15 +123,18 @@ pub fn build(
     })
 }
 
+/// transformers' defaults are those of deberta-v2-xlarge.
 fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
-    let mut sizes = Sizes::read(config, checkpoint)?;
-    if !config.rest.contains_key("layer_norm_eps") {
-        sizes.layer_norm_eps = 1e-7;
-    }
-    if !config.rest.contains_key("type_vocab_size") {
-        sizes.type_vocab_size = 0;
-    }
-    Ok(sizes)
+    let xlarge = json!({
+        "vocab_size": 128_100,
+        "hidden_size": 1536,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 24,
+        "intermediate_size": 6144,
+        "type_vocab_size": 0,
+        "layer_norm_eps": 1e-7,
+    });
+    Sizes::read_over(xlarge, config, checkpoint)
 }
 
 impl Config {
@@ -136,7 +143,7 @@ impl Config {
         if self.conv_kernel_size > 0 {
             return Err("conv_kernel_size: DeBERTa with a convolution is not supported".to_owned());
         }
-        if sizes.embedding_size() != sizes.hidden_size {
+        if self.embedding_size.is_some_and(|size| size != sizes.hidden_size) {
             return Err("embedding_size must be hidden_size for DeBERTa".to_owned());
         }
         if !self.relative_attention {
@@ -208,7 +215,8 @@ impl Relative {
         let hidden = sizes.hidden_size;
         let embeddings =
             weights.tensor("deberta.encoder.rel_embeddings.weight", &[2 * span, hidden])?;
-        let norm = own.norm_rel_ebd.split('|').any(|name| name.trim() == "layer_norm");
+        let norm = own.norm_rel_ebd.to_lowercase();
+        let norm = norm.split('|').any(|name| name.trim() == "layer_norm");
         let norm = norm
             .then(|| weights.layer_norm("deberta.encoder.LayerNorm", hidden, sizes.layer_norm_eps));
         let index = |distance: i64| {

@@ -12,6 +12,7 @@ use crate::blocks::{Activation, Encoder, Numbering};
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
 #[derive(Deserialize)]
+#[serde(default)]
 struct Config {
     vocab_size: usize,
     dim: usize,
@@ -19,12 +20,29 @@ struct Config {
     n_heads: usize,
     hidden_dim: usize,
     max_position_embeddings: usize,
-    #[serde(default = "gelu")]
     activation: String,
+    // BERT's names, which transformers takes as well.
+    hidden_size: Option<usize>,
+    num_hidden_layers: Option<usize>,
+    num_attention_heads: Option<usize>,
 }
 
-fn gelu() -> String {
-    "gelu".to_owned()
+/// transformers'.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vocab_size: 30522,
+            dim: 768,
+            n_layers: 6,
+            n_heads: 12,
+            hidden_dim: 3072,
+            max_position_embeddings: 512,
+            activation: "gelu".to_owned(),
+            hidden_size: None,
+            num_hidden_layers: None,
+            num_attention_heads: None,
+        }
+    }
 }
 
 /// Of every norm, whatever config.json says.
@@ -51,9 +69,9 @@ pub fn build(
     let activation = common::activation("activation", &config.activation, checkpoint)?;
     let sizes = Sizes {
         vocab_size: config.vocab_size,
-        hidden_size: config.dim,
-        num_hidden_layers: config.n_layers,
-        num_attention_heads: config.n_heads,
+        hidden_size: config.hidden_size.unwrap_or(config.dim),
+        num_hidden_layers: config.num_hidden_layers.unwrap_or(config.n_layers),
+        num_attention_heads: config.num_attention_heads.unwrap_or(config.n_heads),
         intermediate_size: config.hidden_dim,
         max_position_embeddings: config.max_position_embeddings,
         type_vocab_size: 0,

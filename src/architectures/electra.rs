@@ -1,9 +1,32 @@
 //! ELECTRA (Clark et al. 2020): BERT with embeddings of a size of their own.
 
-use super::common::{HeadNames, HeadParts, MaskedParts, Sizes, TransformNames};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::common::{HeadNames, HeadParts, MaskedParts, Sizes, TransformNames, read};
 use super::{Built, bert};
 use crate::blocks::{Activation, Encoder, Numbering};
 use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Own {
+    embedding_size: usize,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { embedding_size: 128 }
+    }
+}
+
+/// transformers' defaults are those of the small ELECTRA.
+fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
+    let own: Own = read(config, checkpoint)?;
+    let small = json!({"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024});
+    let sizes = Sizes::read_over(small, config, checkpoint)?;
+    Ok(Sizes { embedding_size: Some(own.embedding_size), ..sizes })
+}
 
 /// Describes the encoder below the prefix `electra.`.
 pub fn build(
@@ -11,7 +34,7 @@ pub fn build(
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let sizes = Sizes::read(config, checkpoint)?;
+    let sizes = sizes(config, checkpoint)?;
     let activation = sizes.activation(checkpoint)?;
     let encoder = bert::encoder(&sizes, activation, weights, "electra", Numbering::FromZero)?;
     let (hidden, width) = (sizes.hidden_size, sizes.embedding_size());

@@ -10,6 +10,7 @@ mod electra;
 mod modernbert;
 mod mpnet;
 mod roberta;
+mod variants;
 
 pub use common::{HeadNames, HeadParts, MaskedParts, NormNames, TransformNames};
 
@@ -55,11 +56,12 @@ pub static ARCHITECTURES: &[Architecture] = &[
     entry("xlm-roberta", roberta::build),
 ];
 
-/// The architecture that `config` names.
+/// The architecture that `config` names, unless it asks for another variant.
 pub fn find(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
 ) -> Result<&'static Architecture, LoadError> {
+    variants::check(config).map_err(|reason| checkpoint.error(CONFIG, reason))?;
     ARCHITECTURES.iter().find(|entry| entry.model_type == config.model_type).ok_or_else(|| {
         let known: Vec<&str> = ARCHITECTURES.iter().map(|entry| entry.model_type).collect();
         let reason = format!(

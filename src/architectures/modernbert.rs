@@ -14,8 +14,9 @@ use crate::blocks::{
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// Its fields, with transformers' defaults.
+/// Its fields.
 #[derive(Deserialize)]
+#[serde(default)]
 struct Config {
     vocab_size: usize,
     hidden_size: usize,
@@ -23,84 +24,83 @@ struct Config {
     num_hidden_layers: usize,
     num_attention_heads: usize,
     max_position_embeddings: usize,
-    #[serde(default = "gelu")]
     hidden_activation: String,
-    #[serde(default = "eps")]
     norm_eps: f64,
-    #[serde(default)]
     norm_bias: bool,
-    #[serde(default)]
     attention_bias: bool,
-    #[serde(default)]
     mlp_bias: bool,
-    #[serde(default = "every")]
     global_attn_every_n_layers: usize,
     layer_types: Option<Vec<String>>,
-    #[serde(default = "window")]
     local_attention: usize,
-    #[serde(default = "global_theta")]
     global_rope_theta: f64,
     local_rope_theta: Option<f64>,
-    rope_parameters: Option<Ropes>,
-    #[serde(default = "cls")]
+    rope_parameters: Ropes,
+    rope_scaling: Rope,
     classifier_pooling: String,
-    #[serde(default = "gelu")]
     classifier_activation: String,
-    #[serde(default)]
     classifier_bias: bool,
-    #[serde(default = "yes")]
     decoder_bias: bool,
 }
 
-#[derive(Deserialize)]
+/// transformers'.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vocab_size: 50368,
+            hidden_size: 768,
+            intermediate_size: 1152,
+            num_hidden_layers: 22,
+            num_attention_heads: 12,
+            max_position_embeddings: 8192,
+            hidden_activation: "gelu".to_owned(),
+            norm_eps: 1e-5,
+            norm_bias: false,
+            attention_bias: false,
+            mlp_bias: false,
+            global_attn_every_n_layers: 3,
+            layer_types: None,
+            local_attention: 128,
+            global_rope_theta: 160_000.,
+            local_rope_theta: None,
+            rope_parameters: Ropes::default(),
+            rope_scaling: Rope::default(),
+            classifier_pooling: "cls".to_owned(),
+            classifier_activation: "gelu".to_owned(),
+            classifier_bias: false,
+            decoder_bias: true,
+        }
+    }
+}
+
+/// As transformers 5 writes them, by the kind of layer.
+#[derive(Default, Deserialize)]
 struct Ropes {
     full_attention: Option<Rope>,
     sliding_attention: Option<Rope>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Rope {
-    rope_theta: f64,
-    #[serde(default = "default_rope")]
-    rope_type: String,
+    rope_theta: Option<f64>,
+    rope_type: Option<String>,
+    /// The older name of `rope_type`.
+    r#type: Option<String>,
 }
 
-fn default_rope() -> String {
-    "default".to_owned()
+impl Rope {
+    /// What stretches positions, where something does.
+    fn scaling(&self) -> Option<&str> {
+        let named = self.rope_type.as_deref().or(self.r#type.as_deref());
+        named.filter(|name| *name != "default")
+    }
 }
 
-fn gelu() -> String {
-    "gelu".to_owned()
-}
+/// Of local layers where config.json has no such field; where it is null, the
+/// global one holds.
+const LOCAL_THETA: f64 = 10_000.;
 
-fn eps() -> f64 {
-    1e-5
-}
-
-fn every() -> usize {
-    3
-}
-
-fn window() -> usize {
-    128
-}
-
-fn global_theta() -> f64 {
-    160_000.
-}
-
-/// Where config.json has the field, but null, the global one holds.
-fn local_theta() -> f64 {
-    10_000.
-}
-
-fn cls() -> String {
-    "cls".to_owned()
-}
-
-fn yes() -> bool {
-    true
-}
+const FULL: &str = "full_attention";
+const SLIDING: &str = "sliding_attention";
 
 const fn bias(stored: bool) -> Bias {
     if stored { Bias::Stored } else { Bias::None }
@@ -159,13 +159,18 @@ impl Config {
         if self.num_hidden_layers == 0 || self.intermediate_size == 0 {
             return Err("num_hidden_layers or intermediate_size is 0".to_owned());
         }
-        if self.layer_types.as_ref().is_some_and(|types| types.len() != self.num_hidden_layers) {
-            return Err("layer_types must name each layer".to_owned());
+        if let Some(types) = &self.layer_types {
+            if types.len() != self.num_hidden_layers {
+                return Err("layer_types must name each layer".to_owned());
+            }
+            if let Some(other) = types.iter().find(|name| ![FULL, SLIDING].contains(&&***name)) {
+                return Err(format!("layer_types: {other:?} is not known"));
+            }
         }
-        let ropes = self.rope_parameters.as_ref();
-        let ropes = ropes.map(|ropes| [&ropes.full_attention, &ropes.sliding_attention]);
-        match ropes.into_iter().flatten().flatten().find(|rope| rope.rope_type != "default") {
-            Some(rope) => Err(format!("rope_type {:?} is not known", rope.rope_type)),
+        let ropes = [&self.rope_parameters.full_attention, &self.rope_parameters.sliding_attention];
+        let mut ropes = ropes.into_iter().flatten().chain([&self.rope_scaling]);
+        match ropes.find_map(Rope::scaling) {
+            Some(name) => Err(format!("rope_type {name:?}: scaled positions are not supported")),
             None => Ok(()),
         }
     }
@@ -181,22 +186,21 @@ impl Config {
     /// Whether this layer looks only at its neighbourhood.
     fn is_local(&self, number: usize) -> bool {
         match &self.layer_types {
-            Some(types) => types[number] == "sliding_attention",
+            Some(types) => types[number] == SLIDING,
             None => !number.is_multiple_of(self.global_attn_every_n_layers.max(1)),
         }
     }
 
     fn theta(&self, local: bool, has_local_theta: bool) -> f64 {
-        let ropes = self.rope_parameters.as_ref();
-        let named = ropes.and_then(|ropes| match local {
-            true => ropes.sliding_attention.as_ref(),
-            false => ropes.full_attention.as_ref(),
-        });
-        match named {
-            Some(rope) => rope.rope_theta,
+        let rope = match local {
+            true => &self.rope_parameters.sliding_attention,
+            false => &self.rope_parameters.full_attention,
+        };
+        match rope.as_ref().and_then(|rope| rope.rope_theta) {
+            Some(theta) => theta,
             None if !local => self.global_rope_theta,
             None if has_local_theta => self.local_rope_theta.unwrap_or(self.global_rope_theta),
-            None => local_theta(),
+            None => LOCAL_THETA,
         }
     }
 

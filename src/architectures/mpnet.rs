@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use super::common::{LAYER, LayerNames, Sizes, layer};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::common::{LAYER, LayerNames, Sizes, layer, read};
 use super::{Built, bert, roberta};
 use crate::blocks::{Distances, Encoder, Numbering, Relation};
-use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
 const NAMES: LayerNames = LayerNames {
     query: "attention.attn.q",
@@ -17,8 +20,21 @@ const NAMES: LayerNames = LayerNames {
     ..LAYER
 };
 
-/// transformers' number of buckets, whatever config.json says.
+/// The buckets that transformers uses, however many config.json says.
 const BUCKETS: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Own {
+    /// Rows of the table.
+    relative_attention_num_buckets: usize,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { relative_attention_num_buckets: BUCKETS }
+    }
+}
 
 /// The padding's id that positions are counted from, in transformers too.
 const PADDING: u32 = 1;
@@ -29,14 +45,21 @@ pub fn build(
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let sizes = Sizes { type_vocab_size: 0, ..Sizes::read(config, checkpoint)? };
+    let own: Own = read(config, checkpoint)?;
+    let rows = own.relative_attention_num_buckets;
+    if rows < BUCKETS {
+        let reason = format!("relative_attention_num_buckets is {rows}, less than {BUCKETS}");
+        return Err(checkpoint.error(CONFIG, reason));
+    }
+    let sizes = Sizes::read_over(json!({"vocab_size": 30527}), config, checkpoint)?;
+    let sizes = Sizes { type_vocab_size: 0, ..sizes };
     let activation = sizes.activation(checkpoint)?;
     let numbering = Numbering::AfterPadding(PADDING);
     let embeddings = bert::embeddings(&sizes, weights, "mpnet", numbering)?;
     let room = numbering.room(sizes.max_position_embeddings);
     let table = "mpnet.encoder.relative_attention_bias.weight";
     let relation = Relation::Bias {
-        table: weights.tensor(table, &[BUCKETS, sizes.num_attention_heads])?,
+        table: weights.tensor(table, &[rows, sizes.num_attention_heads])?,
         distances: Arc::new(Distances::new(room, bucket)),
     };
     let layer = |number: usize| {

@@ -1,6 +1,8 @@
 //! RoBERTa (Liu et al. 2019), and with the same parts XLM-RoBERTa (Conneau et
 //! al. 2020) and CamemBERT (Martin et al. 2020).
 
+use serde_json::json;
+
 use super::Built;
 use super::bert::encoder;
 use super::common::{HeadNames, HeadParts, MaskedParts, Sizes, TransformNames};
@@ -13,7 +15,8 @@ pub fn build(
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let sizes = Sizes::read(config, checkpoint)?;
+    let pieces = if config.model_type == "roberta" { 50265 } else { 30522 };
+    let sizes = Sizes::read_over(json!({"vocab_size": pieces}), config, checkpoint)?;
     let activation = sizes.activation(checkpoint)?;
     let encoder = encoder(&sizes, activation, weights, "roberta", sizes.after_padding())?;
     Ok(built(&sizes, encoder))

@@ -11,7 +11,7 @@ mod token_classification;
 
 use crate::architectures::{Built, HeadParts, TransformNames};
 use crate::blocks::{self, Transform};
-use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, POOLING, Weights};
 use activation::OutputActivation;
 
 /// What a model is for.
@@ -99,9 +99,13 @@ pub static HEADS: &[HeadKind] = &[
     HeadKind { class_suffix: "Model", task: Task::Embedding, build: embedding::build },
 ];
 
-/// The head that `config` names.
+/// The head that `config` names. A folder that says how to pool is a
+/// sentence-transformers model, whatever class it was trained from.
 pub fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<&'static HeadKind, LoadError> {
-    let class = config.architectures.first().map_or("", String::as_str);
+    let class = match checkpoint.file(POOLING) {
+        Some(_) => "Model",
+        None => config.architectures.first().map_or("", String::as_str),
+    };
     HEADS.iter().find(|entry| class.ends_with(entry.class_suffix)).ok_or_else(|| {
         let known: Vec<&str> = HEADS.iter().map(|entry| entry.class_suffix).collect();
         let reason = format!(

@@ -15,9 +15,12 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
 
 /// transformers' rule, unless a cross-encoder says what it was trained for.
 fn activation(config: &ModelConfig, labels: usize) -> OutputActivation {
-    let named = config.rest.get("sbert_ce_default_activation_function");
-    let named = named.or_else(|| config.rest.get("sentence_transformers")?.get("activation_fn"));
-    let class = named.and_then(Value::as_str).and_then(|path| path.rsplit('.').next());
+    let field = |name: &str| config.rest.get(name);
+    let named = field("sentence_transformers").and_then(|own| own.get("activation_fn"));
+    let named = named.and_then(Value::as_str);
+    // As versions before 4 of sentence-transformers wrote it.
+    let older = || field("sbert_ce_default_activation_function").and_then(Value::as_str);
+    let class = named.or_else(older).and_then(|path| path.rsplit('.').next());
     match class {
         Some("Identity") => OutputActivation::None,
         Some("Sigmoid") => OutputActivation::Sigmoid,

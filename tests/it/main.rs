@@ -11,6 +11,7 @@ mod golden;
 mod hostile;
 mod house;
 mod http;
+mod hub_configs;
 mod loading;
 mod methods;
 mod support;
