@@ -197,7 +197,7 @@ impl<B: Backend> Network<B> {
         let packed = &pass.packed;
         for k in 0..packed.rows.first().map_or(0, |row| walks(row)) {
             let count = packed.with_walk(k);
-            let at_block = self.walk_back(pass, &forwarded, k, count)?;
+            let at_block = self.walk_back(pass, &forwarded, k, count, &mut |_| {})?;
             let embedded = &forwarded.embedded;
             let at_words = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &at_block)?;
             for (i, row) in packed.rows[..count].iter().enumerate() {
@@ -215,13 +215,15 @@ impl<B: Backend> Network<B> {
     }
 
     /// The gradient of the `k`-th scalar of each of the first `count` rows at
-    /// the embedding block's output, `[tokens of those rows, width]`.
+    /// the embedding block's output, `[tokens of those rows, width]`. `seen` is
+    /// shown the gradient at each layer's input on the way.
     fn walk_back(
         &self,
         pass: &Pass<'_, B>,
         forwarded: &Forwarded<B>,
         k: usize,
         count: usize,
+        seen: &mut dyn FnMut(&B::Array),
     ) -> Result<B::Array, B::Error> {
         let b = pass.b;
         let at_logits = self.at_logits(pass, forwarded, k, count);
@@ -236,6 +238,7 @@ impl<B: Backend> Network<B> {
             (pass.pause)();
             let wanted = pass.wanted[number].first(count);
             grad = layer.vjp(b, &forwarded.layers[number], &wanted, &grad)?;
+            seen(&grad);
         }
         match &self.encoder.projection {
             Some(projection) => b.linear_vjp(projection, &grad, None),
@@ -270,3 +273,6 @@ fn in_order(wanted: &[usize], mut maps: Vec<(usize, AttentionMap)>) -> Vec<Atten
     maps.sort_by_key(|(layer, _)| wanted.iter().position(|number| number == layer));
     maps.into_iter().map(|(_, map)| map).collect()
 }
+
+#[cfg(test)]
+mod tests;
