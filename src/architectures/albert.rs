@@ -64,6 +64,7 @@ pub fn build(
             layers,
             sequence: sequence(sizes.num_hidden_layers, &groups)
                 .map_err(|reason| checkpoint.error(CONFIG, reason))?,
+            convolution: None,
             final_norm: None,
         },
         hidden_size: hidden,
