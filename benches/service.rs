@@ -13,6 +13,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{machine, median, model_folder, python_program};
@@ -183,6 +184,80 @@ fn run(model: &str, sentences: &[String]) {
     }
 }
 
+/// A light request beside a heavy one.
+struct Fairness {
+    alone: Load,
+    beside: Load,
+}
+
+/// One short saliency after the other.
+fn light(server: &Server, lasting: Duration, go_on: impl Fn() -> bool) -> Load {
+    let agent = ureq::Agent::new_with_defaults();
+    let body = json!({"inputs": "This movie is really great.", "methods": ["saliency"]});
+    let (mut load, start) = (Load::default(), Instant::now());
+    while start.elapsed() < lasting && go_on() {
+        let sent = Instant::now();
+        match agent.post(format!("{}/explain", server.url)).send_json(&body) {
+            Ok(_) => load.latencies.push(sent.elapsed().as_secs_f64()),
+            Err(_) => load.failures += 1,
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    load
+}
+
+/// Saliency of 8 tokens by itself and beside one request of 5,001 rows.
+fn fairness(server: &Server) -> Fairness {
+    light(server, Duration::from_secs(1), || true);
+    let alone = light(server, Duration::from_secs(3), || true);
+    let text = "the film is good and the story was not bad ".repeat(6);
+    let heavy = json!({
+        "inputs": [text, text, text],
+        "methods": [{"name": "integrated_gradients", "n_steps": 1666}],
+        "attention": false,
+    });
+    let done = AtomicBool::new(false);
+    let beside = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let answer = ureq::post(format!("{}/explain", server.url)).send_json(&heavy);
+            assert!(answer.is_ok(), "the heavy request failed: {answer:?}");
+            done.store(true, Ordering::Relaxed);
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        light(server, Duration::from_secs(60), || !done.load(Ordering::Relaxed))
+    });
+    Fairness { alone, beside }
+}
+
+fn report_fairness() {
+    let Fairness { alone, beside } = fairness(&explaind("sentiment-en"));
+    let ms = |load: &Load, share| load.quantile(share) * 1e3;
+    println!(
+        "\nsaliency of 8 tokens: alone median {:.2} ms, p95 {:.2} ms; beside a request of 5,001 \
+         rows median {:.2} ms, p95 {:.2} ms ({} requests, {} failed): {:.1}x",
+        ms(&alone, 0.5),
+        ms(&alone, 0.95),
+        ms(&beside, 0.5),
+        ms(&beside, 0.95),
+        beside.latencies.len(),
+        beside.failures,
+        ms(&beside, 0.5) / ms(&alone, 0.5),
+    );
+}
+
+/// From the start of the process until it is ready, from a warm disk.
+fn report_start_up(model: &str) {
+    let times: Vec<f64> = (0..4)
+        .map(|_| {
+            let start = Instant::now();
+            let _server = explaind(model);
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    let memory = explaind(model).peak_memory();
+    println!("\nstart-up with {model}: {:.2} s, {memory:.0} MB", median(&times[1..]));
+}
+
 fn main() {
     let known = ["sentiment-en", "minilm", "bert-base"];
     let named: Vec<String> = std::env::args().collect();
@@ -202,7 +277,13 @@ fn main() {
         "| model | callers | server | requests/s | p50 | p99 | failed | peak memory | ratio |\n\
          |---|---|---|---|---|---|---|---|---|"
     );
-    for model in models {
+    for model in &models {
         run(model, &sentences);
+    }
+    if models.contains(&"sentiment-en") {
+        report_fairness();
+    }
+    if models.contains(&"bert-base") {
+        report_start_up("bert-base");
     }
 }

@@ -68,10 +68,12 @@ fn threads(config: &Config) -> usize {
 
 /// Loads every model of the configuration, runs each once, and makes them
 /// available.
-pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), StartError> {
+pub async fn load(explainer: &Explainer, config: &Config) -> Result<(), StartError> {
+    let placement = config.engine.backend.placement().map_err(StartError::of)?;
     let mut loading = JoinSet::new();
-    for (place, entry) in entries.iter().cloned().enumerate() {
-        loading.spawn_blocking(move || Ok::<_, StartError>((place, load_one(&entry)?)));
+    for (place, entry) in config.models.iter().cloned().enumerate() {
+        let placement = placement.clone();
+        loading.spawn_blocking(move || Ok::<_, StartError>((place, load_one(&entry, &placement)?)));
     }
     let mut models = Vec::new();
     while let Some(loaded) = loading.join_next().await {
@@ -87,9 +89,9 @@ pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), S
     Ok(())
 }
 
-fn load_one(entry: &ModelEntry) -> Result<Arc<Model>, StartError> {
+fn load_one(entry: &ModelEntry, placement: &Placement) -> Result<Arc<Model>, StartError> {
     let source: Source = entry.source.parse().map_err(StartError::of)?;
-    let model = Model::load(&entry.id, &source, &Placement::default()).map_err(StartError::of)?;
+    let model = Model::load(&entry.id, &source, placement).map_err(StartError::of)?;
     info!(id = model.id, %source, architecture = model.architecture, "loaded");
     Ok(Arc::new(model))
 }
@@ -139,7 +141,7 @@ pub async fn run(
     let upkeep = tokio::spawn(keep_metrics_small(service.metrics.clone()));
     let mut shutdown = pin!(shutdown);
     tokio::select! {
-        loaded = load(&service.explainer, &config.models) => {
+        loaded = load(&service.explainer, &config) => {
             loaded?;
             announce(address);
             shutdown.await;

@@ -220,6 +220,17 @@ pub enum Order {
     Before,
 }
 
+/// Beside the first layer, with input x and output y: `norm(y + act(conv(x)))`,
+/// over `size` neighbouring tokens (He et al. 2021, DeBERTa v2).
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    /// From `hidden · size` numbers, a channel's neighbours side by side.
+    pub map: Linear,
+    pub size: usize,
+    pub activation: Activation,
+    pub norm: LayerNorm,
+}
+
 /// An embedding block and a stack of layers.
 #[derive(Debug, Clone)]
 pub struct Encoder {
@@ -230,6 +241,7 @@ pub struct Encoder {
     pub layers: Vec<Layer>,
     /// Which of them runs first, second, …: ALBERT runs one again and again.
     pub sequence: Vec<usize>,
+    pub convolution: Option<Convolution>,
     pub final_norm: Option<LayerNorm>,
 }
 

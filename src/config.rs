@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use candle_core::{DType, Device};
 use figment::Figment;
 use figment::error::{Error as FigmentError, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -14,6 +15,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Source;
+use crate::model::Placement;
 
 /// Read where the service is started, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
@@ -68,6 +70,9 @@ pub struct Limits {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {
+    /// What computes.
+    #[garde(custom(can_compute))]
+    pub backend: BackendName,
     /// Passes that run at a time, each on a thread; 0 is one for each core that
     /// this process may use.
     #[garde(range(max = 1024))]
@@ -82,6 +87,31 @@ pub struct Engine {
     /// Tokens x rows of all requests in flight; more are told to come back.
     #[garde(range(min = 1, max = u32::MAX as usize))]
     pub queued_tokens: usize,
+}
+
+/// Where the models' weights live and what computes with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendName {
+    /// This crate's kernels, in f32.
+    Cpu,
+    /// candle in f64, to check the others by: slow.
+    Reference,
+    /// candle in f32 on a GPU; the binary must be built with the feature `cuda`.
+    Cuda,
+}
+
+impl BackendName {
+    pub fn placement(self) -> Result<Placement, String> {
+        let candle = |dtype, device| Placement::Candle { dtype, device };
+        match self {
+            Self::Cpu => Ok(Placement::default()),
+            Self::Reference => Ok(candle(DType::F64, Device::Cpu)),
+            Self::Cuda => Device::new_cuda(0)
+                .map(|device| candle(DType::F32, device))
+                .map_err(|error| format!("no CUDA device can be used: {error}")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -144,7 +174,13 @@ impl Default for Limits {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { threads: 0, batch_tokens: 256, pass_mebibytes: 256, queued_tokens: 1 << 19 }
+        Self {
+            backend: BackendName::Cpu,
+            threads: 0,
+            batch_tokens: 256,
+            pass_mebibytes: 256,
+            queued_tokens: 1 << 19,
+        }
     }
 }
 
@@ -278,6 +314,10 @@ fn model_source(source: &str, _: &()) -> garde::Result {
         Ok(_) => Ok(()),
         Err(error) => Err(garde::Error::new(error)),
     }
+}
+
+fn can_compute(backend: &BackendName, _: &()) -> garde::Result {
+    backend.placement().map(|_| ()).map_err(garde::Error::new)
 }
 
 fn log_filter(filter: &str, _: &()) -> garde::Result {

@@ -73,6 +73,10 @@ struct Explain {
     /// Print the answer of POST /explain.
     #[arg(long)]
     json: bool,
+    /// The second text of a pair: a hypothesis, the text that holds the answer, a
+    /// text to compare with.
+    #[arg(long)]
+    pair: Option<String>,
     /// The text to explain.
     text: String,
 }
@@ -165,25 +169,26 @@ fn explain(flags: Explain) -> Result<(), Failure> {
     };
     let config = Config { models: vec![model], ..Config::default() };
     config.check()?;
-    let mut body = json!({ "inputs": flags.text });
+    let mut body = json!({ "inputs": { "text": flags.text, "text_pair": flags.pair } });
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);
     }
     let answer = runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;
-        app::load(&explainer, &config.models).await?;
+        app::load(&explainer, &config).await?;
         let question = http::question(&explainer, body.to_string().as_bytes())?;
         Ok::<_, Failure>(explainer.explain(question).await?)
     })?;
     if let Some(error) = answer.results.iter().find_map(|(_, result)| result.as_ref().err()) {
         return Err(error.clone().into());
     }
+    let texts: Vec<&str> = std::iter::once(&*flags.text).chain(flags.pair.as_deref()).collect();
     let mut out = anstream::stdout();
     if flags.json {
         let answer = json::explain(answer, |error| Problem::new(error, None));
         writeln!(out, "{}", serde_json::to_string(&answer)?)?;
     } else {
-        write!(out, "{}", terminal::render(&answer, &flags.text))?;
+        write!(out, "{}", terminal::render(&answer, &texts))?;
     }
     Ok(())
 }

@@ -62,6 +62,7 @@ pub fn build(
             layers,
             sequence: sequence(sizes.num_hidden_layers, &own)
                 .map_err(|reason| checkpoint.error(CONFIG, reason))?,
+            convolution: None,
             final_norm: None,
         },
         hidden_size: hidden,

@@ -59,6 +59,7 @@ pub fn encoder(
         projection: None,
         layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
         sequence: (0..sizes.num_hidden_layers).collect(),
+        convolution: None,
         final_norm: None,
     })
 }

@@ -12,7 +12,8 @@ use super::common::{
 };
 use super::{Built, bert};
 use crate::blocks::{
-    Disentangled, Distances, Embeddings, Encoder, LayerNorm, Numbering, Relation, Stored,
+    Convolution, Disentangled, Distances, Embeddings, Encoder, LayerNorm, Linear, Numbering,
+    Relation, Stored,
 };
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
@@ -29,6 +30,8 @@ struct Config {
     pos_att_type: Types,
     norm_rel_ebd: String,
     conv_kernel_size: usize,
+    conv_groups: usize,
+    conv_act: String,
     pooler_hidden_act: String,
     legacy: bool,
 }
@@ -46,6 +49,8 @@ impl Default for Config {
             pos_att_type: Types::default(),
             norm_rel_ebd: "none".to_owned(),
             conv_kernel_size: 0,
+            conv_groups: 1,
+            conv_act: "tanh".to_owned(),
             pooler_hidden_act: "gelu".to_owned(),
             legacy: true,
         }
@@ -107,6 +112,7 @@ pub fn build(
             projection: None,
             layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
             sequence: (0..sizes.num_hidden_layers).collect(),
+            convolution: own.convolution(&sizes, weights, checkpoint)?,
             final_norm: None,
         },
         hidden_size: sizes.hidden_size,
@@ -138,10 +144,10 @@ fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadErr
 }
 
 impl Config {
-    /// What no released model but the largest of v2 has.
+    /// What no released model has.
     fn check(&self, sizes: &Sizes) -> Result<(), String> {
-        if self.conv_kernel_size > 0 {
-            return Err("conv_kernel_size: DeBERTa with a convolution is not supported".to_owned());
+        if self.conv_groups != 1 || (self.conv_kernel_size > 0 && self.conv_kernel_size % 2 == 0) {
+            return Err("conv_groups must be 1 and conv_kernel_size odd".to_owned());
         }
         if self.embedding_size.is_some_and(|size| size != sizes.hidden_size) {
             return Err("embedding_size must be hidden_size for DeBERTa".to_owned());
@@ -150,6 +156,28 @@ impl Config {
             return Err("DeBERTa without relative_attention is not supported".to_owned());
         }
         Ok(())
+    }
+
+    fn convolution(
+        &self,
+        sizes: &Sizes,
+        weights: &Weights<'_>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Convolution>, LoadError> {
+        let (size, hidden) = (self.conv_kernel_size, sizes.hidden_size);
+        if size == 0 {
+            return Ok(None);
+        }
+        let place = "deberta.encoder.conv";
+        let weight = weights.tensor(&format!("{place}.conv.weight"), &[hidden, hidden, size])?;
+        let bias = Some(weights.tensor(&format!("{place}.conv.bias"), &[hidden])?);
+        let norm = format!("{place}.LayerNorm");
+        Ok(Some(Convolution {
+            map: Linear { weight, bias, input: hidden * size, out: hidden },
+            size,
+            activation: activation("conv_act", &self.conv_act, checkpoint)?,
+            norm: weights.layer_norm(&norm, hidden, sizes.layer_norm_eps)?,
+        }))
     }
 
     /// The masked-language head of v2's code, or the later one.

@@ -90,6 +90,7 @@ pub fn build(
         projection: None,
         layers: (0..sizes.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
         sequence: (0..sizes.num_hidden_layers).collect(),
+        convolution: None,
         final_norm: None,
     };
     Ok(Built {

@@ -138,6 +138,7 @@ pub fn build(
         projection: None,
         layers: layers.collect::<Result<_, _>>()?,
         sequence: (0..config.num_hidden_layers).collect(),
+        convolution: None,
         final_norm: Some(norm("model.final_norm")?),
     };
     Ok(Built {

@@ -287,6 +287,23 @@ pub trait Backend: Send + Sync + 'static {
         ranges: &[Range<usize>],
     ) -> Result<Self::Array, Self::Error>;
 
+    /// Each token's channels with their `size` neighbours around it side by side,
+    /// zeros beyond the row: `[total, width]` → `[total, width · size]`.
+    fn unfold(
+        &self,
+        x: &Self::Array,
+        rows: &[Range<usize>],
+        size: usize,
+    ) -> Result<Self::Array, Self::Error>;
+
+    /// Gradient at the neighbourhoods → at the tokens.
+    fn unfold_vjp(
+        &self,
+        grad: &Self::Array,
+        rows: &[Range<usize>],
+        size: usize,
+    ) -> Result<Self::Array, Self::Error>;
+
     /// The rows `places` of `x`, in that order.
     fn gather(&self, x: &Self::Array, places: &[usize]) -> Result<Self::Array, Self::Error>;
 

@@ -278,6 +278,8 @@ impl Computation for Elementwise {
             b.means(&y, &ranges)?,
             b.means_vjp(&grad, &ranges[..2])?,
             b.spread(&grad, &[4, 1], 6)?,
+            b.unfold(&y, &ranges, 3)?,
+            b.unfold_vjp(&y, &ranges, 7)?,
         ];
         results.iter().map(|array| b.rows(array)).collect()
     }

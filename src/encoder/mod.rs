@@ -1,6 +1,7 @@
 //! What an architecture describes, put together on a back end: an embedding
 //! block, a stack of transformer layers and a head, with frozen weights.
 
+pub mod convolution;
 pub mod feed_forward;
 pub mod head;
 pub mod layer;
@@ -8,6 +9,7 @@ pub mod place;
 
 use rayon::prelude::*;
 
+pub use convolution::Convolution;
 pub use head::Head;
 pub use layer::{Layer, Wanted};
 use place::Place;
@@ -22,6 +24,7 @@ pub struct Encoder<B: Backend> {
     pub projection: Option<B::Linear>,
     layers: Vec<Layer<B>>,
     sequence: Vec<usize>,
+    pub convolution: Option<Convolution<B>>,
     pub final_norm: Option<B::LayerNorm>,
 }
 
@@ -33,7 +36,9 @@ impl<B: Backend> Encoder<B> {
             || place.embeddings(&block.embeddings),
             || block.layers.par_iter().map(place_layer).collect::<Result<_, _>>(),
         );
+        let convolution = block.convolution.as_ref();
         Ok(Self {
+            convolution: convolution.map(|part| Convolution::place(part, place)).transpose()?,
             embeddings: embeddings?,
             projection: block.projection.as_ref().map(|map| place.linear(map)).transpose()?,
             layers: layers?,

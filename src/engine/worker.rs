@@ -120,7 +120,8 @@ impl Workers {
         lock(&self.batcher)
     }
 
-    /// Runs a pass, and between its layers the light jobs that come meanwhile.
+    /// Runs a pass, and between its layers the light jobs that come meanwhile; a
+    /// light job's own pass does not pause.
     fn run(&self, batch: Batch) {
         let elsewhere = AtomicU64::new(0);
         let pause = || {

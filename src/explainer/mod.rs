@@ -107,8 +107,8 @@ async fn encode(question: &Arc<Question>) -> Result<Vec<Result<Encoding>>> {
 fn cost(question: &Question, encodings: &[Result<Encoding>]) -> usize {
     let of_input = |encoding: &Encoding| {
         let tokens = encoding.len();
-        let scalars =
-            tasks::of(question.model.task).most(&question.target, &question.model, tokens);
+        let behaviour = tasks::of(question.model.task);
+        let scalars = behaviour.most(&question.target, &question.model, encoding);
         let rows = question.methods.iter().map(|(entry, options)| {
             let cost = (entry.cost)(options, tokens);
             cost.forward_rows.saturating_add(cost.gradient_rows.saturating_mul(scalars))

@@ -6,7 +6,7 @@ use crate::backend::Backend;
 use crate::blocks::{self, Pooling};
 use crate::checkpoint::{Checkpoint, LoadError};
 use crate::encoder::place::Place;
-use crate::encoder::{Encoder, Head, Wanted, head, layer};
+use crate::encoder::{Encoder, Head, Wanted, convolution, head, layer};
 use crate::heads::activation::OutputActivation;
 use crate::rows::{AttentionMap, Layer, Row, RowOutput, Want};
 
@@ -21,6 +21,7 @@ pub struct Network<B: Backend> {
 struct Forwarded<B: Backend> {
     embedded: B::Embedded,
     layers: Vec<layer::Saved<B>>,
+    convolution: Option<convolution::Saved<B>>,
     final_norm: Option<B::Normalized>,
     head: head::Saved<B>,
     /// The logits of each row, `[reads, labels]`, and their number of labels.
@@ -76,7 +77,9 @@ impl<B: Backend> Network<B> {
     /// its attention or its states are asked for.
     fn wanted(&self, packed: &Packed<'_>) -> Vec<Wanted> {
         let last = self.encoder.running().len() - 1;
-        let wanted = |layer| match layer == last && !packed.needs_all(last) {
+        // The convolution beside the first layer looks at every state of it.
+        let all = packed.needs_all(last) || (last == 0 && self.encoder.convolution.is_some());
+        let wanted = |layer| match layer == last && !all {
             true => packed.read(),
             false => packed.all(),
         };
@@ -92,7 +95,7 @@ impl<B: Backend> Network<B> {
             hidden = b.linear(projection, &hidden, None)?;
         }
         let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); packed.rows.len()];
-        let mut layers = Vec::new();
+        let (mut layers, mut convolution) = (Vec::new(), None);
         for (number, layer) in self.encoder.running().enumerate() {
             (pass.pause)();
             let (output, saved) = layer.forward(b, &hidden, &pass.wanted[number])?;
@@ -104,7 +107,14 @@ impl<B: Backend> Network<B> {
             if packed.with_walk(0) > 0 {
                 layers.push(saved);
             }
-            hidden = output;
+            hidden = match self.encoder.convolution.as_ref().filter(|_| number == 0) {
+                None => output,
+                Some(block) => {
+                    let (output, saved) = block.forward(b, &hidden, &output, &packed.tokens)?;
+                    convolution = Some(saved);
+                    output
+                }
+            };
         }
         let mut final_norm = None;
         if let Some(norm) = &self.encoder.final_norm {
@@ -128,7 +138,7 @@ impl<B: Backend> Network<B> {
             ..self.output(row, logits, labels)
         });
         let outputs = outputs.collect();
-        Ok(Forwarded { embedded, layers, final_norm, head, logits, labels, outputs })
+        Ok(Forwarded { embedded, layers, convolution, final_norm, head, logits, labels, outputs })
     }
 
     /// What a row asked for of its logits.
@@ -237,7 +247,16 @@ impl<B: Backend> Network<B> {
         for (number, layer) in self.encoder.running().enumerate().rev() {
             (pass.pause)();
             let wanted = pass.wanted[number].first(count);
-            grad = layer.vjp(b, &forwarded.layers[number], &wanted, &grad)?;
+            let beside = self.encoder.convolution.as_ref().zip(forwarded.convolution.as_ref());
+            grad = match beside.filter(|_| number == 0) {
+                None => layer.vjp(b, &forwarded.layers[number], &wanted, &grad)?,
+                Some((block, saved)) => {
+                    let rows = &pass.packed.tokens[..count];
+                    let (at_layer, past) = block.vjp(b, saved, rows, &grad)?;
+                    let through = layer.vjp(b, &forwarded.layers[number], &wanted, &at_layer)?;
+                    b.plus(&through, &past)?
+                }
+            };
             seen(&grad);
         }
         match &self.encoder.projection {

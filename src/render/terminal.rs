@@ -16,12 +16,12 @@ use crate::model::Model;
 /// Columns of the longest bar.
 const BAR: usize = 24;
 
-/// The heat maps of an answer to one `text`.
-pub fn render(answer: &Answer, text: &str) -> String {
+/// The heat maps of an answer to one text, or a pair.
+pub fn render(answer: &Answer, texts: &[&str]) -> String {
     let mut out = String::new();
     for (_, result) in &answer.results {
         match result {
-            Ok(explained) => explained_text(&mut out, &answer.model, explained, text),
+            Ok(explained) => explained_text(&mut out, &answer.model, explained, texts),
             Err(error) => line(&mut out, format_args!("{error}")),
         }
     }
@@ -33,10 +33,10 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
-fn explained_text(out: &mut String, model: &Model, explained: &Explained, text: &str) {
+fn explained_text(out: &mut String, model: &Model, explained: &Explained, texts: &[&str]) {
     predicted_text(out, &explained.predicted);
     for explanation in &explained.explanations {
-        explanation_text(out, model, explained, explanation, text);
+        explanation_text(out, model, explained, explanation, texts);
     }
     if explained.truncated {
         line(out, format_args!("\nThe text was cut to fit the model."));
@@ -88,7 +88,7 @@ fn explanation_text(
     model: &Model,
     explained: &Explained,
     explanation: &Explanation,
-    text: &str,
+    texts: &[&str],
 ) {
     let found = explanation.scores.iter().find(|(unit, _)| *unit == Granularity::Word);
     let Some((_, scores)) = found else { return };
@@ -97,7 +97,11 @@ fn explanation_text(
     let method = explanation.method.name;
     line(out, format_args!("\n{bold}{method}{bold:#} of {target}{}", options(explanation)));
     let largest = scores.iter().fold(0., |max: f64, score| max.max(score.abs()));
-    line(out, format_args!("\n  {}\n", heat_map(explained, scores, largest, text)));
+    line(out, format_args!(""));
+    for segment in 0..texts.len() {
+        line(out, format_args!("  {}", heat_map(explained, scores, largest, segment, texts)));
+    }
+    line(out, format_args!(""));
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].abs().total_cmp(&scores[a].abs()));
     for i in order {
@@ -128,12 +132,19 @@ fn legend(out: &mut String, explanation: &Explanation, target: &str) {
     }
 }
 
-/// The text with each word on its colour.
-fn heat_map(explained: &Explained, scores: &[f64], largest: f64, text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
+/// One text with each word on its colour.
+fn heat_map(
+    explained: &Explained,
+    scores: &[f64],
+    largest: f64,
+    segment: usize,
+    texts: &[&str],
+) -> String {
+    let chars: Vec<char> = texts[segment].chars().collect();
     let mut out = String::new();
     let mut end = 0;
-    for (word, &score) in explained.words.iter().zip(scores).filter(|(word, _)| word.segment == 0) {
+    let words = explained.words.iter().zip(scores);
+    for (word, &score) in words.filter(|(word, _)| word.segment == segment) {
         let between: String = chars[end..word.start].iter().collect();
         end = word.end;
         let depth = if largest > 0. { score.abs() / largest } else { 0. };

@@ -79,7 +79,7 @@ impl Behaviour for Answers {
         }
     }
 
-    fn most(&self, target: &Target, _model: &Model, _tokens: usize) -> usize {
+    fn most(&self, target: &Target, _model: &Model, _encoding: &Encoding) -> usize {
         match target {
             Target::Border { .. } => 1,
             _ => 2,

@@ -64,7 +64,7 @@ impl Behaviour for Classification {
         })
     }
 
-    fn most(&self, target: &Target, model: &Model, _tokens: usize) -> usize {
+    fn most(&self, target: &Target, model: &Model, _encoding: &Encoding) -> usize {
         match target {
             Target::All => model.outputs(),
             _ => 1,

@@ -36,7 +36,7 @@ impl Behaviour for Embeddings {
     }
 
     /// One for each of the two texts.
-    fn most(&self, _target: &Target, _model: &Model, _tokens: usize) -> usize {
+    fn most(&self, _target: &Target, _model: &Model, _encoding: &Encoding) -> usize {
         2
     }
 }

@@ -30,9 +30,16 @@ pub fn of(aggregation: Aggregation, read: &Read<'_>) -> Vec<Entity> {
     }
 }
 
-/// The first token of each entity, token by token.
-pub fn first_tokens(read: &Read<'_>) -> Vec<usize> {
-    of(Aggregation::Simple, read).into_iter().filter_map(|e| e.tokens.first().copied()).collect()
+/// The first token of each of the `count` surest entities, in the order of the
+/// text.
+pub fn surest(read: &Read<'_>, count: usize) -> Vec<usize> {
+    let mut entities = of(Aggregation::Simple, read);
+    entities.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    entities.truncate(count);
+    let mut tokens: Vec<usize> =
+        entities.iter().filter_map(|entity| entity.tokens.first().copied()).collect();
+    tokens.sort_unstable();
+    tokens
 }
 
 fn content(read: &Read<'_>) -> impl Iterator<Item = usize> {

@@ -68,9 +68,11 @@ impl Behaviour for Masks {
         })
     }
 
-    fn most(&self, target: &Target, _model: &Model, tokens: usize) -> usize {
+    fn most(&self, target: &Target, model: &Model, encoding: &Encoding) -> usize {
         match target {
-            Target::Predicted | Target::All => tokens,
+            Target::Predicted | Target::All => {
+                self.reads(encoding, model).map_or(0, |masks| masks.len())
+            }
             _ => 1,
         }
     }

@@ -34,8 +34,8 @@ pub trait Behaviour: Sync {
     /// The scalars that a checked target means.
     fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>>;
 
-    /// The most scalars that a target can mean for an input of so many tokens.
-    fn most(&self, target: &Target, model: &Model, tokens: usize) -> usize;
+    /// The most scalars that a target can mean for an input.
+    fn most(&self, target: &Target, model: &Model, encoding: &Encoding) -> usize;
 }
 
 /// The behaviour of a task.

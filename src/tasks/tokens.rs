@@ -11,6 +11,10 @@ use crate::text::Encoding;
 /// The label of what is no entity.
 pub const OUTSIDE: &str = "O";
 
+/// Entities that `predicted` explains, the surest first: a long text may have
+/// many, and each costs as much as a whole explanation.
+const ENTITIES: usize = 8;
+
 pub struct Tokens;
 
 impl Behaviour for Tokens {
@@ -44,8 +48,8 @@ impl Behaviour for Tokens {
         Ok(Predicted::Tokens { predictions, entities: entities::of(question.aggregation, read) })
     }
 
-    /// `predicted` means the first token of each entity, by its own label;
-    /// without an entity, the token that comes nearest to being one.
+    /// `predicted` means the first token of each of the surest entities, by its own
+    /// label; without an entity, the token that comes nearest to being one.
     fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
         let (model, output) = (read.model, question.output);
         let best = |token: usize| read.class(token, highest(read.logits(token)), output);
@@ -60,7 +64,7 @@ impl Behaviour for Tokens {
                 vec![read.contrast(number, find_contrast(classes, model)?, output)]
             }
             Target::Predicted | Target::Border { .. } => {
-                let found = entities::first_tokens(read);
+                let found = entities::surest(read, ENTITIES);
                 match found.is_empty() {
                     true => nearest(read).into_iter().map(best).collect(),
                     false => found.into_iter().map(best).collect(),
@@ -69,9 +73,10 @@ impl Behaviour for Tokens {
         })
     }
 
-    fn most(&self, target: &Target, _model: &Model, tokens: usize) -> usize {
+    fn most(&self, target: &Target, _model: &Model, encoding: &Encoding) -> usize {
         match target {
-            Target::All | Target::Predicted => tokens,
+            Target::All => encoding.tokens.len(),
+            Target::Predicted => ENTITIES.min(encoding.tokens.len()),
             _ => 1,
         }
     }

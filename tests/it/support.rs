@@ -122,7 +122,7 @@ pub mod service {
 
     pub async fn start_with(config: &Config) -> Running {
         let running = unready(config);
-        app::load(&running.service.explainer, &config.models).await.expect("models load");
+        app::load(&running.service.explainer, config).await.expect("models load");
         running
     }
 

@@ -209,6 +209,33 @@ impl Backend for Candle {
         Tensor::cat(&ranges.iter().enumerate().map(share).collect::<Result<Vec<_>>>()?, 0)
     }
 
+    fn unfold(&self, x: &Tensor, rows: &[Range<usize>], size: usize) -> Result<Tensor> {
+        let width = x.dim(1)?;
+        let of_row = |row: &Range<usize>| {
+            let half = size / 2;
+            let padded = x.narrow(0, row.start, row.len())?.pad_with_zeros(0, half, half)?;
+            let moved = (0..size).map(|k| padded.narrow(0, k, row.len()));
+            Tensor::stack(&moved.collect::<Result<Vec<_>>>()?, 2)?
+                .reshape((row.len(), width * size))
+        };
+        Tensor::cat(&rows.iter().map(of_row).collect::<Result<Vec<_>>>()?, 0)
+    }
+
+    fn unfold_vjp(&self, grad: &Tensor, rows: &[Range<usize>], size: usize) -> Result<Tensor> {
+        let width = grad.dim(1)? / size;
+        let of_row = |row: &Range<usize>| {
+            let half = size / 2;
+            let parts = grad.narrow(0, row.start, row.len())?.reshape((row.len(), width, size))?;
+            let back = |k| parts.narrow(2, k, 1)?.squeeze(2)?.pad_with_zeros(0, k, size - 1 - k);
+            let mut sum = back(0)?;
+            for k in 1..size {
+                sum = (sum + back(k)?)?;
+            }
+            sum.narrow(0, half, row.len())
+        };
+        Tensor::cat(&rows.iter().map(of_row).collect::<Result<Vec<_>>>()?, 0)
+    }
+
     fn gather(&self, x: &Tensor, places: &[usize]) -> Result<Tensor> {
         x.index_select(&self.indices(places)?, 0)
     }

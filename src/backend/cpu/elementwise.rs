@@ -45,6 +45,41 @@ pub fn means_vjp(grad: &Array, ranges: &[Range<usize>]) -> Array {
     out
 }
 
+/// Every token of the rows and its neighbour number `k` of `size`, which is itself
+/// in the middle, as far as the row has it.
+fn neighbours(rows: &[Range<usize>], size: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    rows.iter().cloned().flat_map(move |row| {
+        row.clone().flat_map(move |token| {
+            let row = row.clone();
+            (0..size)
+                .map(move |k| (token, k, (token + k).wrapping_sub(size / 2)))
+                .filter(move |(_, _, neighbour)| row.contains(neighbour))
+        })
+    })
+}
+
+/// Each token's channels with their neighbours side by side.
+pub fn unfold(x: &Array, rows: &[Range<usize>], size: usize) -> Array {
+    let mut out = Array::zeros(x.rows, x.width * size);
+    for (token, k, neighbour) in neighbours(rows, size) {
+        let channels = out.row_mut(token).iter_mut().skip(k).step_by(size);
+        channels.zip(&x.row(neighbour)[..x.width]).for_each(|(out, x)| *out = *x);
+    }
+    out
+}
+
+/// Gradient at the neighbourhoods → at the tokens.
+pub fn unfold_vjp(grad: &Array, rows: &[Range<usize>], size: usize) -> Array {
+    let width = grad.width / size;
+    let mut out = Array::zeros(grad.rows, width);
+    for (token, k, neighbour) in neighbours(rows, size) {
+        let channels = grad.row(token).iter().skip(k).step_by(size);
+        let target = &mut out.row_mut(neighbour)[..width];
+        target.iter_mut().zip(channels).for_each(|(out, grad)| *out += *grad);
+    }
+    out
+}
+
 /// The rows `places` of `x`, in that order.
 pub fn gather(x: &Array, places: &[usize]) -> Array {
     let mut rows = Array::take(places.len(), x.width);

@@ -181,6 +181,14 @@ impl Backend for Cpu {
         Ok(elementwise::means_vjp(grad, ranges))
     }
 
+    fn unfold(&self, x: &Array, rows: &[Range<usize>], size: usize) -> Done<Array> {
+        Ok(elementwise::unfold(x, rows, size))
+    }
+
+    fn unfold_vjp(&self, grad: &Array, rows: &[Range<usize>], size: usize) -> Done<Array> {
+        Ok(elementwise::unfold_vjp(grad, rows, size))
+    }
+
     fn gather(&self, x: &Array, places: &[usize]) -> Done<Array> {
         Ok(elementwise::gather(x, places))
     }

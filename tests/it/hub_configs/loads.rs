@@ -45,6 +45,7 @@ const CASES: &[Case] = &[
     case("bert-string-ids", "bert-tiny", TEXT, "softmax", 2),
     case("bert-transformers-5", "bert-tiny", TEXT, "softmax", 2),
     case("camembert-ner", "camembert-tokens", TOKENS, "softmax", 5),
+    case("deberta-v2-xlarge-mnli", "deberta-conv-sequence", TEXT, "softmax", 3),
     case("deberta-v3-mnli-fever-anli", "deberta-v3-nli", TEXT, "softmax", 3),
     case("distilbert-distilled-squad", "distilbert-qa", ANSWER, "softmax_over_tokens", 2),
     case("distilbert-sst-2", "distilbert-sequence", TEXT, "softmax", 2),
