@@ -7,14 +7,27 @@ use std::sync::Arc;
 
 use safetensors::Dtype;
 
-/// Where a tensor of floats lies in `model.safetensors`.
+/// Where a tensor of floats lies in a checkpoint. Some rows of one whose order
+/// is [`MemoryOrder::Rows`] are a tensor too: move `start` and shorten `bytes`.
 #[derive(Debug, Clone)]
 pub struct Stored {
+    /// As the file has it.
     pub name: String,
+    pub file: Arc<str>,
     pub dtype: Dtype,
     /// Its first byte in the file, and its bytes.
     pub start: u64,
     pub bytes: usize,
+    pub order: MemoryOrder,
+}
+
+/// How a tensor's numbers follow each other in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryOrder {
+    /// Row after row, as everything but old PyTorch files has them.
+    Rows,
+    /// Column after column: a matrix that was transposed without being copied.
+    Columns { rows: usize, columns: usize },
 }
 
 impl Stored {

@@ -136,7 +136,8 @@ pub enum LogFormat {
 pub struct ModelEntry {
     #[garde(custom(model_id))]
     pub id: String,
-    /// `builtin:NAME` or a directory in the Hugging Face layout.
+    /// `builtin:NAME`, a directory in the Hugging Face layout, or
+    /// `hf:OWNER/NAME[@REVISION]` of the hub.
     #[garde(custom(model_source))]
     pub source: String,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use explaind::checkpoint::Source;
-use explaind::config::{Config, ModelEntry};
+use explaind::config::{Config, Log, ModelEntry};
 use explaind::http::problem::Problem;
 use explaind::render::{json, terminal};
 use explaind::{app, http, telemetry};
@@ -56,15 +56,17 @@ struct Serve {
     #[arg(long)]
     listen: Option<SocketAddr>,
     /// A model to serve, [ID=]SOURCE, instead of the configured ones; may be
-    /// repeated. SOURCE is builtin:NAME or a directory.
+    /// repeated. SOURCE is builtin:NAME, a directory, or
+    /// hf:OWNER/NAME[@REVISION] of the Hugging Face hub.
     #[arg(long)]
     model: Vec<String>,
 }
 
 #[derive(Args)]
 struct Explain {
-    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME or a directory. The
-    /// built-in one of the text's script by default.
+    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME, a directory, or
+    /// hf:OWNER/NAME[@REVISION] of the Hugging Face hub. The built-in one of the
+    /// text's script by default.
     #[arg(long)]
     model: Option<String>,
     /// A method of GET /methods; may be repeated.
@@ -82,6 +84,9 @@ struct Explain {
 }
 
 type Failure = Box<dyn std::error::Error>;
+
+/// What is logged of one explanation: what is wrong, and downloads.
+const QUIETLY: &str = "warn,explaind::checkpoint::hub=info";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -123,13 +128,17 @@ fn serve(flags: Serve) -> Result<(), Failure> {
             config.server.listen
         );
     }
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let address = config.server.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         Ok(app::run(config, listener, announce, stop_signal()?).await?)
-    })
+    });
+    // A model that is still being downloaded must not hold up the end.
+    runtime.shutdown_background();
+    done
 }
 
 /// The line that scripts wait for. A closed standard output is no reason to end.
@@ -169,6 +178,7 @@ fn explain(flags: Explain) -> Result<(), Failure> {
     };
     let config = Config { models: vec![model], ..Config::default() };
     config.check()?;
+    telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() });
     let mut body = json!({ "inputs": { "text": flags.text, "text_pair": flags.pair } });
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{CONFIG, Checkpoint, LoadError};
 
-/// What a checkpoint says of itself.
+/// What a checkpoint says of itself. Fields of no meaning here, such as the
+/// `dtype` or `torch_dtype` that its tensors say themselves, are in `rest`.
 #[derive(Debug, Deserialize)]
 pub struct ModelConfig {
     pub model_type: String,
     /// The class names of transformers; the first one names the task head.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "none_if_null")]
     pub architectures: Vec<String>,
     #[serde(default)]
-    id2label: Option<BTreeMap<String, String>>,
+    id2label: Value,
+    #[serde(default)]
+    label2id: Value,
     /// Of a classifier: single label, several labels, or regression.
     #[serde(default)]
     pub problem_type: Option<String>,
@@ -24,28 +27,126 @@ pub struct ModelConfig {
     pub rest: serde_json::Map<String, Value>,
 }
 
+fn none_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 impl ModelConfig {
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
         serde_json::from_slice(checkpoint.required(CONFIG)?)
             .map_err(|error| checkpoint.error(CONFIG, error))
     }
 
-    /// The labels of a classifier with `count` outputs: `id2label` in the order
-    /// of its ids, or `LABEL_0`, `LABEL_1`, … where the file names none.
+    /// The labels of a classifier with `count` outputs, in their order.
+    ///
+    /// `id2label` says them, and wins over `label2id`. Where it is missing,
+    /// `label2id` is asked; where that is no help, or `id2label` has nothing but
+    /// transformers' placeholders, they are `LABEL_0`, `LABEL_1`, …, as many as
+    /// the head has outputs. Names that are more or fewer than those are
+    /// refused: a wrong label is worse than none.
     pub fn labels(&self, count: usize) -> Result<Vec<String>, String> {
-        let Some(names) = &self.id2label else {
-            return Ok((0..count).map(|index| format!("LABEL_{index}")).collect());
-        };
-        if names.len() != count {
-            return Err(format!("id2label names {} labels, the head has {count}", names.len()));
+        let names = read_id2label(&self.id2label)?;
+        if !names.values().all(|name| is_placeholder(name)) {
+            return in_order(&names, count).ok_or_else(|| {
+                format!(
+                    "id2label names {:?}, the head has {count} outputs; name each, or remove \
+                     id2label to have them called LABEL_0, LABEL_1, …",
+                    names.values().collect::<Vec<_>>()
+                )
+            });
         }
-        (0..count)
-            .map(|index| {
-                names
-                    .get(&index.to_string())
-                    .cloned()
-                    .ok_or_else(|| format!("id2label has no label {index}"))
-            })
-            .collect()
+        let reversed = names.is_empty().then(|| read_label2id(&self.label2id)).flatten();
+        let labels = reversed.and_then(|names| in_order(&names, count));
+        Ok(labels.unwrap_or_else(|| (0..count).map(|index| format!("LABEL_{index}")).collect()))
+    }
+}
+
+/// The names of 0 to `count`, if there are those and no more.
+fn in_order(names: &BTreeMap<usize, String>, count: usize) -> Option<Vec<String>> {
+    let all = names.len() == count && names.keys().copied().eq(0..count);
+    all.then(|| names.values().cloned().collect())
+}
+
+fn is_placeholder(name: &str) -> bool {
+    name.strip_prefix("LABEL_").is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
+/// Numbers as JSON's keys, and names that may be numbers themselves.
+fn read_id2label(value: &Value) -> Result<BTreeMap<usize, String>, String> {
+    let entries = match value {
+        Value::Null => return Ok(BTreeMap::new()),
+        Value::Object(entries) => entries,
+        _ => return Err("id2label is no object".to_owned()),
+    };
+    let entry = |(id, name): (&String, &Value)| {
+        let id = id.trim().parse::<usize>().ok()?;
+        match name {
+            Value::String(name) => Some((id, name.clone())),
+            Value::Number(_) | Value::Bool(_) => Some((id, name.to_string())),
+            _ => None,
+        }
+    };
+    let odd = || "id2label does not give each number a name".to_owned();
+    entries.iter().map(entry).collect::<Option<_>>().ok_or_else(odd)
+}
+
+/// Ids may be numbers or, in old files, strings.
+fn read_label2id(value: &Value) -> Option<BTreeMap<usize, String>> {
+    let entry = |(name, id): (&String, &Value)| {
+        let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        Some((text.trim().parse::<usize>().ok()?, name.clone()))
+    };
+    value.as_object()?.iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn labels(id2label: Value, label2id: Value, count: usize) -> Result<Vec<String>, String> {
+        let file = json!({"model_type": "bert", "id2label": id2label, "label2id": label2id});
+        serde_json::from_value::<ModelConfig>(file).unwrap().labels(count)
+    }
+
+    #[test]
+    fn labels_come_from_the_best_source() {
+        let (none, generic) = (Value::Null, ["LABEL_0", "LABEL_1"]);
+        for (id2label, label2id, expected) in [
+            (json!({"0": "no", "1": "yes"}), none.clone(), ["no", "yes"]),
+            (json!({"1": "yes", "0": "no"}), json!({"x": 0, "y": 1}), ["no", "yes"]),
+            (json!({"0": 1, "1": 5}), none.clone(), ["1", "5"]),
+            (none.clone(), json!({"yes": "1", "no": "0"}), ["no", "yes"]),
+            (none.clone(), json!({"yes": 1, "no": 0}), ["no", "yes"]),
+            (none.clone(), json!({"yes": 1, "no": 1}), generic),
+            (none.clone(), none.clone(), generic),
+            (json!({}), none.clone(), generic),
+            (json!({"0": "LABEL_0", "1": "LABEL_1"}), none.clone(), generic),
+            (json!({"0": "LABEL_0"}), json!({"yes": 1, "no": 0}), generic),
+        ] {
+            let case = format!("{id2label} {label2id}");
+            assert_eq!(labels(id2label, label2id, 2).unwrap(), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_are_refused() {
+        for id2label in [
+            json!({"0": "no"}),
+            json!({"0": "no", "1": "yes", "2": "maybe"}),
+            json!({"1": "no", "2": "yes"}),
+            json!({"a": "no", "b": "yes"}),
+            json!({"0": ["no"], "1": "yes"}),
+            json!(["no", "yes"]),
+        ] {
+            assert!(labels(id2label.clone(), Value::Null, 2).is_err(), "{id2label}");
+        }
+    }
+
+    #[test]
+    fn null_is_as_good_as_nothing() {
+        let file = json!({"model_type": "bert", "architectures": null, "torch_dtype": "float16"});
+        assert!(serde_json::from_value::<ModelConfig>(file).unwrap().architectures.is_empty());
     }
 }

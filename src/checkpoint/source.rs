@@ -1,9 +1,11 @@
-//! Where a checkpoint comes from: `builtin:NAME` or a directory.
+//! Where a checkpoint comes from: `builtin:NAME`, a directory, or
+//! `hf:owner/name[@revision]`.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::hub::Repository;
 use crate::script::Script;
 
 /// A checkpoint that is part of the binary.
@@ -13,6 +15,12 @@ pub struct Builtin {
     /// The writing that it reads.
     pub script: Script,
     pub files: &'static [(&'static str, &'static [u8])],
+}
+
+impl Builtin {
+    pub fn file(&self, name: &str) -> Option<&'static [u8]> {
+        self.files.iter().find(|(file, _)| *file == name).map(|&(_, data)| data)
+    }
 }
 
 macro_rules! builtin {
@@ -48,6 +56,7 @@ pub static BUILTINS: &[Builtin] =
 pub enum Source {
     Builtin(&'static Builtin),
     Directory(PathBuf),
+    Hub(Repository),
 }
 
 impl Source {
@@ -62,18 +71,19 @@ impl Source {
     pub fn script(&self) -> Option<Script> {
         match self {
             Self::Builtin(builtin) => Some(builtin.script),
-            Self::Directory(_) => None,
+            Self::Directory(_) | Self::Hub(_) => None,
         }
     }
 
-    /// The id of a model that was given none: the built-in's name, or the last
-    /// part of the path.
+    /// The id of a model that was given none: the built-in's name, the last
+    /// part of the path, or the hub's name without its owner.
     pub fn default_id(&self) -> String {
         match self {
             Self::Builtin(builtin) => builtin.name.to_owned(),
             Self::Directory(path) => {
                 path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into())
             }
+            Self::Hub(repository) => repository.name().to_owned(),
         }
     }
 }
@@ -82,13 +92,12 @@ impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(repository) = text.strip_prefix("hf:") {
+            return repository.parse().map(Self::Hub);
+        }
         let Some(name) = text.strip_prefix("builtin:") else {
             return match text {
                 "" => Err("a model's source is empty".to_owned()),
-                hub if hub.starts_with("hf:") => Err(
-                    "models are not loaded from a hub yet; download the folder and give its path"
-                        .to_owned(),
-                ),
                 _ => Ok(Self::Directory(text.into())),
             };
         };
@@ -104,6 +113,7 @@ impl fmt::Display for Source {
         match self {
             Self::Builtin(builtin) => write!(f, "builtin:{}", builtin.name),
             Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Hub(repository) => write!(f, "{repository}"),
         }
     }
 }

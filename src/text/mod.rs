@@ -1,8 +1,10 @@
 //! From a text to tokens, words and offsets.
 
 pub mod borders;
+mod rebuild;
 mod subwords;
 pub mod tokenizer;
+mod tokenizer_config;
 pub mod units;
 
 use std::sync::Arc;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokenizers::{EncodeInput, Tokenizer, TruncationParams};
 
+use super::tokenizer_config::TokenizerConfig;
 use super::units::Places;
-use super::{CallerSpan, Encoding, Input, Token, Unit, borders, subwords};
+use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords};
 use crate::architectures::Built;
 use crate::blocks::Numbering;
-use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER, TOKENIZER_CONFIG};
+use crate::checkpoint::{Checkpoint, LoadError};
 use crate::error::{Code, Error, Result};
 use crate::rows::Tokens;
 
@@ -28,22 +28,23 @@ pub struct TextEncoder {
 
 impl TextEncoder {
     pub fn read(model_id: &str, checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
-        let fail = |error: tokenizers::Error| checkpoint.error(TOKENIZER, error);
-        let mut whole = Tokenizer::from_bytes(checkpoint.required(TOKENIZER)?).map_err(fail)?;
         let config = TokenizerConfig::read(checkpoint)?;
-        // A checkpoint may carry the padding and truncation of its training.
-        whole.with_padding(None).with_truncation(None).map_err(fail)?;
+        let (whole, file) = rebuild::tokenizer(checkpoint, &config)?;
         let max_tokens = config.max_length.min(model.max_positions);
         let mut cut = whole.clone();
         let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
-        cut.with_truncation(Some(truncation)).map_err(fail)?;
+        cut.with_truncation(Some(truncation)).map_err(|error| checkpoint.error(file, error))?;
         let largest = whole.get_vocab(true).into_values().max().unwrap_or_default();
         if largest as usize >= model.vocab_size {
             let reason = format!("token id {largest}, but the model embeds {}", model.vocab_size);
-            return Err(checkpoint.error(TOKENIZER, reason));
+            return Err(checkpoint.error(file, reason));
         }
-        let id = |token: &str| whole.token_to_id(token);
-        let (pad, mask) = (id(&config.pad), id(&config.mask));
+        let id = |role: &str, usual: [&str; 2]| match config.special(role) {
+            Some(token) => whole.token_to_id(token),
+            None => usual.into_iter().find_map(|token| whole.token_to_id(token)),
+        };
+        let pad = id("pad_token", ["[PAD]", "<pad>"]);
+        let mask = id("mask_token", ["[MASK]", "<mask>"]);
         Ok(Self {
             model_id: model_id.to_owned(),
             whole,
@@ -209,36 +210,4 @@ fn place(pointer: &str) -> String {
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
-}
-
-/// The few facts of tokenizer_config.json that matter here.
-struct TokenizerConfig {
-    /// May be as large as 1e30 in files that know no limit.
-    max_length: usize,
-    pad: String,
-    mask: String,
-}
-
-impl TokenizerConfig {
-    fn read(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        let file: Value = match checkpoint.file(TOKENIZER_CONFIG) {
-            Some(data) => serde_json::from_slice(data)
-                .map_err(|error| checkpoint.error(TOKENIZER_CONFIG, error))?,
-            None => Value::Null,
-        };
-        let max_length = match file["model_max_length"].as_f64() {
-            Some(limit) if limit >= 1. => limit as usize,
-            _ => usize::MAX,
-        };
-        Ok(Self {
-            max_length,
-            pad: token(&file["pad_token"]).unwrap_or("[PAD]").to_owned(),
-            mask: token(&file["mask_token"]).unwrap_or("[MASK]").to_owned(),
-        })
-    }
-}
-
-/// A special token is written as a string or as an object with its content.
-fn token(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value["content"].as_str())
 }

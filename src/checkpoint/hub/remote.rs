@@ -1,0 +1,62 @@
+//! One model on the hub, at one commit.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use super::Failure;
+use super::cache::{Cache, is_commit};
+use super::client::Client;
+use super::download;
+use super::repository::Repository;
+use super::settings::Settings;
+
+#[derive(Debug)]
+pub struct Remote {
+    client: Client,
+    repository: Repository,
+    commit: String,
+    names: BTreeSet<String>,
+}
+
+impl Remote {
+    /// Asks which files there are.
+    pub fn find(repository: &Repository, settings: &Settings) -> Result<Self, Failure> {
+        let client = Client::new(settings)?;
+        let info = client.info(repository)?;
+        if !is_commit(&info.sha) {
+            return Err(Failure::Refused(format!("the hub names the commit {:?}", info.sha)));
+        }
+        let names = info.siblings.into_iter().map(|sibling| sibling.name).collect();
+        Ok(Self { client, repository: repository.clone(), commit: info.sha, names })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// A file's path in the cache, fetched if it is not there.
+    pub fn fetch(&self, cache: &Cache, name: &str) -> Result<PathBuf, String> {
+        let path = cache.snapshot(&self.commit).join(name);
+        if !path.exists() {
+            let said = self.client.metadata(&self.repository, &self.commit, name);
+            let said = said.map_err(Failure::reason)?;
+            let blob = download::blob(&self.client, cache, name, &said)?;
+            download::point(&path, &blob).map_err(|error| download::unwritable(&path, &error))?;
+        }
+        // Best effort: a cache that cannot be written is good for reading.
+        let _ = self.note(cache);
+        Ok(path)
+    }
+
+    /// Notes the commit that the revision is at now.
+    fn note(&self, cache: &Cache) -> std::io::Result<()> {
+        let revision = self.repository.revision();
+        let path = cache.reference(revision);
+        if revision == self.commit || cache.commit(revision).as_ref() == Some(&self.commit) {
+            return Ok(());
+        }
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        download::write_whole(&path, self.commit.as_bytes())
+    }
+}

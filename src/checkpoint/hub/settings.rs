@@ -1,0 +1,146 @@
+//! Where the hub is, where its files are kept, and who asks: the variables
+//! that Python's huggingface_hub reads, with its defaults.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of `models--owner--name`.
+    pub cache: PathBuf,
+    /// Without a slash at its end.
+    pub endpoint: String,
+    pub token: Option<Token>,
+    pub access: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Online,
+    /// Nothing is asked of the network.
+    Offline,
+}
+
+/// A secret: it is sent and never shown.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// What the header `authorization` says.
+    pub fn header(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl FromStr for Token {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("the hub's token has a character that no token has".to_owned()),
+        }
+    }
+}
+
+impl Settings {
+    pub fn from_environment() -> Result<Self, String> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let home = given("HOME").or_else(|| given("USERPROFILE")).map(PathBuf::from);
+        // As a shell does it: a variable may be set where none looks at it.
+        let expanded = |path: String| match (path.strip_prefix("~/"), &home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        };
+        let folder = |name: &str| given(name).map(expanded);
+        let hub_home = folder("HF_HOME")
+            .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("huggingface")))
+            .or_else(|| Some(home.as_ref()?.join(".cache/huggingface")));
+        let cache = folder("HF_HUB_CACHE")
+            .or_else(|| folder("HUGGINGFACE_HUB_CACHE"))
+            .or_else(|| Some(hub_home.as_ref()?.join("hub")))
+            .ok_or("no folder to keep the hub's files in: set HF_HOME")?;
+        let token_file = folder("HF_TOKEN_PATH").or_else(|| Some(hub_home?.join("token")));
+        let token = given("HF_TOKEN")
+            .or_else(|| given("HUGGING_FACE_HUB_TOKEN"))
+            .or_else(|| fs::read_to_string(token_file?).ok().filter(|text| !text.trim().is_empty()))
+            .map(|token| token.trim().parse())
+            .transpose()?;
+        let endpoint = given("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
+        let offline = given("HF_HUB_OFFLINE").or_else(|| given("TRANSFORMERS_OFFLINE"));
+        let access = match offline.is_some_and(|value| is_true(&value)) {
+            true => Access::Offline,
+            false => Access::Online,
+        };
+        Ok(Self { cache, endpoint: endpoint.trim_end_matches('/').to_owned(), token, access })
+    }
+}
+
+fn is_true(value: &str) -> bool {
+    ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Settings {
+        let find = |name: &str| variables.iter().find(|(key, _)| *key == name);
+        Settings::from_variables(|name| find(name).map(|(_, value)| (*value).to_owned())).unwrap()
+    }
+
+    #[test]
+    fn folders_come_from_the_nearest_variable() {
+        let home = ("HOME", "/h");
+        for (variables, cache) in [
+            (vec![home], "/h/.cache/huggingface/hub"),
+            (vec![home, ("XDG_CACHE_HOME", "/x")], "/x/huggingface/hub"),
+            (vec![home, ("HF_HOME", "~/m"), ("XDG_CACHE_HOME", "/x")], "/h/m/hub"),
+            (vec![("HF_HOME", "/m"), ("HF_HUB_CACHE", "/c")], "/c"),
+            (vec![("HF_HOME", "/m"), ("HUGGINGFACE_HUB_CACHE", "/c")], "/c"),
+            (vec![("HF_HOME", "/m"), ("HF_HUB_CACHE", " ")], "/m/hub"),
+        ] {
+            assert_eq!(read(&variables).cache, PathBuf::from(cache), "{variables:?}");
+        }
+        assert!(Settings::from_variables(|_| None).unwrap_err().contains("HF_HOME"));
+    }
+
+    #[test]
+    fn offline_is_said_in_several_words() {
+        for (value, access) in [
+            ("1", Access::Offline),
+            ("true", Access::Offline),
+            ("Yes", Access::Offline),
+            ("0", Access::Online),
+            ("", Access::Online),
+        ] {
+            assert_eq!(read(&[("HOME", "/h"), ("HF_HUB_OFFLINE", value)]).access, access);
+            assert_eq!(read(&[("HOME", "/h"), ("TRANSFORMERS_OFFLINE", value)]).access, access);
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("token"), "hf_file\n").unwrap();
+        let home = ("HF_HOME", folder.path().to_str().unwrap());
+        let token = |settings: &Settings| settings.token.clone().map(|token| token.0);
+        assert_eq!(token(&read(&[home])).as_deref(), Some("hf_file"));
+        let settings = read(&[home, ("HF_TOKEN", "hf_variable")]);
+        assert_eq!(token(&settings).as_deref(), Some("hf_variable"));
+        assert!(!format!("{settings:?}").contains("hf_variable"));
+        assert!("a\nb".parse::<Token>().is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! A tensor's numbers, whatever their type and order in the file.
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+
+use super::{Checkpoint, LoadError};
+use crate::blocks::{MemoryOrder, Stored};
+
+impl Checkpoint {
+    /// A tensor's numbers, row-major, as f32.
+    pub fn load(&self, tensor: &Stored) -> Result<Vec<f32>, LoadError> {
+        let bytes = || self.read_at(&tensor.file, tensor.start, tensor.bytes);
+        let values: Vec<f32> = match tensor.dtype {
+            Dtype::F16 => convert(&bytes()?, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => convert(&bytes()?, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F64 => convert(&bytes()?, |b| f64::from_le_bytes(b) as f32),
+            _ => self.read_f32(tensor)?,
+        };
+        let fail =
+            |reason: &str| self.error(&tensor.file, format!("tensor {} {reason}", tensor.name));
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(fail("holds a number that is not finite"));
+        }
+        match tensor.order {
+            MemoryOrder::Rows => Ok(values),
+            MemoryOrder::Columns { rows, columns } if rows * columns == values.len() => {
+                Ok(transposed(&values, rows))
+            }
+            MemoryOrder::Columns { .. } => {
+                Err(fail("lies column by column: it cannot be taken in parts"))
+            }
+        }
+    }
+
+    /// The numbers of a file that lie there as they are wanted.
+    fn read_f32(&self, tensor: &Stored) -> Result<Vec<f32>, LoadError> {
+        let mut values = vec![0_f32; tensor.bytes / size_of::<f32>()];
+        let part = bytemuck::cast_slice_mut(&mut values);
+        let read = self.large(&tensor.file)?.read_into(tensor.start, part);
+        read.map_err(|error| self.error(&tensor.file, error))?;
+        if cfg!(target_endian = "big") {
+            values
+                .iter_mut()
+                .for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        }
+        Ok(values)
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
+}
+
+/// Columns of `rows` numbers each → rows.
+fn transposed(columns: &[f32], rows: usize) -> Vec<f32> {
+    (0..rows).flat_map(|row| columns.iter().skip(row).step_by(rows).copied()).collect()
+}

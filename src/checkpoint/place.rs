@@ -1,0 +1,83 @@
+//! Where the files of one checkpoint lie, whatever its source.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::content::{self, Content};
+use super::hub;
+use super::source::{Builtin, Source};
+
+pub const ABSENT: &str = "no such file";
+
+#[derive(Debug)]
+pub enum Place {
+    Builtin(&'static Builtin),
+    Directory(PathBuf),
+    Hub(hub::Snapshot),
+}
+
+impl Place {
+    /// Finds a source's files; of the hub's it asks which there are.
+    pub fn of(source: &Source) -> Result<Self, String> {
+        Ok(match source {
+            Source::Builtin(builtin) => Self::Builtin(builtin),
+            Source::Directory(path) => Self::Directory(path.clone()),
+            Source::Hub(repository) => {
+                Self::Hub(hub::Snapshot::find(repository, &hub::Settings::from_environment()?)?)
+            }
+        })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Builtin(builtin) => builtin.file(name).is_some(),
+            Self::Directory(folder) => folder.join(name).exists(),
+            Self::Hub(snapshot) => snapshot.has(name),
+        }
+    }
+
+    /// Why a file may be missing that the source has.
+    pub fn gap(&self) -> Option<&str> {
+        match self {
+            Self::Hub(snapshot) => snapshot.gap(),
+            Self::Builtin(_) | Self::Directory(_) => None,
+        }
+    }
+
+    /// A file on this machine; the hub's are fetched.
+    fn find(&self, name: &str) -> Result<Found, String> {
+        match self {
+            Self::Builtin(builtin) => {
+                builtin.file(name).map(Found::Memory).ok_or_else(|| ABSENT.to_owned())
+            }
+            Self::Directory(folder) => Ok(Found::Path(folder.join(name))),
+            Self::Hub(snapshot) => snapshot.fetch(name).map(Found::Path),
+        }
+    }
+
+    /// Reads a small file.
+    pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>, String> {
+        match self.find(name)? {
+            Found::Memory(data) => Ok(data.into()),
+            Found::Path(path) => {
+                content::read_small(&path).map(Cow::from).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Opens a file of any size.
+    pub fn open(&self, name: &str) -> Result<Content, String> {
+        match self.find(name)? {
+            Found::Memory(data) => Ok(Content::Memory(data)),
+            Found::Path(path) => {
+                File::open(path).map(Content::Disk).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+enum Found {
+    Memory(&'static [u8]),
+    Path(PathBuf),
+}

@@ -1,0 +1,337 @@
+//! Models of a hub: a small server plays it.
+
+mod server;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use explaind::checkpoint::hub::{Access, Settings};
+use explaind::checkpoint::{Checkpoint, LoadError, Weights};
+use serde_json::Value;
+use server::{COMMIT, Hub, Trouble};
+use tempfile::TempDir;
+
+use crate::support::golden_folder;
+
+/// A hub with the tiny model, and a cache that is empty.
+struct Setting {
+    hub: Hub,
+    home: TempDir,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+        let read = |name: &str| fs::read(golden_folder("bert-tiny").join(name)).unwrap();
+        let mut files: Vec<(String, Vec<u8>)> =
+            files.map(|name| (name.to_owned(), read(name))).into();
+        let more = [
+            ("modules.json", "[]"),
+            ("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}"),
+            ("README.md", "# A model"),
+            ("pytorch_model.bin", "not fetched"),
+            ("vocab.txt", "not fetched"),
+            ("onnx/model.onnx", "not fetched"),
+        ];
+        files.extend(more.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())));
+        Self { hub: Hub::start(files), home: tempfile::tempdir().unwrap() }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            cache: self.home.path().join("hub"),
+            endpoint: self.hub.url(),
+            token: None,
+            access: Access::Online,
+        }
+    }
+
+    fn offline(&self) -> Settings {
+        Settings { access: Access::Offline, ..self.settings() }
+    }
+
+    fn model(&self) -> PathBuf {
+        self.home.path().join("hub/models--owner--tiny")
+    }
+}
+
+/// Reads everything that a model needs, and returns the revision.
+fn read(name: &str, settings: &Settings) -> Result<String, LoadError> {
+    let checkpoint = Checkpoint::read_hub(&name.parse().unwrap(), settings)?;
+    Weights::read(&checkpoint)?;
+    checkpoint.revision()
+}
+
+fn refused(name: &str, settings: &Settings, words: &[&str]) {
+    let error = read(name, settings).expect_err("it must be refused").to_string();
+    for word in words.iter().chain(&[format!("hf:{name}").as_str()]) {
+        assert!(error.contains(word), "{word:?} in {error:?}");
+    }
+}
+
+const NAME: &str = "owner/tiny";
+
+#[test]
+fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
+    let setting = Setting::new();
+    let revision = read(NAME, &setting.settings()).unwrap();
+    let asked = setting.hub.requests();
+    for name in ["pytorch_model.bin", "README.md", "vocab.txt", "onnx"] {
+        assert!(!asked.iter().any(|line| line.contains(name)), "{name} in {asked:#?}");
+    }
+    // The layout of Python's huggingface_hub: pointers that can be moved with the cache.
+    let snapshot = setting.model().join("snapshots").join(COMMIT);
+    let target = fs::read_link(snapshot.join("config.json")).unwrap();
+    assert!(target.starts_with("../../blobs"), "{target:?}");
+    let target = fs::read_link(snapshot.join("1_Pooling/config.json")).unwrap();
+    assert!(target.starts_with("../../../blobs"), "{target:?}");
+    assert_eq!(fs::read_to_string(setting.model().join("refs/main")).unwrap(), COMMIT);
+    let blobs = fs::read_dir(setting.model().join("blobs")).unwrap();
+    let blobs: Vec<_> = blobs.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(blobs.len(), 6, "{blobs:?}");
+    // A second load asks what there is and fetches nothing.
+    setting.hub.forget();
+    assert_eq!(read(NAME, &setting.settings()).unwrap(), revision);
+    let asked = setting.hub.requests();
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert!(asked[0].contains("/api/models/owner/tiny/revision/main"), "{asked:#?}");
+    // A folder moved away is as good as any directory.
+    let source = explaind::checkpoint::Source::Directory(snapshot);
+    assert_eq!(Checkpoint::read(&source).unwrap().revision().unwrap(), revision);
+}
+
+#[test]
+fn a_sentence_encoder_s_files_are_there() {
+    let setting = Setting::new();
+    let checkpoint = Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings()).unwrap();
+    let pooling = checkpoint.file("1_Pooling/config.json").unwrap();
+    assert!(pooling.starts_with(b"{\"pooling_mode_mean_tokens\""));
+    assert_eq!(checkpoint.file("modules.json"), Some(b"[]".as_slice()));
+}
+
+#[test]
+fn weights_are_fetched_when_they_are_asked_for() {
+    let setting = Setting::new();
+    Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings()).unwrap();
+    assert!(!setting.hub.requests().iter().any(|line| line.contains("safetensors")));
+}
+
+#[test]
+fn a_token_is_for_the_hub_alone() {
+    let setting = Setting::new();
+    let token = Some("hf_secret".parse().unwrap());
+    read(NAME, &Settings { token, ..setting.settings() }).unwrap();
+    let asked = setting.hub.requests();
+    let (storage, own): (Vec<_>, Vec<_>) =
+        asked.iter().partition(|line| line.contains("/storage/"));
+    assert!(!storage.is_empty() && storage.iter().all(|line| !line.contains("hf_secret")));
+    assert!(!own.is_empty() && own.iter().all(|line| line.contains("Bearer hf_secret")));
+}
+
+#[test]
+fn offline_the_cache_is_enough() {
+    let setting = Setting::new();
+    refused(NAME, &setting.offline(), &["HF_HUB_OFFLINE", "main", "models--owner--tiny"]);
+    let revision = read(NAME, &setting.settings()).unwrap();
+    setting.hub.forget();
+    assert_eq!(read(NAME, &setting.offline()).unwrap(), revision);
+    assert!(setting.hub.requests().is_empty());
+    // Nothing listens any more.
+    let gone = Settings { endpoint: "http://127.0.0.1:9".to_owned(), ..setting.settings() };
+    assert_eq!(read(NAME, &gone).unwrap(), revision);
+    refused("owner/other", &gone, &["http://127.0.0.1:9", "cannot be reached", "directory"]);
+    // What was not fetched is said to be missing for that reason.
+    fs::remove_file(setting.model().join("snapshots").join(COMMIT).join("model.safetensors"))
+        .unwrap();
+    refused(NAME, &setting.offline(), &["model.safetensors", "HF_HUB_OFFLINE"]);
+}
+
+#[test]
+fn revisions_are_branches_tags_and_commits() {
+    let setting = Setting::new();
+    for revision in ["v1", "refs/pr/1", COMMIT] {
+        let name = format!("{NAME}@{revision}");
+        let found = read(&name, &setting.settings()).unwrap();
+        assert_eq!(read(&name, &setting.offline()).unwrap(), found);
+    }
+    assert_eq!(fs::read_to_string(setting.model().join("refs/refs/pr/1")).unwrap(), COMMIT);
+    refused(&format!("{NAME}@v2"), &setting.settings(), &["no revision \"v2\""]);
+    refused(&format!("{NAME}@v2"), &setting.offline(), &["HF_HUB_OFFLINE", "v2"]);
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let setting = Setting::new();
+    refused("owner/nothing", &setting.settings(), &["no such model", "private", "HF_TOKEN"]);
+    setting.hub.trouble(Trouble::Gated);
+    refused(NAME, &setting.settings(), &["config.json", "gated", "accept its terms", "HF_TOKEN"]);
+    let token = Some("hf_other".parse().unwrap());
+    let settings = Settings { token, ..setting.settings() };
+    refused(NAME, &settings, &["gated", "the token's owner"]);
+    let odd = Settings { endpoint: "nowhere".to_owned(), ..setting.settings() };
+    refused(NAME, &odd, &["HF_ENDPOINT", "nowhere"]);
+}
+
+#[test]
+fn a_hub_that_is_out_of_order_is_asked_again() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::Busy(2));
+    read(NAME, &setting.settings()).unwrap();
+    setting.hub.trouble(Trouble::Busy(99));
+    refused("owner/nothing", &setting.settings(), &["cannot be reached", "503"]);
+    // The cache stands in.
+    read(NAME, &setting.settings()).unwrap();
+}
+
+fn ranges(hub: &Hub) -> Vec<String> {
+    hub.requests().into_iter().filter(|line| line.contains("bytes=")).collect()
+}
+
+#[test]
+fn a_broken_download_goes_on_where_it_ended() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::Cut { at: 20_000, times: 1 });
+    read(NAME, &setting.settings()).unwrap();
+    assert_eq!(ranges(&setting.hub).len(), 1);
+    assert!(ranges(&setting.hub)[0].contains("bytes=20000-"));
+}
+
+#[test]
+fn a_download_given_up_goes_on_at_the_next_load() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::Cut { at: 10_000, times: 99 });
+    refused(NAME, &setting.settings(), &["model.safetensors", "broke off", "again"]);
+    assert!(!setting.model().join("snapshots").join(COMMIT).join("model.safetensors").exists());
+    setting.hub.trouble(Trouble::None);
+    setting.hub.forget();
+    read(NAME, &setting.settings()).unwrap();
+    assert_eq!(ranges(&setting.hub).len(), 1, "{:#?}", setting.hub.requests());
+}
+
+#[test]
+fn a_server_without_ranges_starts_again() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::CutWithoutRanges { at: 30_000 });
+    read(NAME, &setting.settings()).unwrap();
+    assert_eq!(ranges(&setting.hub).len(), 1);
+}
+
+#[test]
+fn what_comes_is_held_against_what_was_said() {
+    for (trouble, word) in [
+        (Trouble::Shorter, "ended after"),
+        (Trouble::Longer, "bytes came instead of"),
+        (Trouble::Different, "not what the hub describes"),
+    ] {
+        let setting = Setting::new();
+        setting.hub.trouble(trouble);
+        refused(NAME, &setting.settings(), &["model.safetensors", word]);
+        setting.hub.trouble(Trouble::None);
+        read(NAME, &setting.settings()).unwrap();
+    }
+}
+
+#[test]
+fn answers_that_lead_elsewhere_are_refused() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::EvilTag);
+    refused(NAME, &setting.settings(), &["config.json", "etag"]);
+    setting.hub.trouble(Trouble::EvilCommit);
+    refused(NAME, &setting.settings(), &["the commit \"../../x\""]);
+    setting.hub.trouble(Trouble::Circle);
+    refused(NAME, &setting.settings(), &["config.json", "times"]);
+}
+
+#[test]
+fn shards_are_fetched_by_their_index() {
+    let setting = Setting::new();
+    let shard = "model-00001-of-00001.safetensors";
+    setting.hub.rename("model.safetensors", shard);
+    let index = format!("{{\"weight_map\": {{\"classifier.bias\": \"{shard}\"}}}}");
+    setting.hub.add("model.safetensors.index.json", index.as_bytes());
+    read(NAME, &setting.settings()).unwrap();
+    let fetched = |name: &str| setting.model().join("snapshots").join(COMMIT).join(name).exists();
+    assert!(fetched(shard) && fetched("model.safetensors.index.json"));
+    assert!(!fetched("pytorch_model.bin"));
+}
+
+/// The binary, whose settings come from the environment.
+fn explaind(setting: &Setting) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
+    let variables = ["HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"];
+    for name in variables {
+        command.env_remove(name);
+    }
+    command.env("HF_HOME", setting.home.path()).env("HF_ENDPOINT", setting.hub.url());
+    command.current_dir(std::env::temp_dir());
+    command
+}
+
+#[test]
+fn the_binary_explains_with_a_model_of_the_hub() {
+    let setting = Setting::new();
+    let explain = |variables: &[(&str, &str)]| {
+        let mut command = explaind(&setting);
+        command.args(["explain", "--json", "--model", "hf:owner/tiny", "great"]);
+        command.envs(variables.iter().copied()).output().unwrap()
+    };
+    let output = explain(&[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["model"]["id"], "tiny");
+    // No terminal: lines instead of a bar.
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("downloading") && log.contains("model.safetensors"), "{log}");
+    assert!(!log.contains('\r'), "{log}");
+    setting.hub.forget();
+    assert!(explain(&[("HF_HUB_OFFLINE", "1")]).status.success());
+    assert!(setting.hub.requests().is_empty());
+}
+
+#[test]
+fn a_service_that_still_downloads_stops_when_told() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::Stall);
+    let mut child = explaind(&setting)
+        .args(["--listen", "127.0.0.1:0", "--model", "hf:owner/tiny"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    let stalled = || setting.hub.requests().iter().any(|line| line.contains("/storage/"));
+    while !stalled() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it must ask for the weights");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(10) {
+            child.kill().unwrap();
+            panic!("it must stop on SIGTERM");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A cache that another program has filled, as `hf download` does.
+#[test]
+fn a_cache_of_copies_is_read_too() {
+    let setting = Setting::new();
+    let snapshot = setting.model().join("snapshots").join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir_all(setting.model().join("refs")).unwrap();
+    fs::write(setting.model().join("refs/main"), format!("{COMMIT}\n")).unwrap();
+    let copy =
+        |name: &str, to: &Path| fs::copy(golden_folder("bert-tiny").join(name), to.join(name));
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        copy(name, &snapshot).unwrap();
+    }
+    read(NAME, &setting.offline()).unwrap();
+    // A reference that leads out of the cache is none.
+    fs::write(setting.model().join("refs/main"), "../../../..").unwrap();
+    refused(NAME, &setting.offline(), &["HF_HUB_OFFLINE"]);
+}
