@@ -133,7 +133,8 @@ fn the_gradient_along_a_path_is_the_slope() {
             let scores = at(0.7, Want::Gradients(Reduce::TimesDifference, logit())).token_scores;
             let slope: f64 = scores[0].iter().sum();
             let value = |alpha| at(alpha, Want::Values(logit())).values[0];
-            let step = 3e-4;
+            // A short one is not likely to cross a place where ReLU bends.
+            let step = if model.is_smooth() { 3e-4 } else { 3e-6 };
             let across = |step: f64| value(0.7 + step) - value(0.7 - step);
             let measured = (8. * across(step) - across(2. * step)) / (12. * step);
             let gap = (slope - measured).abs() / slope.abs();
