@@ -145,7 +145,7 @@ impl Ours {
     }
 
     fn forward(&self, text: &str) -> (f64, Vec<f64>) {
-        let encoding = self.model.text.encode(&Self::input(text), Truncate::No).expect("it fits");
+        let encoding = self.model.encode(&Self::input(text), Truncate::No).expect("it fits");
         let row = Row {
             attention: (0..self.model.layers()).collect(),
             ..Row::forward(encoding.ids, [].into())

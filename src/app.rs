@@ -6,23 +6,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::checkpoint::Source;
-use crate::config::{Config, ModelEntry};
-use crate::engine::{self, Engine, ModelPool, PassLimits};
+use crate::config::{ActivationName, Config, ModelEntry};
+use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
 use crate::explainer::{Explainer, Limits};
-use crate::explanation::Question;
 use crate::http::{self, Service};
-use crate::model::{Model, Placement};
-use crate::script::Script;
+use crate::model::Budget;
 use crate::telemetry;
-use crate::text::Input;
 
 /// Why the service could not start or go on; a line for a person.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +41,13 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
         queued_tokens: config.engine.queued_tokens,
         time: config.limits.request_time(),
     };
+    let budget = match config.limits.model_mebibytes {
+        0 => Budget::default(),
+        mebibytes => Budget::new(mebibytes << 20),
+    };
+    let placement = config.engine.backend.placement().map_err(StartError::of)?;
     Ok(Explainer {
-        pool: Arc::new(ModelPool::default()),
+        pool: Arc::new(ModelPool::new(budget, placement)),
         engine: Engine::start(limits).map_err(StartError::of)?,
         limits: Limits {
             inputs: config.limits.inputs,
@@ -66,48 +66,20 @@ fn threads(config: &Config) -> usize {
     }
 }
 
-/// Loads every model of the configuration, runs each once, and makes them
-/// available.
-pub async fn load(explainer: &Explainer, config: &Config) -> Result<(), StartError> {
-    let placement = config.engine.backend.placement().map_err(StartError::of)?;
-    let mut loading = JoinSet::new();
-    for (place, entry) in config.models.iter().cloned().enumerate() {
-        let placement = placement.clone();
-        loading.spawn_blocking(move || Ok::<_, StartError>((place, load_one(&entry, &placement)?)));
+/// Loads the models of the configuration and runs each once. One that cannot be
+/// loaded does not keep the others from serving; where none can, that is an
+/// error.
+pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), StartError> {
+    let mut wanted = Vec::new();
+    for entry in entries {
+        let source: Source = entry.source.parse().map_err(StartError::of)?;
+        let activation = entry.activation.map(ActivationName::activation);
+        wanted.push((entry.id.clone(), Wanted::new(source, activation)));
     }
-    let mut models = Vec::new();
-    while let Some(loaded) = loading.join_next().await {
-        models.push(loaded.map_err(StartError::of)??);
-    }
-    models.sort_by_key(|(place, _)| *place);
-    let models: Vec<Arc<Model>> = models.into_iter().map(|(_, model)| model).collect();
-    for model in &models {
-        warm_up(explainer, model).await?;
-    }
-    gauge!("explaind_models").set(models.len() as f64);
-    explainer.pool.fill(models);
-    Ok(())
-}
-
-fn load_one(entry: &ModelEntry, placement: &Placement) -> Result<Arc<Model>, StartError> {
-    let source: Source = entry.source.parse().map_err(StartError::of)?;
-    let model = Model::load(&entry.id, &source, placement).map_err(StartError::of)?;
-    info!(id = model.id, %source, architecture = model.architecture, "loaded");
-    Ok(Arc::new(model))
-}
-
-/// One real pass: the first is slower, and shows that the model works.
-async fn warm_up(explainer: &Explainer, model: &Arc<Model>) -> Result<(), StartError> {
-    // A Chinese text also reads the dictionary of Chinese words.
-    let text = match model.script {
-        Some(Script::Han) => "预热",
-        Some(Script::Latin) | None => "warm up",
-    };
-    let input = Input { text: text.to_owned(), ..Input::default() };
-    let question = Question::prediction(Arc::clone(model), vec![input]);
-    let answer = explainer.explain(question).await.map_err(StartError::of)?;
-    let failed = answer.results.into_iter().find_map(|(_, result)| result.err());
-    failed.map_or(Ok(()), |error| Err(StartError(format!("{}: {error}", model.id))))
+    explainer.pool.load_first(wanted).await.map_err(|errors| {
+        let details: Vec<String> = errors.into_iter().map(|error| error.detail).collect();
+        StartError(details.join("\n"))
+    })
 }
 
 /// Histograms keep each sample until they are read or this is done: without it,
@@ -123,14 +95,15 @@ async fn keep_metrics_small(metrics: PrometheusHandle) {
 /// Serves on `listener` until `shutdown`, then gives answers in flight the
 /// configured time. `announce` is called once readiness is true.
 pub async fn run(
-    config: Config,
+    mut config: Config,
     listener: TcpListener,
     announce: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::of)?;
+    config.server.listen = address;
     let metrics = telemetry::metrics().map_err(StartError::of)?;
-    let service = Service::new(explainer(&config)?, metrics, config.limits.body_bytes);
+    let service = Service::new(explainer(&config)?, metrics, &config);
     let (stop, mut stopping) = watch::channel(());
     let serving =
         axum::serve(listener, http::router(service.clone())).with_graceful_shutdown(async move {
@@ -141,7 +114,7 @@ pub async fn run(
     let upkeep = tokio::spawn(keep_metrics_small(service.metrics.clone()));
     let mut shutdown = pin!(shutdown);
     tokio::select! {
-        loaded = load(&service.explainer, &config) => {
+        loaded = load(&service.explainer, &config.models) => {
             loaded?;
             announce(address);
             shutdown.await;

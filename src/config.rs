@@ -1,12 +1,15 @@
 //! The configuration: defaults, config/default.toml, a file, the environment,
 //! flags; later ones win. Every error is reported, with its path.
 
+mod admin_key;
+mod backend;
+mod model;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use candle_core::{DType, Device};
 use figment::Figment;
 use figment::error::{Error as FigmentError, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -14,14 +17,16 @@ use figment::value::Value;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Source;
-use crate::model::Placement;
+pub use admin_key::AdminKey;
+pub use backend::BackendName;
+use model::unique_ids;
+pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
 
 /// Read where the service is started, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
 
-/// In place of a model's id: the built-in model of the text's script.
-pub const AUTO: &str = "auto";
+/// The environment variable of `server.admin_key`, after its prefix.
+const KEY_VARIABLE: &str = "SERVER__ADMIN_KEY";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +52,10 @@ pub struct Server {
     /// After SIGTERM, for answers in flight.
     #[garde(range(min = 0, max = 3_600_000))]
     pub drain_ms: u64,
+    /// Of those who may load and unload models. Never written out.
+    #[garde(skip)]
+    #[serde(skip_serializing)]
+    pub admin_key: Option<AdminKey>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -65,13 +74,16 @@ pub struct Limits {
     /// found.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
+    /// Mebibytes for the weights of all models; 0 is no limit.
+    #[garde(range(max = 1 << 30))]
+    pub model_mebibytes: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {
     /// What computes.
-    #[garde(custom(can_compute))]
+    #[garde(custom(backend::can_compute))]
     pub backend: BackendName,
     /// Passes that run at a time, each on a thread; 0 is one for each core that
     /// this process may use.
@@ -87,31 +99,6 @@ pub struct Engine {
     /// Tokens x rows of all requests in flight; more are told to come back.
     #[garde(range(min = 1, max = u32::MAX as usize))]
     pub queued_tokens: usize,
-}
-
-/// Where the models' weights live and what computes with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackendName {
-    /// This crate's kernels, in f32.
-    Cpu,
-    /// candle in f64, to check the others by: slow.
-    Reference,
-    /// candle in f32 on a GPU; the binary must be built with the feature `cuda`.
-    Cuda,
-}
-
-impl BackendName {
-    pub fn placement(self) -> Result<Placement, String> {
-        let candle = |dtype, device| Placement::Candle { dtype, device };
-        match self {
-            Self::Cpu => Ok(Placement::default()),
-            Self::Reference => Ok(candle(DType::F64, Device::Cpu)),
-            Self::Cuda => Device::new_cuda(0)
-                .map(|device| candle(DType::F32, device))
-                .map_err(|error| format!("no CUDA device can be used: {error}")),
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -131,17 +118,6 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct ModelEntry {
-    #[garde(custom(model_id))]
-    pub id: String,
-    /// `builtin:NAME`, a directory in the Hugging Face layout, or
-    /// `hf:OWNER/NAME[@REVISION]` of the hub.
-    #[garde(custom(model_source))]
-    pub source: String,
-}
-
 impl Default for Config {
     fn default() -> Self {
         let models = crate::checkpoint::source::BUILTINS
@@ -149,6 +125,7 @@ impl Default for Config {
             .map(|builtin| ModelEntry {
                 id: builtin.name.to_owned(),
                 source: format!("builtin:{}", builtin.name),
+                activation: None,
             })
             .collect();
         Self {
@@ -163,13 +140,19 @@ impl Default for Config {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), drain_ms: 10_000 }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), drain_ms: 10_000, admin_key: None }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 1 << 20, inputs: 64, attention_values: 1 << 21, request_ms: 60_000 }
+        Self {
+            body_bytes: 1 << 20,
+            inputs: 64,
+            attention_values: 1 << 21,
+            request_ms: 60_000,
+            model_mebibytes: 0,
+        }
     }
 }
 
@@ -222,7 +205,13 @@ impl Config {
             }
             layers = layers.merge(Toml::file_exact(file));
         }
-        Self::from_layers(layers.merge(Env::prefixed("EXPLAIND_").split("__")))
+        let env = Env::prefixed("EXPLAIND_").ignore(&[KEY_VARIABLE]).split("__");
+        layers = layers.merge(env);
+        // As it is: figment would take a key of digits for a number.
+        if let Ok(key) = std::env::var(format!("EXPLAIND_{KEY_VARIABLE}")) {
+            layers = layers.merge(Serialized::default("server.admin_key", key));
+        }
+        Self::from_layers(layers)
     }
 
     fn from_layers(layers: Figment) -> Result<Self, ConfigErrors> {
@@ -285,40 +274,6 @@ fn remove(tree: &mut Value, path: &[String]) -> bool {
     let deeper =
         path.len() > 1 && dict.get_mut(name).is_some_and(|inner| remove(inner, &path[1..]));
     deeper || dict.remove(name).is_some()
-}
-
-fn unique_ids(models: &[ModelEntry], _: &()) -> garde::Result {
-    for (place, model) in models.iter().enumerate() {
-        if models[..place].iter().any(|other| other.id == model.id) {
-            return Err(garde::Error::new(format!("the id {:?} is given twice", model.id)));
-        }
-    }
-    Ok(())
-}
-
-fn model_id(id: &str, _: &()) -> garde::Result {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if id == AUTO {
-        return Err(garde::Error::new("is what callers say to have a model chosen"));
-    }
-    match (1..=64).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('.') {
-        true => Ok(()),
-        false => Err(garde::Error::new("must be 1 to 64 of the characters A-Z a-z 0-9 . _ -")),
-    }
-}
-
-fn model_source(source: &str, _: &()) -> garde::Result {
-    match source.parse() {
-        Ok(Source::Directory(path)) if !path.is_dir() => {
-            Err(garde::Error::new(format!("{} is no directory", path.display())))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(garde::Error::new(error)),
-    }
-}
-
-fn can_compute(backend: &BackendName, _: &()) -> garde::Result {
-    backend.placement().map(|_| ()).map_err(garde::Error::new)
 }
 
 fn log_filter(filter: &str, _: &()) -> garde::Result {

@@ -14,6 +14,13 @@ pub enum Code {
     TargetNotFound,
     MethodNotSupported,
     ModelNotFound,
+    /// A checkpoint that cannot be loaded.
+    ModelInvalid,
+    ModelTooLarge,
+    ModelLoading,
+    TooManyModels,
+    Unauthorized,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     NotAcceptable,

@@ -168,7 +168,7 @@ fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
     };
     let parsed: Source = source.parse()?;
     let id = id.unwrap_or_else(|| parsed.default_id());
-    Ok(ModelEntry { id, source: source.to_owned() })
+    Ok(ModelEntry { id, source: source.to_owned(), activation: None })
 }
 
 fn explain(flags: Explain) -> Result<(), Failure> {
@@ -185,7 +185,7 @@ fn explain(flags: Explain) -> Result<(), Failure> {
     }
     let answer = runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;
-        app::load(&explainer, &config).await?;
+        app::load(&explainer, &config.models).await?;
         let question = http::question(&explainer, body.to_string().as_bytes())?;
         Ok::<_, Failure>(explainer.explain(question).await?)
     })?;

@@ -138,7 +138,8 @@ impl Batcher {
         let waits = |entry: &&InFlight| entry.light == light && entry.next_row().is_some();
         let first = self.jobs.iter().filter(waits).min_by_key(|entry| entry.served)?;
         let model = Arc::clone(&first.job.model);
-        let of_model = |entry: &&InFlight| waits(entry) && Arc::ptr_eq(&entry.job.model, &model);
+        let of_model =
+            |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
         let tokens = self.limits.share(waiting);
         let mut room = Room { tokens, bytes: self.limits.bytes, empty: true };
@@ -152,7 +153,7 @@ impl Batcher {
         let model = &batch.model;
         let fitting = self.jobs.iter_mut().filter(|entry| {
             entry.light == light
-                && Arc::ptr_eq(&entry.job.model, model)
+                && entry.job.model.shares_weights_with(model)
                 && entry.next_row().is_some_and(|row| room.fits(model, row))
         });
         let Some(entry) = fitting.min_by_key(|entry| entry.served) else { return false };

@@ -3,7 +3,9 @@
 
 pub mod admission;
 pub mod batcher;
+mod loading;
 pub mod pool;
+mod status;
 mod worker;
 
 use std::sync::Arc;
@@ -13,7 +15,9 @@ use tokio::sync::mpsc;
 
 pub use admission::{Admission, Admitted};
 pub use batcher::PassLimits;
+pub use loading::Wanted;
 pub use pool::ModelPool;
+pub use status::{Progress, Put, Status};
 
 use crate::model::Model;
 use crate::passes::{Job, Passes};

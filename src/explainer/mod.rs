@@ -15,7 +15,6 @@ use crate::error::{Code, Error, Result};
 use crate::explanation::{
     Answer, Attention, Explained, Explanation, Predicted, Question, Resolved, Used,
 };
-use crate::heads::Task;
 use crate::passes::Passes;
 use crate::rows::{Row, Scalar};
 use crate::tasks::{self, Read};
@@ -93,11 +92,7 @@ impl Explainer {
 async fn encode(question: &Arc<Question>) -> Result<Vec<Result<Encoding>>> {
     let question = Arc::clone(question);
     let encode_all = move || {
-        let text = &question.model.text;
-        let encode = |input| match question.model.task {
-            Task::Embedding => text.encode_apart(input, question.truncate),
-            _ => text.encode(input, question.truncate),
-        };
+        let encode = |input| question.model.encode(input, question.truncate);
         question.inputs.iter().map(encode).collect()
     };
     tokio::task::spawn_blocking(encode_all).await.map_err(Error::internal)

@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 use super::Service;
 use super::openapi::LookupProblems;
-use super::problem::Failure;
+use super::problem::{Failure, Problem};
 use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
+use crate::engine::{Progress, Status};
 use crate::error::Result;
 use crate::heads::Labels;
 use crate::model::Model;
@@ -24,7 +25,15 @@ pub struct ModelList {
 
 /// One model.
 #[derive(Serialize, ToSchema)]
-pub struct ModelInfo {
+#[serde(untagged)]
+pub enum ModelInfo {
+    Serving(Box<Serving>),
+    Other(Other),
+}
+
+/// A model that answers requests.
+#[derive(Serialize, ToSchema)]
+pub struct Serving {
     #[serde(flatten)]
     model: ModelEcho,
     /// In the order of the logits; none where the outputs are the pieces of the
@@ -38,12 +47,60 @@ pub struct ModelInfo {
     max_tokens: usize,
     /// Names of the methods that it can be explained with.
     methods: Vec<&'static str>,
+    /// Of its weights. Models of one source share them.
+    memory_bytes: usize,
     #[schema(example = "ready")]
     state: &'static str,
+    /// What was asked for in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+}
+
+/// A model on its way in or out.
+#[derive(Serialize, ToSchema)]
+pub struct Other {
+    id: String,
+    #[serde(flatten)]
+    how: Next,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Next {
+    /// loading, failed or unloading
+    #[schema(example = "loading")]
+    state: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+impl Next {
+    fn new(progress: Progress) -> Self {
+        let state = progress.name();
+        let problem = match progress {
+            Progress::Failed(error) => Some(Problem::new(error, None)),
+            Progress::Loading | Progress::Unloading => None,
+        };
+        Self { state, problem }
+    }
 }
 
 impl ModelInfo {
-    fn new(model: &Model) -> Self {
+    pub fn new(status: Status) -> Self {
+        let next = status.progress.map(Next::new);
+        match (status.model, next) {
+            (Some(model), next) => Self::Serving(Box::new(Serving::new(&model, next))),
+            (None, Some(how)) => Self::Other(Other { id: status.id, how }),
+            (None, None) => {
+                let how = Next::new(Progress::Unloading);
+                Self::Other(Other { id: status.id, how })
+            }
+        }
+    }
+}
+
+impl Serving {
+    fn new(model: &Model, next: Option<Next>) -> Self {
         Self {
             model: json::model_echo(model),
             labels: match model.labels() {
@@ -55,7 +112,9 @@ impl ModelInfo {
             heads: model.heads(),
             max_tokens: model.text.max_tokens,
             methods: METHODS.iter().map(|entry| entry.name).collect(),
+            memory_bytes: model.memory_bytes(),
             state: "ready",
+            next,
         }
     }
 }
@@ -127,14 +186,14 @@ impl OptionInfo {
     }
 }
 
-/// The models in memory.
+/// The models that serve, and those on their way in or out.
 #[utoipa::path(
     get, path = "/models", tag = "catalogue",
-    responses((status = 200, description = "The models", body = ModelList), LookupProblems),
+    responses((status = 200, description = "The models", body = ModelList)),
 )]
-pub async fn models(State(service): State<Service>) -> Result<Json<ModelList>, Failure> {
-    let models = service.explainer.pool.all()?.iter().map(|model| ModelInfo::new(model)).collect();
-    Ok(Json(ModelList { models }))
+pub async fn models(State(service): State<Service>) -> Json<ModelList> {
+    let models = service.explainer.pool.list().into_iter().map(ModelInfo::new).collect();
+    Json(ModelList { models })
 }
 
 /// One model.
@@ -147,7 +206,7 @@ pub async fn model(
     State(service): State<Service>,
     Path(id): Path<String>,
 ) -> Result<Json<ModelInfo>, Failure> {
-    Ok(Json(ModelInfo::new(service.explainer.pool.get(Some(&id))?)))
+    Ok(Json(ModelInfo::new(service.explainer.pool.status(&id)?)))
 }
 
 /// Every method with its options, defaults, paper and cost.

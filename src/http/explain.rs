@@ -29,7 +29,7 @@ pub async fn explain(
     headers: HeaderMap,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
-    service.ready()?;
+    service.open()?;
     accepts_json(&headers)?;
     let question = request.into_question(&service.explainer)?;
     let answer = answer(&service, question).await?;
@@ -47,7 +47,7 @@ pub async fn predict(
     headers: HeaderMap,
     JsonBody(request): JsonBody<PredictRequest>,
 ) -> Result<Response, Failure> {
-    service.ready()?;
+    service.open()?;
     accepts_json(&headers)?;
     let question = request.into_question(&service.explainer)?;
     let answer = answer(&service, question).await?;

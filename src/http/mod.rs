@@ -1,9 +1,11 @@
 //! The HTTP surface: the only floor that knows axum and status codes.
 
+mod admin;
 mod body;
 mod catalogue;
 mod explain;
 mod health;
+mod manage;
 pub mod openapi;
 mod outer;
 pub mod problem;
@@ -20,6 +22,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use admin::Guard;
+
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
@@ -32,12 +37,19 @@ pub struct Service {
     pub metrics: PrometheusHandle,
     /// Of a request's body, decompressed.
     pub body_bytes: usize,
+    guard: Guard,
     draining: Arc<AtomicBool>,
 }
 
 impl Service {
-    pub fn new(explainer: Explainer, metrics: PrometheusHandle, body_bytes: usize) -> Self {
-        Self { explainer: Arc::new(explainer), metrics, body_bytes, draining: Arc::default() }
+    pub fn new(explainer: Explainer, metrics: PrometheusHandle, config: &Config) -> Self {
+        Self {
+            explainer: Arc::new(explainer),
+            metrics,
+            body_bytes: config.limits.body_bytes,
+            guard: Guard::new(&config.server),
+            draining: Arc::default(),
+        }
     }
 
     /// From now on new work is refused and readiness is false.
@@ -45,12 +57,18 @@ impl Service {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether new work is taken.
+    pub fn open(&self) -> Result<()> {
+        match self.draining.load(Ordering::Relaxed) {
+            true => Err(Error::new(Code::Draining, "the service is shutting down")),
+            false => Ok(()),
+        }
+    }
+
     /// Whether requests can be answered.
     pub fn ready(&self) -> Result<()> {
-        if self.draining.load(Ordering::Relaxed) {
-            return Err(Error::new(Code::Draining, "the service is shutting down"));
-        }
-        self.explainer.pool.all().map(|_| ())
+        self.open()?;
+        self.explainer.pool.ready()
     }
 }
 
@@ -65,7 +83,7 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(explain::explain))
         .routes(routes!(explain::predict))
         .routes(routes!(catalogue::models))
-        .routes(routes!(catalogue::model))
+        .routes(routes!(catalogue::model, manage::load, manage::unload))
         .routes(routes!(catalogue::methods))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -8,8 +8,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::Response;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
-use utoipa::{IntoResponses, OpenApi as _};
+use utoipa::{IntoResponses, Modify, OpenApi as _};
 
 use super::problem::Problem;
 
@@ -27,8 +28,20 @@ use super::problem::Problem;
         (name = "health", description = "For orchestrators and monitoring"),
     ),
     components(schemas(Problem)),
+    modifiers(&AdminKeyScheme),
 )]
 struct Header;
+
+/// How the admin key is sent.
+struct AdminKeyScheme;
+
+impl Modify for AdminKeyScheme {
+    fn modify(&self, description: &mut OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("admin_key", scheme);
+    }
+}
 
 /// The description without its routes.
 pub fn header() -> OpenApi {
@@ -91,7 +104,33 @@ problems! {
     "422" => "A field is wrong, or an input is empty or too long; `pointer` says which",
     "429" => "The queue is full; Retry-After says when to come back",
     "500" => "A fault of the service",
-    "503" => "Loading or shutting down",
+    "503" => "The model is loading or could not be loaded, or the service is shutting down",
+}
+
+problems! {
+    /// Of loading.
+    ManageProblems:
+    "400" => "Malformed JSON, or a path that is not UTF-8",
+    "401" => "The admin key is missing or wrong",
+    "403" => "No admin key is configured, and the request is not from this machine",
+    "408" => "The body did not arrive in time",
+    "409" => "It is being loaded from another source, or there are too many models",
+    "413" => "The body is too large",
+    "415" => "The body is no JSON, or compressed in an unknown way",
+    "422" => "The id, the source or the activation is wrong. A model that is invalid, or too \
+              large for limits.model_mebibytes, is found while it is loaded: its state is \
+              then failed, with this status in its problem",
+    "500" => "A fault of the service",
+    "503" => "Shutting down",
+}
+
+problems! {
+    /// Of unloading.
+    UnloadProblems:
+    "400" => "The path is not UTF-8",
+    "401" => "The admin key is missing or wrong",
+    "403" => "No admin key is configured, and the request is not from this machine",
+    "404" => "No such model",
 }
 
 problems! {
@@ -99,7 +138,6 @@ problems! {
     LookupProblems:
     "400" => "The path is not UTF-8",
     "404" => "No such model",
-    "503" => "Loading or shutting down",
 }
 
 problems! {

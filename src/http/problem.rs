@@ -51,6 +51,12 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
             (S::UNPROCESSABLE_ENTITY, "method_not_supported", "Method not supported")
         }
         Code::ModelNotFound => (S::NOT_FOUND, "model_not_found", "Model not found"),
+        Code::ModelInvalid => (S::UNPROCESSABLE_ENTITY, "model_invalid", "Model invalid"),
+        Code::ModelTooLarge => (S::UNPROCESSABLE_ENTITY, "model_too_large", "Model too large"),
+        Code::ModelLoading => (S::CONFLICT, "model_loading", "Model loading"),
+        Code::TooManyModels => (S::CONFLICT, "too_many_models", "Too many models"),
+        Code::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+        Code::Forbidden => (S::FORBIDDEN, "forbidden", "Forbidden"),
         Code::NotFound => (S::NOT_FOUND, "not_found", "Not found"),
         Code::MethodNotAllowed => {
             (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
@@ -151,6 +157,9 @@ fn write(problem: &Problem, retry_after: Option<u64>, original: Response) -> Res
         }
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

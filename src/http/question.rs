@@ -73,11 +73,11 @@ fn model(explainer: &Explainer, id: Option<&str>, inputs: &[Input]) -> Result<Ar
         Some(AUTO) => by_script(explainer, inputs),
         other => explainer.pool.get(other),
     };
-    found.cloned().map_err(|error| error.at("/model"))
+    found.map_err(|error| error.at("/model"))
 }
 
 /// The built-in model for the script that all inputs share.
-fn by_script<'a>(explainer: &'a Explainer, inputs: &[Input]) -> Result<&'a Arc<Model>> {
+fn by_script(explainer: &Explainer, inputs: &[Input]) -> Result<Arc<Model>> {
     let mut scripts = inputs.iter().filter_map(|input| Some((input, Script::of(&input.text)?)));
     let Some((_, script)) = scripts.next() else {
         let detail = "no built-in model reads the script of the text; name a model";
@@ -91,7 +91,8 @@ fn by_script<'a>(explainer: &'a Explainer, inputs: &[Input]) -> Result<&'a Arc<M
         );
         return Err(Error::field(&odd.pointer, detail));
     }
-    let mut models = explainer.pool.all()?.iter();
+    explainer.pool.ready()?;
+    let mut models = explainer.pool.models().into_iter();
     models.find(|model| model.script == Some(script)).ok_or_else(|| {
         let detail = format!("no built-in model for {} text is served", script.name());
         Error::new(Code::ModelNotFound, detail)

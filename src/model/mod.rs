@@ -1,29 +1,40 @@
 //! A model: encoder, head, tokenizer and labels, as loaded from one checkpoint.
 
+mod described;
+mod memory;
 mod network;
 mod packed;
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use tracing::debug;
 
-use crate::architectures;
 use crate::backend::Backend;
 use crate::backend::candle::Candle;
 use crate::backend::cpu::{Cpu, Isa};
 use crate::blocks::{self, Activation, Pooling};
-use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Source, Weights};
+use crate::checkpoint::{Checkpoint, LoadError, Source};
+use crate::error::Error;
 use crate::heads::activation::OutputActivation;
-use crate::heads::{self, Head, Labels, Parts, Task};
+use crate::heads::{Head, Labels, Task};
 use crate::rows::{Row, RowOutput};
 use crate::script::Script;
-use crate::text::TextEncoder;
+use crate::text::tokenizer::Truncate;
+use crate::text::{Encoding, Input, TextEncoder};
+pub use described::Described;
+pub use memory::{Budget, Full, Room};
 use network::Network;
 
-/// A loaded model with frozen weights.
+/// A loaded model under an id. Another id for the same one costs nothing.
 pub struct Model {
     pub id: String,
+    loaded: Arc<Loaded>,
+}
+
+/// What was loaded, with frozen weights.
+pub struct Loaded {
     /// Digest of the files that it was loaded from.
     pub revision: String,
     /// config.json's `model_type`.
@@ -36,6 +47,16 @@ pub struct Model {
     encoder: blocks::Encoder,
     head: Head,
     runner: Box<dyn Run>,
+    /// Given back after the weights above.
+    room: Room,
+}
+
+impl Deref for Model {
+    type Target = Loaded;
+
+    fn deref(&self) -> &Loaded {
+        &self.loaded
+    }
 }
 
 /// Where the weights live: which back end computes.
@@ -135,35 +156,41 @@ fn place(
 impl Model {
     /// Reads and checks a checkpoint. Blocks for as long as that takes.
     pub fn load(id: &str, source: &Source, placement: &Placement) -> Result<Self, LoadError> {
-        let checkpoint = Checkpoint::read(source)?;
-        let config = ModelConfig::read(&checkpoint)?;
-        let architecture = architectures::find(&config, &checkpoint)?;
-        let head_kind = heads::find(&config, &checkpoint)?;
-        let weights = Weights::read(&checkpoint)?;
-        let built = (architecture.build)(&config, &checkpoint, &weights)?;
-        let parts =
-            Parts { config: &config, checkpoint: &checkpoint, weights: &weights, built: &built };
-        let head = (head_kind.build)(&parts)?;
-        for name in weights.unused() {
-            debug!(model = id, tensor = name, "unused tensor");
+        let described = Described::read(source, None)?;
+        let bytes = described.memory_bytes(placement);
+        let room = Arc::new(Budget::default()).take(bytes);
+        let room = room.map_err(|_| LoadError {
+            origin: source.to_string(),
+            file: crate::checkpoint::WEIGHTS.to_owned(),
+            reason: "the weights are larger than any memory".to_owned(),
+        })?;
+        described.place(id, placement, room)
+    }
+
+    /// The same model under another id.
+    pub fn under_id(&self, id: &str) -> Self {
+        Self { id: id.to_owned(), loaded: Arc::clone(&self.loaded) }
+    }
+
+    /// Whether both are one in memory.
+    pub fn shares_weights_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.loaded, &other.loaded)
+    }
+
+    /// Tokenises one input as the task wants it: the texts of a pair together,
+    /// or each by itself to be embedded.
+    pub fn encode(&self, input: &Input, truncate: Truncate) -> Result<Encoding, Error> {
+        match self.task {
+            Task::Embedding => self.text.encode_apart(&self.id, input, truncate),
+            _ => self.text.encode(&self.id, input, truncate),
         }
-        let text = TextEncoder::read(id, &checkpoint, &built)?;
-        let (revision, runner) = rayon::join(
-            || checkpoint.revision(),
-            || place(placement, &built.encoder, &head, &checkpoint),
-        );
-        Ok(Self {
-            id: id.to_owned(),
-            revision: revision?,
-            architecture: architecture.model_type,
-            task: head_kind.task,
-            script: source.script(),
-            text,
-            placement: placement.clone(),
-            encoder: built.encoder,
-            head,
-            runner: runner?,
-        })
+    }
+}
+
+impl Loaded {
+    /// What its weights take in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.room.bytes
     }
 
     /// The type of its numbers, by candle's name.

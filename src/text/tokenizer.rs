@@ -15,8 +15,6 @@ use crate::rows::Tokens;
 
 /// A tokenizer with the model's limits and the ids that baselines are made of.
 pub struct TextEncoder {
-    /// Named in errors.
-    model_id: String,
     whole: Tokenizer,
     cut: Tokenizer,
     pub max_tokens: usize,
@@ -27,7 +25,7 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    pub fn read(model_id: &str, checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
+    pub fn read(checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
         let config = TokenizerConfig::read(checkpoint)?;
         let (whole, file) = rebuild::tokenizer(checkpoint, &config)?;
         let max_tokens = config.max_length.min(model.max_positions);
@@ -46,7 +44,6 @@ impl TextEncoder {
         let pad = id("pad_token", ["[PAD]", "<pad>"]);
         let mask = id("mask_token", ["[MASK]", "<mask>"]);
         Ok(Self {
-            model_id: model_id.to_owned(),
             whole,
             cut,
             max_tokens,
@@ -57,9 +54,9 @@ impl TextEncoder {
         })
     }
 
-    /// Tokenises one input. Over the limit it is an error, or cut if `truncate`
-    /// says so.
-    pub fn encode(&self, input: &Input, truncate: Truncate) -> Result<Encoding> {
+    /// Tokenises one input. Over the limit it is an error, which names the
+    /// `model`, or cut if `truncate` says so.
+    pub fn encode(&self, model: &str, input: &Input, truncate: Truncate) -> Result<Encoding> {
         if is_blank(&input.text) {
             return Err(empty(&input.pointer, "is empty"));
         }
@@ -71,9 +68,8 @@ impl TextEncoder {
         let too_long = count > self.max_tokens;
         if too_long && truncate == Truncate::No {
             let detail = format!(
-                "{} has {count} tokens; {} takes {}. Send truncate: true to cut it.",
+                "{} has {count} tokens; {model} takes {}. Send truncate: true to cut it.",
                 place(&input.pointer),
-                self.model_id,
                 self.max_tokens
             );
             return Err(Error::new(Code::InputTooLong, detail).at(&input.pointer));
@@ -85,11 +81,11 @@ impl TextEncoder {
     }
 
     /// Tokenises each text of a pair by itself.
-    pub fn encode_apart(&self, input: &Input, truncate: Truncate) -> Result<Encoding> {
-        let Some(pair) = &input.text_pair else { return self.encode(input, truncate) };
+    pub fn encode_apart(&self, model: &str, input: &Input, truncate: Truncate) -> Result<Encoding> {
+        let Some(pair) = &input.text_pair else { return self.encode(model, input, truncate) };
         let pair = Input { text: pair.clone(), pointer: input.pair_pointer(), ..Input::default() };
-        let text = self.encode(&Input { text_pair: None, ..input.clone() }, truncate)?;
-        let apart = Some(Box::new(self.encode(&pair, truncate)?));
+        let text = self.encode(model, &Input { text_pair: None, ..input.clone() }, truncate)?;
+        let apart = Some(Box::new(self.encode(model, &pair, truncate)?));
         Ok(Encoding { apart, ..text })
     }
 

@@ -151,6 +151,18 @@ fn check_config_reports_all() {
     assert!(run(&["check-config", "--config", path]).status.success());
     let output = explaind().env("EXPLAIND_LIMITS__INPUTS", "0").arg("check-config").output();
     assert!(text(&output.unwrap().stderr).contains("limits.inputs"));
+    let with_key = |key: &str| {
+        explaind().env("EXPLAIND_SERVER__ADMIN_KEY", key).arg("check-config").output().unwrap()
+    };
+    // Digits, quotes and brackets are what they are, not TOML.
+    for key in ["0123456789012345", "[0123456789012345]", "\"012345678901234"] {
+        assert!(with_key(key).status.success(), "{key}");
+    }
+    let error = text(&with_key("4711").stderr);
+    assert!(error.contains("server.admin_key") && !error.contains("4711"), "{error}");
+    std::fs::write(&file, "[server]\nadmin_key = 4711\n").unwrap();
+    let error = text(&run(&["check-config", "--config", path]).stderr);
+    assert!(error.contains("server.admin_key") && !error.contains("4711"), "{error}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn logits_equal_candle_transformers() {
         .map(|text| input(text, Some("it is not good")))
         .map(|input| {
             let truncate = explaind::text::tokenizer::Truncate::No;
-            Row::forward(model.text.encode(&input, truncate).unwrap().ids, [].into())
+            Row::forward(model.encode(&input, truncate).unwrap().ids, [].into())
         })
         .collect();
     // Rows of four lengths in one pass here, one at a time there.

@@ -25,7 +25,7 @@ fn check(text: &str) {
 }
 
 fn check_with(model: &Model, text: &str) {
-    let Ok(encoding) = model.text.encode(&input(text, None), Truncate::Yes) else { return };
+    let Ok(encoding) = model.encode(&input(text, None), Truncate::Yes) else { return };
     let length = text.chars().count();
     assert!(encoding.tokens.len() <= model.text.max_tokens);
     let mut end = 0;
@@ -79,7 +79,7 @@ fn check_spans(model: &Model, text: &str, length: usize) {
     }
     let middle = length / 2;
     let halves = Input { spans: vec![(0, middle), (middle, length)], ..input(text, None) };
-    match model.text.encode(&halves, Truncate::Yes) {
+    match model.encode(&halves, Truncate::Yes) {
         Ok(encoding) => {
             let [first, second] = &encoding.spans[..] else { panic!("two spans") };
             assert!(first.unit.end <= second.unit.start);

@@ -91,7 +91,7 @@ fn truncated_and_lying_weights() {
 /// What a model says of a text, to the last bit.
 fn logits(model: &Model) -> Vec<u64> {
     let input = input("This movie is really great.", Some("no"));
-    let row = Row::forward(model.text.encode(&input, Truncate::No).unwrap().ids, [].into());
+    let row = Row::forward(model.encode(&input, Truncate::No).unwrap().ids, [].into());
     let output = model.run(&[row]).unwrap().remove(0);
     output.logits.iter().map(|logit| logit.to_bits()).collect()
 }
@@ -277,7 +277,7 @@ fn a_small_file_must_be_small() {
 #[test]
 fn a_revision_is_of_the_content() {
     let folder = copy();
-    let one = load(folder.path()).unwrap().revision;
+    let one = load(folder.path()).unwrap().revision.clone();
     assert_eq!(one, load(copy().path()).unwrap().revision);
     edit_config(folder.path(), |config| config["note"] = json!("changed"));
     assert_ne!(one, load(folder.path()).unwrap().revision);

@@ -116,13 +116,13 @@ pub mod service {
     pub fn unready(config: &Config) -> Running {
         let explainer = app::explainer(config).expect("an explainer");
         let metrics = telemetry::metrics().expect("metrics");
-        let service = Service::new(explainer, metrics, config.limits.body_bytes);
+        let service = Service::new(explainer, metrics, config);
         Running { router: http::router(service.clone()), service }
     }
 
     pub async fn start_with(config: &Config) -> Running {
         let running = unready(config);
-        app::load(&running.service.explainer, config).await.expect("models load");
+        app::load(&running.service.explainer, &config.models).await.expect("models load");
         running
     }
 
@@ -145,6 +145,30 @@ pub mod service {
         pub async fn post(&self, path: &str, body: impl ToString) -> Reply {
             let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
             self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        }
+
+        /// A request with a JSON body, or none, and headers.
+        pub async fn request(
+            &self,
+            method: &str,
+            path: &str,
+            headers: &[(&str, &str)],
+            body: impl ToString,
+        ) -> Reply {
+            let mut request = Request::builder().method(method).uri(path);
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        }
+
+        pub async fn put(&self, path: &str, body: impl ToString) -> Reply {
+            self.request("PUT", path, &[], body).await
+        }
+
+        pub async fn delete(&self, path: &str) -> Reply {
+            self.request("DELETE", path, &[], "").await
         }
 
         /// The answer of POST /explain, which must be good.

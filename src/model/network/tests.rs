@@ -60,7 +60,7 @@ fn row(folder: &str, model: &Model) -> Row {
         text_pair: text("text_pair"),
         ..Input::default()
     };
-    let encoding = model.text.encode(&input, Truncate::No).expect("tokens");
+    let encoding = model.encode(&input, Truncate::No).expect("tokens");
     let reads: &[usize] = if model.pooling() == Pooling::Tokens { &[1] } else { &[] };
     Row::forward(encoding.ids, reads.into())
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod errors;
 mod languages;
+mod models;
 mod operations;
 
 use serde_json::Value;

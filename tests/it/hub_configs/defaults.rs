@@ -50,7 +50,7 @@ fn outcome(folder: &Path, config: &Value) -> Result<Vec<f64>, String> {
     let placement = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
     let source = Source::Directory(folder.to_owned());
     let model = Model::load("changed", &source, &placement).map_err(|error| error.to_string())?;
-    let encoding = model.text.encode(&input("a b c d e", None), Truncate::No);
+    let encoding = model.encode(&input("a b c d e", None), Truncate::No);
     let row = Row::forward(encoding.map_err(|error| error.to_string())?.ids, [].into());
     Ok(model.run(&[row]).map_err(|error| error.to_string())?.remove(0).logits)
 }

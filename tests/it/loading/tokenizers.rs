@@ -57,7 +57,7 @@ fn unpack(folder: &Path) {
 
 /// Tokens of a text, or why there are none, as one string to compare.
 fn seen(model: &Model, text: &str, pair: Option<&str>) -> String {
-    match model.text.encode(&input(text, pair), Truncate::Yes) {
+    match model.encode(&input(text, pair), Truncate::Yes) {
         Ok(encoding) => format!("{:?} {:?}", encoding.ids, encoding.tokens),
         Err(error) => error.to_string(),
     }
@@ -123,7 +123,7 @@ fn special_tokens_have_the_names_that_files_give_them() {
     let map = json!({"cls_token": {"content": "<cls>"}, "sep_token": "<sep>", "mask_token": "<m>"});
     fs::write(folder.path().join("special_tokens_map.json"), map.to_string()).unwrap();
     let model = load(folder.path()).unwrap();
-    let encoding = model.text.encode(&input("great", None), Truncate::No).unwrap();
+    let encoding = model.encode(&input("great", None), Truncate::No).unwrap();
     assert_eq!(encoding.tokens[0].text, "<cls>");
     assert!(encoding.tokens[0].special && model.text.mask().is_ok());
 }
@@ -141,7 +141,7 @@ fn tokens_that_are_never_split_or_were_added() {
     edit(folder.path(), "tokenizer_config.json", |file| file["never_split"] = json!([":-)"]));
     fs::write(folder.path().join("added_tokens.json"), r#"{"<new>": 196}"#).unwrap();
     let model = load(folder.path()).unwrap();
-    let encoding = model.text.encode(&input("so :-) <new>", None), Truncate::No).unwrap();
+    let encoding = model.encode(&input("so :-) <new>", None), Truncate::No).unwrap();
     let tokens: Vec<&str> = encoding.tokens.iter().map(|token| token.text.as_str()).collect();
     assert!(tokens.contains(&":-)") && tokens.contains(&"<new>"), "{tokens:?}");
     fs::write(folder.path().join("added_tokens.json"), r#"{"<new>": 190}"#).unwrap();
@@ -226,7 +226,7 @@ fn byte_level_bpe_is_rebuilt_from_vocabulary_and_merges() {
         let reference = reference(folder.path(), prefix_space, trim_offsets);
         for text in TEXTS.iter().map(|text| text.chars().take(9).collect::<String>()) {
             let expected = reference.encode_char_offsets(text.as_str(), true).unwrap();
-            let encoding = model.text.encode(&input(&text, None), Truncate::No).unwrap();
+            let encoding = model.encode(&input(&text, None), Truncate::No).unwrap();
             assert_eq!(encoding.ids.input_ids, expected.get_ids(), "{text:?}");
             let offsets: Vec<(usize, usize)> =
                 encoding.tokens.iter().map(|token| (token.start, token.end)).collect();
@@ -235,7 +235,7 @@ fn byte_level_bpe_is_rebuilt_from_vocabulary_and_merges() {
                 encoding.tokens.iter().map(|token| token.special.into()).collect();
             assert_eq!(special, expected.get_special_tokens_mask(), "{text:?}");
         }
-        let pair = model.text.encode(&input("the", Some("in")), Truncate::No).unwrap();
+        let pair = model.encode(&input("the", Some("in")), Truncate::No).unwrap();
         let expected = reference.encode(("the", "in"), true).unwrap();
         assert_eq!(pair.ids.input_ids, expected.get_ids());
     }
@@ -251,7 +251,7 @@ fn deberta_has_bert_s_template_around_bytes() {
     };
     edit(folder.path(), "vocab.json", rename);
     let model = load(folder.path()).unwrap();
-    let pair = model.text.encode(&input("the", Some("in")), Truncate::No).unwrap();
+    let pair = model.encode(&input("the", Some("in")), Truncate::No).unwrap();
     let tokens: Vec<&str> = pair.tokens.iter().map(|token| token.text.as_str()).collect();
     assert_eq!(tokens, ["[CLS]", "the", "[SEP]", "in", "[SEP]"]);
     assert_eq!(pair.ids.token_type_ids, [0, 0, 0, 1, 1]);

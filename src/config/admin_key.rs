@@ -1,0 +1,67 @@
+//! The key of those who may load and unload models: kept as its digest, never
+//! shown.
+
+use std::fmt;
+
+use figment::value::Value;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// A secret. Only its digest is in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminKey([u8; 32]);
+
+/// Shorter keys can be guessed.
+const SHORTEST: usize = 16;
+
+impl AdminKey {
+    pub fn new(key: &str) -> Result<Self, String> {
+        match key.len() >= SHORTEST && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(Self(Sha256::digest(key).into())),
+            false => Err(format!(
+                "must be {SHORTEST} or more of the characters that a header can carry, without \
+                 spaces"
+            )),
+        }
+    }
+
+    /// Whether `given` is the key. Takes as long for any guess.
+    pub fn is(&self, given: &[u8]) -> bool {
+        let given: [u8; 32] = Sha256::digest(given).into();
+        self.0.ct_eq(&given).into()
+    }
+}
+
+impl fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminKey(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for AdminKey {
+    /// The messages of serde's own would quote what is there.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match <Value as Deserialize>::deserialize(deserializer)? {
+            Value::String(_, key) => Self::new(&key).map_err(D::Error::custom),
+            _ => Err(D::Error::custom("must be a string, in quotes")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_itself_and_is_not_shown() {
+        let key = AdminKey::new("correct-horse-battery").unwrap();
+        assert!(key.is(b"correct-horse-battery"));
+        for other in ["", "correct-horse-batterz", "correct-horse-battery "] {
+            assert!(!key.is(other.as_bytes()), "{other:?}");
+        }
+        assert!(!format!("{key:?}").contains("horse"));
+        assert!(AdminKey::new("short").is_err() && AdminKey::new(&"é".repeat(20)).is_err());
+    }
+}

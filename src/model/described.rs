@@ -1,0 +1,133 @@
+//! Loading in two steps: first everything but the weights, so that it is known
+//! what they will take before they take it.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::memory::{self, Room};
+use super::{Loaded, Model, Placement, place};
+use crate::architectures;
+use crate::blocks;
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Source, Weights};
+use crate::heads::activation::OutputActivation;
+use crate::heads::{self, Head, Labels, Parts, Task};
+use crate::script::Script;
+use crate::text::TextEncoder;
+
+/// A checkpoint that was read and checked; its weights are still where they
+/// were.
+pub struct Described {
+    checkpoint: Checkpoint,
+    architecture: &'static str,
+    task: Task,
+    script: Option<Script>,
+    text: TextEncoder,
+    encoder: blocks::Encoder,
+    head: Head,
+}
+
+impl Described {
+    /// `activation` goes before what config.json says.
+    pub fn read(source: &Source, activation: Option<OutputActivation>) -> Result<Self, LoadError> {
+        let checkpoint = Checkpoint::read(source)?;
+        let config = ModelConfig::read(&checkpoint)?;
+        let architecture = architectures::find(&config, &checkpoint)?;
+        let head_kind = heads::find(&config, &checkpoint)?;
+        let weights = Weights::read(&checkpoint)?;
+        let built = (architecture.build)(&config, &checkpoint, &weights)?;
+        let parts =
+            Parts { config: &config, checkpoint: &checkpoint, weights: &weights, built: &built };
+        let mut head = (head_kind.build)(&parts)?;
+        if let Some(activation) = activation {
+            let check = check_activation(activation, head_kind.task, &head.labels);
+            check.map_err(|reason| checkpoint.error(CONFIG, reason))?;
+            head.activation = activation;
+        }
+        for name in weights.unused() {
+            debug!(%source, tensor = name, "unused tensor");
+        }
+        let text = TextEncoder::read(&checkpoint, &built)?;
+        Ok(Self {
+            architecture: architecture.model_type,
+            task: head_kind.task,
+            script: source.script(),
+            text,
+            encoder: built.encoder,
+            head,
+            checkpoint,
+        })
+    }
+
+    /// Digest of the files. Reads all of them.
+    pub fn revision(&self) -> Result<String, LoadError> {
+        self.checkpoint.revision()
+    }
+
+    /// What the weights will take.
+    pub fn memory_bytes(&self, placement: &Placement) -> usize {
+        memory::of(&self.encoder, &self.head.block, placement)
+    }
+
+    /// Puts the weights in place. `room` is held for as long as they are there.
+    pub fn place(self, id: &str, placement: &Placement, room: Room) -> Result<Model, LoadError> {
+        let (revision, runner) = rayon::join(
+            || self.checkpoint.revision(),
+            || place(placement, &self.encoder, &self.head, &self.checkpoint),
+        );
+        let loaded = Loaded {
+            revision: revision?,
+            architecture: self.architecture,
+            task: self.task,
+            script: self.script,
+            text: self.text,
+            placement: placement.clone(),
+            encoder: self.encoder,
+            head: self.head,
+            runner: runner?,
+            room,
+        };
+        Ok(Model { id: id.to_owned(), loaded: Arc::new(loaded) })
+    }
+}
+
+/// Whether a task's outputs can be served through another activation.
+fn check_activation(
+    activation: OutputActivation,
+    task: Task,
+    labels: &Labels,
+) -> Result<(), String> {
+    let name = activation.name();
+    match (task, labels) {
+        (Task::TextClassification | Task::TokenClassification, Labels::Named(names)) => {
+            match (activation, names.len()) {
+                (OutputActivation::Softmax, 1) => {
+                    Err("activation softmax over one label is always 1; take sigmoid or none"
+                        .to_owned())
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Err(format!(
+            "activation {name} cannot be chosen: the task is {}, which has its own; leave it out",
+            task.name()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_that_make_no_sense() {
+        let named = |count| Labels::Named(vec![String::new(); count]);
+        let check = check_activation;
+        assert!(check(OutputActivation::Sigmoid, Task::TextClassification, &named(2)).is_ok());
+        assert!(check(OutputActivation::Softmax, Task::TokenClassification, &named(2)).is_ok());
+        assert!(check(OutputActivation::Softmax, Task::TextClassification, &named(1)).is_err());
+        assert!(check(OutputActivation::None, Task::QuestionAnswering, &named(2)).is_err());
+        let dimensions = Labels::Dimensions(3);
+        assert!(check(OutputActivation::Softmax, Task::Embedding, &dimensions).is_err());
+    }
+}

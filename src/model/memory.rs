@@ -1,0 +1,129 @@
+//! What a model's weights take in memory, and the room that there is for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Placement;
+use crate::blocks::{Attention, Encoder, Head, LayerNorm, Linear, Relation, Stored};
+
+/// Bytes that the weights will take on `placement`, as computed from the sizes
+/// of the blocks.
+pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
+    let (numbers, maps) = numbers(encoder, head);
+    match placement {
+        // Each map is packed twice, for either direction.
+        Placement::Cpu(_) => size_of::<f32>() * (numbers + 2 * maps),
+        Placement::Candle { dtype, .. } => dtype.size_in_bytes() * (numbers + maps),
+    }
+}
+
+/// Numbers of tables, norms and biases, and numbers of the maps' weights.
+fn numbers(encoder: &Encoder, head: &Head) -> (usize, usize) {
+    let transform = head.transform.as_ref();
+    let mut maps: Vec<&Linear> = encoder.projection.iter().chain(&head.output).collect();
+    maps.extend(transform.map(|transform| &transform.dense));
+    let mut norms: Vec<&LayerNorm> =
+        encoder.final_norm.iter().chain([&encoder.embeddings.norm]).collect();
+    norms.extend(transform.and_then(|transform| transform.norm.as_ref()));
+    let tables = [&encoder.embeddings.word].into_iter();
+    let tables = tables.chain(&encoder.embeddings.position).chain(&encoder.embeddings.token_type);
+    let mut rest: usize = tables.map(stored).sum();
+    for layer in &encoder.layers {
+        let (attention, forward) = (&layer.attention, &layer.feed_forward);
+        maps.extend([&attention.query, &attention.key, &attention.value, &attention.output]);
+        maps.extend([&forward.up, &forward.down].into_iter().chain(&forward.gate));
+        norms.extend(layer.attention_norm.iter().chain([&layer.output_norm]));
+        rest += relation(attention);
+    }
+    rest += norms.iter().map(|norm| 2 * norm.size).sum::<usize>();
+    rest += maps.iter().map(|map| map.out).sum::<usize>();
+    (rest, maps.iter().map(|map| map.input * map.out).sum())
+}
+
+/// What distances take: they are put through their maps, which are not kept.
+fn relation(attention: &Attention) -> usize {
+    match &attention.relation {
+        Relation::None => 0,
+        // Cosine and sine for half of a head, in f64.
+        Relation::Rotary { max_tokens, .. } => 2 * attention.head_size * max_tokens,
+        Relation::Bias { table, .. } => stored(table),
+        Relation::Disentangled(parts) => {
+            let buckets = stored(&parts.embeddings) / parts.width.max(1);
+            parts.key.iter().chain(&parts.query).map(|map| buckets * map.out).sum()
+        }
+    }
+}
+
+fn stored(tensor: &Stored) -> usize {
+    8 * tensor.bytes / tensor.dtype.bitsize()
+}
+
+/// The room for the weights of all models.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+/// Some of a [`Budget`], given back when this is dropped.
+#[derive(Debug)]
+pub struct Room {
+    budget: Arc<Budget>,
+    pub bytes: usize,
+}
+
+/// A budget that is used up, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full {
+    pub used: usize,
+    pub limit: usize,
+}
+
+impl Default for Budget {
+    /// Without a limit.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
+impl Budget {
+    pub fn new(limit: usize) -> Self {
+        Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Room, Full> {
+        let fitting = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fitting) {
+            Ok(_) => Ok(Room { budget: Arc::clone(self), bytes }),
+            Err(used) => Err(Full { used, limit: self.limit }),
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_comes_back() {
+        let budget = Arc::new(Budget::new(10));
+        let six = budget.take(6).unwrap();
+        assert_eq!(budget.take(5).unwrap_err(), Full { used: 6, limit: 10 });
+        assert!(budget.take(usize::MAX).is_err());
+        let four = budget.take(4).unwrap();
+        drop(six);
+        assert_eq!(budget.used(), 4);
+        drop(four);
+        assert_eq!(budget.used(), 0);
+    }
+}

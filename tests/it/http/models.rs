@@ -1,0 +1,384 @@
+//! Loading and unloading while the service runs.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use explaind::config::{AdminKey, Config, ModelEntry};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::GREAT;
+use crate::support::golden_folder;
+use crate::support::service::{Running, start_with, unready};
+
+fn golden(name: &str) -> Value {
+    json!({ "source": golden_folder(name) })
+}
+
+/// With these models, an id and a source each.
+fn config(models: &[(&str, &str)]) -> Config {
+    let entry = |(id, source): &(&str, &str)| ModelEntry {
+        id: (*id).to_owned(),
+        source: (*source).to_owned(),
+        activation: None,
+    };
+    Config { models: models.iter().map(entry).collect(), ..Config::default() }
+}
+
+async fn small() -> Running {
+    start_with(&config(&[("first", golden_folder("bert-tiny").to_str().unwrap())])).await
+}
+
+/// What GET /models/{id} says once nothing is loading any more.
+async fn settled(service: &Running, id: &str) -> Value {
+    let start = Instant::now();
+    loop {
+        let model = service.get(&format!("/models/{id}")).await.json();
+        if model["state"] != "loading" && model["next"]["state"] != "loading" {
+            return model;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{model}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn ask(model: &str) -> Value {
+    json!({"model": model, "inputs": "good movie", "methods": ["saliency"]})
+}
+
+async fn until(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it takes too long");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_comes_serves_and_goes() {
+    let service = small().await;
+    service.get("/models/late").await.problem(404, "model_not_found");
+    let reply = service.put("/models/late", golden("roberta-sequence")).await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.json(), json!({"id": "late", "state": "loading"}));
+    let model = settled(&service, "late").await;
+    assert_eq!((&model["state"], &model["architecture"]), (&json!("ready"), &json!("roberta")));
+    let bytes = model["memory_bytes"].as_u64().unwrap();
+    let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
+    assert!(text.contains(&format!("explaind_model_bytes{{model=\"late\"}} {bytes}\n")), "{text}");
+    // As if it had been there from the start.
+    let folder = golden_folder("roberta-sequence");
+    let early = start_with(&config(&[("late", folder.to_str().unwrap())])).await;
+    let (late, early) = (service.explain(ask("late")).await, early.explain(ask("late")).await);
+    assert_eq!((&late["results"], &late["model"]), (&early["results"], &early["model"]));
+    // Again: nothing happens.
+    let reply = service.put("/models/late", golden("roberta-sequence")).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["state"]), (200, &json!("ready")));
+    assert_eq!(service.delete("/models/late").await.status, 204);
+    service.post("/explain", ask("late")).await.problem(404, "model_not_found");
+    service.delete("/models/late").await.problem(404, "model_not_found");
+    let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
+    assert!(!text.contains("late"), "no label stays behind");
+    // The default is the first that is there.
+    service.put("/models/second", golden("bert-nli")).await;
+    settled(&service, "second").await;
+    assert_eq!(service.delete("/models/first").await.status, 204);
+    let answer = service.explain(json!({"inputs": "good", "methods": ["saliency"]})).await;
+    assert_eq!(answer["model"]["id"], "second");
+    service.delete("/models/second").await;
+    service.get("/readyz").await.problem(503, "not_ready");
+    service.post("/explain", json!({"inputs": "good"})).await.problem(404, "model_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn another_source_takes_over_without_a_gap() {
+    let service = Arc::new(small().await);
+    let before = service.explain(ask("first")).await;
+    let asking = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move {
+            let mut seen = Vec::new();
+            while seen.last() != Some(&json!("albert")) {
+                seen.push(service.explain(ask("first")).await["model"]["architecture"].clone());
+            }
+            seen
+        }
+    });
+    let reply = service.put("/models/first", golden("albert-sequence")).await;
+    assert_eq!(reply.status, 202);
+    let seen = tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap().unwrap();
+    assert!(seen.iter().all(|name| name == "bert" || name == "albert"), "{seen:?}");
+    let after = service.explain(ask("first")).await;
+    assert_ne!(before["model"]["revision"], after["model"]["revision"]);
+    // One that fails leaves the old one where it is, and says why.
+    let broken = broken_folder();
+    let reply = service.put("/models/first", json!({"source": broken.path()})).await;
+    assert_eq!(reply.status, 202);
+    let model = settled(&service, "first").await;
+    assert_eq!((&model["state"], &model["next"]["state"]), (&json!("ready"), &json!("failed")));
+    assert_eq!(service.explain(ask("first")).await["results"], after["results"]);
+    // Asking for the one that is there forgets it.
+    assert_eq!(service.put("/models/first", golden("albert-sequence")).await.status, 200);
+    assert!(settled(&service, "first").await.get("next").is_none());
+}
+
+/// A checkpoint that lacks a file's half.
+fn broken_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(golden_folder("bert-tiny").join(name), folder.path().join(name)).unwrap();
+    }
+    let weights = folder.path().join("model.safetensors");
+    let data = fs::read(&weights).unwrap();
+    fs::write(weights, &data[..data.len() / 2]).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_broken_model_does_not_keep_others_from_serving() {
+    let broken = broken_folder();
+    let good = golden_folder("bert-tiny");
+    let (broken, good) = (broken.path().to_str().unwrap(), good.to_str().unwrap());
+    let service = start_with(&config(&[("bad", broken), ("good", good)])).await;
+    let health = service.get("/readyz").await;
+    assert_eq!(health.json(), json!({"status": "ready", "failed": ["bad"]}));
+    let model = service.get("/models/bad").await.json();
+    assert_eq!(model["state"], "failed");
+    assert_eq!(model["problem"]["code"], "model_invalid");
+    assert!(model["problem"]["detail"].as_str().unwrap().contains("model.safetensors"), "{model}");
+    let problem = service.post("/explain", ask("bad")).await.problem(503, "not_ready");
+    assert!(problem["detail"].as_str().unwrap().contains("model.safetensors"), "{problem}");
+    // Nor is another one taken in its place without being asked for.
+    service.post("/explain", json!({"inputs": "good"})).await.problem(503, "not_ready");
+    service.explain(ask("good")).await;
+    // It can be tried again, from elsewhere.
+    assert_eq!(service.put("/models/bad", json!({"source": good})).await.status, 202);
+    assert_eq!(settled(&service, "bad").await["state"], "ready");
+    // Where nothing can be loaded, there is nothing to serve.
+    let config = config(&[("bad", broken)]);
+    let service = unready(&config);
+    let error = explaind::app::load(&service.service.explainer, &config.models).await.unwrap_err();
+    assert!(error.to_string().contains("model.safetensors"), "{error}");
+}
+
+#[tokio::test]
+async fn one_source_is_in_memory_once() {
+    let folder = golden_folder("bert-tiny");
+    // The same folder by another name.
+    let other = folder.join("../bert-tiny");
+    let (folder, other) = (folder.to_str().unwrap(), other.to_str().unwrap());
+    let service = start_with(&config(&[("a", folder), ("b", other), ("c", folder)])).await;
+    let pool = &service.service.explainer.pool;
+    let models = pool.models();
+    assert_eq!(models.len(), 3);
+    assert!(models.iter().all(|model| model.shares_weights_with(&models[0])));
+    assert_eq!(pool.memory_bytes(), models[0].memory_bytes());
+    let (a, b) = (service.explain(ask("a")).await, service.explain(ask("b")).await);
+    assert_eq!(a["results"], b["results"]);
+    assert_eq!(b["model"]["id"], "b");
+    // Another activation is another model.
+    service.put("/models/d", json!({"source": folder, "activation": "sigmoid"})).await;
+    let d = settled(&service, "d").await;
+    assert_eq!(d["activation"], "sigmoid");
+    assert_eq!(d["revision"], a["model"]["revision"]);
+    assert_eq!(pool.memory_bytes(), 2 * models[0].memory_bytes());
+    drop(models);
+    for id in ["a", "b", "c", "d"] {
+        service.delete(&format!("/models/{id}")).await;
+    }
+    until(|| pool.memory_bytes() == 0).await;
+}
+
+#[tokio::test]
+async fn requests_in_flight_keep_their_model() {
+    let service = small().await;
+    let pool = &service.service.explainer.pool;
+    let in_flight = pool.get(Some("first")).unwrap();
+    let bytes = in_flight.memory_bytes();
+    let reply = service.delete("/models/first").await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.json(), json!({"id": "first", "state": "unloading"}));
+    assert_eq!(service.get("/models/first").await.json()["state"], "unloading");
+    service.post("/explain", ask("first")).await.problem(404, "model_not_found");
+    assert_eq!(pool.memory_bytes(), bytes);
+    drop(in_flight);
+    assert_eq!(pool.memory_bytes(), 0);
+    service.get("/models/first").await.problem(404, "model_not_found");
+    // And a real one, over HTTP.
+    service.put("/models/first", json!({"source": "builtin:sentiment-en"})).await;
+    settled(&service, "first").await;
+    let long = json!({"model": "first", "inputs": GREAT,
+                      "methods": [{"name": "integrated_gradients", "n_steps": 300}]});
+    let (answer, _) = tokio::join!(service.explain(long), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        service.delete("/models/first").await
+    });
+    assert_eq!(answer["model"]["id"], "first");
+    until(|| pool.memory_bytes() == 0).await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused() {
+    let mut config = config(&[("en", "builtin:sentiment-en")]);
+    let service = start_with(&config).await;
+    let bytes = service.get("/models/en").await.json()["memory_bytes"].as_u64().unwrap();
+    config.limits.model_mebibytes = bytes.div_ceil(1 << 20) as usize;
+    let service = start_with(&config).await;
+    service.put("/models/zh", json!({"source": "builtin:sentiment-zh"})).await;
+    let model = settled(&service, "zh").await;
+    assert_eq!(model["problem"]["code"], "model_too_large", "{model}");
+    assert_eq!(model["problem"]["status"], 422);
+    let detail = model["problem"]["detail"].as_str().unwrap();
+    assert!(detail.contains("limits.model_mebibytes") && detail.contains("MiB"), "{detail}");
+    service.explain(json!({"inputs": GREAT})).await;
+    // With room, it is loaded.
+    service.delete("/models/en").await;
+    until(|| service.service.explainer.pool.memory_bytes() == 0).await;
+    let reply = service.put("/models/zh", json!({"source": "builtin:sentiment-zh"})).await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(settled(&service, "zh").await["state"], "ready");
+}
+
+#[tokio::test]
+async fn who_may() {
+    let mut config = config(&[("first", golden_folder("bert-tiny").to_str().unwrap())]);
+    let key = "Bearer 0123456789abcdef";
+    config.server.admin_key = Some(AdminKey::new("0123456789abcdef").unwrap());
+    config.server.listen = ([0, 0, 0, 0], 8080).into();
+    let service = start_with(&config).await;
+    for header in [&[][..], &[("authorization", "Bearer 0123456789abcdeF")]] {
+        let reply = service.request("DELETE", "/models/first", header, "").await;
+        reply.problem(401, "unauthorized");
+        assert_eq!(reply.headers["www-authenticate"], "Bearer");
+        let body = golden("bert-tiny");
+        service.request("PUT", "/models/x", header, body).await.problem(401, "unauthorized");
+    }
+    let with_key = [("authorization", key)];
+    let reply = service.request("DELETE", "/models/first", &with_key, "").await;
+    assert_eq!(reply.status, 204);
+    config.server.admin_key = None;
+    let service = start_with(&config).await;
+    let problem = service.delete("/models/first").await.problem(403, "forbidden");
+    assert!(problem["detail"].as_str().unwrap().contains("server.admin_key"), "{problem}");
+    config.server.listen = ([127, 0, 0, 1], 8080).into();
+    let service = start_with(&config).await;
+    let rebound = [("host", "example.org")];
+    let reply = service.request("DELETE", "/models/first", &rebound, "").await;
+    reply.problem(403, "forbidden");
+    let local = [("host", "localhost:8080")];
+    let reply = service.request("DELETE", "/models/first", &local, "").await;
+    assert_eq!(reply.status, 204);
+}
+
+#[tokio::test]
+async fn hostile_ids_and_bodies() {
+    let service = small().await;
+    let long = "a".repeat(65);
+    for id in ["auto", ".hidden", "a%2Fb", "a%20b", "%C3%A9", "a%22%7D%0A", "%00", &long] {
+        let reply = service.put(&format!("/models/{id}"), golden("bert-tiny")).await;
+        assert_eq!(reply.problem(422, "invalid_field")["pointer"], "", "{id}");
+    }
+    service.put("/models/%ff", golden("bert-tiny")).await.problem(400, "bad_request");
+    for (body, pointer) in [
+        (json!({}), ""),
+        (json!([]), ""),
+        (json!({"source": 1}), "/source"),
+        (json!({"source": ""}), "/source"),
+        (json!({"source": "builtin:none"}), "/source"),
+        (json!({"source": "/no/such/folder"}), "/source"),
+        (json!({"source": "a\u{0}b"}), "/source"),
+        (json!({"source": golden_folder("bert-tiny"), "activation": "tanh"}), "/activation"),
+        (json!({"source": golden_folder("bert-tiny"), "revision": "x"}), "/revision"),
+    ] {
+        let problem = service.put("/models/x", &body).await.problem(422, "invalid_field");
+        assert_eq!(problem["pointer"], pointer, "{body}: {problem}");
+    }
+    service.put("/models/x", "{").await.problem(400, "invalid_json");
+    service.get("/models/x").await.problem(404, "model_not_found");
+    // A folder that is none of a model, and an activation that makes no sense.
+    service.put("/models/x", json!({"source": std::env::temp_dir()})).await;
+    assert_eq!(settled(&service, "x").await["problem"]["code"], "model_invalid");
+    let odd = json!({"source": golden_folder("bert-qa"), "activation": "softmax"});
+    service.put("/models/x", odd).await;
+    let model = settled(&service, "x").await;
+    assert!(model["problem"]["detail"].as_str().unwrap().contains("activation"), "{model}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once() {
+    let service = small().await;
+    let sources = ["bert-nli", "albert-sequence", "roberta-sequence"];
+    let puts = (0..30).map(|i| {
+        let service = &service;
+        async move {
+            let path = format!("/models/m{}", i % 5);
+            if i % 7 == 6 {
+                return service.delete(&path).await.status.as_u16();
+            }
+            service.put(&path, golden(sources[i % 3])).await.status.as_u16()
+        }
+    });
+    for status in futures_util::future::join_all(puts).await {
+        assert!([200, 202, 204, 404, 409].contains(&status), "{status}");
+    }
+    for id in 0..5 {
+        let model = settled(&service, &format!("m{id}")).await;
+        assert!(model["state"] == "ready" || model["status"] == 404, "{model}");
+    }
+    service.explain(ask("first")).await;
+    // Ids are bounded, whatever becomes of them.
+    let mut refused = 0;
+    for id in 0..70 {
+        let reply = service.put(&format!("/models/n{id}"), golden("bert-tiny")).await;
+        if reply.status == 409 {
+            reply.problem(409, "too_many_models");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 6, "{refused}");
+    assert!(service.get("/models").await.json()["models"].as_array().unwrap().len() <= 64);
+}
+
+/// A folder that takes forever to read: nobody writes into its pipe.
+#[cfg(unix)]
+fn endless_folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("config.json");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    folder
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_load_that_does_not_end_is_in_nobodys_way() {
+    let service = small().await;
+    let endless = endless_folder();
+    let source = json!({"source": endless.path()});
+    assert_eq!(service.put("/models/x", &source).await.status, 202);
+    let reply = service.post("/explain", ask("x")).await;
+    reply.problem(503, "not_ready");
+    assert!(reply.headers.contains_key("retry-after"));
+    assert_eq!(service.get("/models/x").await.json()["state"], "loading");
+    assert_eq!(service.put("/models/x", &source).await.status, 202);
+    service.put("/models/x", golden("bert-nli")).await.problem(409, "model_loading");
+    service.explain(ask("first")).await;
+    assert_eq!(service.put("/models/y", golden("bert-nli")).await.status, 202);
+    assert_eq!(settled(&service, "y").await["state"], "ready");
+    // Another of the same waits for it, and gives up with it.
+    assert_eq!(service.put("/models/z", &source).await.status, 202);
+    assert_eq!(service.delete("/models/z").await.status, 204);
+    assert_eq!(service.delete("/models/x").await.status, 204);
+    service.get("/models/x").await.problem(404, "model_not_found");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_service_ends_while_it_loads() {
+    let endless = endless_folder();
+    let config = config(&[("x", endless.path().to_str().unwrap())]);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stop = tokio::time::sleep(Duration::from_millis(100));
+    let run = explaind::app::run(config, listener, |_| panic!("it is not ready"), stop);
+    tokio::time::timeout(Duration::from_secs(20), run).await.unwrap().unwrap();
+}
