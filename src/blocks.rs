@@ -147,7 +147,7 @@ pub enum Relation {
         table: Stored,
         distances: Arc<Distances>,
     },
-    Disentangled(Disentangled),
+    Disentangled(Box<Disentangled>),
 }
 
 /// DeBERTa's (He et al. 2021): with an embedding r of each bucket of distances,

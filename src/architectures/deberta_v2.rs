@@ -102,7 +102,7 @@ pub fn build(
         let place = format!("deberta.encoder.layer.{number}");
         let mut layer = layer(&sizes, act, &NAMES, weights, &place)?;
         let parts = relative.of_layer(&own, &layer.attention, weights, &place)?;
-        layer.attention.relation = Relation::Disentangled(parts);
+        layer.attention.relation = Relation::Disentangled(Box::new(parts));
         Ok(layer)
     };
     let pooler = activation("pooler_hidden_act", &own.pooler_hidden_act, checkpoint)?;
@@ -146,7 +146,9 @@ fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadErr
 impl Config {
     /// What no released model has.
     fn check(&self, sizes: &Sizes) -> Result<(), String> {
-        if self.conv_groups != 1 || (self.conv_kernel_size > 0 && self.conv_kernel_size % 2 == 0) {
+        if self.conv_groups != 1
+            || (self.conv_kernel_size > 0 && self.conv_kernel_size.is_multiple_of(2))
+        {
             return Err("conv_groups must be 1 and conv_kernel_size odd".to_owned());
         }
         if self.embedding_size.is_some_and(|size| size != sizes.hidden_size) {

@@ -1,6 +1,5 @@
 //! `engine.backend`: what computes.
 
-use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Placement;
@@ -19,13 +18,10 @@ pub enum BackendName {
 
 impl BackendName {
     pub fn placement(self) -> Result<Placement, String> {
-        let candle = |dtype, device| Placement::Candle { dtype, device };
         match self {
             Self::Cpu => Ok(Placement::default()),
-            Self::Reference => Ok(candle(DType::F64, Device::Cpu)),
-            Self::Cuda => Device::new_cuda(0)
-                .map(|device| candle(DType::F32, device))
-                .map_err(|error| format!("no CUDA device can be used: {error}")),
+            Self::Reference => Ok(Placement::reference()),
+            Self::Cuda => Placement::cuda(),
         }
     }
 }

@@ -75,6 +75,9 @@ impl Wanted {
     }
 }
 
+/// A state through a norm, if there is one, and what it left.
+type Normed<B> = (<B as Backend>::Array, Option<<B as Backend>::Normalized>);
+
 impl<B: Backend> Layer<B> {
     pub fn place(block: &blocks::Layer, place: &Place<'_, B>) -> Result<Self, LoadError> {
         let attention = &block.attention;
@@ -217,7 +220,7 @@ impl<B: Backend> Layer<B> {
     }
 
     /// Through the norm of the attention, if it has one.
-    fn normed(&self, b: &B, x: B::Array) -> Result<(B::Array, Option<B::Normalized>), B::Error> {
+    fn normed(&self, b: &B, x: B::Array) -> Result<Normed<B>, B::Error> {
         match &self.attention_norm {
             None => Ok((x, None)),
             Some(norm) => b.layer_norm(norm, x).map(|(y, saved)| (y, Some(saved))),

@@ -76,6 +76,20 @@ impl Default for Placement {
     }
 }
 
+impl Placement {
+    /// candle in f64 on the CPU.
+    pub fn reference() -> Self {
+        Self::Candle { dtype: DType::F64, device: Device::Cpu }
+    }
+
+    /// candle in f32 on the first GPU; where there is none, why.
+    pub fn cuda() -> Result<Self, String> {
+        Device::new_cuda(0)
+            .map(|device| Self::Candle { dtype: DType::F32, device })
+            .map_err(|error| format!("no CUDA device can be used: {error}"))
+    }
+}
+
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

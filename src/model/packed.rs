@@ -76,11 +76,12 @@ impl<'a> Packed<'a> {
         if whole {
             return self.all();
         }
-        let spans = self.tokens.iter().zip(&self.read).zip(&self.reads);
-        let span = |((tokens, read), reads): ((&Range<usize>, &Range<usize>), &Arc<[usize]>)| {
-            Span { queries: read.clone(), keys: tokens.clone(), chosen: Some(Arc::clone(reads)) }
+        let span = |row: usize| Span {
+            queries: self.read[row].clone(),
+            keys: self.tokens[row].clone(),
+            chosen: Some(Arc::clone(&self.reads[row])),
         };
-        Wanted::Some(self.places().into(), spans.map(span).collect())
+        Wanted::Some(self.places().into(), (0..self.rows.len()).map(span).collect())
     }
 
     /// The packed places of the states that the head reads.
