@@ -85,8 +85,9 @@ struct Explain {
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What is logged of one explanation: what is wrong, and downloads.
-const QUIETLY: &str = "warn,explaind::checkpoint::hub=info";
+/// What is logged of one explanation: what is wrong, and downloads. That the
+/// model could not be loaded is said as the command's own error.
+const QUIETLY: &str = "warn,explaind::engine::loading=off,explaind::checkpoint::hub=info";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -1,6 +1,8 @@
 //! One pass: packed rows through encoder and head, and the gradients they ask
 //! for.
 
+use std::ops::Range;
+
 use super::packed::{Packed, walks};
 use crate::backend::Backend;
 use crate::blocks::{self, Pooling};
@@ -8,7 +10,7 @@ use crate::checkpoint::{Checkpoint, LoadError};
 use crate::encoder::place::Place;
 use crate::encoder::{Encoder, Head, Wanted, convolution, head, layer};
 use crate::heads::activation::OutputActivation;
-use crate::rows::{AttentionMap, Layer, Row, RowOutput, Want};
+use crate::rows::{AttentionMap, Layer, Row, RowOutput, Scalar, Want};
 
 /// A model's weights on one back end.
 pub struct Network<B: Backend> {
@@ -149,7 +151,7 @@ impl<B: Backend> Network<B> {
                 RowOutput { logits: logits.to_vec(), probabilities, ..RowOutput::default() }
             }
             Want::Values(scalars) | Want::Gradients(_, scalars) => {
-                let value = |scalar: &crate::rows::Scalar| scalar.value(logits, &probabilities);
+                let value = |scalar: &Scalar| scalar.value(logits, &probabilities);
                 let values = scalars.iter().map(value).collect();
                 RowOutput { values, ..RowOutput::default() }
             }
@@ -159,7 +161,7 @@ impl<B: Backend> Network<B> {
     /// The final states of the rows that want them.
     fn states(&self, pass: &Pass<'_, B>, hidden: &B::Array) -> Result<Vec<Vec<f64>>, B::Error> {
         let rows = pass.packed.rows.iter().zip(&pass.packed.tokens);
-        let states = |(row, tokens): (&&Row, &std::ops::Range<usize>)| match row.want {
+        let states = |(row, tokens): (&&Row, &Range<usize>)| match row.want {
             Want::States => {
                 let places: Vec<usize> = tokens.clone().collect();
                 Ok(pass.b.rows(&pass.b.gather(hidden, &places)?)?.concat())

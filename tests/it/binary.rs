@@ -9,7 +9,8 @@ use tempfile::NamedTempFile;
 
 fn explaind() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
-    command.env_remove("RUST_LOG").env("NO_COLOR", "1");
+    // No test asks the network for anything.
+    command.env_remove("RUST_LOG").env("NO_COLOR", "1").env("HF_HUB_OFFLINE", "1");
     command
 }
 
@@ -125,7 +126,7 @@ fn errors_say_what_to_change() {
         (&["explain", "--method", "magic", "x"], "saliency"),
         (&["explain", "--model", "builtin:x", "x"], "sentiment-en"),
         (&["explain", "--model", "/nowhere", "x"], "/nowhere"),
-        (&["explain", "--model", "hf:a/b", "x"], "download"),
+        (&["explain", "--model", "hf:a/b", "x"], "HF_HUB_OFFLINE"),
         (&["--listen", "here"], "here"),
         (&["--config", "/no/file.toml"], "/no/file.toml"),
     ] {

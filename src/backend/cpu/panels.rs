@@ -73,12 +73,14 @@ impl Panels {
     pub fn fill_rows<'a>(&mut self, row: impl Fn(usize) -> &'a [f32]) {
         let (depth, columns) = (self.depth, self.columns);
         for (first, width) in self.panels() {
-            let used = first..columns.clamp(first, first + width);
+            let used = width.min(columns.saturating_sub(first));
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
-            for (k, target) in panel.chunks_exact_mut(width).enumerate() {
-                let source = row(k).get(used.clone()).unwrap_or_default();
-                target[..source.len()].copy_from_slice(source);
-                target[source.len()..].fill(0.);
+            // All at once: a call for each row's rest would take longer.
+            if used < width {
+                panel.fill(0.);
+            }
+            for (k, target) in panel.chunks_exact_mut(width).enumerate().filter(|_| used > 0) {
+                target[..used].copy_from_slice(&row(k)[first..first + used]);
             }
         }
     }
@@ -89,7 +91,7 @@ impl Panels {
             let used = width.min(columns.saturating_sub(first));
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
             if used < width {
-                panel.chunks_exact_mut(width).for_each(|row| row[used..].fill(0.));
+                panel.fill(0.);
             }
             for block in (0..used).step_by(BLOCK) {
                 let count = BLOCK.min(used - block);

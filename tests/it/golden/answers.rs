@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use explaind::explainer::Explainer;
 use explaind::explanation::{
-    Aggregation, Entity, Explained, Predicted, Prediction, Question, TokenScore,
+    Aggregation, Border, Entity, Explained, Predicted, Prediction, Question, Resolved, TokenScore,
+    What,
 };
 use explaind::model::Model;
+use explaind::rows::Output;
 use explaind::text::Input;
 use serde_json::Value;
 
@@ -67,6 +69,39 @@ pub fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
                 (None, theirs) => assert!(theirs.is_null()),
             }
         }
+    }
+}
+
+/// The number in an answer that a target is about; of masks, where it is among the
+/// pieces that are given.
+pub fn served(predicted: &Predicted, target: &Resolved, output: Output) -> Option<f64> {
+    let score = |logit: f64, probability: f64| match output {
+        Output::Logit => logit,
+        Output::Probability => probability,
+    };
+    let of_class = |predictions: &[Prediction]| {
+        let found = |index: usize| {
+            let found = predictions.iter().find(|prediction| prediction.index == index)?;
+            Some(score(found.logit, found.probability))
+        };
+        match target.what {
+            What::Class(index) => found(index),
+            What::Contrast(a, b) => Some(found(a)? - found(b)?),
+            What::Border(_) | What::Cosine(_) => None,
+        }
+    };
+    match predicted {
+        Predicted::Labels(predictions) => of_class(predictions),
+        Predicted::Tokens { predictions, .. } => of_class(&predictions[target.token?]),
+        Predicted::Masks(masks) => {
+            of_class(&masks.iter().find(|mask| Some(mask.token) == target.token)?.predictions)
+        }
+        Predicted::Answer { start, end, .. } => {
+            let scores = if target.what == What::Border(Border::Start) { start } else { end };
+            let found = scores.iter().find(|score| Some(score.token) == target.token)?;
+            Some(score(found.logit, found.probability))
+        }
+        Predicted::Similarity(similarity) => Some(similarity.pair.as_ref()?.cosine),
     }
 }
 

@@ -98,6 +98,9 @@ fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Error
     let segment = golden["target"]["cosine"].as_str().map(|text| usize::from(text == "text_pair"));
     let wanted = |what: What| segment.is_none_or(|segment| what == What::Cosine(segment));
     let ours = explained.explanations.iter().find(|one| wanted(one.target.what)).unwrap();
+    if let Some(served) = answers::served(&explained.predicted, &ours.target, ours.output) {
+        assert!((served - ours.output_value).abs() < 1e-12, "{name}: the served score is {served}");
+    }
     let (unit, scores) = &ours.scores[0];
     assert_eq!(*unit, Granularity::Token);
     let own = |token: &usize| segment.is_none_or(|s| explained.tokens[*token].segment == s);
