@@ -1,6 +1,6 @@
 //! Brings a file into the cache: it is under its name only when it is whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -62,9 +62,13 @@ fn lock(cache: &Cache, etag: &str) -> io::Result<File> {
     let folder = locks.join(cache.folder.file_name().unwrap_or_default());
     fs::create_dir_all(&folder)?;
     let file = File::create(folder.join(format!("{etag}.lock")))?;
-    if file.try_lock().is_err() {
-        info!("waiting for another download of the same file");
-        file.lock()?;
+    match file.try_lock() {
+        // A file system without locks: at worst both come, and the digest tells.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Err(TryLockError::WouldBlock) => {
+            info!("waiting for another download of the same file");
+            file.lock()?;
+        }
     }
     Ok(file)
 }
