@@ -82,6 +82,19 @@ pub fn activation(
         .ok_or_else(|| checkpoint.error(CONFIG, format!("{field} {name:?} is not known")))
 }
 
+/// Numbers that no tensor's shape bounds everywhere: what a file says must not
+/// take memory without end.
+pub fn check_bounds(layers: usize, positions: usize) -> Result<(), String> {
+    for (name, number, most) in
+        [("num_hidden_layers", layers, 1_024), ("max_position_embeddings", positions, 1 << 17)]
+    {
+        if !(1..=most).contains(&number) {
+            return Err(format!("{name} is {number}; it must be from 1 to {most}"));
+        }
+    }
+    Ok(())
+}
+
 impl Sizes {
     /// BERT's where config.json leaves a field out.
     pub fn read(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Self, LoadError> {
@@ -105,13 +118,10 @@ impl Sizes {
         if heads == 0 || hidden == 0 || !hidden.is_multiple_of(heads) {
             return Err(format!("hidden_size {hidden} is no multiple of {heads} attention heads"));
         }
-        if self.num_hidden_layers == 0 {
-            return Err("num_hidden_layers is 0".to_owned());
-        }
         if self.intermediate_size == 0 {
             return Err("intermediate_size is 0".to_owned());
         }
-        Ok(())
+        check_bounds(self.num_hidden_layers, self.max_position_embeddings)
     }
 
     pub fn activation(&self, checkpoint: &Checkpoint) -> Result<Activation, LoadError> {

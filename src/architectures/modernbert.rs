@@ -1,15 +1,17 @@
 //! ModernBERT (Warner et al. 2024): norms before the blocks, rotary positions,
 //! a gated feed-forward, and layers that look only at their neighbourhood.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::Built;
 use super::common::{
-    HeadNames, HeadParts, MaskedParts, NormNames, TransformNames, activation, read,
+    HeadNames, HeadParts, MaskedParts, NormNames, TransformNames, activation, check_bounds, read,
 };
 use crate::blocks::{
-    Activation, Attention, Embeddings, Encoder, FeedForward, Layer, Numbering, Order, Pooling,
-    Relation,
+    Activation, Angles, Attention, Embeddings, Encoder, FeedForward, Layer, Numbering, Order,
+    Pooling, Relation,
 };
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
@@ -123,9 +125,14 @@ pub fn build(
         let (size, bias) = (config.hidden_size, bias(config.norm_bias));
         weights.norm(name, size, config.norm_eps, bias)
     };
+    let size = config.hidden_size / config.num_attention_heads;
+    let angles = [false, true].map(|local| {
+        let theta = config.theta(local, has_local_theta);
+        Arc::new(Angles::new(theta, size, config.max_position_embeddings))
+    });
     let word = "model.embeddings.tok_embeddings.weight";
-    let layers = (0..config.num_hidden_layers)
-        .map(|number| config.layer(number, act, has_local_theta, weights));
+    let layers =
+        (0..config.num_hidden_layers).map(|number| config.layer(number, act, &angles, weights));
     let encoder = Encoder {
         embeddings: Embeddings {
             word: weights.tensor(word, &[config.vocab_size, config.hidden_size])?,
@@ -157,9 +164,10 @@ impl Config {
         if heads == 0 || !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(2) {
             return Err(format!("hidden_size {hidden} does not make {heads} heads of even size"));
         }
-        if self.num_hidden_layers == 0 || self.intermediate_size == 0 {
-            return Err("num_hidden_layers or intermediate_size is 0".to_owned());
+        if self.intermediate_size == 0 {
+            return Err("intermediate_size is 0".to_owned());
         }
+        check_bounds(self.num_hidden_layers, self.max_position_embeddings)?;
         if let Some(types) = &self.layer_types {
             if types.len() != self.num_hidden_layers {
                 return Err("layer_types must name each layer".to_owned());
@@ -209,7 +217,7 @@ impl Config {
         &self,
         number: usize,
         activation: Activation,
-        has_local_theta: bool,
+        [angles, local_angles]: &[Arc<Angles>; 2],
         weights: &Weights<'_>,
     ) -> Result<Layer, LoadError> {
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);
@@ -232,10 +240,7 @@ impl Config {
                 key: qkv.part(hidden..2 * hidden),
                 value: qkv.part(2 * hidden..3 * hidden),
                 output: map("attn.Wo", hidden, hidden, self.attention_bias)?,
-                relation: Relation::Rotary {
-                    base: self.theta(local, has_local_theta),
-                    max_tokens: self.max_position_embeddings,
-                },
+                relation: Relation::Rotary(Arc::clone(if local { local_angles } else { angles })),
                 window: local.then_some(self.local_attention / 2),
             },
             // The embeddings' own norm stands before the first layer.

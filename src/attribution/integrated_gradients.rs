@@ -85,11 +85,18 @@ fn settle(options: &mut Options) -> Result<()> {
     }
 }
 
-/// What is let in must fit, so auto counts as the most it may take.
+/// Steps that auto is counted as where it may take more: most inputs take 9 or 17.
+/// Counted as its most, four callers of a large model would be told to come back
+/// while there was time for all.
+const EXPECTED_STEPS: usize = 17;
+
+/// What a request is admitted with.
 fn cost(options: &Options, _tokens: usize) -> Cost {
     match options.integer("n_steps") {
         Some(gradient_rows) => Cost { forward_rows: 1, gradient_rows },
-        None => Cost { forward_rows: 0, gradient_rows: Rule::most(most(options)) },
+        None => {
+            Cost { forward_rows: 0, gradient_rows: Rule::most(most(options)).min(EXPECTED_STEPS) }
+        }
     }
 }
 

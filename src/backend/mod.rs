@@ -19,7 +19,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::blocks::{Activation, Distances, Numbering};
+use crate::blocks::{Activation, Angles, Distances, Numbering};
 use crate::rows::{AttentionMap, Reduce, Row};
 
 /// One row's place among the packed ones: the queries that are wanted of it and
@@ -79,7 +79,7 @@ impl<A> Attention<A> {
 #[derive(Debug)]
 pub enum Relation<A> {
     None,
-    Rotary(Angles),
+    Rotary(Arc<Angles>),
     /// Added to the scaled product; `[buckets, heads]`.
     Bias {
         table: Vec<f32>,
@@ -92,35 +92,6 @@ pub enum Relation<A> {
         query: Option<A>,
         distances: Arc<Distances>,
     },
-}
-
-/// Cosine and sine of rotary embeddings, `[positions, half a head]` each.
-#[derive(Debug)]
-pub struct Angles {
-    pub half: usize,
-    pub cos: Vec<f64>,
-    pub sin: Vec<f64>,
-}
-
-impl Angles {
-    pub fn new(base: f64, size: usize, positions: usize) -> Self {
-        let half = size / 2;
-        let frequency = |i: usize| base.powf(-((2 * i) as f64) / size as f64);
-        let frequencies: Vec<f64> = (0..half).map(frequency).collect();
-        let angle = |place: usize| frequencies.iter().map(move |f| place as f64 * f);
-        let angles: Vec<f64> = (0..positions).flat_map(angle).collect();
-        Self {
-            half,
-            cos: angles.iter().map(|angle| angle.cos()).collect(),
-            sin: angles.iter().map(|angle| angle.sin()).collect(),
-        }
-    }
-
-    /// Cosines and sines of one position, `[half]` each.
-    pub fn at(&self, position: usize) -> (&[f64], &[f64]) {
-        let part = position * self.half..(position + 1) * self.half;
-        (&self.cos[part.clone()], &self.sin[part])
-    }
 }
 
 /// Row-major tables of the embedding block: `[vocabulary, width]`,

@@ -9,8 +9,8 @@ use candle_core::{DType, Device};
 
 use super::candle::Candle;
 use super::cpu::{Cpu, Isa};
-use super::{Angles, Attention, Backend, Heads, Relation, Span};
-use crate::blocks::{Activation, Distances};
+use super::{Attention, Backend, Heads, Relation, Span};
+use crate::blocks::{Activation, Angles, Distances};
 
 const EXACT: Candle = Candle { dtype: DType::F64, device: Device::Cpu };
 
@@ -190,7 +190,7 @@ impl Attending {
             Kind::Window => Attention { window: Some(3), ..plain },
             Kind::Rotary => {
                 let angles = Angles::new(100., heads.size, longest);
-                Attention { relation: Relation::Rotary(angles), ..plain }
+                Attention { relation: Relation::Rotary(Arc::new(angles)), ..plain }
             }
             Kind::Bias => {
                 let table = flat(&matrix(buckets, heads.count, 9));

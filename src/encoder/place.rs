@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Angles, Attention, Backend, Heads, Relation, Tables};
+use crate::backend::{Attention, Backend, Heads, Relation, Tables};
 use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError, WEIGHTS};
 
@@ -58,9 +58,8 @@ impl<B: Backend> Place<'_, B> {
         let plain = Attention { window: block.window, ..Attention::plain(heads) };
         Ok(match &block.relation {
             blocks::Relation::None => plain,
-            blocks::Relation::Rotary { base, max_tokens } => {
-                let angles = Angles::new(*base, block.head_size, *max_tokens);
-                Attention { relation: Relation::Rotary(angles), ..plain }
+            blocks::Relation::Rotary(angles) => {
+                Attention { relation: Relation::Rotary(Arc::clone(angles)), ..plain }
             }
             blocks::Relation::Bias { table, distances } => {
                 let table = self.checkpoint.load(table)?;

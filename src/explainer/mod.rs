@@ -64,6 +64,11 @@ impl Explainer {
                     Ok(encoding) => explain_one(&question, &passes, &layers, encoding).await,
                     Err(error) => Err(error),
                 };
+                // A task that misses something in a text knows no place of it.
+                let explained = explained.map_err(|error| match error.code {
+                    Code::InputEmpty => error.at(&input.pointer),
+                    _ => error,
+                });
                 (input.id.clone(), explained)
             }))
             .await;

@@ -43,9 +43,8 @@ fn numbers(encoder: &Encoder, head: &Head) -> (usize, usize) {
 /// What distances take: they are put through their maps, which are not kept.
 fn relation(attention: &Attention) -> usize {
     match &attention.relation {
-        Relation::None => 0,
-        // Cosine and sine for half of a head, in f64.
-        Relation::Rotary { max_tokens, .. } => 2 * attention.head_size * max_tokens,
+        // All layers share the angles.
+        Relation::None | Relation::Rotary(_) => 0,
         Relation::Bias { table, .. } => stored(table),
         Relation::Disentangled(parts) => {
             let buckets = stored(&parts.embeddings) / parts.width.max(1);

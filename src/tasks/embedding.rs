@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Behaviour, Read, unsuited};
 use crate::blocks::Pooling;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::explanation::{PairSimilarity, Predicted, Question, Resolved, Similarity, Target, What};
 use crate::model::Model;
 use crate::rows::{RowOutput, Scalar, dot, norm};
@@ -31,8 +31,11 @@ impl Behaviour for Embeddings {
         Ok(Predicted::Similarity(Similarity { embedding, pair: None }))
     }
 
+    /// Pairs do not come here: their texts are read apart.
     fn resolve(&self, _question: &Question, _read: &Read<'_>) -> Result<Vec<Resolved>> {
-        Ok(Vec::new())
+        let detail = "what is explained is how similar two texts are: give text_pair; POST \
+                      /predict embeds one text";
+        Err(Error::new(Code::InputEmpty, detail))
     }
 
     /// One for each of the two texts.

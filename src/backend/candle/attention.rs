@@ -154,9 +154,8 @@ impl Attended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Angles;
     use crate::backend::candle::testing::{check_vjp, random};
-    use crate::blocks::Distances;
+    use crate::blocks::{Angles, Distances};
 
     const HEADS: Heads = Heads { count: 3, size: 4 };
 
@@ -182,7 +181,7 @@ mod tests {
         vec![
             plain(),
             Attention { window: Some(1), ..plain() },
-            Attention { relation: Relation::Rotary(Angles::new(100., 4, 6)), ..plain() },
+            Attention { relation: Relation::Rotary(Arc::new(Angles::new(100., 4, 6))), ..plain() },
             Attention { relation: Relation::Bias { table, distances: distances() }, ..plain() },
             Attention { relation: disentangled(rows(1), rows(2)), ..plain() },
             Attention { relation: disentangled(rows(1), None), window: Some(2), ..plain() },

@@ -4,8 +4,8 @@
 use candle_core::{D, Result, Tensor};
 
 use super::attention::Group;
-use crate::backend::{Angles, Attention, Heads, Relation};
-use crate::blocks::Distances;
+use crate::backend::{Attention, Heads, Relation};
+use crate::blocks::{Angles, Distances};
 
 /// By the angle of the position, or by its opposite: the gradient's way.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ mod errors;
 mod languages;
 mod models;
 mod operations;
+mod tasks;
 
 use serde_json::Value;
 

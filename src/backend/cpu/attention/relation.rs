@@ -12,6 +12,20 @@ use crate::backend::cpu::panels::Panels;
 use crate::backend::{Attention, Relation, Span};
 use crate::blocks::Distances;
 
+/// What a gradient is multiplied with, and how many rows it gets.
+struct Side<'a> {
+    content: HeadView<'a>,
+    positions: HeadView<'a>,
+    rows: usize,
+}
+
+/// The gradient at the products, and the bucket of each pair.
+struct Grad<'a> {
+    of: &'a [f32],
+    square: Square,
+    distances: &'a Distances,
+}
+
 /// One head of one span, and the block that it belongs to.
 pub struct Related<'a> {
     pub block: &'a Attention<Array>,
@@ -76,9 +90,8 @@ impl<'a> Related<'a> {
         scale
     }
 
-    /// Gradient at the products → at the query, where positions take part in it:
-    /// `∂Q = ∂S K + ∂C P`, with the gradients of each bucket summed in `∂C`.
-    /// Says whether it did.
+    /// Gradient at the products → at the query, where positions take part in it.
+    /// Says whether they do.
     #[inline(always)]
     pub fn to_query<S: Simd>(
         &self,
@@ -92,21 +105,10 @@ impl<'a> Related<'a> {
         else {
             return false;
         };
-        let seen = self.buckets(distances);
-        let depth = square.keys + seen.len();
-        let mut left = Buffer::take(square.queries * padded(depth));
-        left.as_mut_slice().fill(0.);
-        let rows = left.as_mut_slice().chunks_exact_mut(padded(depth));
-        for (i, (row, grad)) in rows.zip(grad.chunks_exact(square.stride)).enumerate() {
-            let query = self.span.place(i);
-            for (key, grad) in grad[..square.keys].iter().enumerate() {
-                row[key] = *grad;
-                row[square.keys + distances.bucket(query, key) - seen.start] += *grad;
-            }
-        }
-        let rows = square.queries;
-        let left = Left { data: left.as_slice(), rows, row: padded(depth), column: 1 };
-        self.key.stacked(simd, Some(self.positions(positions, &seen)), panels, left, out);
+        let positions = self.positions(positions, &self.buckets(distances));
+        let side = Side { content: self.key, positions, rows: square.queries };
+        let grad = Grad { of: grad, square, distances };
+        self.both(simd, panels, &side, &grad, |query, key| (query, key), out);
         true
     }
 
@@ -124,23 +126,44 @@ impl<'a> Related<'a> {
         else {
             return false;
         };
-        let seen = self.buckets(distances);
-        let depth = square.queries + seen.len();
-        let mut left = Buffer::take(square.keys * padded(depth));
-        left.as_mut_slice().fill(0.);
-        let rows = left.as_mut_slice();
-        for (i, grad) in grad.chunks_exact(square.stride).enumerate() {
+        let positions = self.positions(positions, &self.buckets(distances));
+        let side = Side { content: self.query, positions, rows: square.keys };
+        let grad = Grad { of: grad, square, distances };
+        self.both(simd, panels, &side, &grad, |query, key| (key, query), out);
+        true
+    }
+
+    /// `∂X = ∂S Y + ∂C P`: by content, and by positions with the gradients of each
+    /// bucket summed in `∂C`. `at` says in which row and column of `∂S` a pair of
+    /// query and key stands.
+    #[inline(always)]
+    fn both<S: Simd>(
+        &self,
+        simd: S,
+        panels: &mut Panels,
+        side: &Side<'_>,
+        grad: &Grad<'_>,
+        at: impl Fn(usize, usize) -> (usize, usize),
+        out: &Out<'_>,
+    ) {
+        let first = self.buckets(grad.distances).start;
+        let depth = side.content.tokens + side.positions.tokens;
+        let mut left = Buffer::take(side.rows * padded(depth));
+        let sums = left.as_mut_slice();
+        sums.fill(0.);
+        for (i, row) in grad.of.chunks_exact(grad.square.stride).enumerate() {
             let query = self.span.place(i);
-            for (key, grad) in grad[..square.keys].iter().enumerate() {
-                let row = &mut rows[key * padded(depth)..][..depth];
-                row[i] = *grad;
-                row[square.queries + distances.bucket(query, key) - seen.start] += *grad;
+            for (key, value) in row[..grad.square.keys].iter().enumerate() {
+                let (row, column) = at(i, key);
+                let sums = &mut sums[row * padded(depth)..][..depth];
+                sums[column] = *value;
+                let bucket = grad.distances.bucket(query, key) - first;
+                sums[side.content.tokens + bucket] += *value;
             }
         }
-        let rows = square.keys;
-        let left = Left { data: left.as_slice(), rows, row: padded(depth), column: 1 };
-        self.query.stacked(simd, Some(self.positions(positions, &seen)), panels, left, out);
-        true
+        let data = left.as_slice();
+        let left = Left { data, rows: side.rows, row: padded(depth), column: 1 };
+        side.content.stacked(simd, Some(side.positions), panels, left, out);
     }
 
     /// The buckets that this span's distances fall into.

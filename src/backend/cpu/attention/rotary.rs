@@ -1,8 +1,9 @@
 //! Rotary position embeddings (Su et al. 2021) as transformers lays them out:
 //! the two halves of a head are the parts of its complex numbers.
 
+use crate::backend::Span;
 use crate::backend::cpu::array::Array;
-use crate::backend::{Angles, Span};
+use crate::blocks::Angles;
 
 /// By the angle of the position, or by its opposite: the gradient's way.
 #[derive(Clone, Copy)]

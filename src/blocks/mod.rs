@@ -2,10 +2,14 @@
 //! a checkpoint, in which shape, put together how. An architecture writes one;
 //! a back end puts the weights in place.
 
+mod relation;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use safetensors::Dtype;
+
+pub use relation::{Angles, Disentangled, Distances, Relation};
 
 /// Where a tensor of floats lies in a checkpoint. Some rows of one whose order
 /// is [`MemoryOrder::Rows`] are a tensor too: move `start` and shorten `bytes`.
@@ -128,78 +132,6 @@ pub struct Attention {
     pub relation: Relation,
     /// The farthest key that a query sees, in tokens to either side.
     pub window: Option<usize>,
-}
-
-/// How the distance between query and key enters their attention, beside what
-/// the embeddings say of it.
-#[derive(Debug, Clone)]
-pub enum Relation {
-    None,
-    /// Query and key turned by angles that grow with their positions (Su et al.
-    /// 2021): pairs `(i, i + size/2)` by `position / base^(2 i / size)`.
-    Rotary {
-        base: f64,
-        max_tokens: usize,
-    },
-    /// A number a head for each bucket of distances (Song et al. 2020, MPNet);
-    /// table `[buckets, heads]`.
-    Bias {
-        table: Stored,
-        distances: Arc<Distances>,
-    },
-    Disentangled(Box<Disentangled>),
-}
-
-/// DeBERTa's (He et al. 2021): with an embedding r of each bucket of distances,
-/// `(q k + q K_r(r) + k Q_r(r)) / sqrt(size · terms)`.
-#[derive(Debug, Clone)]
-pub struct Disentangled {
-    /// `[buckets, width]`
-    pub embeddings: Stored,
-    pub width: usize,
-    /// Of content and position, as many as take part: 1 to 3.
-    pub terms: usize,
-    pub norm: Option<LayerNorm>,
-    /// K_r, where content looks at position.
-    pub key: Option<Linear>,
-    /// Q_r, where position looks at content.
-    pub query: Option<Linear>,
-    pub distances: Arc<Distances>,
-}
-
-impl Disentangled {
-    /// Rounded to f32 on the way, as transformers does in any precision.
-    pub fn scale(&self, head_size: usize) -> f64 {
-        1. / f64::from(((head_size * self.terms) as f32).sqrt())
-    }
-}
-
-/// A bucket for each distance from query to key.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Distances {
-    /// Of `-(max - 1)`, …, `max - 1`.
-    buckets: Vec<usize>,
-}
-
-impl Distances {
-    /// For sequences of up to `max_tokens`; `bucket` of query place minus key
-    /// place.
-    pub fn new(max_tokens: usize, bucket: impl Fn(i64) -> usize) -> Self {
-        let reach = max_tokens.saturating_sub(1) as i64;
-        Self { buckets: (-reach..=reach).map(bucket).collect() }
-    }
-
-    pub fn bucket(&self, query: usize, key: usize) -> usize {
-        self.buckets[self.buckets.len() / 2 + query - key]
-    }
-
-    /// The least and the largest bucket in a sequence of `tokens`, one beyond.
-    pub fn range(&self, tokens: usize) -> Range<usize> {
-        let middle = self.buckets.len() / 2;
-        let used = &self.buckets[middle + 1 - tokens..middle + tokens];
-        let least = used.iter().min().copied().unwrap_or_default();
-        least..used.iter().max().map_or(0, |largest| largest + 1)
-    }
 }
 
 /// What follows attention: `down(act(up(x)))`, or `down(act(gate(x)) up(x))`
@@ -372,14 +304,5 @@ mod tests {
         assert_eq!(Numbering::FromZero.positions(&[7, 1, 9]), [0, 1, 2]);
         assert_eq!(Numbering::AfterPadding(1).positions(&[0, 7, 1, 9, 2]), [2, 3, 1, 4, 5]);
         assert_eq!(Numbering::AfterPadding(1).room(514), 512);
-    }
-
-    #[test]
-    fn distances_are_from_query_to_key() {
-        let distances = Distances::new(4, |distance| (distance + 10) as usize);
-        assert_eq!(distances.bucket(3, 0), 13);
-        assert_eq!(distances.bucket(0, 3), 7);
-        assert_eq!(distances.range(1), 10..11);
-        assert_eq!(distances.range(3), 8..13);
     }
 }

@@ -1,0 +1,100 @@
+//! What each task answers, and what it misses in a request.
+
+use explaind::config::{Config, ModelEntry};
+use serde_json::{Value, json};
+
+use crate::support::golden_folder;
+use crate::support::service::{Running, start_with};
+
+/// A service with one tiny model of each task.
+async fn start() -> Running {
+    let entry = |(id, folder): (&str, &str)| ModelEntry {
+        id: id.to_owned(),
+        source: golden_folder(folder).display().to_string(),
+        activation: None,
+    };
+    let models = [
+        ("tokens", "bert-tokens"),
+        ("answer", "roberta-qa"),
+        ("masks", "xlm-roberta-mlm"),
+        ("next", "bert-nsp"),
+        ("similar", "mpnet-embed"),
+    ];
+    start_with(&Config { models: models.map(entry).to_vec(), ..Config::default() }).await
+}
+
+fn result(answer: &Value) -> &Value {
+    &answer["results"][0]
+}
+
+#[tokio::test]
+async fn each_task_answers_in_its_own_form() {
+    let running = start().await;
+    let answer = running.explain(json!({"model": "tokens", "inputs": "The actor made it."})).await;
+    let tokens = result(&answer)["tokens"].as_array().unwrap().len();
+    assert_eq!(result(&answer)["predictions"].as_array().unwrap().len(), tokens);
+    let entity = &result(&answer)["entities"][0];
+    let explained = &result(&answer)["explanations"][0]["target"];
+    assert_eq!(explained["token"], entity["tokens"][0]);
+
+    let pair = json!({"text": "What was good?", "text_pair": "The film was very good."});
+    let answer = running.explain(json!({"model": "answer", "inputs": pair})).await;
+    let (found, all) = (&result(&answer)["answer"], &result(&answer)["explanations"]);
+    assert_eq!(all[0]["target"], json!({"position": "start", "token": found["start_token"]}));
+    assert_eq!(all[1]["target"], json!({"position": "end", "token": found["end_token"]}));
+    let starts = result(&answer)["start"].as_array().unwrap();
+    let start = starts.iter().find(|score| score["token"] == found["start_token"]).unwrap();
+    assert_eq!(all[0]["output_value"], start["logit"]);
+
+    let answer = running.explain(json!({"model": "masks", "inputs": "It is <mask> good."})).await;
+    let mask = &result(&answer)["masks"][0];
+    let target = &result(&answer)["explanations"][0]["target"];
+    assert_eq!(target["token"], mask["token"]);
+    assert_eq!(target["label"], mask["predictions"][0]["label"]);
+
+    let pair = json!({"text": "I saw a movie.", "text_pair": "It was good."});
+    let answer = running.explain(json!({"model": "next", "inputs": pair.clone()})).await;
+    let labels = result(&answer)["predictions"].as_array().unwrap();
+    assert!(labels.iter().any(|prediction| prediction["label"] == "IS_NEXT"));
+
+    let answer = running.explain(json!({"model": "similar", "inputs": pair})).await;
+    let both = &result(&answer)["explanations"];
+    assert_eq!(both[0]["target"], json!({"cosine": "text"}));
+    assert_eq!(both[1]["target"], json!({"cosine": "text_pair"}));
+    assert_eq!(both[0]["output_value"], result(&answer)["similarity"]["cosine"]);
+    let body = json!({"model": "similar", "inputs": "alone"});
+    let alone = running.post("/predict", body).await.json();
+    assert_eq!(result(&alone)["similarity"]["embedding"].as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn what_a_task_misses_is_said_with_its_place() {
+    let running = start().await;
+    for (model, word) in [
+        ("answer", "text_pair"),
+        ("masks", "<mask>"),
+        ("next", "text_pair"),
+        ("similar", "text_pair"),
+    ] {
+        let body = json!({"model": model, "inputs": [{"text": "alone"}]});
+        let problem = running.post("/explain", body).await.problem(422, "input_empty");
+        assert_eq!(problem["pointer"], "/inputs/0/text", "{model}");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    for (model, target, pointer) in [
+        ("tokens", json!({"label": "B-PER"}), "/target"),
+        ("tokens", json!({"token": 1, "label": "B-MISC"}), "/target"),
+        ("tokens", json!({"token": 99, "label": "B-PER"}), "/target/token"),
+        ("tokens", json!({"position": "start"}), "/target/position"),
+        ("answer", json!({"index": 0}), "/target"),
+        ("answer", json!({"position": "end", "token": 1}), "/target/token"),
+        ("masks", json!({"token": 1, "index": 5}), "/target/token"),
+        ("next", json!({"token": 1, "index": 0}), "/target/token"),
+        ("similar", json!({"index": 0}), "/target"),
+    ] {
+        let inputs = json!({"text": "It <mask> good.", "text_pair": "It was good."});
+        let body = json!({"model": model, "inputs": inputs, "target": target});
+        let problem = running.post("/explain", body).await.problem(422, "target_not_found");
+        assert_eq!(problem["pointer"], pointer, "{model} {target}");
+    }
+}
