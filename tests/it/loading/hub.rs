@@ -274,7 +274,9 @@ fn the_binary_explains_with_a_model_of_the_hub() {
     let setting = Setting::new();
     let explain = |variables: &[(&str, &str)]| {
         let mut command = explaind(&setting);
-        command.args(["explain", "--json", "--model", "hf:owner/tiny", "great"]);
+        // The model pools, so it compares two texts.
+        let pair = ["--pair", "good", "great"];
+        command.args(["explain", "--json", "--model", "hf:owner/tiny"]).args(pair);
         command.envs(variables.iter().copied()).output().unwrap()
     };
     let output = explain(&[]);
