@@ -67,18 +67,14 @@ impl<B: Backend> Place<'_, B> {
                 Attention { relation: Relation::Bias { table, distances }, ..plain }
             }
             blocks::Relation::Disentangled(parts) => {
-                let relation = self.disentangled(parts, heads)?;
+                let relation = self.disentangled(parts)?;
                 Attention { scale: parts.scale(block.head_size), relation, ..plain }
             }
         })
     }
 
     /// Embedded distances never change: they are put through their maps once.
-    fn disentangled(
-        &self,
-        block: &blocks::Disentangled,
-        heads: Heads,
-    ) -> Result<Relation<B::Array>, LoadError> {
+    fn disentangled(&self, block: &blocks::Disentangled) -> Result<Relation<B::Array>, LoadError> {
         let width = block.width;
         let rows = self.checkpoint.load(&block.embeddings)?;
         let rows: Vec<Vec<f64>> =
@@ -91,7 +87,6 @@ impl<B: Backend> Place<'_, B> {
         }
         let through = |map: &Option<blocks::Linear>| {
             let Some(map) = map else { return Ok(None) };
-            debug_assert_eq!(map.out, heads.count * heads.size);
             let placed = self.linear(map)?;
             b.linear(&placed, &rows, None).map(Some).map_err(|error| self.failed(error))
         };

@@ -26,8 +26,10 @@ struct Forwarded<B: Backend> {
     convolution: Option<convolution::Saved<B>>,
     final_norm: Option<B::Normalized>,
     head: head::Saved<B>,
-    /// The logits of each row, `[reads, labels]`, and their number of labels.
+    /// The logits of each row, `[reads, labels]`, what they are served as, and the
+    /// number of labels.
     logits: Vec<Vec<f64>>,
+    probabilities: Vec<Vec<f64>>,
     labels: usize,
     outputs: Vec<RowOutput>,
 }
@@ -133,25 +135,38 @@ impl<B: Backend> Network<B> {
                 packed.read.iter().map(|read| outputs[read.clone()].concat()).collect()
             }
         };
-        let rows = packed.rows.iter().zip(&logits).zip(maps).zip(states);
-        let outputs = rows.map(|(((row, logits), maps), states)| RowOutput {
+        let activated = |logits: &Vec<f64>| self.activation.probabilities(logits, labels);
+        let probabilities: Vec<Vec<f64>> = logits.iter().map(activated).collect();
+        let rows = packed.rows.iter().zip(logits.iter().zip(&probabilities)).zip(maps).zip(states);
+        let outputs = rows.map(|(((row, (logits, probabilities)), maps), states)| RowOutput {
             attention: in_order(&row.attention, maps),
             states,
-            ..self.output(row, logits, labels)
+            ..Self::output(row, logits, probabilities)
         });
         let outputs = outputs.collect();
-        Ok(Forwarded { embedded, layers, convolution, final_norm, head, logits, labels, outputs })
+        Ok(Forwarded {
+            embedded,
+            layers,
+            convolution,
+            final_norm,
+            head,
+            logits,
+            probabilities,
+            labels,
+            outputs,
+        })
     }
 
-    /// What a row asked for of its logits.
-    fn output(&self, row: &Row, logits: &[f64], labels: usize) -> RowOutput {
-        let probabilities = self.activation.probabilities(logits, labels);
+    /// What a row asked for of its logits and probabilities.
+    fn output(row: &Row, logits: &[f64], probabilities: &[f64]) -> RowOutput {
         match &row.want {
-            Want::Outputs | Want::States => {
-                RowOutput { logits: logits.to_vec(), probabilities, ..RowOutput::default() }
-            }
+            Want::Outputs | Want::States => RowOutput {
+                logits: logits.to_vec(),
+                probabilities: probabilities.to_vec(),
+                ..RowOutput::default()
+            },
             Want::Values(scalars) | Want::Gradients(_, scalars) => {
-                let value = |scalar: &Scalar| scalar.value(logits, &probabilities);
+                let value = |scalar: &Scalar| scalar.value(logits, probabilities);
                 let values = scalars.iter().map(value).collect();
                 RowOutput { values, ..RowOutput::default() }
             }
@@ -276,13 +291,12 @@ impl<B: Backend> Network<B> {
         count: usize,
     ) -> Vec<Vec<f64>> {
         let labels = forwarded.labels;
-        let gradient = |(row, logits): (&&Row, &Vec<f64>)| {
-            let probabilities = self.activation.probabilities(logits, labels);
-            let scalar = &row.differentiated()[k];
-            self.activation.gradient(scalar, logits, &probabilities, labels)
+        let gradient = |i: usize| {
+            let scalar = &pass.packed.rows[i].differentiated()[k];
+            let (logits, probabilities) = (&forwarded.logits[i], &forwarded.probabilities[i]);
+            self.activation.gradient(scalar, logits, probabilities, labels)
         };
-        let rows = pass.packed.rows[..count].iter().zip(&forwarded.logits);
-        let gradients = rows.map(gradient);
+        let gradients = (0..count).map(gradient);
         gradients
             .flat_map(|row| row.chunks(labels).map(<[f64]>::to_vec).collect::<Vec<_>>())
             .collect()

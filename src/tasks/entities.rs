@@ -42,7 +42,8 @@ pub fn surest(read: &Read<'_>, count: usize) -> Vec<usize> {
     tokens
 }
 
-fn content(read: &Read<'_>) -> impl Iterator<Item = usize> {
+/// The tokens that the text is made of.
+pub fn content(read: &Read<'_>) -> impl Iterator<Item = usize> {
     let tokens = read.encoding.tokens.iter().enumerate();
     tokens.filter(|(_, token)| !token.special).map(|(place, _)| place)
 }

@@ -54,7 +54,7 @@ impl Behaviour for Tokens {
         let (model, output) = (read.model, question.output);
         let best = |token: usize| read.class(token, highest(read.logits(token)), output);
         Ok(match &question.target {
-            Target::All => content(read).map(best).collect(),
+            Target::All => entities::content(read).map(best).collect(),
             Target::Class { token, class } => {
                 let number = read.number_of(token.unwrap_or_default(), "token of the input")?;
                 vec![read.class(number, find(class, model, "/target")?, output)]
@@ -82,15 +82,9 @@ impl Behaviour for Tokens {
     }
 }
 
-/// The tokens that the text is made of.
-fn content(read: &Read<'_>) -> impl Iterator<Item = usize> {
-    let tokens = read.encoding.tokens.iter().enumerate();
-    tokens.filter(|(_, token)| !token.special).map(|(place, _)| place)
-}
-
 /// The token whose label O is least sure.
 fn nearest(read: &Read<'_>) -> Option<usize> {
     let outside = read.model.output_called(OUTSIDE).unwrap_or_default();
     let sure = |token: usize| read.output.probabilities[token * read.model.outputs() + outside];
-    content(read).min_by(|&a, &b| sure(a).total_cmp(&sure(b)))
+    entities::content(read).min_by(|&a, &b| sure(a).total_cmp(&sure(b)))
 }

@@ -39,7 +39,7 @@ impl<'a> HeadView<'a> {
     /// `out = left · this`. Whole lines are read where they lie; else the next
     /// head's numbers would be read beyond the last.
     #[inline(always)]
-    fn multiplied<S: Simd>(&self, simd: S, panels: &mut Panels, left: Left<'_>, out: &Out<'_>) {
+    pub fn multiplied<S: Simd>(&self, simd: S, panels: &mut Panels, left: Left<'_>, out: &Out<'_>) {
         if self.size.is_multiple_of(LINE) {
             let right = Right::rows(self.data, self.tokens, self.size, self.stride);
             product(simd, left, right, out);
@@ -120,12 +120,12 @@ impl Square {
     }
 
     /// As it lies.
-    fn left(self, data: &[f32]) -> Left<'_> {
+    pub fn left(self, data: &[f32]) -> Left<'_> {
         Left { data, rows: self.queries, row: self.stride, column: 1 }
     }
 
     /// Transposed.
-    fn left_transposed(self, data: &[f32]) -> Left<'_> {
+    pub fn left_transposed(self, data: &[f32]) -> Left<'_> {
         Left { data, rows: self.keys, row: 1, column: self.stride }
     }
 
@@ -207,12 +207,8 @@ impl WithSimd for Backward<'_> {
             let scores = &mut scores.as_mut_slice()[..square.len()];
             value.multiplied_transposed(simd, &mut panels, grad.left(), &square.out(scores));
             softmax_vjp(simd, weights, scores, square, self.block.scale as f32);
-            if !related.to_query(simd, &mut panels, scores, square, to_query) {
-                key.multiplied(simd, &mut panels, square.left(scores), to_query);
-            }
-            if !related.to_key(simd, &mut panels, scores, square, to_key) {
-                query.multiplied(simd, &mut panels, square.left_transposed(scores), to_key);
-            }
+            related.to_query(simd, &mut panels, scores, square, to_query);
+            related.to_key(simd, &mut panels, scores, square, to_key);
         }
     }
 }

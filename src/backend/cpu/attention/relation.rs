@@ -90,8 +90,8 @@ impl<'a> Related<'a> {
         scale
     }
 
-    /// Gradient at the products → at the query, where positions take part in it.
-    /// Says whether they do.
+    /// Gradient at the products → at the query: by the keys and, where positions
+    /// take part in it, by them.
     #[inline(always)]
     pub fn to_query<S: Simd>(
         &self,
@@ -100,16 +100,15 @@ impl<'a> Related<'a> {
         grad: &[f32],
         square: Square,
         out: &Out<'_>,
-    ) -> bool {
+    ) {
         let Relation::Disentangled { key: Some(positions), distances, .. } = &self.block.relation
         else {
-            return false;
+            return self.key.multiplied(simd, panels, square.left(grad), out);
         };
         let positions = self.positions(positions, &self.buckets(distances));
         let side = Side { content: self.key, positions, rows: square.queries };
         let grad = Grad { of: grad, square, distances };
         self.both(simd, panels, &side, &grad, |query, key| (query, key), out);
-        true
     }
 
     /// The same at the key.
@@ -121,16 +120,15 @@ impl<'a> Related<'a> {
         grad: &[f32],
         square: Square,
         out: &Out<'_>,
-    ) -> bool {
+    ) {
         let Relation::Disentangled { query: Some(positions), distances, .. } = &self.block.relation
         else {
-            return false;
+            return self.query.multiplied(simd, panels, square.left_transposed(grad), out);
         };
         let positions = self.positions(positions, &self.buckets(distances));
         let side = Side { content: self.query, positions, rows: square.keys };
         let grad = Grad { of: grad, square, distances };
         self.both(simd, panels, &side, &grad, |query, key| (key, query), out);
-        true
     }
 
     /// `∂X = ∂S Y + ∂C P`: by content, and by positions with the gradients of each
