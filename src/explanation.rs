@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attribution::{Completeness, Granularity, MethodEntry, Normalize, Options};
+use crate::attribution::{Completeness, Granularity, MethodEntry, Normalize, Options, Sampling};
+use crate::evaluation::{Evaluation, Settings, Warning};
 use crate::model::Model;
 use crate::rows::{Output, Scalar};
 use crate::text::tokenizer::Truncate;
@@ -20,8 +21,14 @@ pub struct Question {
     pub attention: Option<AttentionSelection>,
     pub granularity: Vec<Granularity>,
     pub normalize: Normalize,
+    /// How far to trust the explanations: what is measured.
+    pub evaluate: Option<Settings>,
     pub aggregation: Aggregation,
     pub truncate: Truncate,
+    /// How an input over the model's limit is read in parts.
+    pub window: Option<Window>,
+    /// What sampling methods and measures draw from.
+    pub seed: u64,
     /// The caller's own bound on the time it takes.
     pub budget: Option<Duration>,
 }
@@ -38,8 +45,11 @@ impl Question {
             attention: None,
             granularity: Vec::new(),
             normalize: Normalize::None,
+            evaluate: None,
             aggregation: Aggregation::Simple,
             truncate: Truncate::No,
+            window: None,
+            seed: 0,
             budget: None,
         }
     }
@@ -102,11 +112,64 @@ pub enum What {
     Cosine(usize),
 }
 
+/// How a text longer than the model's limit is read in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Tokens that a part has in common with the one before, at least.
+    pub stride: usize,
+    pub combine: Combine,
+}
+
+/// How parts become one prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combine {
+    /// The mean of their outputs.
+    Mean,
+    /// The part whose explained scalar is highest speaks for all.
+    Max,
+}
+
+impl Combine {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// Which attention to return. Negative layers and heads count from the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttentionSelection {
+    pub kind: AttentionKind,
     pub layers: Selection,
     pub heads: Heads,
+    /// Whether every head is classified too.
+    pub patterns: bool,
+}
+
+/// What a matrix of attention is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttentionKind {
+    /// What the softmax gave.
+    Weights,
+    /// Weights times the length of what they move (Kobayashi et al. 2020).
+    Norm,
+    /// Weights multiplied up to a layer (Abnar & Zuidema 2020).
+    Rollout,
+    /// Weights times the explained scalar's gradient at them.
+    Gradient,
+}
+
+impl AttentionKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Norm => "norm",
+            Self::Rollout => "rollout",
+            Self::Gradient => "gradient",
+        }
+    }
 }
 
 /// All of something, or some by number.
@@ -149,7 +212,31 @@ pub struct Explained {
     pub spans: Option<Vec<CallerSpan>>,
     pub explanations: Vec<Explanation>,
     pub attention: Option<Attention>,
+    /// Where measures were asked for.
+    pub evaluation: Option<Evaluation>,
+    /// What makes the answer worth less.
+    pub warnings: Vec<Warning>,
+    /// Where the text was read in several.
+    pub windows: Option<Vec<WindowPart>>,
     pub truncated: bool,
+}
+
+/// One part of a text that is longer than the model's limit.
+pub struct WindowPart {
+    /// Its tokens among those of the whole text.
+    pub tokens: std::ops::Range<usize>,
+    pub predicted: Predicted,
+    /// Of each explanation, in their order.
+    pub shares: Vec<WindowShare>,
+}
+
+/// What a part adds to one explanation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowShare {
+    /// What its scores are multiplied with.
+    pub weight: f64,
+    pub output_value: f64,
+    pub completeness: Option<Completeness>,
 }
 
 /// What a model says of one input, by its task.
@@ -265,10 +352,14 @@ pub struct Explanation {
     /// The explained scalar at the input.
     pub output_value: f64,
     pub completeness: Option<Completeness>,
+    pub sampling: Option<Sampling>,
+    /// What it took.
+    pub took: Duration,
 }
 
-/// Attention weights of the chosen layers and heads.
+/// Attention of the chosen layers and heads.
 pub struct Attention {
+    pub kind: AttentionKind,
     /// Counted from 0.
     pub layers: Vec<usize>,
     /// Counted from 0; none where the heads were averaged.
@@ -276,4 +367,67 @@ pub struct Attention {
     pub tokens: usize,
     /// `[layers, heads or 1, tokens, tokens]`: query by key.
     pub weights: Vec<f64>,
+    /// What it is the gradient of, if it is one.
+    pub target: Option<Resolved>,
+    /// Of every head of the model, where they were asked for.
+    pub patterns: Option<Vec<HeadPattern>>,
+}
+
+/// What a head does with one input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeadPattern {
+    /// Counted from 0.
+    pub layer: usize,
+    pub head: usize,
+    pub pattern: Pattern,
+    /// Of its pattern.
+    pub score: f64,
+    /// Of every pattern: the share of attention that follows it, on average over
+    /// the queries; of broad, the entropy as a share of the highest.
+    pub scores: Vec<(Pattern, f64)>,
+    /// Where it looks most.
+    pub pairs: Vec<Pair>,
+}
+
+/// One query that looks at one key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    pub query: usize,
+    pub key: usize,
+    pub weight: f64,
+}
+
+/// Where a head looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    Previous,
+    Next,
+    Itself,
+    /// The first token, where the tokenizer adds it.
+    First,
+    /// The others that the tokenizer adds.
+    Separator,
+    Punctuation,
+    /// The same token elsewhere.
+    Repeated,
+    /// Everywhere.
+    Broad,
+    /// None of these.
+    Mixed,
+}
+
+impl Pattern {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Previous => "previous",
+            Self::Next => "next",
+            Self::Itself => "self",
+            Self::First => "cls",
+            Self::Separator => "sep",
+            Self::Punctuation => "punctuation",
+            Self::Repeated => "repeated",
+            Self::Broad => "broad",
+            Self::Mixed => "mixed",
+        }
+    }
 }

@@ -5,6 +5,8 @@
 //! it. ARCHITECTURE.md in the repository tells more.
 
 pub mod error;
+mod pace;
+pub mod random;
 pub mod rows;
 pub mod script;
 
@@ -28,12 +30,15 @@ pub mod passes;
 
 pub mod attribution;
 
+pub mod evaluation;
+
 pub mod explanation;
 
 pub mod engine;
 
 mod attention;
 mod tasks;
+mod warnings;
 
 pub mod explainer;
 

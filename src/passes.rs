@@ -1,13 +1,15 @@
 //! The handle that methods run rows through. What lies behind it, a queue, a
 //! batch shared with other callers, a worker thread, is not theirs to know.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::pace::Pace;
 use crate::rows::{Row, RowOutput};
 
 /// Rows of one model that one caller waits for.
@@ -38,17 +40,51 @@ pub struct Usage {
     pub compute: Duration,
 }
 
+/// How far a method that can be followed has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    pub done: usize,
+    pub of: usize,
+    /// `[scalars][tokens]`, of what is done.
+    pub scores: Vec<Vec<f64>>,
+}
+
+/// Who is told.
+type Listener = Arc<dyn Fn(Progress) + Send + Sync>;
+
 /// Runs rows of one model for one request.
 #[derive(Clone)]
 pub struct Passes {
     model: Arc<Model>,
     jobs: mpsc::Sender<Job>,
     usage: Arc<Mutex<Usage>>,
+    /// When a method that can stop early should have.
+    deadline: Option<Instant>,
+    listener: Option<Listener>,
+    /// Of rows, from queue to answer.
+    pace: Arc<Pace>,
 }
 
 impl Passes {
     pub fn new(model: Arc<Model>, jobs: mpsc::Sender<Job>) -> Self {
-        Self { model, jobs, usage: Arc::default() }
+        Self {
+            model,
+            jobs,
+            usage: Arc::default(),
+            deadline: None,
+            listener: None,
+            pace: Arc::new(Pace::new(0.5)),
+        }
+    }
+
+    /// The same, for methods that should be done at `deadline` if they can.
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The same, with someone who follows along.
+    pub fn told_to(self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { listener: Some(Arc::new(listener)), ..self }
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -62,12 +98,14 @@ impl Passes {
             return Ok(Vec::new());
         }
         let gradient_rows = rows.iter().filter(|row| !row.differentiated().is_empty()).count();
-        let forward_rows = rows.len() - gradient_rows;
+        let (all, forward_rows) = (rows.len(), rows.len() - gradient_rows);
         let (reply, finished) = oneshot::channel();
-        let job = Job { model: Arc::clone(&self.model), rows, reply, queued: Instant::now() };
+        let queued = Instant::now();
+        let job = Job { model: Arc::clone(&self.model), rows, reply, queued };
         self.jobs.send(job).await.map_err(|_| stopped())?;
         let finished = finished.await.map_err(|_| stopped())??;
-        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pace.note(all, queued.elapsed().as_secs_f64());
+        let mut usage = lock(&self.usage);
         usage.forward_rows += forward_rows;
         usage.gradient_rows += gradient_rows;
         usage.queue += finished.waited;
@@ -81,10 +119,53 @@ impl Passes {
         outputs.pop().ok_or_else(|| Error::internal("a row gave no output"))
     }
 
+    /// Runs plain work that takes long on a thread that may block. It is handed a
+    /// function that says whether anybody still waits: the caller may leave.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> Result<T> {
+        struct Waiting(Arc<AtomicBool>);
+        impl Drop for Waiting {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        let waiting = Waiting(Arc::new(AtomicBool::new(true)));
+        let go_on = Arc::clone(&waiting.0);
+        let work = move || work(&|| go_on.load(Ordering::Relaxed));
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+    }
+
+    /// Whether so many more rows should be done in time, at the pace of those
+    /// before.
+    pub fn have_time_for(&self, rows: usize) -> bool {
+        let needed = self.pace.seconds_for(rows).unwrap_or_default();
+        let needed = Duration::from_secs_f64(needed);
+        self.deadline.is_none_or(|deadline| Instant::now() + needed <= deadline)
+    }
+
+    /// Tells a follower, if there is one, how far a method has come.
+    pub fn report(
+        &self,
+        done: usize,
+        of: usize,
+        scores: impl FnOnce() -> Result<Vec<Vec<f64>>>,
+    ) -> Result<()> {
+        if let Some(listener) = &self.listener {
+            listener(Progress { done, of, scores: scores()? });
+        }
+        Ok(())
+    }
+
     /// What all clones of this handle have used.
     pub fn usage(&self) -> Usage {
-        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.usage)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn stopped() -> Error {

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use crate::random::Generator;
+
 /// The ids of one sequence, special tokens included; `[tokens]` each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tokens {
@@ -55,6 +57,27 @@ pub enum Baseline {
 pub struct Path {
     pub baseline: Baseline,
     pub alpha: f64,
+    /// Among the word embeddings: what is added to x.
+    pub noise: Option<Noise>,
+}
+
+/// Gaussian noise, drawn where it is needed: token by token, dimension by
+/// dimension.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noise {
+    pub generator: Generator,
+    /// Its standard deviation, as a share of the range of the row's embeddings.
+    pub level: f64,
+}
+
+impl Noise {
+    /// One number for each of `input`, the row's embeddings one after the other.
+    pub fn draw(mut self, input: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        let (low, high) = input.clone().fold(ends, |(low, high), x| (low.min(x), high.max(x)));
+        let deviation = self.level * (high - low);
+        input.map(|_| deviation * self.generator.normal()).collect()
+    }
 }
 
 /// Which of the model's outputs a scalar is read from.
@@ -118,6 +141,54 @@ pub enum Reduce {
     TimesInput,
     /// Product with the path's `x - x'`, summed.
     TimesDifference,
+    /// Not at all: `[tokens, hidden]` comes back.
+    Keep,
+}
+
+/// Which attention a row gives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maps {
+    /// Counted from 0, each once.
+    pub layers: Vec<usize>,
+    pub kind: MapKind,
+    pub heads: MapHeads,
+}
+
+impl Maps {
+    /// One map of each of a model's layers.
+    pub fn of_all(layers: usize, kind: MapKind) -> Self {
+        Self { layers: (0..layers).collect(), kind, heads: MapHeads::Together }
+    }
+}
+
+/// What a map is made of, with A the weights, query by key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MapKind {
+    /// A itself.
+    #[default]
+    Weights,
+    /// `‖A f(x)‖`, f a head's way from a key's state to the output of the
+    /// attention (Kobayashi et al. 2020).
+    Norms,
+    /// `A ∂F/∂A`, F the first scalar that the row differentiates.
+    Gradients,
+    /// The same where it is positive, else 0 (Chefer et al. 2021).
+    PositiveGradients,
+}
+
+impl MapKind {
+    /// Whether a walk back gives it.
+    pub fn needs_gradient(self) -> bool {
+        matches!(self, Self::Gradients | Self::PositiveGradients)
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MapHeads {
+    #[default]
+    Each,
+    /// One map a layer: their mean; of norms, the norm of their sum.
+    Together,
 }
 
 /// What a row gives.
@@ -140,8 +211,7 @@ pub struct Row {
     /// Where its path runs and its gradient is taken.
     pub layer: Layer,
     pub path: Option<Path>,
-    /// Layers whose attention is wanted, counted from 0, each once.
-    pub attention: Vec<usize>,
+    pub maps: Maps,
     /// The tokens whose outputs are wanted, ascending, for a head that gives
     /// outputs for each token; empty for others.
     pub reads: Arc<[usize]>,
@@ -155,7 +225,7 @@ impl Row {
             tokens,
             layer: Layer::WordEmbeddings,
             path: None,
-            attention: Vec::new(),
+            maps: Maps::default(),
             reads,
             want: Want::Outputs,
         }
@@ -178,13 +248,29 @@ impl Row {
     }
 }
 
-/// The attention of one layer, `[heads, tokens, tokens]`; each query's weights
-/// over the keys sum to 1.
+/// The attention of one layer, `[heads, tokens, tokens]`: query by key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionMap {
     pub heads: usize,
     pub tokens: usize,
     pub weights: Vec<f64>,
+}
+
+impl AttentionMap {
+    /// Its heads as one, their mean.
+    pub fn mean(self) -> Self {
+        let (size, heads) = (self.tokens * self.tokens, self.heads);
+        let sum =
+            |cell: usize| (0..heads).map(|head| self.weights[head * size + cell]).sum::<f64>();
+        let weights = (0..size).map(|cell| sum(cell) / heads as f64).collect();
+        Self { heads: 1, tokens: self.tokens, weights }
+    }
+
+    /// Element by element.
+    pub fn map(mut self, change: impl Fn(usize, f64) -> f64) -> Self {
+        self.weights.iter_mut().enumerate().for_each(|(i, weight)| *weight = change(i, *weight));
+        self
+    }
 }
 
 /// What one row gave.
@@ -201,7 +287,8 @@ pub struct RowOutput {
     pub values: Vec<f64>,
     /// One map for each layer that the row asked for, in its order.
     pub attention: Vec<AttentionMap>,
-    /// `[scalars][tokens]`, empty where no gradient was asked for.
+    /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` of gradients that are
+    /// kept; empty where none was asked for.
     pub token_scores: Vec<Vec<f64>>,
 }
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use super::nested::Rule;
 use super::options::{AUTO, OptionValue, Preset};
 use super::{Attribution, Completeness, Cost, MethodEntry, OptionKind, OptionSpec, Options};
-use super::{Subject, baseline, quadrature};
+use super::{Subject, baseline, quadrature, samples};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::rows::{Baseline, Layer, Path, Reduce, Row, RowOutput, Want, norm};
@@ -129,9 +129,9 @@ async fn fixed(
     let attribution = |k| {
         let weights = nodes.iter().map(|node| node.weight);
         let scores = path.integrate(k, weights.zip(on_path));
-        let completeness = path.completeness(k, &scores, at_baseline, on_path.len());
-        let converged = completeness.within(&scores, options.number("tolerance"));
-        Attribution { scores, completeness: Some(Completeness { converged, ..completeness }) }
+        let tolerance = options.number("tolerance");
+        let completeness = path.completeness(k, &scores, at_baseline, on_path.len(), tolerance);
+        Attribution { completeness: Some(completeness), ..Attribution::plain(scores) }
     };
     Ok((0..path.subject.scalars.len()).map(attribution).collect())
 }
@@ -145,6 +145,10 @@ async fn adaptive(
     let mut on_path: Vec<RowOutput> = Vec::new();
     let mut attributions: Vec<Option<Attribution>> = vec![None; path.subject.scalars.len()];
     for rule in Rule::up_to(most(options)) {
+        // The first rule is the least that can be answered.
+        if !on_path.is_empty() && !passes.have_time_for(rule.fresh().count()) {
+            break;
+        }
         let fresh = passes.run(rule.fresh().map(|alpha| path.row(alpha)).collect()).await?;
         on_path = interleave(on_path, fresh);
         let mut open = false;
@@ -156,6 +160,9 @@ async fn adaptive(
                 *attribution = Some(judged);
             }
         }
+        passes.report(rule.n, most(options), || {
+            Ok(samples::scores(attributions.iter().flatten().cloned().collect()))
+        })?;
         if !open {
             break;
         }
@@ -170,14 +177,6 @@ fn interleave(old: Vec<RowOutput>, fresh: Vec<RowOutput>) -> Vec<RowOutput> {
     }
     let mut fresh = fresh.into_iter();
     old.into_iter().flat_map(|node| std::iter::once(node).chain(fresh.next())).collect()
-}
-
-impl Completeness {
-    /// Whether the delta is small beside the scores.
-    fn within(&self, scores: &[f64], tolerance: f64) -> bool {
-        let size: f64 = scores.iter().map(|score| score.abs()).sum();
-        self.convergence_delta.abs() <= tolerance * size
-    }
 }
 
 /// Makes the rows of one path and adds up what they give.
@@ -208,7 +207,7 @@ impl<'a> PathRows<'a> {
     }
 
     fn at(&self, alpha: f64, want: Want) -> Row {
-        let path = Some(Path { baseline: self.baseline.clone(), alpha });
+        let path = Some(Path { baseline: self.baseline.clone(), alpha, noise: None });
         Row { layer: self.layer, path, ..self.subject.row(want) }
     }
 
@@ -250,9 +249,9 @@ impl<'a> PathRows<'a> {
         let moved = scores.iter().zip(&before).map(|(a, b)| a - b);
         let allowed = tolerance * if smooth { 5. } else { 1. };
         let settled = norm(&moved.collect::<Vec<_>>()) <= allowed * norm(&scores);
-        let completeness = self.completeness(k, &scores, &nodes[0], rule.n);
-        let converged = settled && completeness.within(&scores, tolerance);
-        Attribution { scores, completeness: Some(Completeness { converged, ..completeness }) }
+        let whole = self.completeness(k, &scores, &nodes[0], rule.n, tolerance);
+        let completeness = Completeness { converged: settled && whole.converged, ..whole };
+        Attribution { completeness: Some(completeness), ..Attribution::plain(scores) }
     }
 
     fn completeness(
@@ -261,10 +260,10 @@ impl<'a> PathRows<'a> {
         scores: &[f64],
         at_baseline: &RowOutput,
         n_steps: usize,
+        tolerance: f64,
     ) -> Completeness {
-        let baseline_value = at_baseline.values[k];
-        let change = self.subject.values[k] - baseline_value;
-        let convergence_delta = scores.iter().sum::<f64>() - change;
-        Completeness { baseline_value, convergence_delta, converged: false, n_steps }
+        let value = self.subject.values[k];
+        let whole = Completeness::of(scores, value, at_baseline.values[k], tolerance);
+        Completeness { n_steps: Some(n_steps), ..whole }
     }
 }

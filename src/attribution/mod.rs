@@ -1,24 +1,41 @@
 //! Attribution methods, one file each: how much each token moved the explained
 //! scalar. A new one is a file and an entry of [`METHODS`].
 
+mod attention_flow;
+mod attention_gradient;
+mod attention_norm;
+mod attention_rollout;
 pub mod baseline;
+mod coalitions;
+mod gradient_shap;
 mod input_x_gradient;
 mod integrated_gradients;
+mod kernel_shap;
+mod least_squares;
+mod lime;
 mod nested;
 mod occlusion;
 pub mod options;
+mod owen;
+mod partition_shap;
+pub mod perturbation;
 pub mod quadrature;
 pub mod reduce;
 mod saliency;
+mod samples;
+mod smooth_grad;
+pub mod spread;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
+use crate::blocks::Pooling;
 use crate::error::{Code, Error, Result};
+use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{Reduce, Row, Scalar, Want};
+use crate::rows::{AttentionMap, MapKind, Maps, Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use reduce::{Granularity, Normalize};
@@ -33,12 +50,36 @@ pub struct Subject<'a> {
     pub scalars: &'a [Scalar],
     /// The scalars at the input.
     pub values: &'a [f64],
+    /// What samples are drawn from.
+    pub seed: u64,
 }
 
 impl Subject<'_> {
     /// The input itself.
-    fn row(self, want: Want) -> Row {
+    pub fn row(self, want: Want) -> Row {
         Row { want, ..Row::forward(self.encoding.ids.clone(), Arc::clone(self.reads)) }
+    }
+
+    /// The tokens whose final states a scalar is made of.
+    pub fn queries(self, scalar: &Scalar, model: &Model) -> Vec<usize> {
+        match (model.pooling(), scalar) {
+            (Pooling::First, _) => vec![0],
+            (Pooling::Mean, _) => (0..self.encoding.tokens.len()).collect(),
+            (Pooling::Tokens, Scalar::Cosine(_)) => Vec::new(),
+            (Pooling::Tokens, Scalar::Sum { terms, .. }) => {
+                let read = |&(index, _): &(usize, f64)| self.reads[index / model.outputs()];
+                let mut tokens: Vec<usize> = terms.iter().map(read).collect();
+                tokens.dedup();
+                tokens
+            }
+        }
+    }
+
+    /// Every layer's map of the input, heads together. One forward row.
+    async fn maps(self, passes: &Passes, kind: MapKind) -> Result<Vec<AttentionMap>> {
+        let maps = Maps::of_all(passes.model().layers(), kind);
+        let row = Row { maps, ..self.row(Want::Values(Vec::new())) };
+        Ok(passes.run_one(row).await?.attention)
     }
 
     /// The gradient of each scalar at the input's word embeddings, reduced to
@@ -46,8 +87,7 @@ impl Subject<'_> {
     async fn gradient_at_input(self, passes: &Passes, reduce: Reduce) -> Result<Vec<Attribution>> {
         let row = self.row(Want::Gradients(reduce, self.scalars.to_vec()));
         let output = passes.run_one(row).await?;
-        let plain = |scores| Attribution { scores, completeness: None };
-        Ok(output.token_scores.into_iter().map(plain).collect())
+        Ok(output.token_scores.into_iter().map(Attribution::plain).collect())
     }
 }
 
@@ -58,9 +98,34 @@ pub struct Attribution {
     pub scores: Vec<f64>,
     /// For methods that promise it.
     pub completeness: Option<Completeness>,
+    /// For methods that sample.
+    pub sampling: Option<Sampling>,
+}
+
+/// What a sampling method did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// Samples that the scores are made of.
+    pub n_samples: usize,
+    /// Whether these are all that were asked for; else time ran short.
+    pub finished: bool,
+    pub fit: Option<Fit>,
+}
+
+/// How well a linear surrogate says what the model does around the input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    pub intercept: f64,
+    /// Weighted coefficient of determination.
+    pub r2: f64,
 }
 
 impl Attribution {
+    /// Scores that promise nothing.
+    pub fn plain(scores: Vec<f64>) -> Self {
+        Self { scores, completeness: None, sampling: None }
+    }
+
     /// Whether the scores are as exact as was asked for.
     fn has_converged(&self) -> bool {
         self.completeness.is_some_and(|completeness| completeness.converged)
@@ -76,8 +141,19 @@ pub struct Completeness {
     pub convergence_delta: f64,
     /// Whether the scores are as exact as was asked for; see the method.
     pub converged: bool,
-    /// Gradients that were taken along the path.
-    pub n_steps: usize,
+    /// Gradients that were taken along a path.
+    pub n_steps: Option<usize>,
+}
+
+impl Completeness {
+    /// Of scores that should add up to what lies between two values; converged
+    /// where they do but for `tolerance` of the sum of their sizes.
+    fn of(scores: &[f64], value: f64, baseline_value: f64, tolerance: f64) -> Self {
+        let convergence_delta = scores.iter().sum::<f64>() - (value - baseline_value);
+        let size: f64 = scores.iter().map(|score| score.abs()).sum();
+        let converged = convergence_delta.abs() <= tolerance * size;
+        Self { baseline_value, convergence_delta, converged, n_steps: None }
+    }
 }
 
 /// Rows that a method runs for one input.
@@ -129,8 +205,21 @@ impl MethodEntry {
     }
 }
 
-pub static METHODS: &[MethodEntry] =
-    &[integrated_gradients::ENTRY, saliency::ENTRY, input_x_gradient::ENTRY, occlusion::ENTRY];
+pub static METHODS: &[MethodEntry] = &[
+    integrated_gradients::ENTRY,
+    saliency::ENTRY,
+    input_x_gradient::ENTRY,
+    smooth_grad::ENTRY,
+    gradient_shap::ENTRY,
+    occlusion::ENTRY,
+    lime::ENTRY,
+    kernel_shap::ENTRY,
+    partition_shap::ENTRY,
+    attention_rollout::ENTRY,
+    attention_flow::ENTRY,
+    attention_gradient::ENTRY,
+    attention_norm::ENTRY,
+];
 
 /// The method that a request without one gets.
 pub const DEFAULT_METHOD: &str = integrated_gradients::ENTRY.name;

@@ -98,6 +98,11 @@ impl Options {
         self.values.iter()
     }
 
+    /// Whether the method has it, and no other option rules it out.
+    pub fn has(&self, option: &str) -> bool {
+        self.values.iter().any(|(name, _)| *name == option)
+    }
+
     /// Whether the caller named it.
     pub fn is_given(&self, option: &str) -> bool {
         self.given.contains(&option)
@@ -113,7 +118,7 @@ impl Options {
         Ok(())
     }
 
-    /// Sets an option that the caller left open.
+    /// Sets an option to another value.
     pub fn set(&mut self, option: &str, value: OptionValue) {
         if let Some(entry) = self.values.iter_mut().find(|(name, _)| *name == option) {
             entry.1 = value;

@@ -1,6 +1,16 @@
 //! Token scores → word scores, and scaling.
 
+use super::options::{OptionKind, OptionSpec, Preset};
 use crate::text::{Encoding, Unit};
+
+/// How a gradient becomes a token's score.
+pub const NORM: OptionSpec = OptionSpec {
+    name: "norm",
+    kind: OptionKind::Choice(&["l1", "l2", "mean"]),
+    default: Preset::Name("l2"),
+    help: "How the gradient [hidden] becomes one number: sum of magnitudes, Euclidean norm, or \
+           mean of magnitudes.",
+};
 
 /// A unit that scores are given for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

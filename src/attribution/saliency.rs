@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::options::Preset;
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, OptionKind, OptionSpec, Options, Subject};
+use super::reduce::NORM;
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::Reduce;
@@ -13,13 +13,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     name: "saliency",
     summary: "Norm of the gradient of the explained scalar at each word embedding.",
     paper: "Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
-    options: &[OptionSpec {
-        name: "norm",
-        kind: OptionKind::Choice(&["l1", "l2", "mean"]),
-        default: Preset::Name("l2"),
-        help: "How the gradient [hidden] becomes one number: sum of magnitudes, Euclidean norm, \
-               or mean of magnitudes.",
-    }],
+    options: &[NORM],
     settle: AS_GIVEN,
     signed: false,
     complete: false,
@@ -35,7 +29,7 @@ fn run<'a>(
     subject: Subject<'a>,
     options: &'a Options,
 ) -> BoxFuture<'a, Result<Vec<Attribution>>> {
-    let reduce = match options.name("norm") {
+    let reduce = match options.name(NORM.name) {
         "l1" => Reduce::L1,
         "mean" => Reduce::Mean,
         _ => Reduce::L2,

@@ -213,6 +213,25 @@ pub trait Backend: Send + Sync + 'static {
         span: usize,
     ) -> Result<AttentionMap, Self::Error>;
 
+    /// Gradient at the context of the first spans → at the weights of span number
+    /// `span`, one of them.
+    fn attention_weights_vjp(
+        &self,
+        block: &Attention<Self::Array>,
+        saved: &Self::Attended,
+        spans: &[Span],
+        span: usize,
+        grad: &Self::Array,
+    ) -> Result<AttentionMap, Self::Error>;
+
+    /// The values of one span, `[keys, hidden]`.
+    fn attention_values(
+        &self,
+        saved: &Self::Attended,
+        spans: &[Span],
+        span: usize,
+    ) -> Result<Vec<Vec<f64>>, Self::Error>;
+
     /// Packed rows after the embedding block, each at its own point.
     fn embed(
         &self,

@@ -7,14 +7,15 @@ use super::place::Place;
 use crate::backend::{Attention, Backend, Span};
 use crate::blocks::{self, Order};
 use crate::checkpoint::LoadError;
+use crate::rows::AttentionMap;
 
 /// A [`blocks::Layer`] on a back end.
 pub struct Layer<B: Backend> {
-    attention: Attention<B::Array>,
+    pub(super) attention: Attention<B::Array>,
     query: B::Linear,
     key: B::Linear,
     value: B::Linear,
-    attention_output: B::Linear,
+    pub(super) attention_output: B::Linear,
     attention_norm: Option<B::LayerNorm>,
     feed_forward: FeedForward<B>,
     output_norm: B::LayerNorm,
@@ -38,7 +39,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn spans(&self) -> &[Span] {
+    pub fn spans(&self) -> &[Span] {
         match self {
             Self::All(spans) | Self::Some(_, spans) => spans,
         }
@@ -75,6 +76,14 @@ impl Wanted {
     }
 }
 
+/// Gradients on the way back through a layer.
+pub struct Walked<B: Backend> {
+    /// At the input of all tokens, `[total, hidden]`.
+    pub input: B::Array,
+    /// At the context of the attention of the wanted tokens.
+    pub context: B::Array,
+}
+
 /// A state through a norm, if there is one, and what it left.
 type Normed<B> = (<B as Backend>::Array, Option<<B as Backend>::Normalized>);
 
@@ -108,19 +117,31 @@ impl<B: Backend> Layer<B> {
         }
     }
 
-    /// Gradient at the output of the wanted tokens → at the input of all,
-    /// `[total, hidden]`.
+    /// Gradient at the output of the wanted tokens → at the input of all.
     pub fn vjp(
         &self,
         b: &B,
         saved: &Saved<B>,
         wanted: &Wanted,
         grad: &B::Array,
-    ) -> Result<B::Array, B::Error> {
+    ) -> Result<Walked<B>, B::Error> {
         match self.order {
             Order::After => self.vjp_norms_after(b, saved, wanted, grad),
             Order::Before => self.vjp_norms_before(b, saved, wanted, grad),
         }
+    }
+
+    /// The gradient at the weights of one row, `[heads, tokens, tokens]`, given the
+    /// one at the context.
+    pub fn weights_vjp(
+        &self,
+        b: &B,
+        saved: &Saved<B>,
+        wanted: &Wanted,
+        row: usize,
+        context: &B::Array,
+    ) -> Result<AttentionMap, B::Error> {
+        b.attention_weights_vjp(&self.attention, &saved.attended, wanted.spans(), row, context)
     }
 
     /// The context of the queries, looked for among all of `x`.
@@ -178,12 +199,13 @@ impl<B: Backend> Layer<B> {
         saved: &Saved<B>,
         wanted: &Wanted,
         grad: &B::Array,
-    ) -> Result<B::Array, B::Error> {
+    ) -> Result<Walked<B>, B::Error> {
         let sum = b.layer_norm_vjp(&self.output_norm, &saved.output_norm, grad)?;
         let h = self.feed_forward.vjp(b, &saved.feed_forward, &sum, Some(&sum))?;
         let sum = self.normed_vjp(b, saved, h)?;
         let context = b.linear_vjp(&self.attention_output, &sum, None)?;
-        self.attend_vjp(b, &saved.attended, wanted, &context, Some(&sum))
+        let input = self.attend_vjp(b, &saved.attended, wanted, &context, Some(&sum))?;
+        Ok(Walked { input, context })
     }
 
     fn forward_norms_before(
@@ -209,14 +231,14 @@ impl<B: Backend> Layer<B> {
         saved: &Saved<B>,
         wanted: &Wanted,
         grad: &B::Array,
-    ) -> Result<B::Array, B::Error> {
+    ) -> Result<Walked<B>, B::Error> {
         let normed = self.feed_forward.vjp(b, &saved.feed_forward, grad, None)?;
         let through = b.layer_norm_vjp(&self.output_norm, &saved.output_norm, &normed)?;
         let h = b.plus(&through, grad)?;
         let context = b.linear_vjp(&self.attention_output, &h, None)?;
         let normed = self.attend_vjp(b, &saved.attended, wanted, &context, None)?;
         let x = self.normed_vjp(b, saved, normed)?;
-        b.plus(&x, &wanted.spread(b, h)?)
+        Ok(Walked { input: b.plus(&x, &wanted.spread(b, h)?)?, context })
     }
 
     /// Through the norm of the attention, if it has one.

@@ -5,6 +5,7 @@ pub mod convolution;
 pub mod feed_forward;
 pub mod head;
 pub mod layer;
+mod norms;
 pub mod place;
 
 use rayon::prelude::*;

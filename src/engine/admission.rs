@@ -13,13 +13,16 @@ use std::time::Duration;
 use metrics::gauge;
 
 use crate::error::{Code, Error, Result};
+use crate::model::Model;
+use crate::pace::Pace;
 
 /// Room for a number of tokens × rows.
 pub struct Admission {
     capacity: usize,
     /// A request should be done within this time.
     horizon: Duration,
-    pace: Mutex<Pace>,
+    /// Of tokens through recent passes.
+    pace: Pace,
     /// The cost of each request in flight.
     costs: Mutex<Vec<usize>>,
 }
@@ -30,34 +33,16 @@ pub struct Admitted {
     admission: Arc<Admission>,
 }
 
-/// How fast recent passes were: sums that fade pass by pass.
-struct Pace {
-    tokens: f64,
-    seconds: f64,
-}
-
-impl Pace {
-    /// What a pass leaves of the sums before it.
-    const FADE: f64 = 0.95;
-
-    /// Before the first pass: a second's worth of a small model on slow cores.
-    const PRIOR: Self = Self { tokens: 5_000., seconds: 1. };
-
-    fn note(&mut self, tokens: usize, seconds: f64) {
-        self.tokens = self.tokens * Self::FADE + tokens as f64;
-        self.seconds = self.seconds * Self::FADE + seconds.max(1e-6);
-    }
-
-    fn seconds_for(&self, tokens: usize) -> f64 {
-        tokens as f64 * self.seconds / self.tokens
-    }
-}
+/// The pace before the first pass: a second's worth of a small model on slow
+/// cores.
+const PRIOR: (f64, f64) = (5_000., 1.);
 
 impl Admission {
     /// Room for `capacity` tokens × rows, and for requests that should be done
     /// within half of the `time` they have: the estimate may be off.
     pub fn new(capacity: usize, time: Duration) -> Self {
-        Self { capacity, horizon: time / 2, pace: Mutex::new(Pace::PRIOR), costs: Mutex::default() }
+        let pace = Pace::starting_with(0.95, PRIOR.0, PRIOR.1);
+        Self { capacity, horizon: time / 2, pace, costs: Mutex::default() }
     }
 
     /// Takes room for `cost` tokens × rows, or refuses: for ever when it can
@@ -94,11 +79,23 @@ impl Admission {
 
     /// Notes a pass of `tokens` in `seconds`, for the estimates.
     pub fn note_pass(&self, tokens: usize, seconds: f64) {
-        lock(&self.pace).note(tokens, seconds);
+        self.pace.note(tokens, seconds);
+    }
+
+    /// What so many tokens of forward passes of `model` should take; a walk back is
+    /// as much again.
+    pub fn time_for(&self, model: &Model, tokens: usize) -> Duration {
+        let seconds = model.seconds_per_token().unwrap_or_else(|| self.seconds_for(1));
+        Duration::from_secs_f64(seconds * tokens as f64)
+    }
+
+    /// What the work of all requests in flight should take.
+    pub fn queue_time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds_for(self.in_flight()))
     }
 
     fn seconds_for(&self, tokens: usize) -> f64 {
-        lock(&self.pace).seconds_for(tokens)
+        self.pace.seconds_for(tokens).unwrap_or_default()
     }
 }
 

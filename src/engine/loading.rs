@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -202,7 +203,14 @@ fn warm_up(model: &Model) -> Result<()> {
         Pooling::First | Pooling::Mean => &[],
     };
     let fails = |reason: String| Error::new(Code::ModelInvalid, format!("{}: {reason}", model.id));
-    let outputs = model.run(&[Row::forward(encoding.ids, reads.into())]);
+    let rows = [Row::forward(encoding.ids, reads.into())];
+    // The first one also touches the weights for the first time.
+    let outputs = model.run(&rows).and_then(|_| {
+        let start = Instant::now();
+        let outputs = model.run(&rows);
+        model.note_pass(&rows, start.elapsed().as_secs_f64());
+        outputs
+    });
     let outputs = outputs.map_err(|error| fails(error.to_string()))?;
     match outputs.iter().all(|output| output.is_finite()) {
         true => Ok(()),

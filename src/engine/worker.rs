@@ -148,6 +148,8 @@ impl Workers {
         let paused = Duration::from_nanos(elsewhere.load(Ordering::Relaxed));
         let took = start.elapsed().saturating_sub(paused);
         self.admission.note_pass(batch.tokens() * self.count, took.as_secs_f64());
+        // Others run beside it.
+        batch.model.note_pass(&batch.rows, took.as_secs_f64() / self.count as f64);
         histogram!("explaind_pass_seconds").record(took.as_secs_f64());
         histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
         histogram!("explaind_pass_tokens").record(batch.tokens() as f64);

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use super::{explained, explanations};
-use crate::attention;
-use crate::attribution::Granularity;
+use super::prepared::Follow;
+use super::single::{Parts, ScoredMethod, assemble, attributions};
+use crate::attention::{self, Wished};
+use crate::attribution::{Attribution, Subject};
 use crate::error::{Error, Result};
-use crate::explanation::{Explained, Explanation, Predicted, Question};
+use crate::explanation::{Explained, Predicted, Question, Resolved};
 use crate::passes::Passes;
-use crate::rows::{Row, Want};
+use crate::rows::{Maps, Row, RowOutput, Want};
 use crate::tasks::embedding;
 use crate::text::{Encoding, Unit};
 
@@ -18,49 +19,85 @@ use crate::text::{Encoding, Unit};
 pub async fn explain(
     question: &Question,
     passes: &Passes,
-    layers: &[usize],
+    wished: Option<&Wished>,
     text: Encoding,
     pair: Encoding,
 ) -> Result<Explained> {
     let none: Arc<[usize]> = [].into();
-    let row = |encoding: &Encoding, attention: &[usize]| Row {
-        attention: attention.to_vec(),
+    let row = |encoding: &Encoding, maps: Maps| Row {
+        maps,
         want: Want::States,
         ..Row::forward(Arc::clone(&encoding.ids), Arc::clone(&none))
     };
-    let outputs = passes.run(vec![row(&text, layers), row(&pair, &[])]).await?;
+    let maps = wished.map(Wished::at_first).unwrap_or_default();
+    let outputs = passes.run(vec![row(&text, maps), row(&pair, Maps::default())]).await?;
     let [mut of_text, of_pair]: [_; 2] =
         outputs.try_into().map_err(|_| Error::internal("two rows gave not two outputs"))?;
-    let attention = std::mem::take(&mut of_text.attention);
+    let maps = std::mem::take(&mut of_text.attention);
     let similarity = embedding::similarity(&question.model, &of_text, &of_pair);
-    let values: Vec<f64> = similarity.pair.iter().map(|pair| pair.cosine).collect();
-    let mut all = Vec::new();
-    if !question.methods.is_empty() {
-        let both = [(&text, &of_pair, &pair), (&pair, &of_text, &text)];
-        for (segment, (encoding, output, other)) in both.into_iter().enumerate() {
-            let target = embedding::cosine_with(output, segment);
-            let own = explanations(question, passes, encoding, &none, &[target], &values).await?;
-            all.extend(own.into_iter().map(|one| beside(one, other, segment)));
+    let value: Vec<f64> = similarity.pair.iter().map(|pair| pair.cosine).collect();
+    let sides = [Side::new(&text, &of_pair, 0), Side::new(&pair, &of_text, 1)];
+    let mut scored: Vec<ScoredMethod> = Vec::new();
+    for side in &sides {
+        let subject = side.subject(question, &none, &value);
+        let target = std::slice::from_ref(&side.target);
+        let own = attributions(question, passes, subject, target, &Follow::default()).await?;
+        let other = if side.segment == 0 { &pair } else { &text };
+        let own = own.into_iter().map(|one| beside(one, other, side.segment));
+        match scored.is_empty() {
+            true => scored = own.collect(),
+            false => scored.iter_mut().zip(own).for_each(|(all, own)| {
+                all.attributions.extend(own.attributions);
+                all.took += own.took;
+            }),
         }
     }
-    let attention = attention::select(question, layers, attention)?;
+    let attention = match wished {
+        None => None,
+        Some(wished) => {
+            let subject = sides[0].subject(question, &none, &value);
+            let target = Some(&sides[0].target);
+            Some(attention::answer(wished, passes, subject, target, maps).await?)
+        }
+    };
+    let targets = sides.map(|side| side.target).into();
     let predicted = Predicted::Similarity(similarity);
-    Ok(explained(question, joined(text, pair), predicted, all, attention))
+    let values = value.repeat(2);
+    let parts = Parts { predicted, scored, targets, values, attention, evaluation: None };
+    Ok(assemble(question, joined(text, pair), parts))
+}
+
+/// One text, and the cosine with the other as a function of it.
+struct Side<'a> {
+    encoding: &'a Encoding,
+    target: Resolved,
+    segment: usize,
+}
+
+impl<'a> Side<'a> {
+    fn new(encoding: &'a Encoding, other: &RowOutput, segment: usize) -> Self {
+        Self { encoding, target: embedding::cosine_with(other, segment), segment }
+    }
+
+    fn subject<'s>(
+        &'s self,
+        question: &Question,
+        reads: &'s Arc<[usize]>,
+        values: &'s [f64],
+    ) -> Subject<'s> {
+        let scalars = std::slice::from_ref(&self.target.scalar);
+        Subject { encoding: self.encoding, reads, scalars, values, seed: question.seed }
+    }
 }
 
 /// Scores of one text among those of both: the other's are 0.
-fn beside(mut explanation: Explanation, other: &Encoding, segment: usize) -> Explanation {
-    for (unit, scores) in &mut explanation.scores {
-        let count = match unit {
-            Granularity::Token => other.tokens.len(),
-            Granularity::Word => other.words.len(),
-            Granularity::Sentence => other.sentences.len(),
-            Granularity::Span => other.spans.len(),
-        };
+fn beside(mut scored: ScoredMethod, other: &Encoding, segment: usize) -> ScoredMethod {
+    let among = |Attribution { scores, .. }: &mut Attribution| {
         let place = if segment == 0 { scores.len() } else { 0 };
-        scores.splice(place..place, std::iter::repeat_n(0., count));
-    }
-    explanation
+        scores.splice(place..place, std::iter::repeat_n(0., other.tokens.len()));
+    };
+    scored.attributions.iter_mut().for_each(among);
+    scored
 }
 
 /// One list of tokens and of each unit, the second text's after the first's.

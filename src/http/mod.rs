@@ -6,6 +6,7 @@ mod catalogue;
 mod explain;
 mod health;
 mod manage;
+mod measures;
 pub mod openapi;
 mod outer;
 pub mod problem;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::Map;
 
+use super::measures;
 use super::request::{
-    AggregationName, AllName, AttentionObject, ClassShape, ExplainRequest, GranularityName,
-    HeadsName, InputShape, MethodShape, NormalizeName, OutputName, PositionName, PredictRequest,
-    TargetName, TargetObject,
+    AggregationName, AllName, AttentionKind, AttentionObject, ClassShape, CombineName,
+    ExplainRequest, GranularityName, HeadsName, InputShape, MethodShape, NormalizeName, OutputName,
+    PositionName, PredictRequest, TargetName, TargetObject, WindowObject,
 };
 use super::shapes::{NameOrList, OneOrMany, PlainOr};
 use crate::attribution::{self, DEFAULT_METHOD, Granularity, MethodEntry, Normalize, Options};
@@ -16,7 +17,8 @@ use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
-    Aggregation, AttentionSelection, Border, Class, Heads, Question, Selection, Target,
+    self, Aggregation, AttentionSelection, Border, Class, Combine, Heads, Question, Selection,
+    Target, Window,
 };
 use crate::model::Model;
 use crate::rows::Output;
@@ -45,8 +47,11 @@ impl ExplainRequest {
                 Some(NormalizeName::L2) => Normalize::L2,
                 Some(NormalizeName::Max) => Normalize::Max,
             },
+            evaluate: self.evaluate.map(measures::settings).transpose()?,
             aggregation: aggregation(self.aggregation),
             truncate: truncate(self.truncate),
+            window: self.window.map(window),
+            seed: self.seed.unwrap_or_default(),
             budget: budget(self.budget_ms)?,
         })
     }
@@ -209,13 +214,22 @@ fn method(shape: MethodShape) -> Result<Configured> {
 
 fn attention(shape: Option<PlainOr<bool, AttentionObject>>) -> Option<AttentionSelection> {
     let last = || Selection::List(vec![-1]);
+    let weights = |layers, heads| {
+        let kind = explanation::AttentionKind::Weights;
+        Some(AttentionSelection { kind, layers, heads, patterns: false })
+    };
     match shape {
-        None => Some(AttentionSelection { layers: last(), heads: Heads::Mean }),
+        None => weights(last(), Heads::Mean),
         Some(PlainOr::Plain(false)) => None,
-        Some(PlainOr::Plain(true)) => {
-            Some(AttentionSelection { layers: Selection::All, heads: Heads::Each(Selection::All) })
-        }
+        Some(PlainOr::Plain(true)) => weights(Selection::All, Heads::Each(Selection::All)),
         Some(PlainOr::Parts(object)) => Some(AttentionSelection {
+            kind: match object.kind {
+                None | Some(AttentionKind::Weights) => explanation::AttentionKind::Weights,
+                Some(AttentionKind::Norm) => explanation::AttentionKind::Norm,
+                Some(AttentionKind::Rollout) => explanation::AttentionKind::Rollout,
+                Some(AttentionKind::Gradient) => explanation::AttentionKind::Gradient,
+            },
+            patterns: object.patterns.unwrap_or_default(),
             layers: match object.layers {
                 None => last(),
                 Some(NameOrList::Name(AllName::All)) => Selection::All,
@@ -228,6 +242,14 @@ fn attention(shape: Option<PlainOr<bool, AttentionObject>>) -> Option<AttentionS
             },
         }),
     }
+}
+
+fn window(shape: WindowObject) -> Window {
+    let combine = match shape.combine {
+        None | Some(CombineName::Mean) => Combine::Mean,
+        Some(CombineName::Max) => Combine::Max,
+    };
+    Window { stride: shape.stride, combine }
 }
 
 fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Vec<Granularity> {

@@ -42,9 +42,17 @@ pub struct ExplainRequest {
     /// by transformers' names; `simple` by default.
     #[schema(inline)]
     pub aggregation: Option<AggregationName>,
+    /// What is measured of how far to trust the explanations of the first target:
+    /// `"all"`, names of GET /methods' measures, or an object.
+    #[schema(inline)]
+    pub evaluate: Option<OneOrMany<PlainOr<String, EvaluateObject>>>,
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
-    /// For sampling methods: the same seed gives the same answer.
+    /// Reads an input over the model's limit in parts that overlap, and explains
+    /// what they say together.
+    #[schema(inline)]
+    pub window: Option<WindowObject>,
+    /// For sampling methods and measures: the same seed gives the same answer.
     pub seed: Option<u64>,
     /// The longest that the answer may take.
     #[schema(minimum = 1, maximum = 3_600_000)]
@@ -181,8 +189,73 @@ pub struct AttentionObject {
     /// `mean` by default.
     #[schema(inline)]
     pub heads: Option<NameOrList<HeadsName>>,
+    /// `weights` by default.
     #[schema(inline)]
     pub kind: Option<AttentionKind>,
+    /// Whether each head of the model is classified by where it looks.
+    pub patterns: Option<bool>,
+}
+
+/// How explanations are measured.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateObject {
+    /// `"all"`, which is the default, or names.
+    #[schema(inline)]
+    pub measures: Option<OneOrMany<String>>,
+    /// What is taken away at once; `word` by default, `token` by the rule of ferret.
+    #[schema(inline)]
+    pub unit: Option<MeasureUnit>,
+    /// What becomes of it; `remove` by default.
+    #[schema(inline)]
+    pub replacement: Option<ReplacementName>,
+    /// Which units are a rationale; `eraser` by default.
+    #[schema(inline)]
+    pub rule: Option<RuleName>,
+    /// Sizes of the rationales as shares of the units; by the rule.
+    pub thresholds: Option<Vec<f64>>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MeasureUnit {
+    Token,
+    Word,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplacementName {
+    Mask,
+    Pad,
+    Remove,
+}
+
+/// `eraser`: the highest scores, rounded up to whole units. `ferret`: rounded down,
+/// of these the positive ones.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleName {
+    Eraser,
+    Ferret,
+}
+
+/// Parts of a text that is too long.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowObject {
+    /// Tokens that a part has in common with the one before, at least.
+    pub stride: usize,
+    /// How the parts' outputs become one; `mean` by default.
+    #[schema(inline)]
+    pub combine: Option<CombineName>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CombineName {
+    Mean,
+    Max,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -198,11 +271,16 @@ pub enum HeadsName {
     Mean,
 }
 
-/// `weights`: what the softmax gave.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+/// `weights`: what the softmax gave. `norm`: times the length of what is moved.
+/// `rollout`: multiplied up to each layer. `gradient`: times the gradient of the
+/// first target.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AttentionKind {
     Weights,
+    Norm,
+    Rollout,
+    Gradient,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]

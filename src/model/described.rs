@@ -12,6 +12,7 @@ use crate::blocks;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Source, Weights};
 use crate::heads::activation::OutputActivation;
 use crate::heads::{self, Head, Labels, Parts, Task};
+use crate::pace::Pace;
 use crate::script::Script;
 use crate::text::TextEncoder;
 
@@ -85,6 +86,7 @@ impl Described {
             encoder: self.encoder,
             head: self.head,
             runner: runner?,
+            pace: Pace::new(0.9),
             room,
         };
         Ok(Model { id: id.to_owned(), loaded: Arc::new(loaded) })

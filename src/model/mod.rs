@@ -19,6 +19,7 @@ use crate::checkpoint::{Checkpoint, LoadError, Source};
 use crate::error::Error;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
+use crate::pace::Pace;
 use crate::rows::{Row, RowOutput};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
@@ -47,6 +48,8 @@ pub struct Loaded {
     encoder: blocks::Encoder,
     head: Head,
     runner: Box<dyn Run>,
+    /// Of tokens through forward passes.
+    pace: Pace,
     /// Given back after the weights above.
     room: Room,
 }
@@ -251,6 +254,18 @@ impl Loaded {
     pub fn row_work(&self, row: &Row) -> u64 {
         let tokens = row.tokens.len() as u64;
         tokens * (1 + packed::walks(row) as u64) * self.encoder.work_per_token() as u64
+    }
+
+    /// Notes rows that were run in `seconds`.
+    pub fn note_pass(&self, rows: &[Row], seconds: f64) {
+        let passes = |row: &Row| row.tokens.len() * (1 + packed::walks(row));
+        self.pace.note(rows.iter().map(passes).sum(), seconds);
+    }
+
+    /// What a token of a forward pass took of late; a walk back takes as much
+    /// again. None before the first pass.
+    pub fn seconds_per_token(&self) -> Option<f64> {
+        self.pace.seconds_for(1)
     }
 
     /// Bytes that a row of `tokens` keeps in memory until its gradient is done.

@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoint, LoadError};
 use crate::encoder::place::Place;
 use crate::encoder::{Encoder, Head, Wanted, convolution, head, layer};
 use crate::heads::activation::OutputActivation;
-use crate::rows::{AttentionMap, Layer, Row, RowOutput, Scalar, Want};
+use crate::rows::{AttentionMap, Layer, MapHeads, MapKind, Maps, Row, RowOutput, Scalar, Want};
 
 /// A model's weights on one back end.
 pub struct Network<B: Backend> {
@@ -33,6 +33,10 @@ struct Forwarded<B: Backend> {
     labels: usize,
     outputs: Vec<RowOutput>,
 }
+
+/// Is shown the gradients that a walk back through each layer leaves, with the
+/// layer's number.
+type Watch<'a, B> = dyn FnMut(usize, &layer::Walked<B>) -> Result<(), <B as Backend>::Error> + 'a;
 
 /// What one pass runs with.
 struct Pass<'a, B> {
@@ -104,8 +108,9 @@ impl<B: Backend> Network<B> {
             (pass.pause)();
             let (output, saved) = layer.forward(b, &hidden, &pass.wanted[number])?;
             for (i, row) in packed.rows.iter().enumerate() {
-                if row.attention.contains(&number) {
-                    maps[i].push((number, b.attention_weights(&saved.attended, i)?));
+                if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
+                    let map = forward_map(b, layer, &saved, &pass.wanted[number], i, &row.maps)?;
+                    maps[i].push((number, map));
                 }
             }
             if packed.with_walk(0) > 0 {
@@ -139,7 +144,7 @@ impl<B: Backend> Network<B> {
         let probabilities: Vec<Vec<f64>> = logits.iter().map(activated).collect();
         let rows = packed.rows.iter().zip(logits.iter().zip(&probabilities)).zip(maps).zip(states);
         let outputs = rows.map(|(((row, (logits, probabilities)), maps), states)| RowOutput {
-            attention: in_order(&row.attention, maps),
+            attention: in_order(&row.maps.layers, maps),
             states,
             ..Self::output(row, logits, probabilities)
         });
@@ -224,7 +229,15 @@ impl<B: Backend> Network<B> {
         let packed = &pass.packed;
         for k in 0..packed.rows.first().map_or(0, |row| walks(row)) {
             let count = packed.with_walk(k);
-            let at_block = self.walk_back(pass, &forwarded, k, count, &mut |_| {})?;
+            let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); count];
+            let mut watch = |layer: usize, walked: &layer::Walked<B>| match k {
+                0 => self.gradient_maps(pass, &forwarded, layer, &walked.context, &mut maps),
+                _ => Ok(()),
+            };
+            let at_block = self.walk_back(pass, &forwarded, k, count, &mut watch)?;
+            for (i, maps) in maps.into_iter().enumerate().filter(|(_, maps)| !maps.is_empty()) {
+                forwarded.outputs[i].attention = in_order(&packed.rows[i].maps.layers, maps);
+            }
             let embedded = &forwarded.embedded;
             let at_words = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &at_block)?;
             for (i, row) in packed.rows[..count].iter().enumerate() {
@@ -241,16 +254,42 @@ impl<B: Backend> Network<B> {
         Ok(forwarded.outputs)
     }
 
+    /// Adds the maps of one layer of the rows that want them of a gradient.
+    fn gradient_maps(
+        &self,
+        pass: &Pass<'_, B>,
+        forwarded: &Forwarded<B>,
+        number: usize,
+        context: &B::Array,
+        maps: &mut [Vec<(usize, AttentionMap)>],
+    ) -> Result<(), B::Error> {
+        let wants = |row: &Row| row.maps.kind.needs_gradient() && row.maps.layers.contains(&number);
+        let rows = pass.packed.rows[..maps.len()].iter().enumerate();
+        for (i, row) in rows.filter(|(_, row)| wants(row)) {
+            let Some(layer) = self.encoder.running().nth(number) else { continue };
+            let (saved, wanted) = (&forwarded.layers[number], &pass.wanted[number]);
+            let weights = pass.b.attention_weights(&saved.attended, i)?.weights;
+            let gradient = layer.weights_vjp(pass.b, saved, wanted, i, context)?;
+            let lowest = match row.maps.kind {
+                MapKind::PositiveGradients => 0.,
+                _ => f64::NEG_INFINITY,
+            };
+            let map = gradient.map(|i, gradient| (weights[i] * gradient).max(lowest));
+            maps[i].push((number, together(map, row.maps.heads)));
+        }
+        Ok(())
+    }
+
     /// The gradient of the `k`-th scalar of each of the first `count` rows at
-    /// the embedding block's output, `[tokens of those rows, width]`. `seen` is
-    /// shown the gradient at each layer's input on the way.
+    /// the embedding block's output, `[tokens of those rows, width]`. `watch` is
+    /// shown each layer's gradients on the way.
     fn walk_back(
         &self,
         pass: &Pass<'_, B>,
         forwarded: &Forwarded<B>,
         k: usize,
         count: usize,
-        seen: &mut dyn FnMut(&B::Array),
+        watch: &mut Watch<'_, B>,
     ) -> Result<B::Array, B::Error> {
         let b = pass.b;
         let at_logits = self.at_logits(pass, forwarded, k, count);
@@ -264,17 +303,19 @@ impl<B: Backend> Network<B> {
         for (number, layer) in self.encoder.running().enumerate().rev() {
             (pass.pause)();
             let wanted = pass.wanted[number].first(count);
+            let saved = &forwarded.layers[number];
             let beside = self.encoder.convolution.as_ref().zip(forwarded.convolution.as_ref());
-            grad = match beside.filter(|_| number == 0) {
-                None => layer.vjp(b, &forwarded.layers[number], &wanted, &grad)?,
-                Some((block, saved)) => {
+            let walked = match beside.filter(|_| number == 0) {
+                None => layer.vjp(b, saved, &wanted, &grad)?,
+                Some((block, convolved)) => {
                     let rows = &pass.packed.tokens[..count];
-                    let (at_layer, past) = block.vjp(b, saved, rows, &grad)?;
-                    let through = layer.vjp(b, &forwarded.layers[number], &wanted, &at_layer)?;
-                    b.plus(&through, &past)?
+                    let (at_layer, past) = block.vjp(b, convolved, rows, &grad)?;
+                    let through = layer.vjp(b, saved, &wanted, &at_layer)?;
+                    layer::Walked { input: b.plus(&through.input, &past)?, ..through }
                 }
             };
-            seen(&grad);
+            watch(number, &walked)?;
+            grad = walked.input;
         }
         match &self.encoder.projection {
             Some(projection) => b.linear_vjp(projection, &grad, None),
@@ -300,6 +341,28 @@ impl<B: Backend> Network<B> {
         gradients
             .flat_map(|row| row.chunks(labels).map(<[f64]>::to_vec).collect::<Vec<_>>())
             .collect()
+    }
+}
+
+/// A map that needs no gradient.
+fn forward_map<B: Backend>(
+    b: &B,
+    layer: &layer::Layer<B>,
+    saved: &layer::Saved<B>,
+    wanted: &Wanted,
+    row: usize,
+    maps: &Maps,
+) -> Result<AttentionMap, B::Error> {
+    match maps.kind {
+        MapKind::Norms => layer.norms(b, saved, wanted, row, maps.heads),
+        _ => Ok(together(b.attention_weights(&saved.attended, row)?, maps.heads)),
+    }
+}
+
+fn together(map: AttentionMap, heads: MapHeads) -> AttentionMap {
+    match heads {
+        MapHeads::Each => map,
+        MapHeads::Together => map.mean(),
     }
 }
 

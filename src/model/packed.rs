@@ -95,7 +95,8 @@ impl<'a> Packed<'a> {
 
     /// Whether the last layer must give every state.
     pub fn needs_all(&self, last: usize) -> bool {
-        let needs = |row: &&Row| row.attention.contains(&last) || matches!(row.want, Want::States);
+        let needs =
+            |row: &&Row| row.maps.layers.contains(&last) || matches!(row.want, Want::States);
         self.rows.iter().any(needs)
     }
 }

@@ -127,8 +127,8 @@ fn legend(out: &mut String, explanation: &Explanation, target: &str) {
     if let Some(completeness) = explanation.completeness {
         let verdict = if completeness.converged { "converged" } else { "not converged" };
         let delta = completeness.convergence_delta;
-        let steps = completeness.n_steps;
-        line(out, format_args!("scores miss their sum by {delta:+.5}: {verdict} in {steps} steps"));
+        let steps = completeness.n_steps.map_or_else(String::new, |n| format!(" in {n} steps"));
+        line(out, format_args!("scores miss their sum by {delta:+.5}: {verdict}{steps}"));
     }
 }
 

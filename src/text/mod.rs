@@ -6,6 +6,7 @@ mod subwords;
 pub mod tokenizer;
 mod tokenizer_config;
 pub mod units;
+pub mod windows;
 
 use std::sync::Arc;
 

@@ -68,16 +68,18 @@ impl TextEncoder {
         let too_long = count > self.max_tokens;
         if too_long && truncate == Truncate::No {
             let detail = format!(
-                "{} has {count} tokens; {model} takes {}. Send truncate: true to cut it.",
+                "{} has {count} tokens; {model} takes {}. Send truncate: true to cut it. \
+                 Send window: {{\"stride\": 16}} to read it in parts.",
                 place(&input.pointer),
                 self.max_tokens
             );
             return Err(Error::new(Code::InputTooLong, detail).at(&input.pointer));
         }
-        if too_long {
+        let cut = too_long && truncate == Truncate::Yes;
+        if cut {
             encoding = self.tokenize(&self.cut, input)?;
         }
-        self.finish(input, &encoding, too_long)
+        self.finish(input, &encoding, cut)
     }
 
     /// Tokenises each text of a pair by itself.
@@ -119,10 +121,14 @@ impl TextEncoder {
         // A model with one type, or none, takes pairs without telling them apart.
         let last_type = self.type_vocab_size.saturating_sub(1) as u32;
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
-        let input_ids = encoding.get_ids().to_vec();
-        let position_ids = self.numbering.positions(&input_ids);
-        let ids = Arc::new(Tokens { input_ids, token_type_ids, position_ids });
+        let ids = Arc::new(self.tokens(encoding.get_ids().to_vec(), token_type_ids));
         Ok(Encoding { ids, texts, tokens, words, sentences, spans, truncated, apart: None })
+    }
+
+    /// A sequence of these, with the positions that the model gives them.
+    pub fn tokens(&self, input_ids: Vec<u32>, token_type_ids: Vec<u32>) -> Tokens {
+        let position_ids = self.numbering.positions(&input_ids);
+        Tokens { input_ids, token_type_ids, position_ids }
     }
 
     /// The id of the padding token.
@@ -158,6 +164,8 @@ pub enum Truncate {
     No,
     /// Its end is cut, and the answer says so.
     Yes,
+    /// It stays whole, to be read in windows.
+    Windows,
 }
 
 struct Units {

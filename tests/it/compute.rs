@@ -7,7 +7,11 @@ use candle_core::{DType, Device};
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
-use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want};
+use explaind::random::Generator;
+use explaind::rows::{
+    Baseline, Layer, MapHeads, MapKind, Maps, Noise, Output, Path, Reduce, Row, RowOutput, Scalar,
+    Tokens, Want,
+};
 use rayon::ThreadPoolBuilder;
 
 use crate::support::{golden_folder, load, relative_error};
@@ -33,9 +37,19 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
             };
             let scalars = (0..1 + i % 3).map(scalar).collect();
             let layer = if i.is_multiple_of(2) { Layer::WordEmbeddings } else { Layer::Embeddings };
-            let attention = if i % 7 == 0 { (0..layers).rev().collect() } else { Vec::new() };
+            // Maps of each kind; those of gradients come of rows that have some.
+            let kinds = [MapKind::Weights, MapKind::Norms, MapKind::Gradients];
+            let heads = if i % 2 == 0 { MapHeads::Each } else { MapHeads::Together };
+            let maps = |kind| Maps { layers: (0..layers).rev().collect(), kind, heads };
+            let maps = match (i % 4, i % 7) {
+                (0, _) => maps(kinds[i / 4 % 2]),
+                (_, 0..=2) => maps(kinds[i % 3]),
+                _ => Maps::default(),
+            };
+            let noise = (i % 3 == 1)
+                .then(|| Noise { generator: Generator::stream(i as u64, 1), level: 0.1 });
             match i % 4 {
-                0 => Row { attention, ..row },
+                0 => Row { maps, ..row },
                 1 => Row { want: Want::Gradients(reduces[i % 4], scalars), layer, ..row },
                 _ => Row {
                     want: Want::Gradients(Reduce::TimesDifference, scalars),
@@ -46,9 +60,10 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
                             Baseline::Ids((0..tokens).map(|j| id(j + 5)).collect())
                         },
                         alpha: i as f64 / lengths.len() as f64,
+                        noise,
                     }),
                     layer,
-                    attention,
+                    maps,
                     ..row
                 },
             }

@@ -8,7 +8,7 @@ use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::{Explainer, Limits};
-use explaind::explanation::{AttentionSelection, Heads, Question, Selection};
+use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
 use explaind::model::{Model, Placement};
 use explaind::text::Input;
 use serde_json::Value;
@@ -46,8 +46,12 @@ pub fn input(text: &str, text_pair: Option<&str>) -> Input {
 
 /// A question with every attention and no method, to build on.
 pub fn question(model: &Arc<Model>, inputs: Vec<Input>) -> Question {
-    let attention =
-        AttentionSelection { layers: Selection::All, heads: Heads::Each(Selection::All) };
+    let attention = AttentionSelection {
+        kind: AttentionKind::Weights,
+        layers: Selection::All,
+        heads: Heads::Each(Selection::All),
+        patterns: false,
+    };
     Question {
         attention: Some(attention),
         granularity: vec![Granularity::Token, Granularity::Word],

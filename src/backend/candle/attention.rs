@@ -134,20 +134,51 @@ fn join(heads: Heads, x: &Tensor) -> Result<Tensor> {
     x.transpose(1, 2)?.contiguous()?.reshape((spans * tokens, heads.count * heads.size))
 }
 
+/// Gradient at the context → at the weights of one span, `∂A = ∂C Vᵀ`.
+pub fn weights_vjp(
+    heads: Heads,
+    saved: &Attended,
+    span: &Span,
+    number: usize,
+    grad: &Tensor,
+) -> Result<AttentionMap> {
+    let (group, place) = saved.group(number)?;
+    let grad = split(heads, grad, span.queries.start, 1, span.queries.len())?.squeeze(0)?;
+    map(&grad.matmul(&group.value.get(place)?.t()?)?)
+}
+
+/// `[heads, queries, keys]` as plain numbers.
+fn map(weights: &Tensor) -> Result<AttentionMap> {
+    let (heads, _, tokens) = weights.dims3()?;
+    let weights = weights.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    Ok(AttentionMap { heads, tokens, weights })
+}
+
 impl Attended {
-    /// The weights of one span.
-    pub fn map(&self, mut span: usize) -> Result<AttentionMap> {
+    /// The group that span number `span` is in, and its place there.
+    fn group(&self, mut span: usize) -> Result<(&GroupAttended, usize)> {
         for group in &self.0 {
             let spans = group.weights.dim(0)?;
             if span < spans {
-                let weights = group.weights.get(span)?;
-                let (heads, _, tokens) = weights.dims3()?;
-                let weights = weights.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-                return Ok(AttentionMap { heads, tokens, weights });
+                return Ok((group, span));
             }
             span -= spans;
         }
         candle_core::bail!("no such span")
+    }
+
+    /// The weights of one span.
+    pub fn map(&self, span: usize) -> Result<AttentionMap> {
+        let (group, place) = self.group(span)?;
+        map(&group.weights.get(place)?)
+    }
+
+    /// The values of one span, `[keys, hidden]`.
+    pub fn values(&self, span: usize) -> Result<Tensor> {
+        let (group, place) = self.group(span)?;
+        let value = group.value.get(place)?;
+        let (heads, keys, size) = value.dims3()?;
+        value.transpose(0, 1)?.contiguous()?.reshape((keys, heads * size))
     }
 }
 

@@ -1,11 +1,11 @@
 //! The embedding block, `norm(word + position + type)`, and the points that
 //! rows take in it: their own input, or a place on the path from a baseline.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::layer_norm::{LayerNorm, Normalized};
 use crate::blocks::Numbering;
-use crate::rows::{Baseline, Layer, Path, Reduce, Row, Tokens};
+use crate::rows::{Baseline, Layer, Noise, Path, Reduce, Row, Tokens};
 
 /// The tables `[vocabulary, width]`, `[positions, width]`, `[types, width]`
 /// and the norm.
@@ -81,9 +81,12 @@ impl Embeddings {
     /// The row's point among the word embeddings. Only a path at that layer
     /// leaves the input.
     fn word_point(&self, row: &Row) -> Result<Point> {
-        let input = self.lookup(&self.word, &row.tokens.input_ids)?;
+        let mut input = self.lookup(&self.word, &row.tokens.input_ids)?;
         match (&row.path, row.layer) {
             (Some(path), Layer::WordEmbeddings) => {
+                if let Some(noise) = path.noise {
+                    input = noisy(noise, input)?;
+                }
                 Point::on_path(&input, &self.word_baseline(path, &input)?, path.alpha)
             }
             _ => Ok(Point { here: input, difference: None }),
@@ -148,9 +151,17 @@ impl Embeddings {
     }
 }
 
+/// `input`, `[tokens, hidden]`, with noise.
+fn noisy(noise: Noise, input: Tensor) -> Result<Tensor> {
+    let numbers: Vec<f64> = input.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    let noise = noise.draw(numbers.iter().copied());
+    let noise = Tensor::from_vec(noise, input.shape(), input.device())?;
+    &input + noise.to_dtype(input.dtype())?
+}
+
 impl Embedded {
     /// One row's gradient at its layer, `[tokens, hidden]`, as one number a
-    /// token.
+    /// token or, if it is kept, as it is.
     pub fn reduce(&self, row: usize, gradient: &Tensor, reduce: Reduce) -> Result<Vec<f64>> {
         let point = &self.points[row];
         let scores = match (reduce, &point.difference) {
@@ -160,7 +171,8 @@ impl Embedded {
             (Reduce::TimesInput, _) => (gradient * &point.here)?.sum(1),
             (Reduce::TimesDifference, Some(difference)) => (gradient * difference)?.sum(1),
             (Reduce::TimesDifference, None) => gradient.zeros_like()?.sum(1),
+            (Reduce::Keep, _) => gradient.flatten_all(),
         };
-        scores?.to_dtype(candle_core::DType::F64)?.to_vec1()
+        scores?.to_dtype(DType::F64)?.to_vec1()
     }
 }

@@ -156,6 +156,26 @@ impl Backend for Candle {
         saved.map(span)
     }
 
+    fn attention_weights_vjp(
+        &self,
+        block: &Attention<Tensor>,
+        saved: &attention::Attended,
+        spans: &[Span],
+        span: usize,
+        grad: &Tensor,
+    ) -> Result<AttentionMap> {
+        attention::weights_vjp(block.heads, saved, &spans[span], span, grad)
+    }
+
+    fn attention_values(
+        &self,
+        saved: &attention::Attended,
+        _spans: &[Span],
+        span: usize,
+    ) -> Result<Vec<Vec<f64>>> {
+        self.rows(&saved.values(span)?)
+    }
+
     fn embed(
         &self,
         embeddings: &Self::Embeddings,

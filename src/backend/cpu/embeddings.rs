@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::array::Array;
 use super::layer_norm::{LayerNorm, Normalized};
 use crate::backend::Tables;
-use crate::rows::{Baseline, Layer, Path, Reduce, Row, Tokens};
+use crate::rows::{Baseline, Layer, Noise, Path, Reduce, Row, Tokens};
 
 #[derive(Debug)]
 pub struct Embeddings {
@@ -79,8 +79,10 @@ impl Embeddings {
     /// leaves the input.
     fn place_words(&self, row: &Row, start: usize, here: &mut Array, difference: &mut Array) {
         let path = row.path.as_ref().filter(|_| row.layer == Layer::WordEmbeddings);
+        let noisy = path.and_then(|path| Some(self.noisy(path.noise?, &row.tokens)));
         for (i, &id) in row.tokens.input_ids.iter().enumerate() {
-            let (input, here) = (self.word(id), here.row_mut(start + i));
+            let (word, here) = (self.word(id), here.row_mut(start + i));
+            let input = noisy.as_ref().map_or(word, |noisy| entry(noisy, word.len(), i));
             match path {
                 None => here[..input.len()].copy_from_slice(input),
                 Some(path) => {
@@ -92,6 +94,13 @@ impl Embeddings {
                 }
             }
         }
+    }
+
+    /// The row's words with noise, `[tokens, hidden]`.
+    fn noisy(&self, noise: Noise, tokens: &Tokens) -> Vec<f32> {
+        let words = tokens.input_ids.iter().flat_map(|&id| self.word(id));
+        let words = words.map(|&x| f64::from(x));
+        words.clone().zip(noise.draw(words)).map(|(x, noise)| (x + noise) as f32).collect()
     }
 
     /// The row's point among the block's outputs, which it replaces.
@@ -157,19 +166,21 @@ fn walk(
 }
 
 impl Embedded {
-    /// The gradient at `tokens`, `[tokens, hidden]`, as one number a token.
+    /// The gradient at `tokens`, `[tokens, hidden]`, as one number a token or, if
+    /// it is kept, as it is.
     pub fn reduce(&self, tokens: Range<usize>, grad: &Array, reduce: Reduce) -> Vec<f64> {
-        let score = |at: usize| {
+        let scores = |at: usize| {
             let grad = &grad.row(at)[..grad.width];
-            match reduce {
+            vec![match reduce {
                 Reduce::L1 => sum(grad, grad, |g, _| g.abs()),
                 Reduce::L2 => sum(grad, grad, |g, _| g * g).sqrt(),
                 Reduce::Mean => sum(grad, grad, |g, _| g.abs()) / grad.len() as f64,
                 Reduce::TimesInput => sum(grad, self.here.row(at), |g, x| g * x),
                 Reduce::TimesDifference => sum(grad, self.difference.row(at), |g, x| g * x),
-            }
+                Reduce::Keep => return grad.iter().copied().map(f64::from).collect(),
+            }]
         };
-        tokens.map(score).collect()
+        tokens.flat_map(scores).collect()
     }
 }
 

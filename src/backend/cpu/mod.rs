@@ -133,6 +133,27 @@ impl Backend for Cpu {
         Ok(saved.map(span))
     }
 
+    fn attention_weights_vjp(
+        &self,
+        block: &Attention<Array>,
+        saved: &attention::Attended,
+        spans: &[Span],
+        span: usize,
+        grad: &Array,
+    ) -> Done<AttentionMap> {
+        Ok(attention::weights_vjp(self.isa, block.heads, saved, &spans[span], span, grad))
+    }
+
+    fn attention_values(
+        &self,
+        saved: &attention::Attended,
+        spans: &[Span],
+        span: usize,
+    ) -> Done<Vec<Vec<f64>>> {
+        let places: Vec<usize> = spans[span].keys.clone().collect();
+        self.rows(&elementwise::gather(saved.value(), &places))
+    }
+
     fn embed(
         &self,
         embeddings: &Self::Embeddings,

@@ -88,7 +88,10 @@ fn gradients(folder: &str) -> Vec<Vec<f64>> {
     };
     let mut seen = Vec::new();
     let at_block = network
-        .walk_back(&pass, &forwarded, 0, 1, &mut |grad| seen.push(sizes(grad)))
+        .walk_back(&pass, &forwarded, 0, 1, &mut |_, walked| {
+            seen.push(sizes(&walked.input));
+            Ok(())
+        })
         .expect("a walk back");
     seen.push(sizes(&at_block));
     seen
@@ -126,7 +129,7 @@ fn the_gradient_along_a_path_is_the_slope() {
         ];
         for (layer, baseline) in paths {
             let at = |alpha: f64, want: Want| {
-                let path = Some(Path { baseline: baseline.clone(), alpha });
+                let path = Some(Path { baseline: baseline.clone(), alpha, noise: None });
                 let row = Row { layer, path, want, ..row.clone() };
                 model.run(&[row]).expect("a pass").remove(0)
             };

@@ -2,8 +2,8 @@
 
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
-    Head, ModelEcho, Nested, OptionValue, PredictItem, PredictResponse, Predicted, Span, Target,
-    Token, Unit, Usage, What,
+    Fit, Head, HeadPattern, ModelEcho, Nested, OptionValue, Pair, PredictItem, PredictResponse,
+    Predicted, Span, Target, Token, Unit, Usage, What, trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::explanation::{self, Answer, Resolved};
@@ -54,6 +54,7 @@ fn explained_json(
     model: &Model,
 ) -> Explained {
     let explanations = explained.explanations.into_iter();
+    let (evaluation, agreement) = trust::evaluation(explained.evaluation);
     Explained {
         id,
         said: explained.predicted.into(),
@@ -62,7 +63,11 @@ fn explained_json(
         sentences: explained.sentences.map(|list| list.into_iter().map(unit).collect()),
         spans: explained.spans.map(|list| list.into_iter().map(span).collect()),
         explanations: explanations.map(|one| explanation_json(one, model)).collect(),
-        attention: explained.attention.map(attention),
+        attention: explained.attention.map(|found| attention(found, model)),
+        evaluation,
+        agreement,
+        warnings: explained.warnings.into_iter().map(trust::warning).collect(),
+        windows: explained.windows.map(|list| list.into_iter().map(windows::part).collect()),
         truncated: explained.truncated,
     }
 }
@@ -91,7 +96,11 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
         baseline_value: completeness.map(|c| c.baseline_value as f32),
         convergence_delta: completeness.map(|c| c.convergence_delta as f32),
         converged: completeness.map(|c| c.converged),
-        n_steps: completeness.map(|c| c.n_steps),
+        n_steps: completeness.and_then(|c| c.n_steps),
+        n_samples: one.sampling.map(|sampling| sampling.n_samples),
+        finished: one.sampling.map(|sampling| sampling.finished),
+        fit: one.sampling.and_then(|sampling| sampling.fit).map(fit),
+        time_ms: one.took.as_secs_f32() * 1e3,
     }
 }
 
@@ -154,14 +163,36 @@ fn span(span: text::CallerSpan) -> Span {
     Span { rounded: span.rounded(), unit: unit(span.unit) }
 }
 
-fn attention(attention: explanation::Attention) -> Attention {
+fn fit(fit: attribution::Fit) -> Fit {
+    Fit { intercept: fit.intercept as f32, r2: fit.r2 as f32 }
+}
+
+fn pattern(found: explanation::HeadPattern) -> HeadPattern {
+    let pair = |pair: &explanation::Pair| Pair {
+        query: pair.query,
+        key: pair.key,
+        weight: pair.weight as f32,
+    };
+    HeadPattern {
+        layer: found.layer,
+        head: found.head,
+        pattern: found.pattern.name(),
+        score: found.score as f32,
+        scores: found.scores.iter().map(|(p, score)| (p.name(), *score as f32)).collect(),
+        pairs: found.pairs.iter().map(pair).collect(),
+    }
+}
+
+fn attention(attention: explanation::Attention, model: &Model) -> Attention {
     let heads = match &attention.heads {
         Some(heads) => heads.iter().map(|&head| Head::Number(head)).collect(),
         None => vec![Head::Name("mean")],
     };
     let shape = [attention.layers.len(), heads.len(), attention.tokens, attention.tokens];
     Attention {
-        kind: "weights",
+        kind: attention.kind.name(),
+        target: attention.target.as_ref().map(|found| target(found, model)),
+        patterns: attention.patterns.map(|list| list.into_iter().map(pattern).collect()),
         layers: attention.layers,
         heads,
         shape,

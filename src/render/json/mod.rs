@@ -3,6 +3,8 @@
 
 mod convert;
 mod said;
+mod trust;
+mod windows;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ use utoipa::ToSchema;
 
 pub use convert::{explain, model_echo, option, predict};
 pub use said::{Prediction, Said};
+pub use trust::{Agreement, Measured, Warning};
+pub use windows::WindowPart;
 
 /// The answer of POST /explain.
 #[derive(Serialize, ToSchema)]
@@ -99,6 +103,19 @@ pub struct Explained {
     pub explanations: Vec<Explanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
+    /// What was measured of the explanations of the first target, by method;
+    /// `random` is what random rankings come to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<BTreeMap<String, BTreeMap<&'static str, Measured>>>,
+    /// How far the methods say the same, for each two of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Vec<Agreement>>,
+    /// What makes this answer worth less, in plain words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    /// Where the text was read in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<WindowPart>>,
     /// Whether the input's end was cut to fit the model.
     pub truncated: bool,
 }
@@ -163,6 +180,25 @@ pub struct Explanation {
     /// Gradients that were taken along the path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_steps: Option<usize>,
+    /// Samples that the scores are made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_samples: Option<usize>,
+    /// Whether those are all that were asked for; false where time ran short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<bool>,
+    /// Of a linear surrogate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// From its first row to its last, beside the request's other methods.
+    pub time_ms: f32,
+}
+
+/// How well a linear surrogate says what the model does.
+#[derive(Serialize, ToSchema)]
+pub struct Fit {
+    pub intercept: f32,
+    /// Weighted coefficient of determination.
+    pub r2: f32,
 }
 
 /// An option's value: a name, a number, or a text.
@@ -227,6 +263,39 @@ pub struct Attention {
     pub shape: [usize; 4],
     #[schema(value_type = Vec<Vec<Vec<Vec<f32>>>>)]
     pub weights: Nested,
+    /// Of kind `gradient`: what it is the gradient of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// What each head of the model does with this input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patterns: Option<Vec<HeadPattern>>,
+}
+
+/// Where a head looks.
+#[derive(Serialize, ToSchema)]
+pub struct HeadPattern {
+    /// Counted from 0.
+    pub layer: usize,
+    pub head: usize,
+    /// The pattern that most of its attention follows: `previous`, `next`, `self`,
+    /// `cls`, `sep`, `punctuation`, `repeated`, `broad`; `mixed` where none does.
+    #[schema(example = "previous")]
+    pub pattern: &'static str,
+    /// Of that pattern.
+    pub score: f32,
+    /// Of every pattern: the share of attention that follows it, on average over
+    /// the queries; of `broad`, the entropy as a share of the highest.
+    pub scores: BTreeMap<&'static str, f32>,
+    /// Where it looks most.
+    pub pairs: Vec<Pair>,
+}
+
+/// Two places in `tokens`.
+#[derive(Serialize, ToSchema)]
+pub struct Pair {
+    pub query: usize,
+    pub key: usize,
+    pub weight: f32,
 }
 
 #[derive(Serialize, ToSchema)]

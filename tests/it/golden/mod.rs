@@ -3,6 +3,7 @@
 //! prints the rows of the table in docs/models.md.
 
 mod answers;
+mod methods;
 
 use std::collections::BTreeMap;
 use std::fs;

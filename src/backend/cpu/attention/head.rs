@@ -119,6 +119,12 @@ impl Square {
         &all[self.start + head * self.len()..][..self.len()]
     }
 
+    /// The numbers of one head without padding, query after query.
+    pub fn unpadded(self, of_head: &[f32]) -> impl Iterator<Item = f64> {
+        let rows = of_head.chunks(self.stride).take(self.queries);
+        rows.flat_map(move |row| row[..self.keys].iter().copied().map(f64::from))
+    }
+
     /// As it lies.
     pub fn left(self, data: &[f32]) -> Left<'_> {
         Left { data, rows: self.queries, row: self.stride, column: 1 }
@@ -210,5 +216,25 @@ impl WithSimd for Backward<'_> {
             related.to_query(simd, &mut panels, scores, square, to_query);
             related.to_key(simd, &mut panels, scores, square, to_key);
         }
+    }
+}
+
+/// One head's gradient at its weights.
+pub struct WeightsBackward<'a> {
+    pub isa: Isa,
+    pub value: HeadView<'a>,
+    pub grad: HeadView<'a>,
+    pub square: Square,
+    pub scores: &'a mut [f32],
+}
+
+impl WithSimd for WeightsBackward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { isa, value, grad, square, scores } = self;
+        let mut panels = Panels::scratch(isa);
+        value.multiplied_transposed(simd, &mut panels, grad.left(), &square.out(scores));
     }
 }

@@ -13,7 +13,7 @@ use super::matmul::Out;
 use super::threads::Threads;
 use crate::backend::{Attention, Heads, Relation, Span};
 use crate::rows::AttentionMap;
-use head::{Backward, BackwardHead, Forward, ForwardHead, HeadView, Square};
+use head::{Backward, BackwardHead, Forward, ForwardHead, HeadView, Square, WeightsBackward};
 use rotary::Turn;
 
 /// What the forward pass leaves for the gradient.
@@ -132,13 +132,42 @@ pub fn vjp(
     [to_query, to_key, to_value]
 }
 
+/// Gradient at the context → at the weights of one span, `∂A = ∂C Vᵀ`.
+pub fn weights_vjp(
+    isa: Isa,
+    heads: Heads,
+    saved: &Attended,
+    span: &Span,
+    number: usize,
+    grad: &Array,
+) -> AttentionMap {
+    let square = saved.squares[number];
+    let mut weights = Vec::with_capacity(heads.count * square.queries * square.keys);
+    for head in 0..heads.count {
+        let mut scores = Buffer::take(square.len());
+        isa.run(WeightsBackward {
+            isa,
+            value: HeadView::new(&saved.value, &span.keys, heads, head),
+            grad: HeadView::new(grad, &span.queries, heads, head),
+            square,
+            scores: scores.as_mut_slice(),
+        });
+        weights.extend(square.unpadded(scores.as_slice()));
+    }
+    AttentionMap { heads: heads.count, tokens: square.keys, weights }
+}
+
 impl Attended {
-    /// The weights of one span, without padding.
+    /// The weights of one span.
     pub fn map(&self, span: usize) -> AttentionMap {
         let square = self.squares[span];
-        let head = |head| square.of_head(self.weights.as_slice(), head).chunks(square.stride);
-        let rows = (0..self.heads).flat_map(head);
-        let weights = rows.flat_map(|row| row[..square.keys].iter().copied().map(f64::from));
-        AttentionMap { heads: self.heads, tokens: square.keys, weights: weights.collect() }
+        let head = |head| square.unpadded(square.of_head(self.weights.as_slice(), head));
+        let weights = (0..self.heads).flat_map(head).collect();
+        AttentionMap { heads: self.heads, tokens: square.keys, weights }
+    }
+
+    /// `[tokens of all spans, hidden]`
+    pub fn value(&self) -> &Array {
+        &self.value
     }
 }

@@ -1,0 +1,52 @@
+//! Attention by the length of what it moves.
+
+use futures_util::FutureExt;
+
+use super::options::{OptionKind, OptionSpec, Preset};
+use super::spread::mean_of_map;
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::rows::{MapKind, Scalar};
+
+const LAYER: OptionSpec = OptionSpec {
+    name: "layer",
+    kind: OptionKind::Choice(&["last", "mean"]),
+    default: Preset::Name("last"),
+    help: "The last layer's, which is the one that the head reads, or the mean over all layers.",
+};
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "attention_norm",
+    summary: "Norm of the vector that each token gives to the one that the head reads, over all \
+              attention heads. Not about a class: the same for every target that reads the same \
+              token.",
+    paper: "Kobayashi et al. 2020, arXiv:2004.10102",
+    options: &[LAYER],
+    settle: AS_GIVEN,
+    signed: false,
+    complete: false,
+    cost_note: "1 forward row",
+    cost: |_, _| Cost { forward_rows: 1, gradient_rows: 0 },
+    run: |passes, subject, options| run(passes, subject, options).boxed(),
+};
+
+/// `‖Σ_h α^h_qt f^h(x_t)‖`, `f^h(x) = (x W_V^h + b_V^h) W_O^h`; q is the token that
+/// the head reads, or the mean over those.
+async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
+    let maps = subject.maps(passes, MapKind::Norms).await?;
+    let used = match options.name(LAYER.name) {
+        "mean" => &maps[..],
+        _ => &maps[maps.len() - 1..],
+    };
+    let of_scalar = |scalar: &Scalar| {
+        let queries = subject.queries(scalar, passes.model());
+        let mut scores = vec![0.; subject.encoding.tokens.len()];
+        for map in used {
+            let row = mean_of_map(map, &queries);
+            scores.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / used.len() as f64);
+        }
+        Attribution::plain(scores)
+    };
+    Ok(subject.scalars.iter().map(of_scalar).collect())
+}

@@ -1,0 +1,99 @@
+//! GradientSHAP: integrated gradients by random points of the path, with noise
+//! on the input; Captum's `GradientShap`.
+
+use futures_util::FutureExt;
+
+use super::options::{OptionKind, OptionSpec, Preset};
+use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL};
+use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject, baseline};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::random::Generator;
+use crate::rows::{Baseline, Noise, Path, Reduce, Row, RowOutput, Want};
+
+const TOLERANCE: OptionSpec = OptionSpec {
+    name: "tolerance",
+    kind: OptionKind::Number { min: 1e-6, max: 1. },
+    default: Preset::Number(0.05),
+    help: "converged is true where |convergence_delta| is at most this share of the sum of \
+           |scores|.",
+};
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "gradient_shap",
+    summary: "Expected gradients: gradient times difference from the baseline, at random points \
+              between baseline and noisy input; adds up to the change in expectation.",
+    paper: "Lundberg & Lee 2017, arXiv:1705.07874; Erion et al. 2019, arXiv:1906.10670",
+    options: &[
+        baseline::OPTION,
+        N_SAMPLES,
+        OptionSpec { default: Preset::Number(0.), ..NOISE_LEVEL },
+        TOLERANCE,
+    ],
+    settle: AS_GIVEN,
+    signed: true,
+    complete: true,
+    cost_note: "n_samples gradient rows and 1 forward row",
+    cost: |options, _| Cost {
+        forward_rows: 1,
+        gradient_rows: options.integer(N_SAMPLES.name).unwrap_or_default(),
+    },
+    run: |passes, subject, options| run(passes, subject, options).boxed(),
+};
+
+/// `score_t = (1/n) Σ_i Σ_d (x_i - x')_td ∂F(x' + α_i (x_i - x'))/∂x_td` with
+/// `x_i = x + ε_i` and α uniform in [0, 1), at the word embeddings. Sample i
+/// draws from sequence i of the seed, first α.
+async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
+    let baseline = baseline::resolve(passes.model(), subject.encoding, options)?;
+    let level = options.number(NOISE_LEVEL.name);
+    let on_path = |alpha: f64, noise: Option<Noise>, want: Want| {
+        let path = Path { baseline: Baseline::clone(&baseline), alpha, noise };
+        Row { path: Some(path), ..subject.row(want) }
+    };
+    let scalars = || subject.scalars.to_vec();
+    let at_baseline = passes.run_one(on_path(0., None, Want::Values(scalars()))).await?;
+    let row = |number: usize| {
+        let mut generator = Generator::stream(subject.seed, number as u64);
+        let alpha = generator.uniform();
+        let noise = (level > 0.).then_some(Noise { generator, level });
+        on_path(alpha, noise, Want::Gradients(Reduce::TimesDifference, scalars()))
+    };
+    let count = options.integer(N_SAMPLES.name).unwrap_or_default();
+    let means = Means {
+        values: subject.values.to_vec(),
+        baseline_values: at_baseline.values,
+        tolerance: options.number(TOLERANCE.name),
+        taken: 0,
+        sums: vec![vec![0.; subject.encoding.tokens.len()]; subject.scalars.len()],
+    };
+    samples::run(passes, count, 1, row, means).await
+}
+
+struct Means {
+    values: Vec<f64>,
+    baseline_values: Vec<f64>,
+    tolerance: f64,
+    taken: usize,
+    /// `[scalars][tokens]`
+    sums: Vec<Vec<f64>>,
+}
+
+impl Collect for Means {
+    fn take(&mut self, output: RowOutput) {
+        self.taken += 1;
+        for (sums, scores) in self.sums.iter_mut().zip(output.token_scores) {
+            sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+        }
+    }
+
+    fn so_far(&self) -> Result<Vec<Attribution>> {
+        let of_scalar = |(k, sums): (usize, &Vec<f64>)| {
+            let scores: Vec<f64> = sums.iter().map(|sum| sum / self.taken as f64).collect();
+            let (value, baseline_value) = (self.values[k], self.baseline_values[k]);
+            let whole = Completeness::of(&scores, value, baseline_value, self.tolerance);
+            Attribution { completeness: Some(whole), ..Attribution::plain(scores) }
+        };
+        Ok(self.sums.iter().enumerate().map(of_scalar).collect())
+    }
+}

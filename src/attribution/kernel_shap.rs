@@ -1,0 +1,80 @@
+//! KernelSHAP: Shapley values by weighted least squares over coalitions; the
+//! package shap's `KernelExplainer` without regularisation.
+
+use futures_util::FutureExt;
+
+use super::coalitions;
+use super::least_squares::{Sample, with_sum};
+use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
+use super::samples::{self, Collect, MAX_EVALS};
+use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::rows::RowOutput;
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "kernel_shap",
+    summary: "Shapley values of the units, by least squares over coalitions of them; exact where \
+              max_evals allows all. Scores add up to the change from nothing to the input.",
+    paper: "Lundberg & Lee 2017, arXiv:1705.07874",
+    options: &[UNIT, REPLACEMENT, MAX_EVALS],
+    settle: AS_GIVEN,
+    signed: true,
+    complete: true,
+    cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
+    cost: |options, tokens| Cost {
+        forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
+        gradient_rows: 0,
+    },
+    run: |passes, subject, options| run(passes, subject, options).boxed(),
+};
+
+/// The φ that minimise `Σ_S k(S) (F(S) - F(∅) - Σ_{u ∈ S} φ_u)²` and sum to
+/// `F(x) - F(∅)`; k is the Shapley kernel.
+async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
+    let perturbation = Perturbation::by(passes.model(), subject, options)?;
+    let budget = options.integer(MAX_EVALS.name).unwrap_or_default() - 2;
+    let coalitions = coalitions::choose(perturbation.len(), budget, subject.seed);
+    let empty = passes.run_one(perturbation.row(|_| false)).await?;
+    let row = |number: usize| perturbation.row(|unit| coalitions[number].present[unit]);
+    let least = (2 * perturbation.len()).min(coalitions.len());
+    let count = coalitions.len();
+    let shapley = Shapley {
+        perturbation: &perturbation,
+        coalitions: &coalitions,
+        values: subject.values,
+        empty: empty.values,
+        gains: vec![Vec::new(); subject.scalars.len()],
+    };
+    samples::run(passes, count, least, row, shapley).await
+}
+
+struct Shapley<'a> {
+    perturbation: &'a Perturbation<'a>,
+    coalitions: &'a [Sample],
+    values: &'a [f64],
+    empty: Vec<f64>,
+    /// What each coalition adds to nothing, `[scalars][coalitions]`.
+    gains: Vec<Vec<f64>>,
+}
+
+impl Collect for Shapley<'_> {
+    fn take(&mut self, output: RowOutput) {
+        let scalars = self.gains.iter_mut().zip(&self.empty).zip(output.values);
+        scalars.for_each(|((gains, empty), value)| gains.push(value - empty));
+    }
+
+    fn so_far(&self) -> Result<Vec<Attribution>> {
+        let of_scalar = |(k, gains): (usize, &Vec<f64>)| {
+            let (value, empty) = (self.values[k], self.empty[k]);
+            let units = match self.perturbation.len() {
+                1 => vec![value - empty],
+                _ => with_sum(&self.coalitions[..gains.len()], gains, value - empty),
+            };
+            let scores = self.perturbation.spread(&units);
+            let whole = Completeness::of(&scores, value, empty, 1e-3);
+            Attribution { completeness: Some(whole), ..Attribution::plain(scores) }
+        };
+        Ok(self.gains.iter().enumerate().map(of_scalar).collect())
+    }
+}

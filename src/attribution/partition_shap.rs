@@ -1,0 +1,202 @@
+//! Shapley values where all coalitions can be looked at, Owen values over a tree
+//! of neighbouring units where they cannot: the package shap's `Partition`.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::FutureExt;
+
+use super::owen::{Mask, Shares, Tree};
+use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
+use super::samples::{self, MAX_EVALS};
+use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Sampling, Subject};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::text::Encoding;
+
+/// Nodes that are opened up together, two rows each.
+const ROUND: usize = 32;
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "partition_shap",
+    summary: "Shapley values of the units, exact where there are at most max_evals coalitions; \
+              else Owen values over sentences, clauses and halves of them, the weightiest parts \
+              opened first. Scores always add up to the change from nothing to the input.",
+    paper: "Shapley 1953; Owen 1977; Lundberg & Lee 2017, arXiv:1705.07874",
+    options: &[UNIT, REPLACEMENT, MAX_EVALS],
+    settle: AS_GIVEN,
+    signed: true,
+    complete: true,
+    cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
+    cost: |options, tokens| Cost {
+        forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
+        gradient_rows: 0,
+    },
+    run: |passes, subject, options| run(passes, subject, options).boxed(),
+};
+
+async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
+    let perturbation = Perturbation::by(passes.model(), subject, options)?;
+    let mut values = Values::new(passes, &perturbation);
+    let units = perturbation.len();
+    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
+    let empty = values.of(&vec![false; units]).await?;
+    let full = subject.values;
+    values.known.insert(vec![true; units], full.to_vec());
+    let mut attributions = Vec::new();
+    for k in 0..full.len() {
+        let (shares, n_samples, finished) = match samples::or_all(max_evals, units) < max_evals
+            || units < 20 && 1 << units == max_evals
+        {
+            true => {
+                let every: Vec<Mask> = (0..1 << units).map(|bits| mask(bits, units)).collect();
+                values.look_at(&every).await?;
+                let of = |bits: usize| values.known[&every[bits]][k];
+                (shapley(units, of), every.len(), true)
+            }
+            false => owen(subject.encoding, &mut values, k, empty[k], full[k], max_evals).await?,
+        };
+        let scores = perturbation.spread(&shares);
+        let whole = Completeness::of(&scores, full[k], empty[k], 1e-3);
+        let sampling = Sampling { n_samples, finished, fit: None };
+        attributions.push(Attribution {
+            completeness: Some(whole),
+            sampling: Some(sampling),
+            ..Attribution::plain(scores)
+        });
+    }
+    Ok(attributions)
+}
+
+/// Coalition number `bits`.
+fn mask(bits: usize, units: usize) -> Mask {
+    (0..units).map(|unit| bits >> unit & 1 == 1).collect()
+}
+
+/// `φ_u = Σ_S |S|! (n - |S| - 1)! / n! (v(S ∪ u) - v(S))` over all S without u.
+fn shapley(units: usize, value: impl Fn(usize) -> f64) -> Vec<f64> {
+    // 1 / (n C(n - 1, s)), for coalitions of size s.
+    let mut weights = vec![1. / units as f64; units];
+    for size in 1..units {
+        weights[size] = weights[size - 1] * size as f64 / (units - size) as f64;
+    }
+    let of_unit = |unit: usize| {
+        let without = (0..1usize << units).filter(|bits| bits >> unit & 1 == 0);
+        let gain = |bits: usize| {
+            weights[bits.count_ones() as usize] * (value(bits | 1 << unit) - value(bits))
+        };
+        without.map(gain).sum()
+    };
+    (0..units).map(of_unit).collect()
+}
+
+/// One scalar's shares, how many coalitions they took, and whether every unit has
+/// its own.
+async fn owen(
+    encoding: &Encoding,
+    values: &mut Values<'_>,
+    k: usize,
+    empty: f64,
+    full: f64,
+    max_evals: usize,
+) -> Result<(Vec<f64>, usize, bool)> {
+    let tree = Tree::over(0..values.perturbation.len(), &borders(encoding, values.perturbation));
+    let mut shares = Shares::new(&tree, empty, full);
+    let units = values.perturbation.len();
+    let mut used: HashSet<Mask> = [vec![false; units], vec![true; units]].into();
+    while !shares.is_done() {
+        let affordable = (max_evals - used.len().min(max_evals)) / 2;
+        if affordable == 0 || !values.passes.have_time_for(2 * ROUND) {
+            break;
+        }
+        let (round, masks) = shares.round(affordable.min(ROUND));
+        values.look_at(&masks).await?;
+        let found: Vec<f64> = masks.iter().map(|mask| values.known[mask][k]).collect();
+        used.extend(masks);
+        shares.take(round, &found);
+        let so_far = || Ok(vec![values.perturbation.spread(&shares.scores())]);
+        values.passes.report(used.len(), max_evals, so_far)?;
+    }
+    // Parts that max_evals leaves closed are as asked.
+    let finished = shares.is_done() || used.len() + 2 > max_evals;
+    Ok((shares.scores(), used.len(), finished))
+}
+
+/// The values of the coalitions looked at so far, of every scalar.
+struct Values<'a> {
+    passes: &'a Passes,
+    perturbation: &'a Perturbation<'a>,
+    known: HashMap<Mask, Vec<f64>>,
+}
+
+impl<'a> Values<'a> {
+    fn new(passes: &'a Passes, perturbation: &'a Perturbation<'a>) -> Self {
+        Self { passes, perturbation, known: HashMap::new() }
+    }
+
+    async fn of(&mut self, mask: &Mask) -> Result<Vec<f64>> {
+        self.look_at(std::slice::from_ref(mask)).await?;
+        Ok(self.known[mask].clone())
+    }
+
+    /// Runs those that are not known yet.
+    async fn look_at(&mut self, masks: &[Mask]) -> Result<()> {
+        let unknown = masks.iter().filter(|mask| !self.known.contains_key(*mask));
+        let fresh: HashSet<&Mask> = unknown.collect();
+        let rows = fresh.iter().map(|mask| self.perturbation.row(|unit| mask[unit])).collect();
+        let outputs = self.passes.run(rows).await?;
+        let values = outputs.into_iter().map(|output| output.values);
+        let found: Vec<(Mask, Vec<f64>)> = fresh.into_iter().cloned().zip(values).collect();
+        self.known.extend(found);
+        Ok(())
+    }
+}
+
+/// Where units may be split apart: between texts, between sentences, after
+/// punctuation.
+fn borders(encoding: &Encoding, perturbation: &Perturbation<'_>) -> Vec<Vec<usize>> {
+    let units = perturbation.units();
+    let first = |unit: usize| units[unit][0];
+    let segment = |unit: usize| encoding.tokens[first(unit)].segment;
+    let sentence =
+        |unit: usize| encoding.sentences.iter().position(|s| s.tokens.contains(&first(unit)));
+    let is_punctuation = |unit: usize| {
+        let word = encoding.tokens[first(unit)].word.and_then(|word| encoding.words.get(word));
+        word.is_some_and(|word| !word.text.chars().any(char::is_alphanumeric))
+    };
+    let where_new =
+        |starts: &dyn Fn(usize) -> bool| (1..units.len()).filter(|u| starts(*u)).collect();
+    vec![
+        where_new(&|unit| segment(unit) != segment(unit - 1)),
+        where_new(&|unit| sentence(unit) != sentence(unit - 1)),
+        where_new(&|unit| is_punctuation(unit - 1)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapley_values_are_the_mean_over_all_orders() {
+        let value = |bits: usize| ((bits * 37 + 11) % 17) as f64;
+        let units = 4;
+        let mut by_orders = vec![0.; units];
+        let mut orders = 0.;
+        for order in (0..units.pow(units as u32)).map(|n| [n % 4, n / 4 % 4, n / 16 % 4, n / 64]) {
+            let mut sorted = order;
+            sorted.sort_unstable();
+            if sorted != [0, 1, 2, 3] {
+                continue;
+            }
+            orders += 1.;
+            let mut bits = 0;
+            for unit in order {
+                by_orders[unit] += value(bits | 1 << unit) - value(bits);
+                bits |= 1 << unit;
+            }
+        }
+        for (ours, sum) in shapley(units, value).iter().zip(by_orders) {
+            assert!((ours - sum / orders).abs() < 1e-12);
+        }
+    }
+}

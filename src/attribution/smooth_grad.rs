@@ -1,0 +1,94 @@
+//! SmoothGrad: the gradient averaged over noisy copies of the input, Captum's
+//! `NoiseTunnel` over `Saliency(abs=False)`.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::reduce::NORM;
+use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
+use crate::error::Result;
+use crate::passes::Passes;
+use crate::random::Generator;
+use crate::rows::{Baseline, Noise, Path, Reduce, Row, RowOutput, Want, norm};
+
+pub const ENTRY: MethodEntry = MethodEntry {
+    name: "smooth_grad",
+    summary: "Norm of the mean gradient at each word embedding, over copies of the input with \
+              noise.",
+    paper: "Smilkov et al. 2017, arXiv:1706.03825",
+    options: &[N_SAMPLES, NOISE_LEVEL, NORM],
+    settle: AS_GIVEN,
+    signed: false,
+    complete: false,
+    cost_note: "n_samples gradient rows",
+    cost: |options, _| Cost {
+        forward_rows: 0,
+        gradient_rows: options.integer(N_SAMPLES.name).unwrap_or_default(),
+    },
+    run,
+};
+
+/// `‖(1/n) Σ_i ∂F/∂e_t (e + ε_i)‖` for each token t, e the word embeddings, ε
+/// Gaussian noise. Sample i draws from sequence i of the seed.
+fn run<'a>(
+    passes: &'a Passes,
+    subject: Subject<'a>,
+    options: &'a Options,
+) -> BoxFuture<'a, Result<Vec<Attribution>>> {
+    let count = options.integer(N_SAMPLES.name).unwrap_or_default();
+    let level = options.number(NOISE_LEVEL.name);
+    let row = move |number: usize| {
+        let noise = Noise { generator: Generator::stream(subject.seed, number as u64), level };
+        // From the zero vector all the way: the input with its noise.
+        let path = Path { baseline: Baseline::Zero, alpha: 1., noise: Some(noise) };
+        let want = Want::Gradients(Reduce::Keep, subject.scalars.to_vec());
+        Row { path: Some(path), ..subject.row(want) }
+    };
+    let sums = Sums {
+        tokens: subject.encoding.tokens.len(),
+        norm: options.name(NORM.name),
+        taken: 0,
+        gradients: vec![Vec::new(); subject.scalars.len()],
+    };
+    samples::run(passes, count, 1, row, sums).boxed()
+}
+
+/// The gradients of all samples added up.
+struct Sums {
+    tokens: usize,
+    norm: &'static str,
+    taken: usize,
+    /// `[scalars][tokens · hidden]`
+    gradients: Vec<Vec<f64>>,
+}
+
+impl Collect for Sums {
+    fn take(&mut self, output: RowOutput) {
+        self.taken += 1;
+        for (sum, gradient) in self.gradients.iter_mut().zip(output.token_scores) {
+            match sum.is_empty() {
+                true => *sum = gradient,
+                false => sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g),
+            }
+        }
+    }
+
+    fn so_far(&self) -> Result<Vec<Attribution>> {
+        let count = self.taken as f64;
+        let size = |gradient: &[f64]| {
+            let magnitudes = || gradient.iter().map(|g| g.abs()).sum::<f64>();
+            let size = match self.norm {
+                "l1" => magnitudes(),
+                "mean" => magnitudes() / gradient.len() as f64,
+                _ => norm(gradient),
+            };
+            size / count
+        };
+        let of_scalar = |sum: &Vec<f64>| {
+            let hidden = sum.len() / self.tokens;
+            Attribution::plain(sum.chunks(hidden.max(1)).map(size).collect())
+        };
+        Ok(self.gradients.iter().map(of_scalar).collect())
+    }
+}

@@ -1,0 +1,94 @@
+//! How attention spreads from the last layer down to the input tokens.
+
+use crate::rows::AttentionMap;
+
+/// Rows of a square matrix.
+pub type Square = Vec<Vec<f64>>;
+
+/// A map of one head as rows, query by key.
+fn rows(map: &AttentionMap) -> Square {
+    map.weights.chunks(map.tokens).map(<[f64]>::to_vec).collect()
+}
+
+fn identity(n: usize) -> Square {
+    (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect()
+}
+
+/// `A' = (A + I) / 2`, with each row's sum made 1: what the residual connection
+/// leaves of each layer's attention.
+pub fn with_residual(map: &AttentionMap) -> Square {
+    let mut square = rows(map);
+    for (i, row) in square.iter_mut().enumerate() {
+        row[i] += 1.;
+        let sum: f64 = row.iter().sum();
+        row.iter_mut().for_each(|weight| *weight /= sum);
+    }
+    square
+}
+
+fn product(a: &Square, b: &Square) -> Square {
+    let row = |weights: &Vec<f64>| {
+        let mut sum = vec![0.; b.len()];
+        for (weight, row) in weights.iter().zip(b).filter(|(weight, _)| **weight != 0.) {
+            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * x);
+        }
+        sum
+    };
+    a.iter().map(row).collect()
+}
+
+/// Attention rollout (Abnar & Zuidema 2020): `R_l = A'_l R_(l-1)`, R_0 = I, after
+/// each layer; the maps are means over heads, first layer first.
+pub fn rollout(maps: &[AttentionMap]) -> Vec<Square> {
+    let mut after: Vec<Square> = Vec::with_capacity(maps.len());
+    for map in maps {
+        let next = with_residual(map);
+        after.push(match after.last() {
+            Some(before) => product(&next, before),
+            None => next,
+        });
+    }
+    after
+}
+
+/// Relevance (Chefer, Gur & Wolf 2021): `R_l = R_(l-1) + Ā_l R_(l-1)`, R_0 = I,
+/// with Ā the mean over heads of the positive part of `A ∂F/∂A`.
+pub fn relevance(maps: &[AttentionMap]) -> Square {
+    let tokens = maps.first().map_or(0, |map| map.tokens);
+    maps.iter().fold(identity(tokens), |before, map| {
+        let mut after = product(&rows(map), &before);
+        for (row, before) in after.iter_mut().zip(&before) {
+            row.iter_mut().zip(before).for_each(|(x, before)| *x += before);
+        }
+        after
+    })
+}
+
+/// The mean of the rows of some queries.
+pub fn mean_of(square: &Square, queries: &[usize]) -> Vec<f64> {
+    let mut mean = vec![0.; square.len()];
+    for &query in queries {
+        mean.iter_mut().zip(&square[query]).for_each(|(sum, x)| *sum += x);
+    }
+    mean.iter_mut().for_each(|sum| *sum /= queries.len().max(1) as f64);
+    mean
+}
+
+/// The row of one map's queries, their mean.
+pub fn mean_of_map(map: &AttentionMap, queries: &[usize]) -> Vec<f64> {
+    mean_of(&rows(map), queries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_rolled_out_sums_to_one_and_follows_the_weights() {
+        let weights = vec![0., 1., 0., 0., 0., 1., 1., 0., 0.];
+        let map = AttentionMap { heads: 1, tokens: 3, weights };
+        let after = rollout(&[map.clone(), map]);
+        assert_eq!(after[1][0], [0.25, 0.5, 0.25]);
+        assert!(after.iter().flatten().all(|row| (row.iter().sum::<f64>() - 1.).abs() < 1e-12));
+    }
+}

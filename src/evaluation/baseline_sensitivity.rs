@@ -1,0 +1,65 @@
+//! How much of an explanation is the choice of what absence means.
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use super::statistics::{mean, spearman};
+use super::{Bench, MeasureEntry, Scored, Value};
+use crate::attribution::{OptionValue, Options};
+use crate::error::Result;
+
+/// The options that say what absence is, and what else it could be.
+const CHOICES: [(&str, &[&str]); 2] =
+    [("baseline", &["pad", "mask", "zero"]), ("replacement", &["mask", "pad", "remove"])];
+
+pub const ENTRY: MeasureEntry = MeasureEntry {
+    name: "baseline_sensitivity",
+    summary: "How far the words' scores move when the method's baseline (pad, mask, zero) or \
+              replacement (mask, pad, remove) is another: relative_change, the mean Euclidean \
+              distance between scores scaled to length 1, and rank_correlation, the mean \
+              Spearman correlation. Of methods without one, nothing.",
+    paper: "Sturmfels, Lundberg & Lee 2020, doi:10.23915/distill.00022",
+    better: "a low change and a high correlation",
+    cost: |_, rows, _| 2 * rows,
+    run: |bench, scored| run(bench, scored).boxed(),
+};
+
+async fn run(bench: &Bench<'_>, scored: &Scored<'_>) -> Result<Option<Value>> {
+    let others = join_all(others(scored.options).into_iter().map(async |options| {
+        // One that this model or input does not have is no choice.
+        bench.again(scored.method, &options).await.ok()
+    }))
+    .await;
+    let own = bench.by_word(scored);
+    let words: Vec<Vec<f64>> =
+        others.into_iter().flatten().map(|other| bench.words_of(&other.scores)).collect();
+    let changes: Vec<f64> = words.iter().filter_map(|other| change(&own, other)).collect();
+    let correlations: Vec<f64> = words.iter().filter_map(|other| spearman(&own, other)).collect();
+    if changes.is_empty() || correlations.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Value::Parts(vec![
+        ("relative_change", mean(&changes)),
+        ("rank_correlation", mean(&correlations)),
+    ])))
+}
+
+/// The same options with each other choice.
+fn others(options: &Options) -> Vec<Options> {
+    let mut others = Vec::new();
+    for (name, choices) in CHOICES.into_iter().filter(|(name, _)| options.has(name)) {
+        for choice in choices.iter().filter(|choice| **choice != options.name(name)) {
+            let mut other = options.clone();
+            other.set(name, OptionValue::Name(choice));
+            others.push(other);
+        }
+    }
+    others
+}
+
+/// Between the directions of two lists; none of nothing.
+fn change(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (size_a, size_b) = (crate::rows::norm(a), crate::rows::norm(b));
+    let gap: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / size_a - b / size_b).collect();
+    (size_a > 0. && size_b > 0.).then(|| crate::rows::norm(&gap))
+}

@@ -1,0 +1,103 @@
+//! Comprehensiveness and sufficiency (DeYoung et al. 2020, "ERASER"): does the
+//! probability fall without the units that are said to matter, and does it stay
+//! with them alone? Both are the area over the perturbation curve: the mean over
+//! several sizes of the rationale.
+
+use futures_util::FutureExt;
+
+use super::statistics::mean;
+use super::{Bench, MeasureEntry, Rule, Scored, Value};
+use crate::error::Result;
+
+const COMPREHENSIVE: &str = "comprehensiveness";
+const SUFFICIENT: &str = "sufficiency";
+
+const PAPER: &str = "DeYoung et al. 2020, arXiv:1911.03429";
+
+pub const COMPREHENSIVENESS: MeasureEntry = MeasureEntry {
+    name: COMPREHENSIVE,
+    summary: "Mean fall of the target's probability when the highest-scored units are taken away, \
+              over the thresholds.",
+    paper: PAPER,
+    better: "higher",
+    cost: |settings, _, _| settings.thresholds.len(),
+    run: |bench, scored| number(bench, scored, COMPREHENSIVE).boxed(),
+};
+
+pub const SUFFICIENCY: MeasureEntry = MeasureEntry {
+    name: SUFFICIENT,
+    summary: "Mean fall of the target's probability when only the highest-scored units are left, \
+              over the thresholds.",
+    paper: PAPER,
+    better: "lower",
+    cost: |settings, _, _| settings.thresholds.len(),
+    run: |bench, scored| number(bench, scored, SUFFICIENT).boxed(),
+};
+
+async fn number(bench: &Bench<'_>, scored: &Scored<'_>, name: &str) -> Result<Option<Value>> {
+    let units = bench.by_unit(scored);
+    measure(bench, name, &units).await.map(|value| Some(Value::Number(value)))
+}
+
+/// `mean over rationales r of p(x) - p(x without r)`, or `p(x) - p(r alone)`. Where
+/// there is no rationale, 0 and 1: nothing explains nothing.
+pub async fn measure(bench: &Bench<'_>, name: &str, units: &[f64]) -> Result<f64> {
+    let rationales = rationales(bench.settings.rule, &bench.settings.thresholds, units);
+    let comprehensive = name == COMPREHENSIVE;
+    if rationales.is_empty() {
+        return Ok(if comprehensive { 0. } else { 1. });
+    }
+    let left = |rationale: &Vec<bool>| match comprehensive {
+        true => rationale.iter().map(|inside| !inside).collect(),
+        false => rationale.clone(),
+    };
+    let said = bench.say(&rationales.iter().map(left).collect::<Vec<_>>()).await?;
+    let whole = bench.whole().probability;
+    let falls: Vec<f64> = said.iter().map(|said| whole - said.probability).collect();
+    Ok(mean(&falls))
+}
+
+/// Which units are in each threshold's rationale.
+fn rationales(rule: Rule, thresholds: &[f64], units: &[f64]) -> Vec<Vec<bool>> {
+    let mut order: Vec<usize> = (0..units.len()).collect();
+    order.sort_by(|&a, &b| units[a].total_cmp(&units[b]));
+    let highest = |count: usize| {
+        let mut inside = vec![false; units.len()];
+        order.iter().rev().take(count).for_each(|&unit| inside[unit] = true);
+        inside
+    };
+    let share = |threshold: &f64| threshold * units.len() as f64;
+    match rule {
+        Rule::Eraser => {
+            thresholds.iter().map(|t| highest((share(t) - 1e-9).ceil() as usize)).collect()
+        }
+        Rule::Ferret => {
+            let positive = |threshold: &f64| {
+                let inside = highest((share(threshold) + 1e-9) as usize);
+                inside.iter().zip(units).map(|(inside, score)| *inside && *score > 0.).collect()
+            };
+            let mut kept: Vec<Vec<bool>> = thresholds.iter().map(positive).collect();
+            kept.retain(|rationale| rationale.contains(&true));
+            kept.dedup();
+            kept
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rationales_by_either_rule() {
+        let units = [0.1, -0.5, 0.7, 0.3];
+        let eraser = rationales(Rule::Eraser, &[0.01, 0.5, 1.], &units);
+        assert_eq!(eraser[0], [false, false, true, false], "one unit at least");
+        assert_eq!(eraser[1], [false, false, true, true]);
+        assert_eq!(eraser[2], [true; 4]);
+        let ferret = rationales(Rule::Ferret, &Rule::Ferret.thresholds(), &units);
+        let positive = [true, false, true, true];
+        assert_eq!(ferret, [eraser[0].clone(), eraser[1].clone(), positive.to_vec()]);
+        assert!(rationales(Rule::Ferret, &[0.5], &[-1., -2.]).is_empty());
+    }
+}

@@ -1,0 +1,104 @@
+//! Small statistics over lists of scores.
+
+/// Ranks from 1, ties sharing their mean.
+pub fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.; values.len()];
+    for tied in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        // Its first place among all is where its first member lies.
+        let first = order.iter().position(|place| place == &tied[0]).unwrap_or_default();
+        let mean = first as f64 + (tied.len() + 1) as f64 / 2.;
+        tied.iter().for_each(|&place| ranks[place] = mean);
+    }
+    ranks
+}
+
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Pearson's correlation; none where a side is constant.
+fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let sum = |term: &dyn Fn(f64, f64) -> f64| {
+        a.iter().zip(b).map(|(a, b)| term(a - mean_a, b - mean_b)).sum::<f64>()
+    };
+    let sizes = (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt();
+    (sizes > 0.).then(|| sum(&|a, b| a * b) / sizes)
+}
+
+/// Spearman's rank correlation; none where a side is constant.
+pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    correlation(&ranks(a), &ranks(b))
+}
+
+/// Kendall's tau-b, which takes ties into account; none where a side is constant.
+pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
+    let (mut agree, mut in_a, mut in_b) = (0., 0., 0.);
+    for i in 0..a.len() {
+        for j in 0..i {
+            let order = |values: &[f64]| match values[i].total_cmp(&values[j]) {
+                _ if values[i] == values[j] => 0.,
+                std::cmp::Ordering::Greater => 1.,
+                _ => -1.,
+            };
+            let (of_a, of_b): (f64, f64) = (order(a), order(b));
+            agree += of_a * of_b;
+            in_a += of_a.abs();
+            in_b += of_b.abs();
+        }
+    }
+    let pairs: f64 = in_a * in_b;
+    (pairs > 0.).then(|| agree / pairs.sqrt())
+}
+
+/// Shares of the sum of magnitudes; none of nothing.
+fn shares(values: &[f64]) -> Option<Vec<f64>> {
+    let sum: f64 = values.iter().map(|value| value.abs()).sum();
+    (sum > 0.).then(|| values.iter().map(|value| value.abs() / sum).collect())
+}
+
+/// Entropy of the shares of magnitude, in nats.
+pub fn entropy(values: &[f64]) -> Option<f64> {
+    let terms = shares(values)?.into_iter().filter(|share| *share > 0.);
+    Some(terms.map(|share| -share * share.ln()).sum())
+}
+
+/// Gini coefficient of the magnitudes: 0 all equal, towards 1 one alone.
+pub fn gini(values: &[f64]) -> Option<f64> {
+    let mut shares = shares(values)?;
+    shares.sort_by(f64::total_cmp);
+    let n = shares.len() as f64;
+    let above = |(i, share): (usize, &f64)| share * (n - i as f64 - 0.5) / n;
+    Some(1. - 2. * shares.iter().enumerate().map(above).sum::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: Option<f64>, expected: f64) {
+        assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?} {expected}");
+    }
+
+    #[test]
+    fn correlations_as_scipy_gives_them() {
+        let a = [1., 2., 2., 5., -1., 0.];
+        let b = [2., 1., 3., 3., 0., -4.];
+        close(kendall(&a, &b), 0.714_285_714_285_714_3);
+        close(spearman(&a, &b), 0.852_941_176_470_588_2);
+        assert_eq!(kendall(&a, &[1.; 6]), None);
+        assert_eq!(spearman(&[1.; 6], &b), None);
+        assert_eq!(ranks(&a), [3., 4.5, 4.5, 6., 1., 2.]);
+    }
+
+    #[test]
+    fn spread_of_magnitudes() {
+        close(entropy(&[1., -1., 1., 1.]), 4f64.ln());
+        close(gini(&[1., -1., 1., 1.]), 0.);
+        close(gini(&[0., 0., 0., 3.]), 0.75);
+        close(entropy(&[0., -2.]), 0.);
+        assert_eq!(gini(&[0.; 3]), None);
+    }
+}

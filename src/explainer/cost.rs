@@ -1,0 +1,121 @@
+//! What a question may cost, before it is let in and for those who ask.
+
+use std::time::Duration;
+
+use super::Reading;
+use crate::attention;
+use crate::attribution::Cost;
+use crate::engine::Admission;
+use crate::error::Result;
+use crate::explanation::Question;
+use crate::tasks;
+use crate::text::Encoding;
+
+/// What a question would take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// Of all inputs together.
+    pub tokens: usize,
+    /// In the order of the question's methods, each over all inputs and targets.
+    pub methods: Vec<MethodEstimate>,
+    /// First passes, attention and measures.
+    pub other_rows: usize,
+    pub forward_rows: usize,
+    pub gradient_rows: usize,
+    /// Tokens × rows, which admission counts; a row with gradients once.
+    pub cost: usize,
+    pub time: Duration,
+    /// For the work of others that is in flight.
+    pub queue: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MethodEstimate {
+    pub name: &'static str,
+    pub forward_rows: usize,
+    pub gradient_rows: usize,
+    pub time: Duration,
+}
+
+/// Rows of one method on one input.
+fn method_rows(question: &Question, encoding: &Encoding, number: usize) -> Cost {
+    let (entry, options) = &question.methods[number];
+    let behaviour = tasks::of(question.model.task);
+    let scalars = behaviour.most(&question.target, &question.model, encoding);
+    let cost = (entry.cost)(options, encoding.len());
+    Cost { gradient_rows: cost.gradient_rows.saturating_mul(scalars), ..cost }
+}
+
+/// Rows beside those of the methods: the first one, attention, measures.
+fn other_rows(question: &Question, encoding: &Encoding) -> usize {
+    let attention = attention::wished(question).ok().flatten().map_or(0, |wished| wished.rows());
+    let measures = question.evaluate.as_ref().map_or(0, |settings| {
+        let of_method = |number| {
+            let cost = method_rows(question, encoding, number);
+            settings.cost(cost.forward_rows + cost.gradient_rows, encoding.len())
+        };
+        settings.reference_cost() + (0..question.methods.len()).map(of_method).sum::<usize>()
+    });
+    1 + attention + measures
+}
+
+/// Every encoding that is put through the model.
+fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
+    readings.iter().flatten().flat_map(Reading::encodings)
+}
+
+/// Tokens × rows that the question may run.
+pub fn of(question: &Question, readings: &[Result<Reading>]) -> usize {
+    let of_input = |encoding: &Encoding| {
+        let rows = (0..question.methods.len()).map(|number| {
+            let cost = method_rows(question, encoding, number);
+            cost.forward_rows.saturating_add(cost.gradient_rows)
+        });
+        let rows = rows.fold(other_rows(question, encoding), usize::saturating_add);
+        encoding.len().saturating_mul(rows)
+    };
+    encodings(readings).map(of_input).fold(0, usize::saturating_add)
+}
+
+/// The same for a reader, with the time that it should take at the pace of recent
+/// passes of this model.
+pub fn estimate(
+    question: &Question,
+    readings: &[Result<Reading>],
+    admission: &Admission,
+) -> Estimate {
+    // A gradient row is a forward pass and a walk back.
+    let work = |tokens: usize, forward: usize, gradient: usize| {
+        admission.time_for(&question.model, tokens * (forward + 2 * gradient))
+    };
+    let of_method = |number: usize| {
+        let (mut sum, mut time) = (Cost { forward_rows: 0, gradient_rows: 0 }, Duration::ZERO);
+        for encoding in encodings(readings) {
+            let cost = method_rows(question, encoding, number);
+            sum.forward_rows += cost.forward_rows;
+            sum.gradient_rows += cost.gradient_rows;
+            time += work(encoding.len(), cost.forward_rows, cost.gradient_rows);
+        }
+        MethodEstimate {
+            name: question.methods[number].0.name,
+            forward_rows: sum.forward_rows,
+            gradient_rows: sum.gradient_rows,
+            time,
+        }
+    };
+    let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
+    let others: Vec<(usize, usize)> =
+        encodings(readings).map(|e| (e.len(), other_rows(question, e))).collect();
+    let other_time: Duration = others.iter().map(|&(tokens, rows)| work(tokens, rows, 0)).sum();
+    let other_rows = others.iter().map(|&(_, rows)| rows).sum();
+    Estimate {
+        tokens: encodings(readings).map(Encoding::len).sum(),
+        forward_rows: other_rows + methods.iter().map(|method| method.forward_rows).sum::<usize>(),
+        gradient_rows: methods.iter().map(|method| method.gradient_rows).sum(),
+        time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,
+        methods,
+        other_rows,
+        cost: of(question, readings),
+        queue: admission.queue_time(),
+    }
+}

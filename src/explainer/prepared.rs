@@ -1,0 +1,146 @@
+//! A question that was let in: answered at once, or piece by piece.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt, select};
+use tokio::sync::mpsc;
+use tokio::time::timeout_at;
+
+use super::{Reading, apart, single, windows};
+use crate::attention::Wished;
+use crate::attribution::Granularity;
+use crate::engine::Admitted;
+use crate::error::{Code, Error, Result};
+use crate::explanation::{Answer, Explained, Question, Resolved, Used};
+use crate::model::Model;
+use crate::passes::Passes;
+use crate::text::Input;
+
+/// Work that has its room; dropped, it stops.
+pub struct Prepared {
+    pub(super) question: Arc<Question>,
+    pub(super) readings: Vec<Result<Reading>>,
+    pub(super) wished: Option<Wished>,
+    pub(super) passes: Passes,
+    pub(super) limit: Duration,
+    pub(super) deadline: Instant,
+    pub(super) _room: Admitted,
+}
+
+/// A piece of an answer.
+pub enum Event {
+    /// How far a method has come with the input of this number.
+    Progress(Progress),
+    /// All about the input of this number.
+    Result { index: usize, id: Option<String>, result: Box<Result<Explained>> },
+    /// The last one.
+    End(Used),
+}
+
+/// A method on its way, with scores that can be shown already.
+pub struct Progress {
+    pub index: usize,
+    pub method: &'static str,
+    pub done: usize,
+    pub of: usize,
+    pub explanations: Vec<(Resolved, Vec<(Granularity, Vec<f64>)>)>,
+}
+
+/// Who follows an input, if anybody does.
+#[derive(Clone, Default)]
+pub struct Follow {
+    pub(super) to: Option<(usize, mpsc::UnboundedSender<Event>)>,
+}
+
+/// An answer that took too long.
+pub fn late(limit: Duration) -> Error {
+    Error::new(Code::DeadlineExceeded, format!("not finished within {} ms", limit.as_millis()))
+}
+
+impl Prepared {
+    pub fn model(&self) -> &Arc<Model> {
+        &self.question.model
+    }
+
+    /// Tokens that are put through the model, of all inputs.
+    fn tokens(&self) -> usize {
+        let encodings = self.readings.iter().flatten().flat_map(Reading::encodings);
+        encodings.map(crate::text::Encoding::len).sum()
+    }
+
+    /// Every input's answer.
+    pub async fn answer(self) -> Result<Answer> {
+        let (limit, deadline, tokens) = (self.limit, self.deadline, self.tokens());
+        let Self { question, readings, wished, passes, _room, .. } = self;
+        let work =
+            join_all(readings.into_iter().zip(&question.inputs).map(async |(reading, input)| {
+                let follow = Follow::default();
+                let explained = one(&question, &passes, wished.as_ref(), reading, &follow).await;
+                (input.id.clone(), explained.map_err(|error| placed(error, input)))
+            }));
+        let results = timeout_at(deadline.into(), work).await.map_err(|_| late(limit))?;
+        let usage = Used { tokens, passes: passes.usage() };
+        Ok(Answer { model: Arc::clone(&question.model), results, usage })
+    }
+
+    /// Results as they are ready, and the progress of a lone input; then the end.
+    /// Dropping the stream stops the work.
+    pub fn stream(self) -> impl Stream<Item = Event> + Send {
+        let (limit, deadline, tokens) = (self.limit, self.deadline, self.tokens());
+        let Self { question, readings, wished, passes, _room, .. } = self;
+        let lone = readings.len() == 1;
+        let (told, mut telling) = mpsc::unbounded_channel();
+        let work: FuturesUnordered<_> = readings
+            .into_iter()
+            .enumerate()
+            .map(|(index, reading)| {
+                let (question, passes) = (Arc::clone(&question), passes.clone());
+                let (wished, told) = (wished.clone(), told.clone());
+                async move {
+                    let input = &question.inputs[index];
+                    let follow = Follow { to: lone.then_some((index, told)) };
+                    let work = one(&question, &passes, wished.as_ref(), reading, &follow);
+                    let explained = timeout_at(deadline.into(), work).await;
+                    let result = explained.unwrap_or_else(|_| Err(late(limit)));
+                    let result = Box::new(result.map_err(|error| placed(error, input)));
+                    Event::Result { index, id: input.id.clone(), result }
+                }
+            })
+            .collect();
+        drop(told);
+        let progress = futures_util::stream::poll_fn(move |context| telling.poll_recv(context));
+        let end = futures_util::stream::once(async move {
+            let _held = _room;
+            Event::End(Used { tokens, passes: passes.usage() })
+        });
+        select(progress, work).chain(end)
+    }
+}
+
+/// A task that misses something in a text knows no place of it.
+fn placed(error: Error, input: &Input) -> Error {
+    match error.code {
+        Code::InputEmpty => error.at(&input.pointer),
+        _ => error,
+    }
+}
+
+async fn one(
+    question: &Question,
+    passes: &Passes,
+    wished: Option<&Wished>,
+    reading: Result<Reading>,
+    follow: &Follow,
+) -> Result<Explained> {
+    match reading? {
+        Reading::Parts(whole, parts) => {
+            windows::explain(question, passes, wished, whole, parts).await
+        }
+        Reading::Whole(mut encoding) => match encoding.apart.take() {
+            Some(pair) => apart::explain(question, passes, wished, encoding, *pair).await,
+            None => single::explain(question, passes, wished, encoding, follow).await,
+        },
+    }
+}

@@ -1,0 +1,88 @@
+//! The numbers that samples are drawn from: SplitMix64 (Steele, Lea & Flood
+//! 2014), which a few lines of any language repeat, so that whoever doubts a
+//! sampled explanation can draw the same samples and compare.
+
+/// A generator; a copy goes on from the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generator {
+    state: u64,
+}
+
+impl Generator {
+    /// Number `number` of the independent sequences that `seed` has.
+    pub fn stream(seed: u64, number: u64) -> Self {
+        let first = Self { state: seed }.next();
+        Self { state: first.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03)) }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// In `[0, 1)`, of 53 bits.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// In `0..count`.
+    pub fn below(&mut self, count: usize) -> usize {
+        (self.uniform() * count as f64) as usize
+    }
+
+    /// Of mean 0 and variance 1 (Box & Muller 1958); takes two uniform numbers.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2. * (1. - self.uniform()).ln()).sqrt();
+        radius * (2. * std::f64::consts::PI * self.uniform()).cos()
+    }
+
+    /// `size` different numbers of `0..count`, by Fisher and Yates.
+    pub fn choose(&mut self, size: usize, count: usize) -> Vec<usize> {
+        let mut numbers: Vec<usize> = (0..count).collect();
+        for k in 0..size {
+            let other = k + self.below(count - k);
+            numbers.swap(k, other);
+        }
+        numbers.truncate(size);
+        numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sequence_is_the_published_one() {
+        let mut generator = Generator { state: 1_234_567 };
+        let first: Vec<u64> = (0..3).map(|_| generator.next()).collect();
+        let published =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!(first, published);
+    }
+
+    #[test]
+    fn moments_are_those_of_the_distributions() {
+        let mut generator = Generator::stream(7, 3);
+        let n = 100_000;
+        let mean = |draw: &mut dyn FnMut() -> f64| (0..n).map(|_| draw()).sum::<f64>() / n as f64;
+        assert!((mean(&mut || generator.uniform()) - 0.5).abs() < 0.01);
+        assert!(mean(&mut || generator.normal()).abs() < 0.02);
+        assert!((mean(&mut || generator.normal().powi(2)) - 1.).abs() < 0.03);
+    }
+
+    #[test]
+    fn what_is_chosen_differs() {
+        let mut generator = Generator::stream(0, 0);
+        for size in 0..=9 {
+            let mut chosen = generator.choose(size, 9);
+            chosen.sort_unstable();
+            chosen.dedup();
+            assert_eq!(chosen.len(), size);
+            assert!(chosen.iter().all(|&number| number < 9));
+        }
+    }
+}

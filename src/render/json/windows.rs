@@ -1,0 +1,49 @@
+//! The parts of a text that was read in several.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Said;
+use crate::explanation::{self, WindowShare};
+
+/// One part, and what it adds.
+#[derive(Serialize, ToSchema)]
+pub struct WindowPart {
+    /// Its tokens of the text that was cut, `[first, last)` of `tokens`.
+    pub tokens: [usize; 2],
+    #[serde(flatten)]
+    pub said: Said,
+    /// Of each explanation, in their order.
+    pub explanations: Vec<Share>,
+}
+
+/// What a part adds to one explanation: everything times `weight`.
+#[derive(Serialize, ToSchema)]
+pub struct Share {
+    pub weight: f32,
+    pub output_value: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_value: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convergence_delta: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub converged: Option<bool>,
+}
+
+pub fn part(part: explanation::WindowPart) -> WindowPart {
+    WindowPart {
+        tokens: [part.tokens.start, part.tokens.end],
+        said: part.predicted.into(),
+        explanations: part.shares.iter().map(share).collect(),
+    }
+}
+
+fn share(share: &WindowShare) -> Share {
+    Share {
+        weight: share.weight as f32,
+        output_value: share.output_value as f32,
+        baseline_value: share.completeness.map(|whole| whole.baseline_value as f32),
+        convergence_delta: share.completeness.map(|whole| whole.convergence_delta as f32),
+        converged: share.completeness.map(|whole| whole.converged),
+    }
+}

@@ -1,0 +1,113 @@
+//! What a reader should know before believing an answer, in plain words.
+
+use crate::evaluation::Warning;
+use crate::evaluation::agreement::comparable;
+use crate::evaluation::statistics::spearman;
+use crate::explanation::{Explanation, Predicted};
+
+/// Two classes nearer than this are nearly the same to the model.
+const INDIFFERENT: f64 = 0.1;
+
+/// Scores below this share of what they explain are about zero.
+const NOTHING: f64 = 1e-3;
+
+/// A rank correlation below this is disagreement.
+const DISAGREE: f64 = 0.2;
+
+/// Fewer words than this have no ranking to speak of.
+const FEW: usize = 4;
+
+/// A surrogate that explains less than this share of what it saw.
+const POOR_FIT: f64 = 0.5;
+
+/// `words` are the scores of the words, by explanation.
+pub fn of(predicted: &Predicted, explanations: &[Explanation], words: &[Vec<f64>]) -> Vec<Warning> {
+    let single = explanations.iter().zip(words).flat_map(|(one, words)| of_one(one, words));
+    indifferent(predicted)
+        .into_iter()
+        .chain(single)
+        .chain(disagreement(explanations, words))
+        .collect()
+}
+
+fn indifferent(predicted: &Predicted) -> Option<Warning> {
+    let Predicted::Labels(labels) = predicted else { return None };
+    let gap = match labels.as_slice() {
+        [] => return None,
+        [only] if (0. ..=1.).contains(&only.probability) => 2. * (only.probability - 0.5).abs(),
+        [_] => return None,
+        [first, second, ..] => first.probability - second.probability,
+    };
+    let detail = "the model is nearly indifferent between its answers; what speaks for one may \
+                  change with a word";
+    (gap < INDIFFERENT).then(|| Warning { code: "nearly_indifferent", detail: detail.to_owned() })
+}
+
+fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
+    let name = one.method.name;
+    let largest = words.iter().fold(0., |max: f64, score| max.max(score.abs()));
+    let mut warnings = Vec::new();
+    let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
+    if largest < NOTHING * one.output_value.abs().max(NOTHING) {
+        warn(
+            "scores_near_zero",
+            format!(
+                "every score of {name} is about zero: it sees nothing here that moves the model; \
+                 with output probability a saturated answer does this, with logit it does not"
+            ),
+        );
+    }
+    if one.completeness.is_some_and(|whole| !whole.converged) {
+        warn(
+            "not_converged",
+            format!("the scores of {name} do not add up to what they explain within tolerance"),
+        );
+    }
+    if let Some(sampling) = one.sampling {
+        if !sampling.finished {
+            let n = sampling.n_samples;
+            warn("stopped_early", format!("{name} ran out of time after {n} samples"));
+        }
+        if let Some(fit) = sampling.fit.filter(|fit| fit.r2 < POOR_FIT) {
+            let share = 100. * fit.r2.max(0.);
+            warn(
+                "poor_fit",
+                format!(
+                    "the linear model of {name} explains {share:.0} % of what it was fitted to"
+                ),
+            );
+        }
+    }
+    warnings
+}
+
+/// Of the methods of the first target.
+fn disagreement(explanations: &[Explanation], words: &[Vec<f64>]) -> Option<Warning> {
+    let first = explanations.first()?;
+    let same: Vec<(&Explanation, &Vec<f64>)> = explanations
+        .iter()
+        .zip(words)
+        .filter(|(one, words)| one.target == first.target && words.len() >= FEW)
+        .collect();
+    let mut worst: Option<(f64, String)> = None;
+    for (b, (two, of_two)) in same.iter().enumerate() {
+        for (one, of_one) in &same[..b] {
+            let signed = one.method.signed && two.method.signed;
+            let found = spearman(&comparable(of_one, signed), &comparable(of_two, signed));
+            if let Some(found) = found.filter(|found| *found < DISAGREE) {
+                let pair = format!("{} and {}", one.method.name, two.method.name);
+                if worst.as_ref().is_none_or(|(lowest, _)| found < *lowest) {
+                    worst = Some((found, pair));
+                }
+            }
+        }
+    }
+    let (correlation, pair) = worst?;
+    Some(Warning {
+        code: "methods_disagree",
+        detail: format!(
+            "methods disagree strongly: the rank correlation of {pair} over the words is \
+             {correlation:+.2}"
+        ),
+    })
+}

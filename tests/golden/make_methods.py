@@ -1,0 +1,152 @@
+"""Make methods.json of the folders of method_cases.py: what the methods beside Captum's say.
+
+    EXPLAIND=path/to/explaind python make_methods.py                  every folder
+    EXPLAIND=path/to/explaind python make_methods.py bert-tiny        some of them
+
+The checkpoints are make.py's. The service is asked for nothing but where words begin and end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from attending import (
+    attention_flow,
+    attention_gradient,
+    attention_norm,
+    attention_rollout,
+    matrices,
+    watch,
+)
+from check_methods import check, rounded
+from faithful import evaluate
+from method_cases import CASES, Asked
+from methods import METHODS
+from noisy import gradient_shap, smooth_grad
+from owen import partition_shap
+from perturbed import kernel_shap, lime, occlusion
+from reference import Reference
+from units import Question, words
+
+HERE = Path(__file__).parent
+PACKAGES = (
+    "torch",
+    "transformers",
+    "captum",
+    "lime",
+    "shap",
+    "ferret-xai",
+    "networkx",
+    "scipy",
+)
+MORE = {
+    "smooth_grad": smooth_grad,
+    "gradient_shap": gradient_shap,
+    "occlusion": occlusion,
+    "lime": lime,
+    "kernel_shap": kernel_shap,
+    "partition_shap": partition_shap,
+    "attention_rollout": attention_rollout,
+    "attention_flow": attention_flow,
+    "attention_gradient": attention_gradient,
+    "attention_norm": attention_norm,
+}
+
+
+def question_of(folder: Path, reference: Reference, asked: Asked) -> Question:
+    """The request, with its text encoded."""
+    texts = asked.text, asked.text_pair
+    encoded = reference.encode(*texts)
+    place = asked.target.get("token")
+    assert place is None or not encoded.special[place], encoded.tokens
+    return Question(
+        reference, encoded, asked.output, asked.target, asked.seed, words(folder, *texts)
+    )
+
+
+def explain(question: Question, method: str, options: dict) -> dict:
+    """One explanation."""
+    if method in MORE:
+        return MORE[method](question, **options)
+    return METHODS[method](question.reference, question.encoded, question.function, **options)
+
+
+def answer(question: Question, asked: Asked) -> dict:
+    """One case."""
+    explanations = [explain(question, *method) for method in asked.methods]
+    case = {
+        "request": asked.request(),
+        "words": [list(word.tokens) for word in question.words],
+        "token": [explanation["token"] for explanation in explanations],
+        "output_value": [question.value()] * len(explanations),
+        "baseline_value": [found.get("baseline_value") for found in explanations],
+    }
+    if any("fit" in found for found in explanations):
+        case["fit"] = [found.get("fit") for found in explanations]
+    if asked.attention:
+        shown = matrices(watch(question), asked.attention["kind"], asked.attention["heads"])
+        case["attention"] = {"shape": list(shown.shape), "weights": shown.flatten().tolist()}
+    if asked.evaluate:
+        case["evaluation"] = {
+            name: evaluate(question, scores)
+            for (name, _), scores in zip(asked.methods, case["token"], strict=True)
+        }
+    return case
+
+
+def write(path: Path, values: dict) -> None:
+    """JSON with a line per field and per explanation, every digit of a double kept."""
+
+    def line(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+    def fields(case):
+        for name, value in case.items():
+            if name == "token":
+                yield '"token":[\n' + ",\n".join(map(line, value)) + "\n]"
+            else:
+                yield f'"{name}":{line(value)}'
+
+    cases = ",\n".join("{\n" + ",\n".join(fields(case)) + "\n}" for case in values["cases"])
+    path.write_text(
+        f'{{\n"made_with":{line(values["made_with"])},\n"cases":[\n{cases}\n]\n}}\n',
+        encoding="utf-8",
+    )
+
+
+def make(name: str) -> None:
+    """One folder: values, checks."""
+    folder = HERE / name
+    doubles, singles = (Reference(folder, kind) for kind in (torch.float64, torch.float32))
+    cases, errors = [], {}
+    for asked in CASES[name]:
+        question = question_of(folder, doubles, asked)
+        case = answer(question, asked)
+        found = check(question, asked, case)
+        found |= rounded(asked, case, answer(question_of(folder, singles, asked), asked))
+        for what, error in found.items():
+            errors[what] = max(errors.get(what, 0.0), error)
+        cases.append(case)
+    made_with = {package: version(package) for package in PACKAGES}
+    path = folder / "methods.json"
+    write(path, {"made_with": made_with, "cases": cases})
+    count = sum(len(case["token"]) for case in cases)
+    print(f"{name}: {count} explanations, {path.stat().st_size // 1000} kB")
+    for what, error in errors.items():
+        print(f"  {what}: {error:.1e}")
+
+
+def main() -> None:
+    """Make the folders named on the command line, or all."""
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or CASES:
+        make(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Partition SHAP: Shapley values of all coalitions, or Owen values along a tree of the text."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from math import factorial
+
+import numpy as np
+
+from units import Game, Question, Unit
+
+SENTENCE_ENDS = ".!?。！？"
+
+
+@dataclass(frozen=True)
+class Node:
+    """The units `low` to `high`, and its two parts if it has more than one unit."""
+
+    low: int
+    high: int
+    parts: tuple[Node, Node] | None = None
+
+    def evaluations(self, depth: int = 0) -> int:
+        """How many times a full expansion evaluates below here: two at each inner node in each of
+        the contexts that it is seen in, twice as many per level, equal coalitions counted again."""
+        if self.parts is None:
+            return 0
+        return 2 * 2**depth + sum(part.evaluations(depth + 1) for part in self.parts)
+
+
+def tree(units: list[Unit], low: int, high: int) -> Node:
+    """Halved at the best border strictly within: where the second text begins, else the sentence
+    nearest to the middle, else after the punctuation nearest to it, else in the middle."""
+    if high - low < 2:
+        return Node(low, high)
+    segments, sentences, punctuation = borders(units)
+    for candidates in (segments, sentences, punctuation):
+        within = [place for place in candidates if low < place < high]
+        if within:
+            split = min(within, key=lambda place: (abs(2 * place - low - high), place))
+            break
+    else:
+        split = (low + high) // 2
+    return Node(low, high, (tree(units, low, split), tree(units, split, high)))
+
+
+def borders(units: list[Unit]) -> tuple[list[int], list[int], list[int]]:
+    """The units that begin the second text, that begin a sentence, that follow punctuation.
+
+    Sentences are Unicode's: the texts here are such that each ends where a unit of its own says
+    so. Punctuation is what has neither letter nor digit.
+    """
+    segments, sentences, punctuation = [], [], []
+    for place, (before, unit) in enumerate(itertools.pairwise(units), start=1):
+        if before.segment != unit.segment:
+            segments.append(place)
+        elif before.text.strip() and before.text.strip() in SENTENCE_ENDS:
+            sentences.append(place)
+        if not any(map(str.isalnum, before.text)):
+            punctuation.append(place)
+    return segments, sentences, punctuation
+
+
+def owen(game: Game, node: Node) -> np.ndarray:
+    """A score per unit. A part's share is the mean of what it adds without the other part and with
+    it, at every level."""
+    scores = np.zeros(len(game))
+
+    def expand(node: Node, context: np.ndarray, weight: float) -> None:
+        if node.parts is None:
+            scores[node.low] += weight * (game(joined(context, node)) - game(context))
+            return
+        for part, other in (node.parts, node.parts[::-1]):
+            expand(part, context, weight / 2)
+            expand(part, joined(context, other), weight / 2)
+
+    expand(node, np.zeros(len(game), dtype=bool), 1.0)
+    return scores
+
+
+def joined(context: np.ndarray, node: Node) -> np.ndarray:
+    """The coalition with the node's units."""
+    context = context.copy()
+    context[node.low : node.high] = True
+    return context
+
+
+def shapley(game: Game) -> np.ndarray:
+    """Shapley 1953, by all coalitions."""
+    n = len(game)
+    scores = np.zeros(n)
+    for coalition in itertools.product((False, True), repeat=n):
+        size = sum(coalition)
+        if size == n:
+            continue
+        weight = factorial(size) * factorial(n - size - 1) / factorial(n)
+        for unit in range(n):
+            if not coalition[unit]:
+                more = joined(np.array(coalition), Node(unit, unit + 1))
+                scores[unit] += weight * (game(more) - game(coalition))
+    return scores
+
+
+def partition_shap(question: Question, max_evals: int, unit: str, replacement: str) -> dict:
+    """shap's Partition: Shapley values where all 2^n coalitions are within `max_evals`, else Owen
+    values, here never cut short."""
+    game = Game(question, unit, replacement)
+    if 2 ** len(game) <= max_evals:
+        scores = shapley(game)
+    else:
+        root = tree(game.units, 0, len(game))
+        assert 2 + root.evaluations() <= max_evals, 2 + root.evaluations()
+        scores = owen(game, root)
+    return {"token": game.spread(scores), "baseline_value": game.empty}
