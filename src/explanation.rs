@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::attribution::{Completeness, Granularity, MethodEntry, Normalize, Options, Sampling};
 use crate::evaluation::{Evaluation, Settings, Warning};
 use crate::model::Model;
+use crate::passes::Usage;
 use crate::rows::{Output, Scalar};
 use crate::text::tokenizer::Truncate;
 use crate::text::{CallerSpan, Input, Token, Unit};
@@ -198,7 +199,7 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Used {
     pub tokens: usize,
-    pub passes: crate::passes::Usage,
+    pub passes: Usage,
 }
 
 /// One input's predictions and explanations.
@@ -353,8 +354,8 @@ pub struct Explanation {
     pub output_value: f64,
     pub completeness: Option<Completeness>,
     pub sampling: Option<Sampling>,
-    /// What it took.
-    pub took: Duration,
+    /// What its method took, for all targets.
+    pub usage: Usage,
 }
 
 /// Attention of the chosen layers and heads.

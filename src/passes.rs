@@ -57,7 +57,8 @@ type Listener = Arc<dyn Fn(Progress) + Send + Sync>;
 pub struct Passes {
     model: Arc<Model>,
     jobs: mpsc::Sender<Job>,
-    usage: Arc<Mutex<Usage>>,
+    /// Who all is charged: the request, and a part of it.
+    charged: Vec<Arc<Mutex<Usage>>>,
     /// When a method that can stop early should have.
     deadline: Option<Instant>,
     listener: Option<Listener>,
@@ -70,7 +71,7 @@ impl Passes {
         Self {
             model,
             jobs,
-            usage: Arc::default(),
+            charged: vec![Arc::default()],
             deadline: None,
             listener: None,
             pace: Arc::new(Pace::new(0.5)),
@@ -105,11 +106,12 @@ impl Passes {
         self.jobs.send(job).await.map_err(|_| stopped())?;
         let finished = finished.await.map_err(|_| stopped())??;
         self.pace.note(all, queued.elapsed().as_secs_f64());
-        let mut usage = lock(&self.usage);
-        usage.forward_rows += forward_rows;
-        usage.gradient_rows += gradient_rows;
-        usage.queue += finished.waited;
-        usage.compute += finished.computed;
+        self.charge(Usage {
+            forward_rows,
+            gradient_rows,
+            queue: finished.waited,
+            compute: finished.computed,
+        });
         Ok(finished.outputs)
     }
 
@@ -133,8 +135,13 @@ impl Passes {
         }
         let waiting = Waiting(Arc::new(AtomicBool::new(true)));
         let go_on = Arc::clone(&waiting.0);
-        let work = move || work(&|| go_on.load(Ordering::Relaxed));
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+        let work = move || {
+            let start = Instant::now();
+            (work(&|| go_on.load(Ordering::Relaxed)), start.elapsed())
+        };
+        let (done, compute) = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
+        self.charge(Usage { compute, ..Usage::default() });
+        Ok(done)
     }
 
     /// Whether so many more rows should be done in time, at the pace of those
@@ -158,9 +165,28 @@ impl Passes {
         Ok(())
     }
 
-    /// What all clones of this handle have used.
+    /// The same, with an account of its own that [`Self::usage`] tells of.
+    pub fn with_account(mut self) -> Self {
+        self.charged.push(Arc::default());
+        self
+    }
+
+    fn charge(&self, used: Usage) {
+        self.charged.iter().for_each(|account| lock(account).add(used));
+    }
+
+    /// What this handle and its clones have used.
     pub fn usage(&self) -> Usage {
-        *lock(&self.usage)
+        self.charged.last().map(|account| *lock(account)).unwrap_or_default()
+    }
+}
+
+impl Usage {
+    pub fn add(&mut self, other: Self) {
+        self.forward_rows += other.forward_rows;
+        self.gradient_rows += other.gradient_rows;
+        self.queue += other.queue;
+        self.compute += other.compute;
     }
 }
 

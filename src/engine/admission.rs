@@ -72,6 +72,11 @@ impl Admission {
         Ok(Admitted { cost, admission: Arc::clone(self) })
     }
 
+    /// The most tokens × rows that are taken at once.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Tokens × rows of the requests in flight.
     pub fn in_flight(&self) -> usize {
         lock(&self.costs).iter().sum()

@@ -7,6 +7,7 @@ pub mod bench;
 mod complexity;
 mod infidelity;
 mod loo_correlation;
+pub mod ranking;
 mod rationale;
 pub mod statistics;
 

@@ -48,7 +48,7 @@ pub async fn explain(
             true => scored = own.collect(),
             false => scored.iter_mut().zip(own).for_each(|(all, own)| {
                 all.attributions.extend(own.attributions);
-                all.took += own.took;
+                all.usage.add(own.usage);
             }),
         }
     }

@@ -19,7 +19,7 @@ use crate::tasks;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, windows::Part};
 pub use cost::{Estimate, MethodEstimate};
-pub use prepared::{Event, Follow, Prepared};
+pub use prepared::{Event, Prepared, Progress};
 
 /// Answers questions with the models in its pool.
 pub struct Explainer {

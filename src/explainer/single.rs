@@ -1,7 +1,6 @@
 //! One text, or a pair read together.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 
@@ -13,7 +12,7 @@ use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
     Attention, Explained, Explanation, Predicted, Question, Resolved, WindowPart,
 };
-use crate::passes::Passes;
+use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput, Scalar};
 use crate::tasks::{self, Read};
 use crate::text::Encoding;
@@ -92,7 +91,7 @@ pub async fn explain(
 /// One method's attributions, one a target, and what they took.
 pub struct ScoredMethod {
     pub attributions: Vec<Attribution>,
-    pub took: Duration,
+    pub usage: Usage,
 }
 
 /// Every method's scores of every target, in the question's order.
@@ -109,14 +108,13 @@ pub async fn attributions(
             None => error,
         };
         let passes = followed(question, passes, subject.encoding, targets, method.name, follow);
-        let start = Instant::now();
         let attributions = (method.run)(&passes, subject, options).await.map_err(place)?;
-        Ok::<_, Error>(ScoredMethod { attributions, took: start.elapsed() })
+        Ok::<_, Error>(ScoredMethod { attributions, usage: passes.usage() })
     });
     try_join_all(runs).await
 }
 
-/// Passes that tell the follower what a method has so far.
+/// Passes on a method's account, which tell the follower what it has so far.
 fn followed(
     question: &Question,
     passes: &Passes,
@@ -125,10 +123,11 @@ fn followed(
     method: &'static str,
     follow: &Follow,
 ) -> Passes {
-    let Some((index, to)) = follow.to.clone() else { return passes.clone() };
+    let passes = passes.clone().with_account();
+    let Some((index, to)) = follow.to.clone() else { return passes };
     let (encoding, targets) = (encoding.clone(), targets.to_vec());
     let (units, normalize) = (units(question, &encoding), question.normalize);
-    passes.clone().told_to(move |progress| {
+    passes.told_to(move |progress| {
         let scaled = |scores: Vec<f64>| scale(&scores, &encoding, &units, normalize);
         let explanations = targets.iter().cloned().zip(progress.scores.into_iter().map(scaled));
         let (done, of) = (progress.done, progress.of);
@@ -192,7 +191,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explai
                 output_value,
                 completeness: attribution.completeness,
                 sampling: attribution.sampling,
-                took: scored.took,
+                usage: scored.usage,
             });
         }
     }

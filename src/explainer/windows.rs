@@ -15,7 +15,7 @@ use crate::explanation::{
     Combine, Explained, Predicted, Question, Resolved, WindowPart, WindowShare,
 };
 use crate::heads::Task;
-use crate::passes::Passes;
+use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, RowOutput, Scalar};
 use crate::tasks::{self, Read};
 use crate::text::windows::{self, Part};
@@ -219,8 +219,9 @@ fn added_up(
                 sampling: sampling(&of_parts),
             }
         };
-        let took = each.iter().map(|scored| scored[m].took).max().unwrap_or_default();
-        ScoredMethod { attributions: (0..targets).map(attribution).collect(), took }
+        let mut usage = Usage::default();
+        each.iter().for_each(|scored| usage.add(scored[m].usage));
+        ScoredMethod { attributions: (0..targets).map(attribution).collect(), usage }
     };
     (0..question.methods.len()).map(of_method).collect()
 }

@@ -12,6 +12,7 @@ use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
 use crate::engine::{Progress, Status};
 use crate::error::Result;
+use crate::evaluation::{self, MEASURES, MeasureEntry};
 use crate::heads::Labels;
 use crate::model::Model;
 use crate::render::json::{self, ModelEcho};
@@ -119,10 +120,47 @@ impl Serving {
     }
 }
 
-/// Every attribution method.
+/// Every attribution method, and every measure of one.
 #[derive(Serialize, ToSchema)]
 pub struct MethodList {
     methods: Vec<MethodInfo>,
+    measures: Vec<MeasureInfo>,
+}
+
+/// One measure of how far to trust an explanation.
+#[derive(Serialize, ToSchema)]
+pub struct MeasureInfo {
+    name: &'static str,
+    summary: &'static str,
+    /// Where it was published.
+    paper: &'static str,
+    /// Which way is better.
+    better: &'static str,
+}
+
+impl MeasureInfo {
+    fn new(entry: &MeasureEntry) -> Self {
+        Self { name: entry.name, summary: entry.summary, paper: entry.paper, better: entry.better }
+    }
+
+    /// Every one, those of all methods together last.
+    fn all() -> Vec<Self> {
+        let random = Self {
+            name: evaluation::RANDOM,
+            summary: "Comprehensiveness and sufficiency of ten random rankings, on average, as a \
+                      method called random: what a number has to beat.",
+            paper: "DeYoung et al. 2020, arXiv:1911.03429",
+            better: "methods should be better than it",
+        };
+        let agreement = Self {
+            name: evaluation::AGREEMENT,
+            summary: "Of each two methods of the request: shares of the top words, of their \
+                      places and signs that are the same, and Spearman's rank correlation.",
+            paper: "Krishna et al. 2022, arXiv:2202.01602",
+            better: "higher, if both are faithful",
+        };
+        MEASURES.iter().map(Self::new).chain([random, agreement]).collect()
+    }
 }
 
 /// One method.
@@ -209,11 +247,12 @@ pub async fn model(
     Ok(Json(ModelInfo::new(service.explainer.pool.status(&id)?)))
 }
 
-/// Every method with its options, defaults, paper and cost.
+/// Every method with its options, defaults, paper and cost, and every measure.
 #[utoipa::path(
     get, path = "/methods", tag = "catalogue",
     responses((status = 200, description = "The methods", body = MethodList)),
 )]
 pub async fn methods() -> Json<MethodList> {
-    Json(MethodList { methods: METHODS.iter().map(MethodInfo::new).collect() })
+    let methods = METHODS.iter().map(MethodInfo::new).collect();
+    Json(MethodList { methods, measures: MeasureInfo::all() })
 }

@@ -11,6 +11,7 @@ use super::body::JsonBody;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, PredictRequest};
+use super::stream;
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Question};
 use crate::render::json;
@@ -30,6 +31,11 @@ pub async fn explain(
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     service.open()?;
+    let lines = headers.get(header::ACCEPT).is_some_and(|value| value == stream::NDJSON);
+    if lines {
+        let question = request.into_question(&service.explainer)?;
+        return Ok(stream::lines(service.explainer.prepare(question).await?));
+    }
     accepts_json(&headers)?;
     let question = request.into_question(&service.explainer)?;
     let answer = answer(&service, question).await?;
@@ -55,7 +61,7 @@ pub async fn predict(
 }
 
 /// The answer, or the failures where no input has one.
-async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
+pub async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
     let answer = service.explainer.explain(question).await?;
     let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
     let every: Option<Vec<Error>> = answer.results.iter().map(failed).collect();
@@ -67,7 +73,7 @@ async fn answer(service: &Service, question: Question) -> Result<Answer, Failure
 
 /// Writes JSON on a thread that may block: attention can be millions of
 /// numbers.
-async fn json_response<T: Serialize>(
+pub async fn json_response<T: Serialize>(
     render: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Response, Failure> {
     // The request's span goes along: an input's internal error is logged there.

@@ -3,6 +3,8 @@
 mod admin;
 mod body;
 mod catalogue;
+mod compare;
+mod estimate;
 mod explain;
 mod health;
 mod manage;
@@ -13,6 +15,7 @@ pub mod problem;
 mod question;
 mod request;
 mod shapes;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +85,9 @@ pub fn question(explainer: &Explainer, body: &[u8]) -> Result<Question> {
 fn documented() -> OpenApiRouter<Service> {
     OpenApiRouter::with_openapi(openapi::header())
         .routes(routes!(explain::explain))
+        .routes(routes!(compare::compare))
         .routes(routes!(explain::predict))
+        .routes(routes!(estimate::estimate))
         .routes(routes!(catalogue::models))
         .routes(routes!(catalogue::model, manage::load, manage::unload))
         .routes(routes!(catalogue::methods))

@@ -13,6 +13,7 @@ use metrics::{counter, histogram};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
@@ -20,6 +21,7 @@ use tower_http::request_id::{
 use tracing::{Instrument, info, info_span};
 
 use super::problem::{Failure, problems};
+use super::stream::NDJSON;
 use crate::error::Error;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,11 +34,16 @@ pub fn wrap(router: Router) -> Router {
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))
             .layer(middleware::from_fn(observe))
-            .layer(CompressionLayer::new())
+            .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(RequestDecompressionLayer::new()),
     )
+}
+
+/// Compresses what is written at once: lines would wait for each other.
+fn whole() -> impl Predicate {
+    DefaultPredicate::new().and(NotForContentType::const_new(NDJSON))
 }
 
 /// A caller's request id is echoed and logged: only short plain ones are taken.

@@ -2,8 +2,8 @@
 
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
-    Fit, Head, HeadPattern, ModelEcho, Nested, OptionValue, Pair, PredictItem, PredictResponse,
-    Predicted, Span, Target, Token, Unit, Usage, What, trust, windows,
+    Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, OptionValue, Pair, PredictItem,
+    PredictResponse, Predicted, Span, Target, Token, Unit, Usage, What, trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::explanation::{self, Answer, Resolved};
@@ -48,7 +48,7 @@ pub fn predict<E>(
     PredictResponse { model: model_echo(&answer.model), results, usage: usage(&answer.usage) }
 }
 
-fn explained_json(
+pub fn explained_json(
     id: Option<String>,
     explained: explanation::Explained,
     model: &Model,
@@ -73,10 +73,6 @@ fn explained_json(
 }
 
 fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation {
-    let scores = |wanted: Granularity| {
-        let found = one.scores.iter().find(|(unit, _)| *unit == wanted);
-        found.map(|(_, scores)| scores.iter().map(|&score| score as f32).collect())
-    };
     let completeness = one.completeness;
     Explanation {
         method: one.method.name,
@@ -86,12 +82,7 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
             Output::Logit => "logit",
             Output::Probability => "probability",
         },
-        attributions: Attributions {
-            token: scores(Granularity::Token),
-            word: scores(Granularity::Word),
-            sentence: scores(Granularity::Sentence),
-            span: scores(Granularity::Span),
-        },
+        attributions: attributions(&one.scores),
         output_value: one.output_value as f32,
         baseline_value: completeness.map(|c| c.baseline_value as f32),
         convergence_delta: completeness.map(|c| c.convergence_delta as f32),
@@ -100,7 +91,24 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
         n_samples: one.sampling.map(|sampling| sampling.n_samples),
         finished: one.sampling.map(|sampling| sampling.finished),
         fit: one.sampling.and_then(|sampling| sampling.fit).map(fit),
-        time_ms: one.took.as_secs_f32() * 1e3,
+        cost: MethodCost {
+            forward_rows: one.usage.forward_rows,
+            gradient_rows: one.usage.gradient_rows,
+            compute_ms: one.usage.compute.as_secs_f32() * 1e3,
+        },
+    }
+}
+
+pub fn attributions(scores: &[(Granularity, Vec<f64>)]) -> Attributions {
+    let of = |wanted: Granularity| {
+        let found = scores.iter().find(|(unit, _)| *unit == wanted);
+        found.map(|(_, scores)| scores.iter().map(|&score| score as f32).collect())
+    };
+    Attributions {
+        token: of(Granularity::Token),
+        word: of(Granularity::Word),
+        sentence: of(Granularity::Sentence),
+        span: of(Granularity::Span),
     }
 }
 
@@ -113,7 +121,7 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
     }
 }
 
-fn target(target: &Resolved, model: &Model) -> Target {
+pub fn target(target: &Resolved, model: &Model) -> Target {
     let class = |index: usize| Class { label: model.label(index), index };
     let what = match target.what {
         explanation::What::Class(index) => What::Class(class(index)),
@@ -200,7 +208,7 @@ fn attention(attention: explanation::Attention, model: &Model) -> Attention {
     }
 }
 
-fn usage(used: &explanation::Used) -> Usage {
+pub fn usage(used: &explanation::Used) -> Usage {
     Usage {
         tokens: used.tokens,
         forward_rows: used.passes.forward_rows,

@@ -2,6 +2,7 @@
 //! and it halves the digits.
 
 mod convert;
+mod lines;
 mod said;
 mod trust;
 mod windows;
@@ -13,6 +14,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub use convert::{explain, model_echo, option, predict};
+pub use lines::line;
 pub use said::{Prediction, Said};
 pub use trust::{Agreement, Measured, Warning};
 pub use windows::WindowPart;
@@ -189,8 +191,16 @@ pub struct Explanation {
     /// Of a linear surrogate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
-    /// From its first row to its last, beside the request's other methods.
-    pub time_ms: f32,
+    /// What the method took, for all targets together.
+    pub cost: MethodCost,
+}
+
+/// Rows, and this method's share of the passes that they were in.
+#[derive(Serialize, ToSchema)]
+pub struct MethodCost {
+    pub forward_rows: usize,
+    pub gradient_rows: usize,
+    pub compute_ms: f32,
 }
 
 /// How well a linear surrogate says what the model does.

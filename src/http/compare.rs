@@ -1,0 +1,83 @@
+//! POST /explain/compare: every method on one input, measured and ranked.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Service;
+use super::body::JsonBody;
+use super::explain::{answer, json_response};
+use super::openapi::WorkProblems;
+use super::problem::{Failure, Problem};
+use super::request::{ExplainRequest, MethodShape};
+use super::shapes::{OneOrMany, PlainOr};
+use crate::attribution::METHODS;
+use crate::evaluation::ranking;
+use crate::explanation::{Answer, Explained};
+use crate::render::json::{self, ExplainItem, ModelEcho, Usage};
+
+/// The answer of POST /explain/compare.
+#[derive(Serialize, ToSchema)]
+pub struct CompareResponse {
+    model: ModelEcho,
+    /// One an input, in the order of the inputs.
+    results: Vec<Compared>,
+    usage: Usage,
+}
+
+/// What POST /explain answers of one input, and which method to believe first.
+#[derive(Serialize, ToSchema)]
+pub struct Compared {
+    #[serde(flatten)]
+    explained: ExplainItem<Problem>,
+    /// The most faithful method first, by its mean place by comprehensiveness,
+    /// sufficiency and infidelity.
+    ranking: Vec<Ranked>,
+}
+
+/// A method's mean place; 1 is the best.
+#[derive(Serialize, ToSchema)]
+pub struct Ranked {
+    method: String,
+    mean_rank: f32,
+}
+
+/// Compare methods: which should be trusted for this input?
+///
+/// Takes the body of POST /explain. Every method with its defaults, unless
+/// `methods` names some; every measure, unless `evaluate` does.
+#[utoipa::path(
+    post, path = "/explain/compare", tag = "explanations",
+    request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
+    responses((status = 200, description = "Measured explanations and a ranking, one an input", body = CompareResponse), WorkProblems),
+)]
+pub async fn compare(
+    State(service): State<Service>,
+    JsonBody(mut request): JsonBody<ExplainRequest>,
+) -> Result<Response, Failure> {
+    service.open()?;
+    let every = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
+    request.methods.get_or_insert_with(every);
+    request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
+    let question = request.into_question(&service.explainer)?;
+    let answer = answer(&service, question).await?;
+    json_response(move || response(answer)).await
+}
+
+fn response(answer: Answer) -> CompareResponse {
+    let of_result = |(_, result): &(_, crate::error::Result<Explained>)| {
+        let evaluation = result.as_ref().ok().and_then(|explained| explained.evaluation.as_ref());
+        evaluation.map(ranking::rank).unwrap_or_default()
+    };
+    let rankings: Vec<_> = answer.results.iter().map(of_result).collect();
+    let explained = json::explain(answer, |error| Problem::new(error, None));
+    let ranked = |ranked: ranking::Ranked| Ranked {
+        method: ranked.method,
+        mean_rank: ranked.mean_rank as f32,
+    };
+    let results = explained.results.into_iter().zip(rankings).map(|(explained, ranking)| {
+        Compared { explained, ranking: ranking.into_iter().map(ranked).collect() }
+    });
+    CompareResponse { model: explained.model, results: results.collect(), usage: explained.usage }
+}

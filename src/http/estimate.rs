@@ -1,0 +1,88 @@
+//! POST /estimate: what a request would cost, before it is sent.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Service;
+use super::body::JsonBody;
+use super::openapi::WorkProblems;
+use super::problem::Failure;
+use super::request::ExplainRequest;
+use crate::explainer::{Estimate, MethodEstimate};
+
+/// What a request would take. Nothing was run.
+#[derive(Serialize, ToSchema)]
+pub struct EstimateResponse {
+    /// The model that would answer.
+    model: String,
+    /// Of all inputs together.
+    tokens: usize,
+    forward_rows: usize,
+    gradient_rows: usize,
+    /// In the order of the request's methods.
+    methods: Vec<MethodPrice>,
+    /// Rows beside the methods': first passes, attention, measures.
+    other_rows: usize,
+    /// Tokens x rows, which the queue is measured in.
+    cost: usize,
+    /// The most that is taken at once; a request over it is refused.
+    cost_limit: usize,
+    /// On all cores, at the pace of this model's recent passes. Methods that adapt
+    /// are priced at what most inputs take.
+    expected_ms: f32,
+    /// For the work of others that is in flight.
+    queue_ms: f32,
+}
+
+/// What one method would take.
+#[derive(Serialize, ToSchema)]
+pub struct MethodPrice {
+    method: &'static str,
+    forward_rows: usize,
+    gradient_rows: usize,
+    expected_ms: f32,
+}
+
+impl MethodPrice {
+    fn new(method: &MethodEstimate) -> Self {
+        Self {
+            method: method.name,
+            forward_rows: method.forward_rows,
+            gradient_rows: method.gradient_rows,
+            expected_ms: method.time.as_secs_f32() * 1e3,
+        }
+    }
+}
+
+/// Price a request: tokens, rows of each method, expected milliseconds.
+///
+/// Takes the body of POST /explain. Texts are tokenised; nothing is run.
+#[utoipa::path(
+    post, path = "/estimate", tag = "explanations",
+    request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great.", "methods": ["lime"]})),
+    responses((status = 200, description = "The price", body = EstimateResponse), WorkProblems),
+)]
+pub async fn estimate(
+    State(service): State<Service>,
+    JsonBody(request): JsonBody<ExplainRequest>,
+) -> Result<Json<EstimateResponse>, Failure> {
+    service.open()?;
+    let question = request.into_question(&service.explainer)?;
+    let model = question.model.id.clone();
+    let Estimate { tokens, methods, other_rows, forward_rows, gradient_rows, cost, time, queue } =
+        service.explainer.estimate(question).await?;
+    Ok(Json(EstimateResponse {
+        model,
+        tokens,
+        forward_rows,
+        gradient_rows,
+        methods: methods.iter().map(MethodPrice::new).collect(),
+        other_rows,
+        cost,
+        cost_limit: service.explainer.engine.admission.capacity(),
+        expected_ms: time.as_secs_f32() * 1e3,
+        queue_ms: queue.as_secs_f32() * 1e3,
+    }))
+}
