@@ -1,9 +1,11 @@
 //! The HTTP surface: the only floor that knows axum and status codes.
 
+mod accept;
 mod admin;
 mod body;
 mod catalogue;
 mod explain;
+mod formats;
 mod health;
 mod manage;
 pub mod openapi;
