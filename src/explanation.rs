@@ -342,6 +342,9 @@ pub struct Prediction {
     pub probability: f64,
 }
 
+/// A list of scores a unit.
+pub type UnitScores = Vec<(Granularity, Vec<f64>)>;
+
 /// One method's scores for one target.
 pub struct Explanation {
     pub method: &'static MethodEntry,
@@ -349,7 +352,7 @@ pub struct Explanation {
     pub target: Resolved,
     pub output: Output,
     /// A list of scores for each granularity asked for: `[tokens]`, `[words]`, ….
-    pub scores: Vec<(Granularity, Vec<f64>)>,
+    pub scores: UnitScores,
     /// The explained scalar at the input.
     pub output_value: f64,
     pub completeness: Option<Completeness>,

@@ -1,16 +1,20 @@
 //! The command line.
 
-use std::io::{self, Write};
+use std::env;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, ColorChoice, Parser, Subcommand};
 use explaind::checkpoint::Source;
 use explaind::config::{Config, Log, ModelEntry};
+use explaind::explanation::Answer;
 use explaind::http::problem::Problem;
-use explaind::render::{json, terminal};
+use explaind::render::terminal::{self, Colours};
+use explaind::render::{json, page};
 use explaind::{app, http, telemetry};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -75,6 +79,12 @@ struct Explain {
     /// Print the answer of POST /explain.
     #[arg(long)]
     json: bool,
+    /// Write the heat maps to this file, as a page for a browser.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Colour the words; by default where the terminal can and NO_COLOR is unset.
+    #[arg(long, default_value = "auto", value_name = "WHEN")]
+    color: ColorChoice,
     /// The second text of a pair: a hypothesis, the text that holds the answer, a
     /// text to compare with.
     #[arg(long)]
@@ -173,6 +183,26 @@ fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
 }
 
 fn explain(flags: Explain) -> Result<(), Failure> {
+    let answer = answer(&flags)?;
+    if let Some(error) = answer.results.iter().find_map(|(_, result)| result.as_ref().err()) {
+        return Err(error.clone().into());
+    }
+    if let Some(file) = &flags.html {
+        fs::write(file, page::render(&answer, ToString::to_string))?;
+    }
+    // What is coloured is decided here: anstream would strip what --color wants.
+    let mut out = io::stdout();
+    if flags.json {
+        let answer = json::explain(answer, |error| Problem::new(error, None));
+        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+    } else {
+        write!(out, "{}", terminal::render(&answer, colours(flags.color)))?;
+    }
+    Ok(())
+}
+
+/// The answer to the question of a command line.
+fn answer(flags: &Explain) -> Result<Answer, Failure> {
     let model = match &flags.model {
         Some(model) => model_entry(model)?,
         None => model_entry(&Source::for_text(&flags.text).to_string())?,
@@ -184,24 +214,21 @@ fn explain(flags: Explain) -> Result<(), Failure> {
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);
     }
-    let answer = runtime()?.block_on(async {
+    runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;
         app::load(&explainer, &config.models).await?;
         let question = http::question(&explainer, body.to_string().as_bytes())?;
-        Ok::<_, Failure>(explainer.explain(question).await?)
-    })?;
-    if let Some(error) = answer.results.iter().find_map(|(_, result)| result.as_ref().err()) {
-        return Err(error.clone().into());
+        Ok(explainer.explain(question).await?)
+    })
+}
+
+fn colours(wish: ColorChoice) -> Colours {
+    let variable = |name: &str| env::var(name).ok();
+    match wish {
+        ColorChoice::Never => Colours::None,
+        ColorChoice::Always => Colours::most(variable),
+        ColorChoice::Auto => Colours::fitting(variable, io::stdout().is_terminal()),
     }
-    let texts: Vec<&str> = std::iter::once(&*flags.text).chain(flags.pair.as_deref()).collect();
-    let mut out = anstream::stdout();
-    if flags.json {
-        let answer = json::explain(answer, |error| Problem::new(error, None));
-        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
-    } else {
-        write!(out, "{}", terminal::render(&answer, &texts))?;
-    }
-    Ok(())
 }
 
 fn check_config(file: Option<PathBuf>) -> Result<(), Failure> {

@@ -34,10 +34,10 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let budget = options.integer(MAX_EVALS.name).unwrap_or_default() - 2;
-    let coalitions = coalitions::choose(perturbation.len(), budget, subject.seed);
+    let coalitions = coalitions::choose(perturbation.count(), budget, subject.seed);
     let empty = passes.run_one(perturbation.row(|_| false)).await?;
     let row = |number: usize| perturbation.row(|unit| coalitions[number].present[unit]);
-    let least = (2 * perturbation.len()).min(coalitions.len());
+    let least = (2 * perturbation.count()).min(coalitions.len());
     let count = coalitions.len();
     let shapley = Shapley {
         perturbation: &perturbation,
@@ -67,7 +67,7 @@ impl Collect for Shapley<'_> {
     fn so_far(&self) -> Result<Vec<Attribution>> {
         let of_scalar = |(k, gains): (usize, &Vec<f64>)| {
             let (value, empty) = (self.values[k], self.empty[k]);
-            let units = match self.perturbation.len() {
+            let units = match self.perturbation.count() {
                 1 => vec![value - empty],
                 _ => with_sum(&self.coalitions[..gains.len()], gains, value - empty),
             };

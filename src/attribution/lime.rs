@@ -42,9 +42,9 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let count = options.integer(MAX_EVALS.name).unwrap_or_default();
-    let samples = draw(perturbation.len(), count, subject.seed);
+    let samples = draw(perturbation.count(), count, subject.seed);
     let row = |number: usize| perturbation.row(|unit| samples[number].present[unit]);
-    let least = (2 * perturbation.len()).min(count);
+    let least = (2 * perturbation.count()).min(count);
     let surrogate = Surrogate {
         perturbation: &perturbation,
         samples: &samples,

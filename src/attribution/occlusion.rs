@@ -42,7 +42,7 @@ async fn occlude(
     let model = passes.model();
     let perturbation = Perturbation::by(model, subject, options)?;
     let without = |away: usize| perturbation.row(|unit| unit != away);
-    let outputs = passes.run((0..perturbation.len()).map(without).collect()).await?;
+    let outputs = passes.run((0..perturbation.count()).map(without).collect()).await?;
     let attribution = |k: usize| {
         let falls: Vec<f64> =
             outputs.iter().map(|output| subject.values[k] - output.values[k]).collect();

@@ -37,7 +37,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let mut values = Values::new(passes, &perturbation);
-    let units = perturbation.len();
+    let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let empty = values.of(&vec![false; units]).await?;
     let full = subject.values;
@@ -99,9 +99,9 @@ async fn owen(
     full: f64,
     max_evals: usize,
 ) -> Result<(Vec<f64>, usize, bool)> {
-    let tree = Tree::over(0..values.perturbation.len(), &borders(encoding, values.perturbation));
+    let tree = Tree::over(0..values.perturbation.count(), &borders(encoding, values.perturbation));
     let mut shares = Shares::new(&tree, empty, full);
-    let units = values.perturbation.len();
+    let units = values.perturbation.count();
     let mut used: HashSet<Mask> = [vec![false; units], vec![true; units]].into();
     while !shares.is_done() {
         let affordable = (max_evals - used.len().min(max_evals)) / 2;

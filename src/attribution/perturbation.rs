@@ -96,7 +96,7 @@ impl<'a> Perturbation<'a> {
     }
 
     /// How many units there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.units.len()
     }
 

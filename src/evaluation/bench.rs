@@ -64,7 +64,7 @@ impl<'a> Bench<'a> {
 
     /// How many units there are.
     pub fn units(&self) -> usize {
-        self.perturbation.len()
+        self.perturbation.count()
     }
 
     /// The scores of the units.

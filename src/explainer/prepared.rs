@@ -10,10 +10,9 @@ use tokio::time::timeout_at;
 
 use super::{Reading, apart, single, windows};
 use crate::attention::Wished;
-use crate::attribution::Granularity;
 use crate::engine::Admitted;
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Answer, Explained, Question, Resolved, Used};
+use crate::explanation::{Answer, Explained, Question, Resolved, UnitScores, Used};
 use crate::model::Model;
 use crate::passes::Passes;
 use crate::text::Input;
@@ -45,7 +44,7 @@ pub struct Progress {
     pub method: &'static str,
     pub done: usize,
     pub of: usize,
-    pub explanations: Vec<(Resolved, Vec<(Granularity, Vec<f64>)>)>,
+    pub explanations: Vec<(Resolved, UnitScores)>,
 }
 
 /// Who follows an input, if anybody does.

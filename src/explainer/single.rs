@@ -10,7 +10,7 @@ use crate::attribution::{Attribution, Granularity, Normalize, Subject, reduce};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
-    Attention, Explained, Explanation, Predicted, Question, Resolved, WindowPart,
+    Attention, Explained, Explanation, Predicted, Question, Resolved, UnitScores, WindowPart,
 };
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput, Scalar};
@@ -212,12 +212,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explai
 }
 
 /// One list of scores a unit.
-fn scale(
-    tokens: &[f64],
-    encoding: &Encoding,
-    units: &[Granularity],
-    how: Normalize,
-) -> Vec<(Granularity, Vec<f64>)> {
+fn scale(tokens: &[f64], encoding: &Encoding, units: &[Granularity], how: Normalize) -> UnitScores {
     units.iter().map(|&unit| (unit, reduce::scores(tokens, encoding, unit, how))).collect()
 }
 

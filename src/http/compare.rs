@@ -5,13 +5,12 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Service;
 use super::body::JsonBody;
-use super::explain::{answer, json_response};
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, MethodShape};
 use super::shapes::{OneOrMany, PlainOr};
+use super::{Service, formats};
 use crate::attribution::METHODS;
 use crate::evaluation::ranking;
 use crate::explanation::{Answer, Explained};
@@ -61,8 +60,8 @@ pub async fn compare(
     request.methods.get_or_insert_with(every);
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
     let question = request.into_question(&service.explainer)?;
-    let answer = answer(&service, question).await?;
-    json_response(move || response(answer)).await
+    let answer = formats::answer(&service, question).await?;
+    Ok(formats::json(move || response(answer)).await?)
 }
 
 fn response(answer: Answer) -> CompareResponse {
@@ -71,7 +70,7 @@ fn response(answer: Answer) -> CompareResponse {
         evaluation.map(ranking::rank).unwrap_or_default()
     };
     let rankings: Vec<_> = answer.results.iter().map(of_result).collect();
-    let explained = json::explain(answer, |error| Problem::new(error, None));
+    let explained = json::explain(answer, formats::problem);
     let ranked = |ranked: ranking::Ranked| Ranked {
         method: ranked.method,
         mean_rank: ranked.mean_rank as f32,

@@ -1,20 +1,16 @@
 //! POST /explain and POST /predict.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use tracing::Span;
+use axum::http::HeaderMap;
+use axum::response::Response;
 
-use super::Service;
+use super::accept::{self, Form};
 use super::body::JsonBody;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, PredictRequest};
-use super::stream;
-use crate::error::{Code, Error, Result};
-use crate::explanation::{Answer, Question};
-use crate::render::json;
+use super::{Service, formats};
+use crate::render::json::{self, Line};
 
 /// Explain inputs: predictions, attributions of tokens and words, attention.
 ///
@@ -23,7 +19,22 @@ use crate::render::json;
 #[utoipa::path(
     post, path = "/explain", tag = "explanations",
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
-    responses((status = 200, description = "Explanations, one an input", body = json::ExplainResponse<Problem>), WorkProblems),
+    responses(
+        (
+            status = 200,
+            description = "Explanations, one an input, in the form that Accept likes best; the \
+                           picture has the first input's, lines come as they are \
+                           ready",
+            content(
+                (json::ExplainResponse<Problem> = "application/json"),
+                (String = "text/html"),
+                (String = "image/svg+xml"),
+                ("application/x-safetensors"),
+                (Line<Problem> = "application/x-ndjson"),
+            ),
+        ),
+        WorkProblems,
+    ),
 )]
 pub async fn explain(
     State(service): State<Service>,
@@ -31,15 +42,9 @@ pub async fn explain(
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     service.open()?;
-    let lines = headers.get(header::ACCEPT).is_some_and(|value| value == stream::NDJSON);
-    if lines {
-        let question = request.into_question(&service.explainer)?;
-        return Ok(stream::lines(service.explainer.prepare(question).await?));
-    }
-    accepts_json(&headers)?;
+    let form = accept::choose(&headers, Form::ALL)?;
     let question = request.into_question(&service.explainer)?;
-    let answer = answer(&service, question).await?;
-    json_response(move || json::explain(answer, |error| Problem::new(error, None))).await
+    formats::respond(&service, form, question).await
 }
 
 /// Predictions only.
@@ -54,75 +59,8 @@ pub async fn predict(
     JsonBody(request): JsonBody<PredictRequest>,
 ) -> Result<Response, Failure> {
     service.open()?;
-    accepts_json(&headers)?;
+    accept::choose(&headers, &[Form::Json])?;
     let question = request.into_question(&service.explainer)?;
-    let answer = answer(&service, question).await?;
-    json_response(move || json::predict(answer, |error| Problem::new(error, None))).await
-}
-
-/// The answer, or the failures where no input has one.
-pub async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
-    let answer = service.explainer.explain(question).await?;
-    let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
-    let every: Option<Vec<Error>> = answer.results.iter().map(failed).collect();
-    match every.map(Vec::into_iter).and_then(|mut errors| Some((errors.next()?, errors))) {
-        Some((error, others)) => Err(Failure { error, others: others.collect() }),
-        None => Ok(answer),
-    }
-}
-
-/// Writes JSON on a thread that may block: attention can be millions of
-/// numbers.
-pub async fn json_response<T: Serialize>(
-    render: impl FnOnce() -> T + Send + 'static,
-) -> Result<Response, Failure> {
-    // The request's span goes along: an input's internal error is logged there.
-    let span = Span::current();
-    let write = move || span.in_scope(|| serde_json::to_vec(&render()));
-    let bytes = tokio::task::spawn_blocking(write)
-        .await
-        .map_err(Error::internal)?
-        .map_err(Error::internal)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
-}
-
-/// Refuses a caller that takes no JSON.
-fn accepts_json(headers: &HeaderMap) -> Result<()> {
-    let ranges: Vec<&str> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|range| !range.is_empty())
-        .collect();
-    if ranges.is_empty() || ranges.iter().any(|range| covers_json(range)) {
-        return Ok(());
-    }
-    Err(Error::new(Code::NotAcceptable, "answers are application/json; accept that"))
-}
-
-/// Whether a media range of an Accept header allows JSON.
-fn covers_json(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let refused = parts
-        .filter_map(|part| part.to_ascii_lowercase().strip_prefix("q=").map(str::to_owned))
-        .any(|quality| quality.parse::<f32>().is_ok_and(|quality| quality == 0.));
-    !refused && matches!(kind.as_str(), "*/*" | "application/*" | "application/json")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::covers_json;
-
-    #[test]
-    fn media_ranges() {
-        for range in ["*/*", "application/*;q=0.5", "Application/JSON; charset=utf-8"] {
-            assert!(covers_json(range), "{range}");
-        }
-        for range in ["text/html", "application/json;q=0", "application/jsonl", ""] {
-            assert!(!covers_json(range), "{range}");
-        }
-    }
+    let answer = formats::answer(&service, question).await?;
+    Ok(formats::json(move || json::predict(answer, formats::problem)).await?)
 }

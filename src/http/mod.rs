@@ -1,11 +1,13 @@
 //! The HTTP surface: the only floor that knows axum and status codes.
 
+mod accept;
 mod admin;
 mod body;
 mod catalogue;
 mod compare;
 mod estimate;
 mod explain;
+mod formats;
 mod health;
 mod manage;
 mod measures;

@@ -97,7 +97,7 @@ problems! {
     WorkProblems:
     "400" => "Malformed JSON, or a body that broke off",
     "404" => "No such model",
-    "406" => "The caller takes no JSON",
+    "406" => "The caller accepts nothing that is given here; `detail` lists what is",
     "408" => "Not finished in time",
     "413" => "The body is too large",
     "415" => "The body is no JSON, or compressed in an unknown way",

@@ -20,8 +20,8 @@ use tower_http::request_id::{
 };
 use tracing::{Instrument, info, info_span};
 
+use super::accept::Form;
 use super::problem::{Failure, problems};
-use super::stream::NDJSON;
 use crate::error::Error;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,7 +43,7 @@ pub fn wrap(router: Router) -> Router {
 
 /// Compresses what is written at once: lines would wait for each other.
 fn whole() -> impl Predicate {
-    DefaultPredicate::new().and(NotForContentType::const_new(NDJSON))
+    DefaultPredicate::new().and(NotForContentType::new(Form::Lines.media_type()))
 }
 
 /// A caller's request id is echoed and logged: only short plain ones are taken.

@@ -1,5 +1,7 @@
 //! The one door by which errors leave: `application/problem+json` (RFC 9457).
 
+use std::fmt;
+
 use axum::extract::{Extension, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -100,6 +102,15 @@ impl Problem {
             pointer: failure.pointer,
             request_id: request_id.map(str::to_owned),
             errors: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pointer {
+            Some(pointer) => write!(f, "{}: {} (at {pointer})", self.title, self.detail),
+            None => write!(f, "{}: {}", self.title, self.detail),
         }
     }
 }

@@ -9,13 +9,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tracing::Span;
 
-use super::problem::Problem;
+use super::accept::Form;
+use super::formats;
 use crate::explainer::{Event, Prepared};
 use crate::model::Model;
 use crate::render::json;
-
-/// The media type of JSON lines.
-pub const NDJSON: &str = "application/x-ndjson";
 
 /// Answers line by line. A caller that leaves drops the body, and with it the
 /// work.
@@ -32,11 +30,11 @@ pub fn lines(prepared: Prepared) -> Response {
         }
     });
     let body = Body::from_stream(lines);
-    ([(header::CONTENT_TYPE, NDJSON)], body).into_response()
+    ([(header::CONTENT_TYPE, Form::Lines.media_type())], body).into_response()
 }
 
 fn line(event: Event, model: &Model) -> Vec<u8> {
-    let line = json::line(event, model, |error| Problem::new(error, None));
+    let line = json::line(event, model, formats::problem);
     let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
     bytes.push(b'\n');
     bytes

@@ -79,6 +79,11 @@ fn serves_on_a_free_port_and_stops_when_told() {
     assert!(!run(&["healthcheck", "--address", address]).status.success());
 }
 
+/// The longest bar of a heat map without colours.
+fn first_bar(out: &str) -> &str {
+    out.lines().find(|line| line.contains(&"+".repeat(24))).expect("a bar")
+}
+
 #[test]
 fn explains_in_the_terminal() {
     let output = run(&["explain", "This movie is really great."]);
@@ -87,29 +92,51 @@ fn explains_in_the_terminal() {
     assert!(out.starts_with("POSITIVE"), "{out}");
     assert!(out.contains("This movie is really great."), "{out}");
     assert!(!out.contains('\u{1b}'), "NO_COLOR is honoured");
-    let first_bar = out.lines().find(|line| line.contains('█')).unwrap();
-    assert!(first_bar.ends_with("great"), "{out}");
+    assert!(out.contains("\n  +          +  +      +++++\n"), "marks stand below: {out}");
+    assert!(first_bar(&out).ends_with("great"), "{out}");
 }
 
 #[test]
 fn a_chinese_text_gets_the_chinese_model() {
     let output = run(&["explain", "这部电影真的很棒"]);
     let out = text(&output.stdout);
-    let first_bar = out.lines().find(|line| line.contains('█')).unwrap();
-    assert!(out.starts_with("POSITIVE") && first_bar.ends_with('棒'), "{out}");
+    assert!(out.starts_with("POSITIVE") && first_bar(&out).ends_with('棒'), "{out}");
+    assert!(out.contains("\n  这部电影真的很棒\n          +   + ++\n"), "{out}");
 }
 
 #[test]
 fn colours_where_they_are_wanted() {
-    let output = explaind()
-        .env_remove("NO_COLOR")
-        .env("CLICOLOR_FORCE", "1")
-        .args(["explain", "--method", "saliency", "Good\u{1b}[2Jness"])
-        .output()
-        .unwrap();
-    let out = text(&output.stdout);
-    assert!(out.contains("\u{1b}[48;2;"), "{out:?}");
-    assert!(!out.contains("\u{1b}[2J"), "escapes of the text come out inert");
+    let say = |variables: &[(&str, &str)], color: &str| {
+        let mut command = explaind();
+        for name in ["NO_COLOR", "COLORTERM", "TERM", "CLICOLOR_FORCE"] {
+            command.env_remove(name);
+        }
+        let text = "Good\u{1b}[2Jness";
+        let arguments = ["explain", "--method", "saliency", "--color", color, text];
+        let output = command.envs(variables.iter().copied()).args(arguments).output().unwrap();
+        let out = self::text(&output.stdout);
+        assert!(out.starts_with("POSITIVE") || out.starts_with('\u{1b}'), "{out}");
+        assert!(!out.contains("\u{1b}[2J"), "escapes of the text come out inert");
+        out
+    };
+    let full = [("COLORTERM", "truecolor"), ("TERM", "xterm-256color")];
+    assert!(say(&full, "always").contains("\u{1b}[48;2;"));
+    assert!(say(&full[1..], "always").contains("\u{1b}[48;5;"));
+    assert!(say(&[("NO_COLOR", "1")], "always").contains("\u{1b}[45m"));
+    assert!(say(&[("CLICOLOR_FORCE", "1"), full[0]], "auto").contains("\u{1b}[48;2;"));
+    for (variables, color) in [(&full[..], "auto"), (&full, "never"), (&[], "auto")] {
+        assert!(!say(variables, color).contains('\u{1b}'), "a pipe shows no colours");
+    }
+}
+
+#[test]
+fn writes_a_page() {
+    let file = NamedTempFile::new().expect("a file");
+    let path = file.path().to_str().unwrap();
+    assert!(run(&["explain", "--html", path, "<b>Great</b>"]).status.success());
+    let page = std::fs::read_to_string(path).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("&lt;"), "{page}");
+    assert!(!page.contains("<b>"), "{page}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub use convert::{explain, model_echo, option, predict};
-pub use lines::line;
+pub use lines::{Line, line};
 pub use said::{Prediction, Said};
 pub use trust::{Agreement, Measured, Warning};
 pub use windows::WindowPart;

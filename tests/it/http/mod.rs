@@ -2,6 +2,7 @@
 
 mod answers;
 mod errors;
+mod formats;
 mod languages;
 mod models;
 mod operations;

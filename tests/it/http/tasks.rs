@@ -7,7 +7,7 @@ use crate::support::golden_folder;
 use crate::support::service::{Running, start_with};
 
 /// A service with one tiny model of each task.
-async fn start() -> Running {
+pub async fn start() -> Running {
     let entry = |(id, folder): (&str, &str)| ModelEntry {
         id: id.to_owned(),
         source: golden_folder(folder).display().to_string(),

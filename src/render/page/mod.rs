@@ -1,0 +1,109 @@
+//! An answer as a page that stands alone: no script, nothing from elsewhere, and
+//! a style that keeps to its own elements, so that a notebook can hold it.
+//!
+//! maud escapes what is written into it, and the whole is cleaned at the end:
+//! nothing of a text, a label or an id can act on who opens it.
+
+mod explanation;
+mod legend;
+mod matrices;
+mod matrix;
+mod predicted;
+mod style;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::clean::clean;
+use super::room::Room;
+use crate::error::{Error, Result};
+use crate::explanation::{Answer, Explained};
+use crate::model::Model;
+use crate::script::Script;
+
+/// The page of an answer; `problem` says an input's error in words.
+pub fn render(answer: &Answer, problem: impl Fn(&Error) -> String) -> String {
+    let title = format!("What {} made of it", answer.model.id);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(style::sheet())) }
+            }
+            body {
+                main.xp lang="en" {
+                    h1 { (title) }
+                    (model(&answer.model))
+                    (results(answer, problem))
+                }
+            }
+        }
+    };
+    clean(&page.into_string())
+}
+
+fn results(answer: &Answer, problem: impl Fn(&Error) -> String) -> Markup {
+    let mut room = Room::new();
+    html! {
+        @for (place, (id, result)) in answer.results.iter().enumerate() {
+            section.xp-result.xp-line {
+                h2 { (heading(place, id.as_deref())) }
+                (one(&answer.model, result, &mut room, &problem))
+            }
+        }
+    }
+}
+
+fn one(
+    model: &Model,
+    result: &Result<Explained>,
+    room: &mut Room,
+    problem: impl Fn(&Error) -> String,
+) -> Markup {
+    match result {
+        Ok(explained) => parts(model, explained, room),
+        Err(error) => html! { p.xp-error { "No answer. " (problem(error)) } },
+    }
+}
+
+fn heading(place: usize, id: Option<&str>) -> Markup {
+    html! {
+        "Input " (place + 1)
+        @if let Some(id) = id { ": " bdi { (id) } }
+    }
+}
+
+fn model(model: &Model) -> Markup {
+    html! {
+        p.xp-soft {
+            (model.architecture) ", " (model.task.name()) ", " (model.dtype()) " on "
+            (model.device()) ". Revision " (model.revision)
+        }
+    }
+}
+
+/// What is said of one input, part by part.
+fn parts(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
+    html! {
+        (predicted::part(explained))
+        @if explained.truncated { p { "The text was cut to fit the model." } }
+        @for explanation in &explained.explanations {
+            (explanation::part(model, explained, explanation, room))
+        }
+        (matrices::attention(explained, room))
+        (matrices::similarity(explained, room))
+    }
+}
+
+/// The language of the text explained, which the page's own is not; empty where
+/// nobody knows.
+fn language(model: &Model) -> &'static str {
+    match model.script {
+        Some(Script::Han) => "zh",
+        Some(Script::Latin) => "en",
+        None => "",
+    }
+}

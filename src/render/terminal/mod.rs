@@ -1,0 +1,165 @@
+//! An explanation for the terminal: words on a background whose colour says for
+//! or against, whose depth says how much. Without colours, marks below the words
+//! say the same.
+//!
+//! The text explained may be hostile: control and direction characters in it come
+//! out as `�`.
+
+mod paint;
+mod plain;
+
+use std::fmt::Write;
+
+use anstyle::Style;
+
+use super::clean::clean;
+use super::heat::{Heat, Piece, Scale};
+use super::wording;
+use crate::explanation::{Answer, Explained, Explanation, Predicted, Prediction};
+use crate::model::Model;
+
+pub use paint::Colours;
+
+/// Columns of the longest bar.
+const BAR: usize = 24;
+
+/// The heat maps of an answer.
+pub fn render(answer: &Answer, colours: Colours) -> String {
+    let mut out = String::new();
+    for (_, result) in &answer.results {
+        match result {
+            Ok(explained) => explained_text(&mut out, colours, &answer.model, explained),
+            Err(error) => line(&mut out, format_args!("{error}")),
+        }
+    }
+    out
+}
+
+/// Writing to a String cannot fail.
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(out, "{text}");
+}
+
+fn explained_text(out: &mut String, colours: Colours, model: &Model, explained: &Explained) {
+    predicted_text(out, colours, explained);
+    for explanation in &explained.explanations {
+        // Words, where there are scores of words.
+        if let Some(heat) = Heat::all(explained, explanation).first() {
+            let target = wording::target(&explanation.target, model, &explained.tokens);
+            explanation_text(out, colours, explanation, heat, &clean(&target));
+        }
+    }
+    if explained.truncated {
+        line(out, format_args!("\nThe text was cut to fit the model."));
+    }
+}
+
+fn predicted_text(out: &mut String, colours: Colours, explained: &Explained) {
+    let bold = colours.bold();
+    match &explained.predicted {
+        Predicted::Labels(predictions) => predictions_text(out, bold, predictions),
+        Predicted::Tokens { entities, .. } => {
+            for entity in entities {
+                let (text, label) = (clean(&entity.text), clean(&entity.label));
+                line(out, format_args!("{bold}{label}{bold:#}  {:.3}  {text}", entity.probability));
+            }
+        }
+        Predicted::Answer { answer, .. } => {
+            let text = clean(&answer.text);
+            line(out, format_args!("{bold}{text}{bold:#}  {:.3}", answer.probability));
+        }
+        Predicted::Masks(masks) => {
+            for mask in masks {
+                line(out, format_args!("token {}", mask.token));
+                predictions_text(out, bold, &mask.predictions);
+            }
+        }
+        Predicted::Similarity(similarity) => {
+            let cosine = similarity.pair.as_ref().map(|pair| pair.cosine);
+            if let Some(cosine) = cosine {
+                line(out, format_args!("{bold}cosine{bold:#}  {cosine:+.3}"));
+            }
+        }
+    }
+}
+
+fn predictions_text(out: &mut String, bold: Style, predictions: &[Prediction]) {
+    for (place, prediction) in predictions.iter().enumerate() {
+        let style = if place == 0 { bold } else { Style::new() };
+        let label = clean(&prediction.label);
+        let (probability, logit) = (prediction.probability, prediction.logit);
+        let numbers = format_args!("{probability:.3}  (logit {logit:+.3})");
+        line(out, format_args!("{style}{label}{style:#}  {numbers}"));
+    }
+}
+
+fn explanation_text(
+    out: &mut String,
+    colours: Colours,
+    explanation: &Explanation,
+    heat: &Heat<'_>,
+    target: &str,
+) {
+    let bold = colours.bold();
+    let (method, options) = (explanation.method.name, options(explanation));
+    line(out, format_args!("\n{bold}{method}{bold:#} of {target}{options}\n"));
+    for text in heat.texts() {
+        heat_map(out, colours, text, heat.scale);
+    }
+    line(out, format_args!(""));
+    bars(out, colours, heat);
+    line(out, format_args!("\n{}", legend(colours, heat.scale, target)));
+    if let Some(completeness) = explanation.completeness {
+        line(out, format_args!("{}", wording::completeness(completeness)));
+    }
+}
+
+fn options(explanation: &Explanation) -> String {
+    match clean(&wording::options(explanation)) {
+        none if none.is_empty() => none,
+        some => format!(" ({some})"),
+    }
+}
+
+/// One text with each word on its colour, or with marks below.
+fn heat_map(out: &mut String, colours: Colours, pieces: &[Piece<'_>], scale: Scale) {
+    match colours {
+        Colours::None => plain::heat_map(out, pieces, scale),
+        _ => line(out, format_args!("  {}", coloured(colours, pieces, scale))),
+    }
+}
+
+fn coloured(colours: Colours, pieces: &[Piece<'_>], scale: Scale) -> String {
+    let word = |(place, piece): (usize, &Piece<'_>)| {
+        let space = if piece.apart && place > 0 { " " } else { "" };
+        let style = colours.word(scale.shade(piece.score));
+        format!("{space}{style}{}{style:#}", clean(piece.text))
+    };
+    pieces.iter().enumerate().map(word).collect()
+}
+
+/// The pieces with their numbers, those that matter most first.
+fn bars(out: &mut String, colours: Colours, heat: &Heat<'_>) {
+    let mut order: Vec<&Piece<'_>> = heat.pieces.iter().collect();
+    order.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()));
+    for piece in order {
+        let shade = heat.scale.shade(piece.score);
+        let length = (shade.depth * BAR as f64).round() as usize;
+        let bar = plain::stroke(colours, shade.hue).repeat(length);
+        let style = colours.bar(shade);
+        let word = clean(piece.text);
+        line(out, format_args!("  {:+9.4} {style}{bar:<BAR$}{style:#} {word}", piece.score));
+    }
+}
+
+fn legend(colours: Colours, scale: Scale, target: &str) -> String {
+    let key = |score: f64| {
+        let shade = scale.shade(score);
+        let style = colours.bar(shade);
+        format!("{style}{}{style:#}", plain::stroke(colours, shade.hue))
+    };
+    match scale.signed {
+        true => format!("{} for {target}  {} against", key(1.), key(-1.)),
+        false => format!("{} how much, not which way", key(1.)),
+    }
+}
