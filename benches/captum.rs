@@ -21,7 +21,7 @@ use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::{Explainer, Limits};
 use explaind::explanation::{Explanation, Question};
 use explaind::model::{Model, Placement};
-use explaind::rows::Row;
+use explaind::rows::{Maps, Row};
 use explaind::text::Input;
 use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ impl Ours {
     fn forward(&self, text: &str) -> (f64, Vec<f64>) {
         let encoding = self.model.encode(&Self::input(text), Truncate::No).expect("it fits");
         let row = Row {
-            attention: (0..self.model.layers()).collect(),
+            maps: Maps { layers: (0..self.model.layers()).collect(), ..Maps::default() },
             ..Row::forward(encoding.ids, [].into())
         };
         let passes = self.explainer.engine.passes(&self.model);
@@ -219,7 +219,7 @@ fn run_gradients(work: &Work, n_steps: usize, ours: &Ours, worker: &mut Worker) 
         worst = worst.max(difference(scores(&explanation), &numbers(&answer["token_scores"])));
         let (seconds, explanation) = ours.explain(&text, json!({}));
         times.auto.push(seconds);
-        steps = explanation.completeness.map_or(0, |c| c.n_steps);
+        steps = explanation.completeness.and_then(|c| c.n_steps).unwrap_or_default();
     }
     println!(
         "| {} | {} | {n_steps} | {} | {} | {:.2}x | {worst:.1e} | {} ({steps} steps) | {:.1}x |",
@@ -268,7 +268,7 @@ fn run_errors(ours: &Ours) {
         let (_, auto) = ours.explain(text, json!({}));
         errors.push(relative_l2(scores(&auto), scores(&exact)));
         let completeness = auto.completeness.expect("it has one");
-        steps.push(completeness.n_steps as f64);
+        steps.push(completeness.n_steps.unwrap_or_default() as f64);
         honest += usize::from(completeness.converged);
     }
     let mean = steps.iter().sum::<f64>() / steps.len() as f64;

@@ -1,0 +1,85 @@
+//! What is answered.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Attention, Predicted, Resolved};
+use crate::attribution::{Completeness, Granularity, MethodEntry, Options, Sampling};
+use crate::error::Result;
+use crate::evaluation::{Evaluation, Warning};
+use crate::model::Model;
+use crate::passes::Usage;
+use crate::rows::Output;
+use crate::text::{CallerSpan, Token, Unit};
+
+/// The answer to a [`Question`].
+pub struct Answer {
+    pub model: Arc<Model>,
+    /// One an input, in order; a bad input does not spoil the others.
+    pub results: Vec<(Option<String>, Result<Explained>)>,
+    pub usage: Used,
+}
+
+/// What a request took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    pub tokens: usize,
+    pub passes: Usage,
+}
+
+/// One input's predictions and explanations.
+pub struct Explained {
+    pub predicted: Predicted,
+    pub tokens: Vec<Token>,
+    pub words: Vec<Unit>,
+    /// Where scores of sentences were asked for.
+    pub sentences: Option<Vec<Unit>>,
+    /// Where the caller marked some.
+    pub spans: Option<Vec<CallerSpan>>,
+    pub explanations: Vec<Explanation>,
+    pub attention: Option<Attention>,
+    /// Where measures were asked for.
+    pub evaluation: Option<Evaluation>,
+    /// What makes the answer worth less.
+    pub warnings: Vec<Warning>,
+    /// Where the text was read in several.
+    pub windows: Option<Vec<WindowPart>>,
+    pub truncated: bool,
+}
+
+/// One part of a text that is longer than the model's limit.
+pub struct WindowPart {
+    /// Its tokens among those of the whole text.
+    pub tokens: Range<usize>,
+    pub predicted: Predicted,
+    /// Of each explanation, in their order.
+    pub shares: Vec<WindowShare>,
+}
+
+/// What a part adds to one explanation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowShare {
+    /// What its scores are multiplied with.
+    pub weight: f64,
+    pub output_value: f64,
+    pub completeness: Option<Completeness>,
+}
+
+/// A list of scores a unit.
+pub type UnitScores = Vec<(Granularity, Vec<f64>)>;
+
+/// One method's scores for one target.
+pub struct Explanation {
+    pub method: &'static MethodEntry,
+    pub options: Options,
+    pub target: Resolved,
+    pub output: Output,
+    /// A list of scores for each granularity asked for: `[tokens]`, `[words]`, ….
+    pub scores: UnitScores,
+    /// The explained scalar at the input.
+    pub output_value: f64,
+    pub completeness: Option<Completeness>,
+    pub sampling: Option<Sampling>,
+    /// What its method took, for all targets.
+    pub usage: Usage,
+}

@@ -1,0 +1,88 @@
+//! What a model says of one input, by its task.
+
+/// What a model says of one input, by its task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Predicted {
+    /// Every label's score, best first.
+    Labels(Vec<Prediction>),
+    /// The same for each token, and what they make up together.
+    Tokens {
+        predictions: Vec<Vec<Prediction>>,
+        entities: Vec<Entity>,
+    },
+    /// A part of the second text, and where it may start and end.
+    Answer {
+        answer: FoundAnswer,
+        start: Vec<TokenScore>,
+        end: Vec<TokenScore>,
+    },
+    /// The best pieces for each mask, best first.
+    Masks(Vec<MaskPrediction>),
+    Similarity(Similarity),
+}
+
+/// Tokens of one label, side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    pub label: String,
+    pub probability: f64,
+    pub text: String,
+    /// In code points.
+    pub start: usize,
+    pub end: usize,
+    pub tokens: Vec<usize>,
+    pub segment: usize,
+}
+
+/// The best answer to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundAnswer {
+    pub text: String,
+    /// In code points of the second text.
+    pub start: usize,
+    pub end: usize,
+    pub probability: f64,
+    pub start_token: usize,
+    pub end_token: usize,
+}
+
+/// One token's score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenScore {
+    pub token: usize,
+    pub logit: f64,
+    pub probability: f64,
+}
+
+/// What a masked token may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskPrediction {
+    pub token: usize,
+    pub predictions: Vec<Prediction>,
+}
+
+/// Texts as vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Similarity {
+    pub embedding: Vec<f64>,
+    /// Where there are two texts.
+    pub pair: Option<PairSimilarity>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PairSimilarity {
+    pub embedding: Vec<f64>,
+    pub cosine: f64,
+    /// What each pair of tokens adds to the cosine, `[tokens, tokens of the
+    /// pair]`; where texts are embedded as the mean of their tokens.
+    pub matrix: Option<Vec<Vec<f64>>>,
+}
+
+/// The score of one label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    pub index: usize,
+    pub label: String,
+    pub logit: f64,
+    pub probability: f64,
+}
