@@ -44,6 +44,8 @@ pub mod explainer;
 
 pub mod render;
 
+pub mod report;
+
 pub mod config;
 
 pub mod telemetry;

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod commands;
+
 use std::env;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -9,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
+use commands::evaluate::{Evaluate, evaluate};
 use explaind::checkpoint::Source;
 use explaind::config::{Config, Log, ModelEntry};
 use explaind::explanation::Answer;
@@ -36,6 +39,8 @@ enum Command {
     Serve(Serve),
     /// Explain one text in the terminal.
     Explain(Explain),
+    /// Measure methods over a data set and report which one to trust.
+    Evaluate(Evaluate),
     /// Report every error of the configuration.
     CheckConfig {
         /// A TOML file over the defaults.
@@ -104,6 +109,7 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(flags) => serve(flags),
         Command::Explain(flags) => explain(flags),
+        Command::Evaluate(flags) => evaluate(&flags),
         Command::CheckConfig { config } => check_config(config),
         Command::Openapi => openapi(),
         Command::Healthcheck { address } => healthcheck(address),

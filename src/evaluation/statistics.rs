@@ -86,8 +86,8 @@ mod tests {
     fn correlations_as_scipy_gives_them() {
         let a = [1., 2., 2., 5., -1., 0.];
         let b = [2., 1., 3., 3., 0., -4.];
-        close(kendall(&a, &b), 0.714_285_714_285_714_3);
-        close(spearman(&a, &b), 0.852_941_176_470_588_2);
+        close(kendall(&a, &b), 0.642_857_142_857_142_9);
+        close(spearman(&a, &b), 0.808_823_529_411_764_7);
         assert_eq!(kendall(&a, &[1.; 6]), None);
         assert_eq!(spearman(&[1.; 6], &b), None);
         assert_eq!(ranks(&a), [3., 4.5, 4.5, 6., 1., 2.]);

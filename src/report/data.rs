@@ -1,0 +1,121 @@
+//! Texts to explain, out of a file: `.jsonl` or `.tsv`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// One text, or a pair, and what it should be called.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Example {
+    pub text: String,
+    pub text_pair: Option<String>,
+    /// A label's name or number.
+    pub label: Option<String>,
+}
+
+/// What is wrong with a file, for a person.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DataError(String);
+
+/// Every example of a file. `.tsv` has a text a line, with its label in the last
+/// column, or a pair of texts and its label; `.jsonl` has objects with `text`, and
+/// `text_pair` and `label` where there are some.
+pub fn read(path: &Path) -> Result<Vec<Example>, DataError> {
+    let place = path.display();
+    let content =
+        fs::read_to_string(path).map_err(|error| DataError(format!("{place}: {error}")))?;
+    let line: fn(&str) -> Result<Option<Example>, String> =
+        match path.extension().and_then(|end| end.to_str()) {
+            Some("jsonl" | "ndjson") => from_json,
+            Some("tsv" | "txt") => from_tsv,
+            _ => return Err(DataError(format!("{place}: the name must end in .jsonl or .tsv"))),
+        };
+    let mut examples = Vec::new();
+    for (number, text) in content.lines().enumerate() {
+        let wrong = |reason| DataError(format!("{place}, line {}: {reason}", number + 1));
+        let first = number == 0 && is_header(text);
+        if !first && !text.trim().is_empty() {
+            examples.extend(line(text).map_err(wrong)?);
+        }
+    }
+    if examples.is_empty() {
+        return Err(DataError(format!("{place} has no text")));
+    }
+    Ok(examples)
+}
+
+/// A first line that names columns.
+fn is_header(line: &str) -> bool {
+    let mut names = line.split('\t').map(|name| name.trim().to_ascii_lowercase());
+    let known = |name: String| {
+        ["text", "sentence", "review", "text_pair", "label", "sentence1", "sentence2"]
+            .contains(&name.as_str())
+    };
+    line.contains('\t') && names.all(known)
+}
+
+fn from_tsv(line: &str) -> Result<Option<Example>, String> {
+    let owned = |text: &str| Some(text.trim().to_owned());
+    let columns: Vec<&str> = line.split('\t').collect();
+    let (text, text_pair, label) = match columns.as_slice() {
+        [text] => (text, None, None),
+        [text, label] => (text, None, owned(label)),
+        [text, pair, label] => (text, owned(pair), owned(label)),
+        more => {
+            return Err(format!(
+                "{} columns; text, text and label, or a pair and label",
+                more.len()
+            ));
+        }
+    };
+    Ok(Some(Example { text: text.trim().to_owned(), text_pair, label }))
+}
+
+fn from_json(line: &str) -> Result<Option<Example>, String> {
+    let object: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let string = |name: &str| match &object[name] {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Number(number) if name == "label" => Ok(Some(number.to_string())),
+        _ => Err(format!("{name} is no string")),
+    };
+    let text = string("text")?.ok_or("an object needs text")?;
+    Ok(Some(Example { text, text_pair: string("text_pair")?, label: string("label")? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_as(name: &str, content: &str) -> Result<Vec<Example>, DataError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn either_form_gives_the_same() {
+        let tsv = read_as("a.tsv", "sentence\tlabel\nso good\t1\n\n").unwrap();
+        let jsonl = read_as("a.jsonl", "{\"text\": \"so good\", \"label\": 1}\n").unwrap();
+        assert_eq!(tsv, jsonl);
+        let pair = read_as("b.tsv", "a\tb\tentailment").unwrap();
+        assert_eq!(pair[0].text_pair.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        for (name, content, part) in [
+            ("a.jsonl", "{\"text\": \"x\"}\n{\"txt\": 1}", "line 2"),
+            ("a.jsonl", "{", "line 1"),
+            ("a.tsv", "a\tb\tc\td", "4 columns"),
+            ("a.csv", "a", ".jsonl or .tsv"),
+            ("a.tsv", "\n", "no text"),
+        ] {
+            let error = read_as(name, content).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Pictures of the figures, as SVG.
+
+use maud::{Markup, html};
+
+use super::Summary;
+use super::summary::{Interval, Row};
+
+/// A picture and where it is written.
+pub struct Plot {
+    pub file: &'static str,
+    pub title: &'static str,
+    pub svg: String,
+}
+
+const LEFT: f64 = 170.;
+const WIDTH: f64 = 420.;
+const ROW: f64 = 24.;
+const TOP: f64 = 34.;
+
+/// Every picture of a report.
+pub fn all(summary: &Summary) -> Vec<Plot> {
+    let plot = |file, title, draw: &dyn Fn(&str) -> String| Plot { file, title, svg: draw(title) };
+    vec![
+        plot(
+            "comprehensiveness.svg",
+            "Comprehensiveness: fall of the probability without the top words (higher is better)",
+            &|title| intervals(summary, title, |row| row.comprehensiveness),
+        ),
+        plot(
+            "sufficiency.svg",
+            "Sufficiency: fall of the probability with the top words alone (lower is better)",
+            &|title| intervals(summary, title, |row| row.sufficiency),
+        ),
+        plot(
+            "infidelity.svg",
+            "Infidelity: share of what happens that the scores do not say (lower is better)",
+            &|title| intervals(summary, title, |row| row.infidelity),
+        ),
+        plot("agreement.svg", "Agreement: mean rank correlation between methods", &|title| {
+            agreement(summary, title)
+        }),
+        plot("time.svg", "Compute time of one explanation, ms (logarithmic)", &|title| {
+            times(summary, title)
+        }),
+    ]
+}
+
+fn frame(title: &str, width: f64, height: f64, body: &Markup) -> String {
+    let style = "svg{background:#fff;color:#1a1a1a;font:12px system-ui,sans-serif}\
+                 text{fill:#1a1a1a}.l{stroke:#888}.g{stroke:#ddd}";
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
+            viewBox={ "0 0 " (width) " " (height) } role="img" {
+            title { (title) }
+            style { (style) }
+            rect width="100%" height="100%" fill="#fff" {}
+            text x="8" y="20" font-weight="bold" { (title) }
+            (body)
+        }
+    }
+    .into_string()
+}
+
+/// A dot and its interval for each method, and the random reference as a band.
+fn intervals(summary: &Summary, title: &str, of: fn(&Row) -> Option<Interval>) -> String {
+    let all: Vec<Interval> = summary.rows.iter().chain(&summary.random).filter_map(of).collect();
+    let low = all.iter().map(|one| one.low).fold(0., f64::min);
+    let high = all.iter().map(|one| one.high).fold(low + 1e-9, f64::max);
+    let x = |value: f64| LEFT + WIDTH * (value - low) / (high - low);
+    let height = TOP + ROW * summary.rows.len() as f64 + 30.;
+    let bottom = height - 26.;
+    let body = html! {
+        @if let Some(band) = summary.random.as_ref().and_then(of) {
+            rect x=(x(band.low)) y=(TOP) width=(x(band.high) - x(band.low) + 1.)
+                height=(bottom - TOP) fill="#bbb" fill-opacity="0.5" {}
+            text x=(x(band.mean)) y=(bottom + 20.) text-anchor="middle" { "random" }
+        }
+        @for tick in ticks(low, high) {
+            line.g x1=(x(tick)) x2=(x(tick)) y1=(TOP) y2=(bottom) {}
+            text x=(x(tick)) y=(bottom + 10.) text-anchor="middle" font-size="10" {
+                (number(tick))
+            }
+        }
+        @for (place, row) in summary.rows.iter().enumerate() {
+            @let y = TOP + ROW * (place as f64 + 0.5);
+            text x=(LEFT - 8.) y=(y + 4.) text-anchor="end" { (row.method) }
+            @if let Some(one) = of(row) {
+                line x1=(x(one.low)) x2=(x(one.high)) y1=(y) y2=(y) stroke="#1f5fa8"
+                    stroke-width="3" {}
+                circle cx=(x(one.mean)) cy=(y) r="5" fill="#c25700" {
+                    title { (row.method) " " (number(one.mean)) " [" (number(one.low)) ", "
+                        (number(one.high)) "]" }
+                }
+            }
+        }
+    };
+    frame(title, LEFT + WIDTH + 30., height, &body)
+}
+
+fn number(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// About five round places between two values.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let rough = (high - low) / 5.;
+    let size = 10f64.powf(rough.log10().floor());
+    let step = [1., 2., 5., 10.].into_iter().map(|m| m * size).find(|step| *step >= rough);
+    let step = step.unwrap_or(10. * size);
+    let first = (low / step).ceil() as i64;
+    (first..).map(|i| i as f64 * step).take_while(|tick| *tick <= high + 1e-12).collect()
+}
+
+/// Blue for opposite, white for unrelated, orange for the same; each cell with its
+/// number.
+fn agreement(summary: &Summary, title: &str) -> String {
+    let cell = 44.;
+    let count = summary.names.len() as f64;
+    let top = TOP + 120.;
+    let body = html! {
+        @for (i, name) in summary.names.iter().enumerate() {
+            @let along = LEFT + cell * (i as f64 + 0.5);
+            text x=(along) y=(top - 8.) transform={ "rotate(-50 " (along) " " (top - 8.) ")" } {
+                (name)
+            }
+            text x=(LEFT - 8.) y=(top + cell * (i as f64 + 0.5) + 4.) text-anchor="end" { (name) }
+        }
+        @for (i, row) in summary.agreement.iter().enumerate() {
+            @for (j, value) in row.iter().enumerate() {
+                @let (x, y) = (LEFT + cell * j as f64, top + cell * i as f64);
+                rect x=(x) y=(y) width=(cell) height=(cell) stroke="#fff"
+                    fill=(shade(value.unwrap_or_default())) {}
+                text x=(x + cell / 2.) y=(y + cell / 2. + 4.) text-anchor="middle" {
+                    @match value { Some(value) => { (format!("{value:.2}")) }, None => { "-" } }
+                }
+            }
+        }
+    };
+    frame(title, LEFT + cell * count + 110., top + cell * count + 16., &body)
+}
+
+fn shade(correlation: f64) -> String {
+    let full = if correlation < 0. { [120., 175., 235.] } else { [240., 165., 80.] };
+    let depth = correlation.abs().min(1.);
+    let channel = |full: f64| (255. + (full - 255.) * depth).round() as u8;
+    format!("#{:02x}{:02x}{:02x}", channel(full[0]), channel(full[1]), channel(full[2]))
+}
+
+fn times(summary: &Summary, title: &str) -> String {
+    let ms = |row: &Row| (row.compute.as_secs_f64() * 1e3).max(0.01);
+    let low = summary.rows.iter().map(ms).fold(f64::INFINITY, f64::min).log10().floor();
+    let high = summary.rows.iter().map(ms).fold(0.01, f64::max).log10().ceil().max(low + 1.);
+    let x = |value: f64| LEFT + WIDTH * (value.log10() - low) / (high - low);
+    let height = TOP + ROW * summary.rows.len() as f64 + 26.;
+    let body = html! {
+        @for power in (low as i32)..=(high as i32) {
+            @let at = x(10f64.powi(power));
+            line.g x1=(at) x2=(at) y1=(TOP) y2=(height - 22.) {}
+            text x=(at) y=(height - 8.) text-anchor="middle" font-size="10" {
+                (10f64.powi(power))
+            }
+        }
+        @for (place, row) in summary.rows.iter().enumerate() {
+            @let y = TOP + ROW * place as f64;
+            text x=(LEFT - 8.) y=(y + ROW / 2. + 4.) text-anchor="end" { (row.method) }
+            rect x=(LEFT) y=(y + 4.) width=((x(ms(row)) - LEFT).max(1.)) height=(ROW - 8.)
+                fill="#5b8fc9" {}
+            text x=(x(ms(row)).max(LEFT) + 4.) y=(y + ROW / 2. + 4.) {
+                (format!("{:.2}", ms(row)))
+            }
+        }
+    };
+    frame(title, LEFT + WIDTH + 70., height, &body)
+}
