@@ -152,17 +152,16 @@ impl Passes {
         self.deadline.is_none_or(|deadline| Instant::now() + needed <= deadline)
     }
 
+    /// Whether somebody is told how far methods have come.
+    pub fn is_followed(&self) -> bool {
+        self.listener.is_some()
+    }
+
     /// Tells a follower, if there is one, how far a method has come.
-    pub fn report(
-        &self,
-        done: usize,
-        of: usize,
-        scores: impl FnOnce() -> Result<Vec<Vec<f64>>>,
-    ) -> Result<()> {
+    pub fn report(&self, done: usize, of: usize, scores: impl FnOnce() -> Vec<Vec<f64>>) {
         if let Some(listener) = &self.listener {
-            listener(Progress { done, of, scores: scores()? });
+            listener(Progress { done, of, scores: scores() });
         }
-        Ok(())
     }
 
     /// The same, with an account of its own that [`Self::usage`] tells of.

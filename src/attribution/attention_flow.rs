@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    stops_in_time: false,
     cost_note: "1 forward row, and a maximum flow for each token",
     // A flow for each token takes as long as some forward passes.
     cost: |_, tokens| Cost { forward_rows: 1 + tokens, gradient_rows: 0 },

@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    stops_in_time: false,
     cost_note: "1 forward row",
     cost: |_, _| Cost { forward_rows: 1, gradient_rows: 0 },
     run,

@@ -76,9 +76,14 @@ impl Sizes {
         (samples, self.weights.len())
     }
 
-    fn push(&self, samples: &mut Vec<Sample>, members: &[usize], weight: f64, pair: f64) {
+    fn mask(&self, members: &[usize]) -> Vec<bool> {
         let mut present = vec![false; self.units];
         members.iter().for_each(|&unit| present[unit] = true);
+        present
+    }
+
+    fn push(&self, samples: &mut Vec<Sample>, members: &[usize], weight: f64, pair: f64) {
+        let present = self.mask(members);
         let complement = (pair > 1.).then(|| present.iter().map(|present| !present).collect());
         samples.push(Sample { present, weight });
         samples.extend(complement.map(|present| Sample { present, weight }));
@@ -92,7 +97,7 @@ impl Sizes {
         let chances: Vec<f64> = (full..self.weights.len()).map(single).collect();
         let sum: f64 = chances.iter().sum();
         let mut generator = Generator::stream(seed, 0);
-        let mut seen: HashMap<Vec<usize>, usize> = HashMap::new();
+        let mut seen: HashMap<Vec<bool>, usize> = HashMap::new();
         let mut samples: Vec<Sample> = Vec::new();
         let mut left = budget;
         for _ in 0..4 * budget {
@@ -100,10 +105,9 @@ impl Sizes {
                 break;
             }
             let size = full + 1 + pick(&chances, generator.uniform() * sum);
-            let mut members = generator.choose(size, self.units);
-            members.sort_unstable();
+            let members = generator.choose(size, self.units);
             let paired = self.is_paired(size);
-            if let Some(&place) = seen.get(&members) {
+            if let Some(&place) = seen.get(&self.mask(&members)) {
                 samples[place].weight += 1.;
                 if paired && left > 0 && samples.len() > place + 1 {
                     samples[place + 1].weight += 1.;
@@ -112,7 +116,7 @@ impl Sizes {
             }
             let pair = if paired && left > 1 { 2. } else { 1. };
             left -= pair as usize;
-            seen.insert(members.clone(), samples.len());
+            seen.insert(self.mask(&members), samples.len());
             self.push(&mut samples, &members, 1., pair);
         }
         let drawn: f64 = samples.iter().map(|sample| sample.weight).sum();

@@ -4,7 +4,7 @@
 use futures_util::FutureExt;
 
 use super::options::{OptionKind, OptionSpec, Preset};
-use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL};
+use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL, Work};
 use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject, baseline};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -33,6 +33,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
+    stops_in_time: true,
     cost_note: "n_samples gradient rows and 1 forward row",
     cost: |options, _| Cost {
         forward_rows: 1,
@@ -67,9 +68,10 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         taken: 0,
         sums: vec![vec![0.; subject.encoding.tokens.len()]; subject.scalars.len()],
     };
-    samples::run(passes, count, 1, row, means).await
+    samples::run(passes, count, row, means).await
 }
 
+#[derive(Clone)]
 struct Means {
     values: Vec<f64>,
     baseline_values: Vec<f64>,
@@ -87,13 +89,20 @@ impl Collect for Means {
         }
     }
 
-    fn so_far(&self) -> Result<Vec<Attribution>> {
+    fn so_far(&self) -> Work {
+        let means = self.clone();
+        Box::new(move || means.attributions())
+    }
+}
+
+impl Means {
+    fn attributions(&self) -> Vec<Attribution> {
         let of_scalar = |(k, sums): (usize, &Vec<f64>)| {
             let scores: Vec<f64> = sums.iter().map(|sum| sum / self.taken as f64).collect();
             let (value, baseline_value) = (self.values[k], self.baseline_values[k]);
             let whole = Completeness::of(&scores, value, baseline_value, self.tolerance);
             Attribution { completeness: Some(whole), ..Attribution::plain(scores) }
         };
-        Ok(self.sums.iter().enumerate().map(of_scalar).collect())
+        self.sums.iter().enumerate().map(of_scalar).collect()
     }
 }

@@ -60,6 +60,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle,
     signed: true,
     complete: true,
+    stops_in_time: true,
     cost_note: "n_steps gradient rows and 1 forward row; with auto 9, 17, 33, 65 or 129 gradient \
                 rows, mostly 9 or 17",
     cost,
@@ -160,9 +161,8 @@ async fn adaptive(
                 *attribution = Some(judged);
             }
         }
-        passes.report(rule.n, most(options), || {
-            Ok(samples::scores(attributions.iter().flatten().cloned().collect()))
-        })?;
+        let so_far = || samples::scores(attributions.iter().flatten().cloned().collect());
+        passes.report(rule.n, most(options), so_far);
         if !open {
             break;
         }

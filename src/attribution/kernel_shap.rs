@@ -1,12 +1,14 @@
 //! KernelSHAP: Shapley values by weighted least squares over coalitions; the
 //! package shap's `KernelExplainer` without regularisation.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 
 use super::coalitions;
 use super::least_squares::{Sample, with_sum};
-use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
-use super::samples::{self, Collect, MAX_EVALS};
+use super::perturbation::{Perturbation, REPLACEMENT, UNIT, Units};
+use super::samples::{self, Collect, MAX_EVALS, Work};
 use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -21,6 +23,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
+    stops_in_time: true,
     cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
     cost: |options, tokens| Cost {
         forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
@@ -34,47 +37,54 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let budget = options.integer(MAX_EVALS.name).unwrap_or_default() - 2;
-    let coalitions = coalitions::choose(perturbation.count(), budget, subject.seed);
+    let (units, seed) = (perturbation.count(), subject.seed);
+    let drawn = passes.compute(move |_| coalitions::choose(units, budget, seed)).await?;
+    let coalitions = Arc::new(drawn);
     let empty = passes.run_one(perturbation.row(|_| false)).await?;
     let row = |number: usize| perturbation.row(|unit| coalitions[number].present[unit]);
-    let least = (2 * perturbation.count()).min(coalitions.len());
     let count = coalitions.len();
     let shapley = Shapley {
-        perturbation: &perturbation,
-        coalitions: &coalitions,
-        values: subject.values,
+        units: Arc::clone(perturbation.units()),
+        coalitions: Arc::clone(&coalitions),
+        values: subject.values.to_vec(),
         empty: empty.values,
         gains: vec![Vec::new(); subject.scalars.len()],
     };
-    samples::run(passes, count, least, row, shapley).await
+    samples::run(passes, count, row, shapley).await
 }
 
-struct Shapley<'a> {
-    perturbation: &'a Perturbation<'a>,
-    coalitions: &'a [Sample],
-    values: &'a [f64],
+#[derive(Clone)]
+struct Shapley {
+    units: Arc<Units>,
+    coalitions: Arc<Vec<Sample>>,
+    values: Vec<f64>,
     empty: Vec<f64>,
     /// What each coalition adds to nothing, `[scalars][coalitions]`.
     gains: Vec<Vec<f64>>,
 }
 
-impl Collect for Shapley<'_> {
+impl Collect for Shapley {
     fn take(&mut self, output: RowOutput) {
         let scalars = self.gains.iter_mut().zip(&self.empty).zip(output.values);
         scalars.for_each(|((gains, empty), value)| gains.push(value - empty));
     }
 
-    fn so_far(&self) -> Result<Vec<Attribution>> {
-        let of_scalar = |(k, gains): (usize, &Vec<f64>)| {
-            let (value, empty) = (self.values[k], self.empty[k]);
-            let units = match self.perturbation.count() {
-                1 => vec![value - empty],
-                _ => with_sum(&self.coalitions[..gains.len()], gains, value - empty),
-            };
-            let scores = self.perturbation.spread(&units);
-            let whole = Completeness::of(&scores, value, empty, 1e-3);
-            Attribution { completeness: Some(whole), ..Attribution::plain(scores) }
+    fn so_far(&self) -> Work {
+        let shapley = self.clone();
+        Box::new(move || (0..shapley.gains.len()).map(|k| shapley.shared(k)).collect())
+    }
+}
+
+impl Shapley {
+    /// The shares of the `k`-th scalar.
+    fn shared(&self, k: usize) -> Attribution {
+        let (value, empty, gains) = (self.values[k], self.empty[k], &self.gains[k]);
+        let units = match self.units.tokens.len() {
+            1 => vec![value - empty],
+            _ => with_sum(&self.coalitions[..gains.len()], gains, value - empty),
         };
-        Ok(self.gains.iter().enumerate().map(of_scalar).collect())
+        let scores = self.units.spread(&units);
+        let whole = Completeness::of(&scores, value, empty, 1e-3);
+        Attribution { completeness: Some(whole), ..Attribution::plain(scores) }
     }
 }

@@ -1,11 +1,13 @@
 //! LIME: a linear model of what the model does where words are away, near the
 //! input; the package lime's text explainer with every word kept.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 
 use super::least_squares::{Sample, ridge};
-use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
-use super::samples::{self, Collect, MAX_EVALS};
+use super::perturbation::{Perturbation, REPLACEMENT, UNIT, Units};
+use super::samples::{self, Collect, MAX_EVALS, Work};
 use super::{AS_GIVEN, Attribution, Cost, Fit, MethodEntry, Options, Sampling, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -27,6 +29,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: false,
+    stops_in_time: true,
     cost_note: "max_evals forward rows",
     cost: |options, _| Cost {
         forward_rows: options.integer(MAX_EVALS.name).unwrap_or_default(),
@@ -42,15 +45,15 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let count = options.integer(MAX_EVALS.name).unwrap_or_default();
-    let samples = draw(perturbation.count(), count, subject.seed);
+    let (units, seed) = (perturbation.count(), subject.seed);
+    let samples = Arc::new(passes.compute(move |_| draw(units, count, seed)).await?);
     let row = |number: usize| perturbation.row(|unit| samples[number].present[unit]);
-    let least = (2 * perturbation.count()).min(count);
     let surrogate = Surrogate {
-        perturbation: &perturbation,
-        samples: &samples,
+        units: Arc::clone(perturbation.units()),
+        samples: Arc::clone(&samples),
         values: vec![Vec::new(); subject.scalars.len()],
     };
-    samples::run(passes, count, least, row, surrogate).await
+    samples::run(passes, count, row, surrogate).await
 }
 
 fn draw(units: usize, count: usize, seed: u64) -> Vec<Sample> {
@@ -73,26 +76,31 @@ fn proximity(present: &[bool]) -> f64 {
     (-(distance / WIDTH).powi(2)).exp().sqrt()
 }
 
-struct Surrogate<'a> {
-    perturbation: &'a Perturbation<'a>,
-    samples: &'a [Sample],
+#[derive(Clone)]
+struct Surrogate {
+    units: Arc<Units>,
+    samples: Arc<Vec<Sample>>,
     /// `[scalars][samples]`
     values: Vec<Vec<f64>>,
 }
 
-impl Collect for Surrogate<'_> {
+impl Collect for Surrogate {
     fn take(&mut self, output: RowOutput) {
         self.values.iter_mut().zip(output.values).for_each(|(values, value)| values.push(value));
     }
 
-    fn so_far(&self) -> Result<Vec<Attribution>> {
-        let of_scalar = |values: &Vec<f64>| {
-            let line = ridge(&self.samples[..values.len()], values, ALPHA);
-            let fit = Some(Fit { intercept: line.intercept, r2: line.r2 });
-            let sampling = Sampling { n_samples: values.len(), finished: false, fit };
-            let scores = self.perturbation.spread(&line.coefficients);
-            Attribution { sampling: Some(sampling), ..Attribution::plain(scores) }
-        };
-        Ok(self.values.iter().map(of_scalar).collect())
+    fn so_far(&self) -> Work {
+        let surrogate = self.clone();
+        Box::new(move || surrogate.values.iter().map(|values| surrogate.fitted(values)).collect())
+    }
+}
+
+impl Surrogate {
+    fn fitted(&self, values: &[f64]) -> Attribution {
+        let line = ridge(&self.samples[..values.len()], values, ALPHA);
+        let fit = Some(Fit { intercept: line.intercept, r2: line.r2 });
+        let sampling = Sampling { n_samples: values.len(), finished: false, fit };
+        let scores = self.units.spread(&line.coefficients);
+        Attribution { sampling: Some(sampling), ..Attribution::plain(scores) }
     }
 }

@@ -179,6 +179,8 @@ pub struct MethodEntry {
     pub signed: bool,
     /// Whether scores add up to the change from the baseline.
     pub complete: bool,
+    /// Whether it stops with what it has when time is short.
+    pub stops_in_time: bool,
     /// The rows in words, for readers.
     pub cost_note: &'static str,
     /// For an input of so many tokens.

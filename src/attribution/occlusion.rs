@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: false,
+    stops_in_time: false,
     cost_note: "1 forward row for each unit",
     cost: |_, tokens| Cost { forward_rows: tokens, gradient_rows: 0 },
     run,
@@ -46,7 +47,7 @@ async fn occlude(
     let attribution = |k: usize| {
         let falls: Vec<f64> =
             outputs.iter().map(|output| subject.values[k] - output.values[k]).collect();
-        Attribution::plain(perturbation.spread(&falls))
+        Attribution::plain(perturbation.units().spread(&falls))
     };
     Ok((0..subject.scalars.len()).map(attribution).collect())
 }

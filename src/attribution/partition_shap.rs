@@ -13,8 +13,10 @@ use crate::error::Result;
 use crate::passes::Passes;
 use crate::text::Encoding;
 
-/// Nodes that are opened up together, two rows each.
-const ROUND: usize = 32;
+/// Nodes that are opened up together, two rows each: few first, so that the pace is
+/// known early. What is opened when does not depend on the time there is.
+const FIRST_ROUND: usize = 4;
+const LARGEST_ROUND: usize = 32;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "partition_shap",
@@ -26,6 +28,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
+    stops_in_time: true,
     cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
     cost: |options, tokens| Cost {
         forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
@@ -43,19 +46,20 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let full = subject.values;
     values.known.insert(vec![true; units], full.to_vec());
     let mut attributions = Vec::new();
+    let every: Vec<Mask> = match units < 20 && 1 << units <= max_evals {
+        true => (0..1 << units).map(|bits| mask(bits, units)).collect(),
+        false => Vec::new(),
+    };
+    let exact = !every.is_empty() && values.look_at_while_time(&every).await?;
     for k in 0..full.len() {
-        let (shares, n_samples, finished) = match samples::or_all(max_evals, units) < max_evals
-            || units < 20 && 1 << units == max_evals
-        {
+        let (shares, n_samples, finished) = match exact {
             true => {
-                let every: Vec<Mask> = (0..1 << units).map(|bits| mask(bits, units)).collect();
-                values.look_at(&every).await?;
                 let of = |bits: usize| values.known[&every[bits]][k];
                 (shapley(units, of), every.len(), true)
             }
             false => owen(subject.encoding, &mut values, k, empty[k], full[k], max_evals).await?,
         };
-        let scores = perturbation.spread(&shares);
+        let scores = perturbation.units().spread(&shares);
         let whole = Completeness::of(&scores, full[k], empty[k], 1e-3);
         let sampling = Sampling { n_samples, finished, fit: None };
         attributions.push(Attribution {
@@ -103,18 +107,20 @@ async fn owen(
     let mut shares = Shares::new(&tree, empty, full);
     let units = values.perturbation.count();
     let mut used: HashSet<Mask> = [vec![false; units], vec![true; units]].into();
+    let mut size = FIRST_ROUND;
     while !shares.is_done() {
         let affordable = (max_evals - used.len().min(max_evals)) / 2;
-        if affordable == 0 || !values.passes.have_time_for(2 * ROUND) {
+        if affordable == 0 || !values.passes.have_time_for(2 * size) {
             break;
         }
-        let (round, masks) = shares.round(affordable.min(ROUND));
+        let (round, masks) = shares.round(affordable.min(size));
+        size = (2 * size).min(LARGEST_ROUND);
         values.look_at(&masks).await?;
         let found: Vec<f64> = masks.iter().map(|mask| values.known[mask][k]).collect();
         used.extend(masks);
         shares.take(round, &found);
-        let so_far = || Ok(vec![values.perturbation.spread(&shares.scores())]);
-        values.passes.report(used.len(), max_evals, so_far)?;
+        let so_far = || vec![values.perturbation.units().spread(&shares.scores())];
+        values.passes.report(used.len(), max_evals, so_far);
     }
     // Parts that max_evals leaves closed are as asked.
     let finished = shares.is_done() || used.len() + 2 > max_evals;
@@ -138,6 +144,17 @@ impl<'a> Values<'a> {
         Ok(self.known[mask].clone())
     }
 
+    /// The same in rounds, as long as there is time; whether that was enough.
+    async fn look_at_while_time(&mut self, masks: &[Mask]) -> Result<bool> {
+        for (number, round) in masks.chunks(LARGEST_ROUND).enumerate() {
+            if number > 0 && !self.passes.have_time_for(round.len()) {
+                return Ok(false);
+            }
+            self.look_at(round).await?;
+        }
+        Ok(true)
+    }
+
     /// Runs those that are not known yet.
     async fn look_at(&mut self, masks: &[Mask]) -> Result<()> {
         let unknown = masks.iter().filter(|mask| !self.known.contains_key(*mask));
@@ -154,7 +171,7 @@ impl<'a> Values<'a> {
 /// Where units may be split apart: between texts, between sentences, after
 /// punctuation.
 fn borders(encoding: &Encoding, perturbation: &Perturbation<'_>) -> Vec<Vec<usize>> {
-    let units = perturbation.units();
+    let units = &perturbation.units().tokens;
     let first = |unit: usize| units[unit][0];
     let segment = |unit: usize| encoding.tokens[first(unit)].segment;
     let sentence =

@@ -49,12 +49,33 @@ impl Replacement {
     }
 }
 
+/// The units of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Units {
+    /// The tokens of each.
+    pub tokens: Vec<Vec<usize>>,
+    /// How many tokens the input has.
+    total: usize,
+}
+
+impl Units {
+    /// Scores of units as scores of tokens, which add up to them.
+    pub fn spread(&self, units: &[f64]) -> Vec<f64> {
+        let mut scores = vec![0.; self.total];
+        for (tokens, score) in self.tokens.iter().zip(units) {
+            for &token in tokens {
+                scores[token] = score / tokens.len() as f64;
+            }
+        }
+        scores
+    }
+}
+
 /// One input, its units, and what becomes of those that are away.
 pub struct Perturbation<'a> {
     subject: Subject<'a>,
     model: &'a Model,
-    /// The tokens of each unit.
-    units: Vec<Vec<usize>>,
+    units: Arc<Units>,
     /// The unit of each token.
     unit_of: Vec<Option<usize>>,
     replacement: Replacement,
@@ -70,7 +91,7 @@ impl<'a> Perturbation<'a> {
         let replacement = Replacement::of(options.name(REPLACEMENT.name), model).map_err(placed)?;
         let units = units(subject.encoding, options.name(UNIT.name));
         let perturbation = Self::new(model, subject, units, replacement);
-        if perturbation.units.is_empty() {
+        if perturbation.count() == 0 {
             let detail = "the input has no such unit that can go; give spans, or name another";
             return Err(Error::field(format!("/{}", UNIT.name), detail));
         }
@@ -92,16 +113,16 @@ impl<'a> Perturbation<'a> {
         for (number, tokens) in units.iter().enumerate() {
             tokens.iter().for_each(|&token| unit_of[token] = Some(number));
         }
+        let units = Arc::new(Units { tokens: units, total: subject.encoding.tokens.len() });
         Self { subject, model, units, unit_of, replacement }
     }
 
     /// How many units there are.
     pub fn count(&self) -> usize {
-        self.units.len()
+        self.units.tokens.len()
     }
 
-    /// The tokens of each unit.
-    pub fn units(&self) -> &[Vec<usize>] {
+    pub fn units(&self) -> &Arc<Units> {
         &self.units
     }
 
@@ -153,17 +174,6 @@ impl<'a> Perturbation<'a> {
         let scalars = self.subject.scalars.iter().map(moved).collect();
         let row = self.subject.row(Want::Values(scalars));
         Row { tokens: Arc::new(now), reads: reads.into(), ..row }
-    }
-
-    /// Scores of units as scores of tokens, which add up to them.
-    pub fn spread(&self, units: &[f64]) -> Vec<f64> {
-        let mut scores = vec![0.; self.subject.encoding.tokens.len()];
-        for (tokens, score) in self.units.iter().zip(units) {
-            for &token in tokens {
-                scores[token] = score / tokens.len() as f64;
-            }
-        }
-        scores
     }
 }
 

@@ -17,6 +17,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    stops_in_time: false,
     cost_note: "1 gradient row",
     cost: |_, _| Cost { forward_rows: 0, gradient_rows: 1 },
     run,

@@ -13,7 +13,7 @@ const LARGEST_ROUND: usize = 128;
 /// What methods that take words away may cost.
 pub const MAX_EVALS: OptionSpec = OptionSpec {
     name: "max_evals",
-    kind: OptionKind::Integer { min: 4, max: 100_000 },
+    kind: OptionKind::Integer { min: 4, max: 20_000 },
     default: Preset::Integer(500),
     help: "The most perturbed inputs that are put through the model.",
 };
@@ -35,36 +35,40 @@ pub const NOISE_LEVEL: OptionSpec = OptionSpec {
            share of the range (largest less smallest number) of the input's embeddings.",
 };
 
+/// Work that may take long, and gives one attribution a scalar.
+pub type Work = Box<dyn FnOnce() -> Vec<Attribution> + Send>;
+
 /// What a method makes of its samples.
 pub trait Collect {
     /// Takes in the samples in their order.
     fn take(&mut self, output: RowOutput);
 
-    /// One attribution a scalar, of the samples taken so far.
-    fn so_far(&self) -> Result<Vec<Attribution>>;
+    /// How the samples taken so far become scores.
+    fn so_far(&self) -> Work;
 }
 
-/// Runs `count` samples and gives what they come to; fewer when time is short,
-/// but never fewer than `least`.
+/// Runs `count` samples and gives what they come to; fewer when time is short.
 pub async fn run(
     passes: &Passes,
     count: usize,
-    least: usize,
     row: impl Fn(usize) -> Row,
-    mut collect: impl Collect,
+    mut collect: impl Collect + Sync,
 ) -> Result<Vec<Attribution>> {
     let (mut done, mut round) = (0, FIRST_ROUND);
     while done < count {
-        let size = round.min(count - done);
-        if done >= least && !passes.have_time_for(size) {
+        let mut size = round.min(count - done);
+        while done > 0 && size > FIRST_ROUND && !passes.have_time_for(size) {
+            size /= 2;
+        }
+        if done > 0 && !passes.have_time_for(size) {
             break;
         }
         let outputs = passes.run((done..done + size).map(&row).collect()).await?;
         outputs.into_iter().for_each(|output| collect.take(output));
         done += size;
         round = (2 * round).min(LARGEST_ROUND);
-        if done >= least && done < count {
-            passes.report(done, count, || Ok(scores(collect.so_far()?)))?;
+        if done < count {
+            report(passes, done, count, &collect).await?;
         }
     }
     let sampled = |attribution: Attribution| {
@@ -72,7 +76,23 @@ pub async fn run(
         let sampling = Sampling { n_samples: done, finished: done == count, fit };
         Attribution { sampling: Some(sampling), ..attribution }
     };
-    Ok(collect.so_far()?.into_iter().map(sampled).collect())
+    let work = collect.so_far();
+    Ok(passes.compute(|_| work()).await?.into_iter().map(sampled).collect())
+}
+
+/// Tells a follower what the samples taken so far come to.
+async fn report(
+    passes: &Passes,
+    done: usize,
+    of: usize,
+    collect: &(impl Collect + Sync),
+) -> Result<()> {
+    if passes.is_followed() {
+        let work = collect.so_far();
+        let so_far = passes.compute(|_| work()).await?;
+        passes.report(done, of, || scores(so_far));
+    }
+    Ok(())
 }
 
 /// What of unfinished attributions is shown.

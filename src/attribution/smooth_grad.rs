@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::reduce::NORM;
-use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL};
+use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL, Work};
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -21,6 +21,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    stops_in_time: true,
     cost_note: "n_samples gradient rows",
     cost: |options, _| Cost {
         forward_rows: 0,
@@ -51,10 +52,11 @@ fn run<'a>(
         taken: 0,
         gradients: vec![Vec::new(); subject.scalars.len()],
     };
-    samples::run(passes, count, 1, row, sums).boxed()
+    samples::run(passes, count, row, sums).boxed()
 }
 
 /// The gradients of all samples added up.
+#[derive(Clone)]
 struct Sums {
     tokens: usize,
     norm: &'static str,
@@ -74,7 +76,14 @@ impl Collect for Sums {
         }
     }
 
-    fn so_far(&self) -> Result<Vec<Attribution>> {
+    fn so_far(&self) -> Work {
+        let sums = self.clone();
+        Box::new(move || sums.attributions())
+    }
+}
+
+impl Sums {
+    fn attributions(&self) -> Vec<Attribution> {
         let count = self.taken as f64;
         let size = |gradient: &[f64]| {
             let magnitudes = || gradient.iter().map(|g| g.abs()).sum::<f64>();
@@ -89,6 +98,6 @@ impl Collect for Sums {
             let hidden = sum.len() / self.tokens;
             Attribution::plain(sum.chunks(hidden.max(1)).map(size).collect())
         };
-        Ok(self.gradients.iter().map(of_scalar).collect())
+        self.gradients.iter().map(of_scalar).collect()
     }
 }

@@ -87,6 +87,11 @@ impl Admission {
         self.pace.note(tokens, seconds);
     }
 
+    /// Tokens × rows that there is time for, at the pace of recent passes.
+    pub fn tokens_in(&self, time: Duration) -> usize {
+        (time.as_secs_f64() / self.seconds_for(1).max(f64::MIN_POSITIVE)) as usize
+    }
+
     /// What so many tokens of forward passes of `model` should take; a walk back is
     /// as much again.
     pub fn time_for(&self, model: &Model, tokens: usize) -> Duration {

@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
     /// The scores of the units.
     pub fn by_unit(&self, scored: &Scored<'_>) -> Vec<f64> {
         let sum = |tokens: &Vec<usize>| tokens.iter().map(|&token| scored.scores[token]).sum();
-        self.perturbation.units().iter().map(sum).collect()
+        self.perturbation.units().tokens.iter().map(sum).collect()
     }
 
     /// The scores of the words.

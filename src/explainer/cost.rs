@@ -64,17 +64,20 @@ fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
     readings.iter().flatten().flat_map(Reading::encodings)
 }
 
-/// Tokens × rows that the question may run.
-pub fn of(question: &Question, readings: &[Result<Reading>]) -> usize {
-    let of_input = |encoding: &Encoding| {
-        let rows = (0..question.methods.len()).map(|number| {
+/// Tokens × rows that the question may run. Methods that stop in time run no more
+/// than `affordable`, what there is time for at the pace of recent passes.
+pub fn of(question: &Question, readings: &[Result<Reading>], affordable: usize) -> usize {
+    let (mut sure, mut stopping) = (0usize, 0usize);
+    for encoding in encodings(readings) {
+        sure = sure.saturating_add(encoding.len().saturating_mul(other_rows(question, encoding)));
+        for (number, (entry, _)) in question.methods.iter().enumerate() {
             let cost = method_rows(question, encoding, number);
-            cost.forward_rows.saturating_add(cost.gradient_rows)
-        });
-        let rows = rows.fold(other_rows(question, encoding), usize::saturating_add);
-        encoding.len().saturating_mul(rows)
-    };
-    encodings(readings).map(of_input).fold(0, usize::saturating_add)
+            let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
+            let sum = if entry.stops_in_time { &mut stopping } else { &mut sure };
+            *sum = sum.saturating_add(encoding.len().saturating_mul(rows));
+        }
+    }
+    sure.saturating_add(stopping.min(affordable))
 }
 
 /// The same for a reader, with the time that it should take at the pace of recent
@@ -83,6 +86,7 @@ pub fn estimate(
     question: &Question,
     readings: &[Result<Reading>],
     admission: &Admission,
+    limit: Duration,
 ) -> Estimate {
     // A gradient row is a forward pass and a walk back.
     let work = |tokens: usize, forward: usize, gradient: usize| {
@@ -115,7 +119,7 @@ pub fn estimate(
         time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,
         methods,
         other_rows,
-        cost: of(question, readings),
+        cost: of(question, readings, admission.tokens_in(limit)),
         queue: admission.queue_time(),
     }
 }

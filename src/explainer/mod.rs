@@ -68,14 +68,16 @@ impl Explainer {
 
     /// Checks, reads and admits a question; what is left to do is the work.
     pub async fn prepare(&self, question: Question) -> Result<Prepared> {
-        let limit = question.budget.map_or(self.limits.time, |own| own.min(self.limits.time));
+        let limit = self.limit(&question);
         let start = Instant::now();
         let deadline = start + limit;
         let read = async {
             let (question, readings) = self.read(question).await?;
             let wished = attention::wished(&question)?;
             self.check_size(wished.as_ref(), &readings)?;
-            let room = self.engine.admission.admit(cost::of(&question, &readings))?;
+            let admission = &self.engine.admission;
+            let affordable = admission.tokens_in(limit);
+            let room = admission.admit(cost::of(&question, &readings, affordable))?;
             Ok((question, readings, wished, room))
         };
         let (question, readings, wished, room) =
@@ -87,8 +89,14 @@ impl Explainer {
 
     /// What a question would cost; nothing is run.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
+        let limit = self.limit(&question);
         let (question, readings) = self.read(question).await?;
-        Ok(cost::estimate(&question, &readings, &self.engine.admission))
+        Ok(cost::estimate(&question, &readings, &self.engine.admission, limit))
+    }
+
+    /// What a question may take: its own budget, within the service's limit.
+    fn limit(&self, question: &Question) -> Duration {
+        question.budget.map_or(self.limits.time, |own| own.min(self.limits.time))
     }
 
     /// Checks what can be checked of a question and tokenises its inputs.

@@ -52,13 +52,15 @@ pub struct WindowPart {
     /// Its tokens among those of the whole text.
     pub tokens: Range<usize>,
     pub predicted: Predicted,
-    /// Of each explanation, in their order.
+    /// Of each explanation that it counts for.
     pub shares: Vec<WindowShare>,
 }
 
 /// What a part adds to one explanation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WindowShare {
+    /// Its number among the explanations.
+    pub explanation: usize,
     /// What its scores are multiplied with.
     pub weight: f64,
     pub output_value: f64,

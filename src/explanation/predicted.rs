@@ -21,6 +21,26 @@ pub enum Predicted {
     Similarity(Similarity),
 }
 
+impl Predicted {
+    /// The same with tokens called by other numbers.
+    pub fn with_tokens(mut self, number: impl Fn(usize) -> usize) -> Self {
+        match &mut self {
+            Self::Labels(_) | Self::Similarity(_) => {}
+            Self::Tokens { entities, .. } => {
+                let tokens = entities.iter_mut().flat_map(|entity| &mut entity.tokens);
+                tokens.for_each(|token| *token = number(*token));
+            }
+            Self::Answer { answer, start, end } => {
+                answer.start_token = number(answer.start_token);
+                answer.end_token = number(answer.end_token);
+                start.iter_mut().chain(end).for_each(|score| score.token = number(score.token));
+            }
+            Self::Masks(masks) => masks.iter_mut().for_each(|mask| mask.token = number(mask.token)),
+        }
+        self
+    }
+}
+
 /// Tokens of one label, side by side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {

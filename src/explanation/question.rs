@@ -12,6 +12,7 @@ use crate::text::Input;
 use crate::text::tokenizer::Truncate;
 
 /// A validated request to explain.
+#[derive(Clone)]
 pub struct Question {
     pub model: Arc<Model>,
     pub inputs: Vec<Input>,
@@ -117,7 +118,8 @@ pub enum What {
 pub struct Window {
     /// Tokens that a part has in common with the one before, at least.
     pub stride: usize,
-    pub combine: Combine,
+    /// By the task where none is named.
+    pub combine: Option<Combine>,
 }
 
 /// How parts become one prediction.
@@ -127,15 +129,6 @@ pub enum Combine {
     Mean,
     /// The part whose explained scalar is highest speaks for all.
     Max,
-}
-
-impl Combine {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mean => "mean",
-            Self::Max => "max",
-        }
-    }
 }
 
 /// How tokens are put together into entities, by transformers' names.

@@ -174,6 +174,9 @@ pub struct MethodInfo {
     signed: bool,
     /// Whether scores add up to the change from the baseline.
     complete: bool,
+    /// Whether it stops with what it has when `budget_ms`, or the service's own
+    /// limit, is near, and says so.
+    stops_in_time: bool,
     /// What it costs for one input and target.
     #[schema(example = "n_steps gradient rows and 1 forward row")]
     rows: &'static str,
@@ -202,6 +205,7 @@ impl MethodInfo {
             paper: entry.paper,
             signed: entry.signed,
             complete: entry.complete,
+            stops_in_time: entry.stops_in_time,
             rows: entry.cost_note,
             options: entry.options.iter().map(OptionInfo::new).collect(),
         }

@@ -245,11 +245,11 @@ fn attention(shape: Option<PlainOr<bool, AttentionObject>>) -> Option<AttentionS
 }
 
 fn window(shape: WindowObject) -> Window {
-    let combine = match shape.combine {
-        None | Some(CombineName::Mean) => Combine::Mean,
-        Some(CombineName::Max) => Combine::Max,
+    let combine = |name| match name {
+        CombineName::Mean => Combine::Mean,
+        CombineName::Max => Combine::Max,
     };
-    Window { stride: shape.stride, combine }
+    Window { stride: shape.stride, combine: shape.combine.map(combine) }
 }
 
 fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Vec<Granularity> {

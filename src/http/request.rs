@@ -246,7 +246,9 @@ pub enum RuleName {
 pub struct WindowObject {
     /// Tokens that a part has in common with the one before, at least.
     pub stride: usize,
-    /// How the parts' outputs become one; `mean` by default.
+    /// How a classifier's outputs become one: `mean`, the default, or for each label
+    /// that of the window where it is highest. Of question answering the surest
+    /// window answers, of token classification each token's most central one.
     #[schema(inline)]
     pub combine: Option<CombineName>,
 }

@@ -44,7 +44,7 @@ fn cheapest(best: &Row, equals: &[&Row]) -> Option<String> {
     let cheapest = equals.iter().min_by_key(|row| row.compute)?;
     let times = best.compute.as_secs_f64() / cheapest.compute.as_secs_f64();
     (times > 1.5)
-        .then(|| format!("{} is as good and takes a {times:.0}th of the time.", cheapest.method))
+        .then(|| format!("{} is as good and takes 1/{times:.0} of the time.", cheapest.method))
 }
 
 fn no_better_than_random(rows: &[Row], random: Option<&Row>) -> Option<String> {

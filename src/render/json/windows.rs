@@ -13,13 +13,15 @@ pub struct WindowPart {
     pub tokens: [usize; 2],
     #[serde(flatten)]
     pub said: Said,
-    /// Of each explanation, in their order.
+    /// Of each explanation that it counts for.
     pub explanations: Vec<Share>,
 }
 
 /// What a part adds to one explanation: everything times `weight`.
 #[derive(Serialize, ToSchema)]
 pub struct Share {
+    /// Its place in the result's `explanations`.
+    pub explanation: usize,
     pub weight: f32,
     pub output_value: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +42,7 @@ pub fn part(part: explanation::WindowPart) -> WindowPart {
 
 fn share(share: &WindowShare) -> Share {
     Share {
+        explanation: share.explanation,
         weight: share.weight as f32,
         output_value: share.output_value as f32,
         baseline_value: share.completeness.map(|whole| whole.baseline_value as f32),

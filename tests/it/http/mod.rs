@@ -7,6 +7,8 @@ mod languages;
 mod models;
 mod operations;
 mod tasks;
+mod trust;
+mod windows;
 
 use serde_json::Value;
 

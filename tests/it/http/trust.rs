@@ -1,0 +1,257 @@
+//! Measures, comparison, prices, and work that stops in time.
+
+use explaind::config::{Config, ModelEntry};
+use serde_json::{Value, json};
+
+use super::GREAT;
+use crate::support::{golden_folder, service};
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_measure_of_every_method() {
+    let service = service::start().await;
+    let methods = service.get("/methods").await.json();
+    let names: Vec<&str> = methods["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|method| method["name"].as_str().unwrap())
+        .collect();
+    let answer = service
+        .explain(json!({"inputs": GREAT, "methods": names, "evaluate": "all", "seed": 3}))
+        .await;
+    let result = &answer["results"][0];
+    let evaluation = result["evaluation"].as_object().unwrap();
+    assert_eq!(evaluation.len(), names.len() + 1, "each method, and the reference");
+    for name in &names {
+        let measures = &evaluation[*name];
+        for measure in ["comprehensiveness", "sufficiency", "infidelity"] {
+            let value = measures[measure].as_f64().unwrap();
+            assert!((-1. ..=1.).contains(&value), "{name} {measure} {value}");
+        }
+        let words = measures["complexity"]["effective_words"].as_f64().unwrap();
+        assert!((1. ..=6.01).contains(&words), "{name}: {words} of six words");
+        let has_baseline = measures["baseline_sensitivity"].is_object();
+        let method = names.iter().position(|own| own == name).unwrap();
+        let options = &result["explanations"][method]["options"];
+        let expected = options["baseline"].is_string() || options["replacement"].is_string();
+        assert_eq!(has_baseline, expected, "{name}");
+    }
+    let faithful = evaluation["integrated_gradients"]["comprehensiveness"].as_f64().unwrap();
+    let random = evaluation["random"]["comprehensiveness"].as_f64().unwrap();
+    assert!(faithful > random, "{faithful} {random}");
+    let pairs = result["agreement"].as_array().unwrap();
+    assert_eq!(pairs.len(), names.len() * (names.len() - 1) / 2);
+    // The listed measures are those that come.
+    for measure in methods["measures"].as_array().unwrap() {
+        let name = measure["name"].as_str().unwrap();
+        let found = evaluation.values().any(|measures| !measures[name].is_null());
+        assert!(found || ["random_reference", "agreement"].contains(&name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_answer_and_another_does_not() {
+    let service = service::start().await;
+    let text = "The plot is not good, but the cast is great and the music too.";
+    let ask = async |seed: u64| {
+        let methods = ["smooth_grad", "gradient_shap", "lime", "kernel_shap", "partition_shap"]
+            .map(|name| {
+                let limit = if name.ends_with("shap") && name != "gradient_shap" || name == "lime" {
+                    json!({"name": name, "max_evals": 40})
+                } else {
+                    json!({"name": name, "n_samples": 5})
+                };
+                limit
+            });
+        let body = json!({"inputs": text, "methods": methods, "seed": seed});
+        let answer = service.explain(body).await;
+        let explanations = answer["results"][0]["explanations"].as_array().unwrap().clone();
+        explanations
+            .into_iter()
+            .map(|one| numbers(&one["attributions"]["word"]))
+            .collect::<Vec<_>>()
+    };
+    let (first, again, other) = (ask(1).await, ask(1).await, ask(2).await);
+    assert_eq!(first, again);
+    for (method, (first, other)) in first.iter().zip(&other).enumerate().take(4) {
+        assert_ne!(first, other, "method {method}");
+    }
+    assert_eq!(first[4], other[4], "Owen values draw nothing");
+}
+
+/// Shapley's and Owen's values share out all of the change, whatever is asked for.
+#[tokio::test]
+async fn scores_that_promise_it_add_up() {
+    let service = service::start().await;
+    let text = "The plot is not good, but the cast is great. I would see it again, and again!";
+    for replacement in ["mask", "pad", "remove"] {
+        for max_evals in [10, 60, 300] {
+            let options = json!({"max_evals": max_evals, "replacement": replacement});
+            let mut methods = vec![options.clone(), options];
+            methods[0]["name"] = json!("kernel_shap");
+            methods[1]["name"] = json!("partition_shap");
+            let answer = service.explain(json!({"inputs": text, "methods": methods})).await;
+            for one in answer["results"][0]["explanations"].as_array().unwrap() {
+                let sum: f64 = numbers(&one["attributions"]["token"]).iter().sum();
+                let change =
+                    one["output_value"].as_f64().unwrap() - one["baseline_value"].as_f64().unwrap();
+                assert!((sum - change).abs() < 1e-4, "{}: {sum} {change}", one["method"]);
+                assert!(one["n_samples"].as_u64().unwrap() <= max_evals);
+                assert_eq!(one["finished"], true);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn warnings_say_what_makes_an_answer_worth_less() {
+    let service = service::start().await;
+    let codes = async |body: Value| {
+        let answer = service.explain(body).await;
+        let warnings = answer["results"][0]["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().map(|w| w["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let none = codes(json!({"inputs": GREAT, "methods": ["integrated_gradients"]})).await;
+    assert!(none.is_empty(), "{none:?}");
+    let steps = json!([{"name": "integrated_gradients", "n_steps": 1}]);
+    let rough = codes(json!({"inputs": GREAT, "methods": steps})).await;
+    assert!(rough.contains(&"not_converged".to_owned()), "{rough:?}");
+}
+
+/// The codes of the warnings of a random model's answer.
+async fn warnings_of(folder: &str, methods: Value) -> Vec<String> {
+    let source = golden_folder(folder).display().to_string();
+    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
+    let config = Config { models: vec![model], ..Config::default() };
+    let service = service::start_with(&config).await;
+    let body = json!({"inputs": "this film was dull and the plot was bad", "methods": methods});
+    let answer = service.explain(body).await;
+    let warnings = answer["results"][0]["warnings"].as_array().cloned().unwrap_or_default();
+    warnings.iter().map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// DeBERTa-v3 normalises words before anything is added: the embedding times its
+/// gradient is zero there, and an answer of zeros says so.
+#[tokio::test]
+async fn scores_of_nothing_are_called_that() {
+    let found = warnings_of("deberta-v3-sequence", json!(["input_x_gradient"])).await;
+    assert!(found.contains(&"scores_near_zero".to_owned()), "{found:?}");
+}
+
+#[tokio::test]
+async fn methods_that_disagree_are_named() {
+    let methods = json!(["integrated_gradients", "input_x_gradient", "attention_flow", "lime"]);
+    let found = warnings_of("bert-tiny", methods).await;
+    assert!(found.contains(&"methods_disagree".to_owned()), "{found:?}");
+}
+
+#[tokio::test]
+async fn evaluate_is_read_strictly() {
+    let service = service::start().await;
+    for (evaluate, pointer) in [
+        (json!("everything"), "/evaluate"),
+        (json!(["comprehensiveness", "faith"]), "/evaluate/1"),
+        (json!([{"measures": "all"}]), "/evaluate/0"),
+        (json!({"measures": ["faith"]}), "/evaluate/measures/0"),
+        (json!({"thresholds": []}), "/evaluate/thresholds"),
+        (json!({"thresholds": [0.5, 0]}), "/evaluate/thresholds/1"),
+        (json!({"thresholds": [1.5]}), "/evaluate/thresholds/0"),
+        (json!({"unit": "letter"}), "/evaluate/unit"),
+        (json!({"rule": "mine"}), "/evaluate/rule"),
+        (json!({"removal": "mask"}), "/evaluate/removal"),
+    ] {
+        let reply = service.post("/explain", json!({"inputs": GREAT, "evaluate": evaluate})).await;
+        let problem = reply.problem(422, "invalid_field");
+        assert_eq!(problem["pointer"], pointer, "{evaluate}");
+    }
+}
+
+#[tokio::test]
+async fn methods_are_compared_and_ranked() {
+    let service = service::start().await;
+    let reply = service.post("/explain/compare", json!({"inputs": GREAT})).await;
+    assert_eq!(reply.status, 200);
+    let answer = reply.json();
+    let result = &answer["results"][0];
+    let ranking = result["ranking"].as_array().unwrap();
+    assert_eq!(ranking.len(), result["explanations"].as_array().unwrap().len());
+    let ranks: Vec<f64> =
+        ranking.iter().map(|ranked| ranked["mean_rank"].as_f64().unwrap()).collect();
+    assert!(ranks.is_sorted() && ranks[0] >= 1.);
+    for one in result["explanations"].as_array().unwrap() {
+        let cost = &one["cost"];
+        assert!(
+            cost["forward_rows"].as_u64().unwrap() + cost["gradient_rows"].as_u64().unwrap() > 0
+        );
+        assert!(cost["compute_ms"].as_f64().unwrap() > 0.);
+    }
+}
+
+#[tokio::test]
+async fn prices_are_those_that_are_paid() {
+    let service = service::start().await;
+    let body = json!({"inputs": [GREAT, "so so"], "target": "all", "methods": [
+        "saliency",
+        {"name": "integrated_gradients", "n_steps": 20},
+        {"name": "lime", "max_evals": 30},
+        {"name": "occlusion", "unit": "token"},
+    ]});
+    let price = service.post("/estimate", &body).await.json();
+    let paid = service.explain(body).await["usage"].clone();
+    assert_eq!(price["tokens"], paid["tokens"]);
+    // A row may give the gradients of several targets at once; a price counts each.
+    assert_eq!(
+        price["gradient_rows"].as_u64().unwrap(),
+        2 * paid["gradient_rows"].as_u64().unwrap()
+    );
+    let (priced, rows) =
+        (price["forward_rows"].as_u64().unwrap(), paid["forward_rows"].as_u64().unwrap());
+    assert!(rows <= priced && priced <= rows + 8, "{priced} {rows}: special tokens stay");
+    assert!(price["expected_ms"].as_f64().unwrap() > 0.);
+    assert!(price["cost"].as_u64().unwrap() < price["cost_limit"].as_u64().unwrap());
+    let methods = price["methods"].as_array().unwrap();
+    assert_eq!(
+        methods.iter().map(|m| m["method"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["saliency", "integrated_gradients", "lime", "occlusion"]
+    );
+    // What /explain refuses is refused here too, in the same words.
+    let wrong = json!({"inputs": GREAT, "methods": [{"name": "lime", "max_evals": 1}]});
+    let (here, there) =
+        (service.post("/estimate", &wrong).await, service.post("/explain", &wrong).await);
+    let problem = here.problem(422, "invalid_field");
+    assert_eq!(problem["pointer"], there.json()["pointer"]);
+    assert_eq!(problem["detail"], there.json()["detail"]);
+}
+
+/// A budget that is too short for all samples gives what there was time for, and
+/// says so.
+#[tokio::test]
+async fn sampling_stops_in_time_and_says_what_it_reached() {
+    let service = service::start().await;
+    let text = "The plot is not good, but the cast is great. ".repeat(6);
+    let ask = async |method: Value| {
+        let body = json!({"inputs": text, "methods": [method], "budget_ms": 1_500});
+        let answer = service.explain(body).await;
+        answer["results"][0].clone()
+    };
+    for method in [
+        json!({"name": "lime", "max_evals": 20_000}),
+        json!({"name": "kernel_shap", "max_evals": 20_000}),
+        json!({"name": "partition_shap", "max_evals": 20_000}),
+        json!({"name": "smooth_grad", "n_samples": 10_000}),
+        json!({"name": "gradient_shap", "n_samples": 10_000}),
+    ] {
+        let result = ask(method.clone()).await;
+        let one = &result["explanations"][0];
+        let samples = one["n_samples"].as_u64().unwrap();
+        assert!(samples > 0 && one["finished"] == false, "{method}: {samples}");
+        assert!(numbers(&one["attributions"]["word"]).iter().any(|score| *score != 0.));
+        let codes: Vec<&Value> =
+            result["warnings"].as_array().unwrap().iter().map(|w| &w["code"]).collect();
+        assert!(codes.contains(&&json!("stopped_early")), "{codes:?}");
+    }
+}
