@@ -198,3 +198,48 @@ fn prints_its_description() {
     let output = run(&["openapi"]);
     assert_eq!(text(&output.stdout), include_str!("../../openapi.yaml"));
 }
+
+#[test]
+fn reports_which_method_to_trust() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("reviews.tsv");
+    let rows = [
+        "sentence\tlabel",
+        "a wonderful film with a great cast\t1",
+        "dull , tired and far too long\t0",
+        "<script>alert(1)</script> is not a good film | at all\t0",
+    ];
+    std::fs::write(&data, rows.join("\n")).unwrap();
+    let out = folder.path().join("report");
+    let methods = "saliency,occlusion,integrated_gradients,attention_rollout";
+    let arguments = ["evaluate", "--model", "builtin:sentiment-en", "--methods", methods];
+    let output = explaind()
+        .args(arguments)
+        .args(["--data".as_ref(), data.as_os_str(), "--out".as_ref(), out.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("is the most faithful here"), "{said}");
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    let markdown = read("report.md");
+    for name in methods.split(',').chain(["random"]) {
+        assert!(markdown.contains(&format!("| {name} |")), "{markdown}");
+    }
+    assert!(markdown.contains("3 texts of reviews.tsv"));
+    assert_eq!(read("records.jsonl").lines().count(), 3);
+    let page = read("report.html");
+    assert!(page.contains("<svg") && !page.contains("<script"));
+    for plot in ["comprehensiveness", "sufficiency", "infidelity", "agreement", "time"] {
+        let svg = read(&format!("{plot}.svg"));
+        assert!(roxmltree::Document::parse(&svg).is_ok(), "{plot}");
+    }
+    for (wrong, said) in [
+        (["--methods", "magic", "--data", "x.tsv"], "no method is called"),
+        (["--methods", "lime", "--data", "missing.tsv"], "missing.tsv"),
+    ] {
+        let output = run(&[&["evaluate", "--model", "builtin:sentiment-en"], &wrong[..]].concat());
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+    }
+}
