@@ -90,6 +90,13 @@ struct Explain {
     /// Colour the words; by default where the terminal can and NO_COLOR is unset.
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     color: ColorChoice,
+    /// Measure how far each method can be trusted, too.
+    #[arg(long)]
+    evaluate: bool,
+    /// Read a text over the model's limit in parts that have at least so many
+    /// tokens in common.
+    #[arg(long, value_name = "STRIDE")]
+    window: Option<usize>,
     /// The second text of a pair: a hypothesis, the text that holds the answer, a
     /// text to compare with.
     #[arg(long)]
@@ -219,6 +226,14 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
     let mut body = json!({ "inputs": { "text": flags.text, "text_pair": flags.pair } });
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);
+    }
+    if flags.evaluate {
+        body["evaluate"] = json!("all");
+    }
+    if let Some(stride) = flags.window {
+        body["window"] = json!({ "stride": stride });
+        // There is none of several parts, which would be warned of.
+        body["attention"] = json!(false);
     }
     runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;

@@ -30,7 +30,8 @@ pub fn lines(prepared: Prepared) -> Response {
         }
     });
     let body = Body::from_stream(lines);
-    ([(header::CONTENT_TYPE, Form::Lines.media_type())], body).into_response()
+    let headers = [(header::CONTENT_TYPE, Form::Lines.media_type()), (header::VARY, "accept")];
+    (headers, body).into_response()
 }
 
 fn line(event: Event, model: &Model) -> Vec<u8> {

@@ -29,6 +29,20 @@ pub fn split(text: &str, columns: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The text in lines of at most so many columns, cut after a space where there is
+/// one.
+pub fn lines(text: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let most = text_end(rest, columns);
+        let space = || rest[..most].rfind(' ').map_or(most, |space| space + 1);
+        let end = if most < rest.len() { space() } else { most };
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        (!line.is_empty()).then_some(line.trim_end())
+    })
+}
+
 /// Where the first part ends, in bytes.
 fn text_end(text: &str, columns: usize) -> usize {
     let mut taken = 0;
@@ -59,5 +73,13 @@ mod tests {
         assert_eq!(parts("e\u{301}e\u{301}", 1), ["e\u{301}", "e\u{301}"]);
         assert_eq!(parts("很好", 1), ["很", "好"]);
         assert!(parts("", 5).is_empty());
+    }
+
+    #[test]
+    fn lines_end_after_words() {
+        let cut = |text, columns| lines(text, columns).collect::<Vec<_>>();
+        assert_eq!(cut("one two three", 8), ["one two", "three"]);
+        assert_eq!(cut("这部电影 很好", 10), ["这部电影", "很好"]);
+        assert_eq!(cut("endless", 3), ["end", "les", "s"]);
     }
 }

@@ -10,6 +10,7 @@ mod clean;
 mod colour;
 mod columns;
 mod heat;
+mod measures;
 mod room;
 mod rows;
 mod sheet;

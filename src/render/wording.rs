@@ -1,11 +1,15 @@
 //! What answers are called, in every form that people read. The text in it is
 //! as it came: whoever writes it out makes it inert.
 
-use crate::attribution::{Completeness, OptionValue};
-use crate::explanation::{Explanation, Predicted, Resolved, What};
+use crate::attribution::{Completeness, OptionValue, Sampling};
+use crate::explanation::{Explained, Explanation, Predicted, Resolved, What, WindowPart};
 use crate::model::Model;
+use crate::passes::Usage;
 use crate::rows::Output;
-use crate::text::Token;
+use crate::text::{Token, Unit};
+
+/// Words that are quoted from either end of a part of a text.
+const QUOTED: usize = 3;
 
 /// What was explained.
 pub fn target(target: &Resolved, model: &Model, tokens: &[Token]) -> String {
@@ -58,6 +62,69 @@ pub fn completeness(completeness: Completeness) -> String {
     let steps = completeness.n_steps.map_or_else(String::new, |n| format!(" in {n} steps"));
     let delta = completeness.convergence_delta;
     format!("scores miss their sum by {delta:+.5}: {verdict}{steps}")
+}
+
+/// What a sampling method's scores rest on.
+pub fn sampling(sampling: Sampling) -> String {
+    let samples = sampling.n_samples;
+    let taken = match sampling.finished {
+        true => format!("{samples} samples"),
+        false => format!("stopped early, after {samples} samples"),
+    };
+    match sampling.fit {
+        Some(fit) => format!("{taken}; fit of the linear model r2 {:.3}", fit.r2),
+        None => taken,
+    }
+}
+
+/// What a method took.
+pub fn cost(usage: Usage) -> String {
+    let rows = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what} row")),
+        more => Some(format!("{more} {what} rows")),
+    };
+    let time = format!("{:.1} ms", usage.compute.as_secs_f64() * 1e3);
+    let rows = [rows(usage.forward_rows, "forward"), rows(usage.gradient_rows, "gradient")];
+    let parts: Vec<String> = rows.into_iter().flatten().chain([time]).collect();
+    format!("took {}", parts.join(", "))
+}
+
+/// Where a part of a text lies, and how it begins and ends.
+pub fn part(explained: &Explained, part: &WindowPart) -> String {
+    let inside = |word: &&Unit| word.tokens.iter().any(|token| part.tokens.contains(token));
+    let words: Vec<&Unit> = explained.words.iter().filter(inside).collect();
+    let (start, end) = match words.as_slice() {
+        [] => (0, 0),
+        [first, .., last] => (first.start, last.end),
+        [only] => (only.start, only.end),
+    };
+    format!("characters {start} to {end}, “{}”", excerpt(&words))
+}
+
+/// The words, or those at either end.
+fn excerpt(words: &[&Unit]) -> String {
+    match words.len() {
+        few if few <= 2 * QUOTED => joined(words),
+        many => {
+            let (first, last) = (&words[..QUOTED], &words[many - QUOTED..]);
+            format!("{} … {}", joined(first), joined(last))
+        }
+    }
+}
+
+/// Words as they stand in their text.
+fn joined(words: &[&Unit]) -> String {
+    let mut text = String::new();
+    let mut end = words.first().map_or(0, |word| word.start);
+    for word in words {
+        if word.start > end {
+            text.push(' ');
+        }
+        text.push_str(&word.text);
+        end = word.end;
+    }
+    text
 }
 
 /// What the model says, in a line.

@@ -130,6 +130,42 @@ fn colours_where_they_are_wanted() {
 }
 
 #[test]
+fn says_how_far_to_trust_it() {
+    let methods = ["saliency", "occlusion", "attention_rollout", "smooth_grad"];
+    let mut arguments = vec!["explain", "--evaluate"];
+    arguments.extend(methods.iter().flat_map(|method| ["--method", method]));
+    arguments.push("The plot is not good, but this movie is really great.");
+    let out = text(&run(&arguments).stdout);
+    let (_, table) = out.split_once("How far to trust each method").expect("a table");
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    assert!(rows.iter().all(|row| row.chars().count() <= 78), "{table}");
+    let heads: Vec<&&str> = rows.iter().filter(|row| row.contains("saliency")).collect();
+    assert_eq!(heads.len(), 1, "{table}");
+    let names = rows.iter().flat_map(|row| row.split_whitespace()).filter(|n| methods.contains(n));
+    assert_eq!(names.count(), methods.len(), "each has a column: {table}");
+    let falls: Vec<&&str> = rows.iter().filter(|row| row.contains("comprehensiveness ↑")).collect();
+    assert!(falls.len() > 1, "what does not fit beside stands below: {table}");
+    assert!(!rows.last().unwrap().contains("gini"), "no lines without numbers: {table}");
+    assert_eq!(falls.iter().filter(|row| row.contains('*')).count(), 1, "{table}");
+    assert!(table.contains("\n  baseline_sensitivity\n    relative_change ↓ "), "{table}");
+}
+
+#[test]
+fn reads_a_long_text_in_parts() {
+    let long = "It was slow and dull. I left. ".repeat(10) + &"I loved it. ".repeat(16);
+    let refused = run(&["explain", &long]);
+    assert!(text(&refused.stderr).contains("128"));
+    let out = text(&run(&["explain", "--window", "4", "--method", "lime", &long]).stdout);
+    assert!(out.contains("\n1000 samples\n"), "{out}");
+    let parts: Vec<&str> =
+        out.split("\nRead in 2 parts:\n").nth(1).expect("parts").lines().collect();
+    assert!(parts[0].starts_with("  1  characters 0 to "), "{out}");
+    assert!(parts[0].contains("“It was slow … loved it.”: NEGATIVE"), "{out}");
+    assert!(parts[1].contains("; weight 0.500, value "), "{out}");
+    assert!(!out.contains("attention"), "nobody asked for it: {out}");
+}
+
+#[test]
 fn writes_a_page() {
     let file = NamedTempFile::new().expect("a file");
     let path = file.path().to_str().unwrap();

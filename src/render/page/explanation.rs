@@ -25,6 +25,10 @@ pub fn part(
         @if let Some(completeness) = explanation.completeness {
             p.xp-soft { (wording::completeness(completeness)) }
         }
+        @if let Some(sampling) = explanation.sampling {
+            p.xp-soft { (wording::sampling(sampling)) }
+        }
+        p.xp-soft { (wording::cost(explanation.usage)) }
     }
 }
 

@@ -4,36 +4,61 @@ use maud::{Markup, html};
 
 use super::super::heat::Scale;
 use super::super::room::{CELLS, Room};
+use super::super::wording;
 use super::legend::swatches;
 use super::matrix::{Matrix, Size, labels, strongest, svg};
-use crate::explanation::{Attention, Explained, PairSimilarity, Predicted};
+use super::patterns;
+use crate::explanation::{Attention, AttentionKind, Explained, PairSimilarity, Predicted};
+use crate::model::Model;
 
 /// The attention asked for, a heat map a head.
-pub fn attention(explained: &Explained, room: &mut Room) -> Markup {
-    match &explained.attention {
-        Some(attention) if !attention.weights.is_empty() => maps(explained, attention, room),
-        _ => html! {},
+pub fn attention(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
+    let Some(attention) = &explained.attention else { return html! {} };
+    html! {
+        @if !attention.weights.is_empty() { (maps(model, explained, attention, room)) }
+        (patterns::part(explained, attention, room))
     }
 }
 
-fn maps(explained: &Explained, attention: &Attention, room: &mut Room) -> Markup {
+fn maps(model: &Model, explained: &Explained, attention: &Attention, room: &mut Room) -> Markup {
     let read = explained.tokens.iter().take(attention.tokens);
     let tokens = labels(read.map(|token| token.text.as_str()));
     let cells = attention.tokens * attention.tokens;
     let all: Vec<&[f64]> = attention.weights.chunks(cells).collect();
     let drawn: Vec<&&[f64]> = all.iter().take_while(|_| room.cells(cells)).collect();
-    let size = Size::of(drawn.len());
+    let (size, signed) = (Size::of(drawn.len()), attention.kind == AttentionKind::Gradient);
     html! {
         h3 { "Attention" }
-        p.xp-soft { "Rows look at columns. The deepest colour is each map's own largest weight." }
+        p.xp-soft { (kind(model, explained, attention)) }
+        p.xp-soft { "Rows look at columns. The deepest colour is each map's own largest number." }
         div.xp-maps role="group" aria-label="Attention heat maps" tabindex="0" {
             @for (place, values) in drawn.iter().enumerate() {
-                @let scale = Scale::of(values, false);
+                @let scale = Scale::of(values, signed);
                 @let matrix = Matrix { rows: &tokens, columns: &tokens, values, scale, size };
                 (figure(&matrix, &name(attention, place), "Each token looks most at: "))
             }
         }
         @if drawn.len() < all.len() { (left_out(drawn.len(), all.len())) }
+    }
+}
+
+/// What its numbers are.
+fn kind(model: &Model, explained: &Explained, attention: &Attention) -> Markup {
+    let target = attention.target.as_ref();
+    let target = target.map(|target| wording::target(target, model, &explained.tokens));
+    html! {
+        strong { (attention.kind.name()) } ": "
+        @match (attention.kind, target) {
+            (AttentionKind::Weights, _) => "what the softmax gave.",
+            (AttentionKind::Norm, _) => "weights times the length of what they move.",
+            (AttentionKind::Rollout, _) => {
+                "the share of each input token in each token after a layer."
+            }
+            (AttentionKind::Gradient, target) => {
+                "weights times the gradient of " bdi { (target.unwrap_or_default()) }
+                " at them; blue: against, orange: for it."
+            }
+        }
     }
 }
 
@@ -56,7 +81,17 @@ fn name(attention: &Attention, place: usize) -> String {
             let (layer, head) = (place / heads.len(), place % heads.len());
             format!("layer {}, head {}", attention.layers[layer], heads[head])
         }
-        None => format!("layer {}, mean of heads", attention.layers[place]),
+        None => format!("layer {}, {}", attention.layers[place], together(attention.kind)),
+    }
+}
+
+/// How heads become one: the norm of what all of them move is no mean.
+fn together(kind: AttentionKind) -> &'static str {
+    match kind {
+        AttentionKind::Norm => "heads together",
+        AttentionKind::Weights | AttentionKind::Rollout | AttentionKind::Gradient => {
+            "mean of heads"
+        }
     }
 }
 

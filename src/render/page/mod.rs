@@ -4,17 +4,22 @@
 //! maud escapes what is written into it, and the whole is cleaned at the end:
 //! nothing of a text, a label or an id can act on who opens it.
 
+mod agreement;
+mod evaluation;
 mod explanation;
 mod legend;
 mod matrices;
 mod matrix;
+mod patterns;
 mod predicted;
 mod style;
+mod warnings;
+mod windows;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::clean::clean;
-use super::room::Room;
+use super::room::{CELLS, Room};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Explained};
 use crate::model::Model;
@@ -88,13 +93,34 @@ fn model(model: &Model) -> Markup {
 /// What is said of one input, part by part.
 fn parts(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
     html! {
+        (warnings::part(&explained.warnings))
         (predicted::part(explained))
         @if explained.truncated { p { "The text was cut to fit the model." } }
         @for explanation in &explained.explanations {
             (explanation::part(model, explained, explanation, room))
         }
-        (matrices::attention(explained, room))
+        (windows::part(model, explained, room))
+        (evaluation::part(model, explained, room))
+        (agreement::part(explained, room))
+        (matrices::attention(model, explained, room))
         (matrices::similarity(explained, room))
+    }
+}
+
+/// A name of the service's own that may be cut after each underscore.
+fn breaking(name: &str) -> Markup {
+    html! {
+        @for (place, part) in name.split('_').enumerate() {
+            @if place > 0 { "_" wbr; }
+            (part)
+        }
+    }
+}
+
+/// In the place of a table that the page has no room for.
+fn too_much() -> Markup {
+    html! {
+        p { "Not drawn: a page holds " (CELLS) " cells. application/json has all of it." }
     }
 }
 

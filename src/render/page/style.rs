@@ -20,10 +20,16 @@ forced-color-adjust:none;print-color-adjust:exact;-webkit-print-color-adjust:exa
 white-space:nowrap;user-select:none}\
 .xp-soft{font-size:.9em}\
 .xp-error{font-weight:bold}\
+.xp-note{border:1px solid;border-left-width:6px;padding:.25em .75em;margin:.5em 0}\
+.xp ul{margin:.25em 0;padding-left:1.25em}\
+.xp-wide{position:relative;overflow-x:auto;overflow-wrap:normal}\
 .xp table{border-collapse:collapse;font-size:.95em;margin:.5em 0;width:auto;\
 color:inherit;background:none}\
 .xp th,.xp td{text-align:start;padding:.15em 1em .15em 0;border:0;background:none;color:inherit}\
 .xp td.xp-n{text-align:end;font-variant-numeric:tabular-nums}\
+.xp-grid td{padding:1px;text-align:center;font-variant-numeric:tabular-nums}\
+.xp-grid .xp-w{display:block;padding:.15em .5em;white-space:nowrap}\
+.xp-grid thead th{padding:.15em .5em;text-align:center}\
 .xp-maps{position:relative;display:flex;flex-wrap:wrap;gap:1em;overflow-x:auto}\
 .xp figure{margin:0}\
 .xp svg{display:block;max-width:none}\

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::super::clean::clean;
-use super::super::columns::split;
+use super::super::columns::lines;
 use super::super::heat::{Piece, Scale};
 use super::super::rows::{Placed, rows};
 use super::super::sheet;
@@ -86,7 +86,7 @@ impl Drawing {
 
     /// In as many lines as it takes, up to a few: labels can be of any length.
     fn text(&mut self, text: &str, class: &str, columns: usize) {
-        for part in split(&clean(text), columns).take(LINES) {
+        for part in lines(&clean(text), columns).take(LINES) {
             self.y += LINE;
             self.push(&html! { text class=(class) x=(MARGIN) y=(self.y) { (part) } });
         }

@@ -35,6 +35,11 @@ pub fn render(answer: &Answer) -> Result<String> {
     if explained.truncated {
         drawing.line("The text was cut to fit the model.");
     }
+    if !explained.warnings.is_empty() {
+        let warnings = warnings(explained);
+        drawing.line(&warnings);
+        said.push(warnings);
+    }
     Ok(clean(&framed(model, explained, &drawing, &said).into_string()))
 }
 
@@ -64,6 +69,12 @@ fn one(
         drawing.line(&wording::completeness(completeness));
     }
     format!("{heading}: {}.", numbers(heat))
+}
+
+/// What to know before believing it, in a line.
+fn warnings(explained: &Explained) -> String {
+    let details = explained.warnings.iter().map(|warning| warning.detail.as_str());
+    format!("⚠ Read with care: {}.", details.collect::<Vec<_>>().join("; "))
 }
 
 fn legend(drawing: &mut Drawing, scale: Scale, target: &str) {

@@ -7,6 +7,7 @@
 
 mod paint;
 mod plain;
+mod trust;
 
 use std::fmt::Write;
 
@@ -42,6 +43,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 fn explained_text(out: &mut String, colours: Colours, model: &Model, explained: &Explained) {
     predicted_text(out, colours, explained);
+    trust::warnings(out, colours, explained);
     for explanation in &explained.explanations {
         // Words, where there are scores of words.
         if let Some(heat) = Heat::all(explained, explanation).first() {
@@ -52,6 +54,8 @@ fn explained_text(out: &mut String, colours: Colours, model: &Model, explained: 
     if explained.truncated {
         line(out, format_args!("\nThe text was cut to fit the model."));
     }
+    trust::windows(out, explained);
+    trust::evaluation(out, colours, explained);
 }
 
 fn predicted_text(out: &mut String, colours: Colours, explained: &Explained) {
@@ -111,6 +115,9 @@ fn explanation_text(
     line(out, format_args!("\n{}", legend(colours, heat.scale, target)));
     if let Some(completeness) = explanation.completeness {
         line(out, format_args!("{}", wording::completeness(completeness)));
+    }
+    if let Some(sampling) = explanation.sampling {
+        line(out, format_args!("{}", wording::sampling(sampling)));
     }
 }
 

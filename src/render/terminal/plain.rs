@@ -6,7 +6,7 @@ use super::super::rows::{Placed, rows};
 use super::{Colours, line};
 
 /// Columns of a row: marks stand below their words only where nothing wraps.
-const COLUMNS: usize = 76;
+pub const COLUMNS: usize = 76;
 
 /// What bars and marks are made of: where no colour tells the sign, it does.
 pub fn stroke(colours: Colours, hue: Hue) -> &'static str {

@@ -6,6 +6,7 @@ mod formats;
 mod languages;
 mod models;
 mod operations;
+mod streaming;
 mod tasks;
 mod trust;
 mod windows;

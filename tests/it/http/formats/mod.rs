@@ -3,6 +3,7 @@
 mod page;
 mod picture;
 mod tensors;
+mod trust;
 
 use axum::http::header;
 use serde_json::{Value, json};

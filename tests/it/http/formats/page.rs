@@ -9,9 +9,10 @@ use crate::support::service::{Reply, Running, start};
 
 const ELEMENTS: &str = "html head meta title style body main section h1 h2 h3 p bdi span strong \
                         code table caption thead tbody tr th td details summary div figure \
-                        figcaption svg rect text";
+                        figcaption svg rect text ul li wbr";
 const ATTRIBUTES: &str = "lang charset name content class title scope tabindex role aria-label \
-                          width height viewBox x y text-anchor transform font-size";
+                          aria-hidden colspan rowspan width height viewBox x y text-anchor \
+                          transform font-size";
 
 /// A good page. Nothing in it is of another kind than the page's own.
 fn page(reply: &Reply) -> Html {
@@ -28,12 +29,12 @@ fn page(reply: &Reply) -> Html {
     page
 }
 
-async fn ask(service: &Running, body: Value) -> Html {
+pub async fn ask(service: &Running, body: Value) -> Html {
     page(&service.form("text/html", body).await)
 }
 
 /// The texts of all elements that a selector finds.
-fn texts(page: &Html, selector: &str) -> Vec<String> {
+pub fn texts(page: &Html, selector: &str) -> Vec<String> {
     let selector = Selector::parse(selector).unwrap();
     page.select(&selector).map(|element| element.text().collect()).collect()
 }

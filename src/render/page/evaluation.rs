@@ -1,0 +1,129 @@
+//! How far to trust each method, measured.
+
+use maud::{Markup, html};
+
+use super::super::measures::{Better, Cell, Line, Measure, Table};
+use super::super::room::Room;
+use super::super::wording;
+use super::{breaking, too_much};
+use crate::evaluation::REFERENCE;
+use crate::explanation::Explained;
+use crate::model::Model;
+
+/// Methods by measures; the best number of each column is marked.
+pub fn part(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
+    let Some(evaluation) = &explained.evaluation else { return html! {} };
+    let table = Table::of(evaluation);
+    if table.cells() == 0 {
+        return html! {};
+    }
+    let first = explained.explanations.first();
+    let target = first.map(|one| wording::target(&one.target, model, &explained.tokens));
+    html! {
+        h3 { "How far to trust each method" }
+        p.xp-soft {
+            "Measured on the explanations of " bdi { (target.unwrap_or_default()) }
+            ". ★ is the best of its column."
+        }
+        @if room.cells(table.cells()) { (drawn(&table)) } @else { (too_much()) }
+        (glossary(&table))
+    }
+}
+
+fn drawn(table: &Table<'_>) -> Markup {
+    html! {
+        div.xp-wide role="group" aria-label="Measures of the methods" tabindex="0" {
+            table {
+                caption.xp-num { "How far to trust each method" }
+                (head(table))
+                tbody {
+                    @for (place, method) in table.methods.iter().enumerate() {
+                        tr {
+                            th scope="row" { (breaking(method)) }
+                            @for line in table.lines() { (cell(&line.cells[place])) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Measures, and below them the parts of those that have some.
+fn head(table: &Table<'_>) -> Markup {
+    let parts: Vec<&Measure> =
+        table.measures.iter().filter(|measure| measure.is_in_parts()).collect();
+    let rows = if parts.is_empty() { 1 } else { 2 };
+    html! {
+        thead {
+            tr {
+                th scope="col" rowspan=(rows) { "method" }
+                @for measure in &table.measures { (heading(measure, rows)) }
+            }
+            @if !parts.is_empty() {
+                tr {
+                    @for line in parts.iter().flat_map(|measure| &measure.lines) {
+                        th scope="col" { (name(line.part.unwrap_or_default(), line)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn heading(measure: &Measure, rows: usize) -> Markup {
+    let (entry, lines) = (measure.entry, &measure.lines);
+    html! {
+        @match lines.as_slice() {
+            [line] if !measure.is_in_parts() => {
+                th scope="col" rowspan=(rows) title=(entry.summary) { (name(entry.name, line)) }
+            }
+            _ => th scope="colgroup" colspan=(lines.len()) title=(entry.summary) {
+                (breaking(entry.name))
+            },
+        }
+    }
+}
+
+fn name(name: &str, line: &Line) -> Markup {
+    html! {
+        (breaking(name))
+        @if line.better != Better::Neither {
+            // The arrow stays beside the name.
+            "\u{a0}" span aria-hidden="true" { (line.better.sign()) }
+            span.xp-num { " (" (line.better.words()) ")" }
+        }
+    }
+}
+
+fn cell(cell: &Cell) -> Markup {
+    html! {
+        td.xp-n {
+            @match cell.number {
+                Some(number) if cell.best => strong { "★ " (format!("{number:.3}")) },
+                Some(number) => (format!("{number:.3}")),
+                None => "–",
+            }
+        }
+    }
+}
+
+/// What the columns mean.
+fn glossary(table: &Table<'_>) -> Markup {
+    html! {
+        details {
+            summary { "what is measured" }
+            ul.xp-soft {
+                @for entry in table.measures.iter().map(|measure| measure.entry) {
+                    li {
+                        strong { (entry.name) } " " (entry.summary) " Better: " (entry.better)
+                        ". " (entry.paper) "."
+                    }
+                }
+                @if table.methods.contains(&REFERENCE) {
+                    li { strong { (REFERENCE) } " Ten random rankings: what a number has to beat." }
+                }
+            }
+        }
+    }
+}

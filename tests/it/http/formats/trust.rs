@@ -1,0 +1,209 @@
+//! What pages, pictures and tensors say of how far to trust them.
+
+use scraper::{ElementRef, Html, Selector};
+use serde_json::{Value, json};
+
+use super::page::{ask, texts};
+use super::{GREAT, HOSTILE, inert, text};
+use crate::support::service::{Running, start};
+
+const MIXED: &str = "The plot is not good, but this movie is really great.";
+
+/// Longer than the model takes, and of two minds.
+fn long() -> String {
+    "The first half was slow and dull. I almost left. ".repeat(8)
+        + &"But the ending was great! I loved it. ".repeat(8)
+}
+
+fn select<'p>(page: &'p Html, selector: &str) -> Vec<ElementRef<'p>> {
+    let selector = Selector::parse(selector).unwrap();
+    // A page lives as long as what is found in it.
+    page.select(&selector).collect()
+}
+
+/// The cells of each row of the table in the group of this name.
+fn rows(page: &Html, group: &str) -> Vec<Vec<String>> {
+    let cells = Selector::parse("th, td").unwrap();
+    let row = |row: ElementRef<'_>| row.select(&cells).map(|cell| cell.text().collect()).collect();
+    select(page, &format!("[aria-label='{group}'] tr")).into_iter().map(row).collect()
+}
+
+async fn both(service: &Running, body: Value) -> (Value, Html) {
+    (service.explain(body.clone()).await["results"][0].clone(), ask(service, body).await)
+}
+
+fn all(page: &Html) -> String {
+    texts(page, "main").concat()
+}
+
+#[tokio::test]
+async fn measures_stand_in_a_table_whose_best_are_marked() {
+    let body = json!({
+        "inputs": MIXED, "methods": ["saliency", "occlusion", "lime"], "evaluate": "all",
+        "attention": false,
+    });
+    let (answer, page) = both(&start().await, body).await;
+    let rows = rows(&page, "Measures of the methods");
+    assert_eq!(rows[0][1], "comprehensiveness\u{a0}↑ (higher is better)");
+    assert_eq!(rows[0][2], "sufficiency\u{a0}↓ (lower is better)");
+    assert_eq!(rows[0].last().unwrap(), "complexity");
+    assert_eq!(
+        rows[1][..2],
+        ["relative_change\u{a0}↓ (lower is better)", "rank_correlation\u{a0}↑ (higher is better)"]
+    );
+    let methods: Vec<&str> = rows[2..].iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(methods, ["saliency", "occlusion", "lime", "random"]);
+    let measured =
+        |method: &str| answer["evaluation"][method]["comprehensiveness"].as_f64().unwrap();
+    let best = methods[..3].iter().map(|method| measured(method)).fold(0., f64::max);
+    for row in &rows[2..] {
+        assert_eq!(row.len(), 10);
+        let number = measured(&row[0]);
+        let star = if number == best && row[0] != "random" { "★ " } else { "" };
+        assert_eq!(row[1], format!("{star}{number:.3}"), "{}", row[0]);
+    }
+    assert_eq!(rows[2][5], "–", "saliency has no baseline");
+    let effective = answer["evaluation"]["lime"]["complexity"]["effective_words"].as_f64().unwrap();
+    assert_eq!(rows[4][8], format!("{effective:.3}"), "no way is better, none is marked");
+    assert!(all(&page).contains("Measured on the explanations of POSITIVE."));
+}
+
+#[tokio::test]
+async fn agreement_is_a_heat_map_and_words() {
+    let body = json!({
+        "inputs": MIXED, "methods": ["saliency", "occlusion", "lime", "lime"],
+        "evaluate": "agreement", "attention": false,
+    });
+    let (answer, page) = both(&start().await, body).await;
+    let rows = rows(&page, "Agreement of the methods");
+    assert_eq!(rows[0], ["", "saliency", "occlusion", "lime", "lime#2"]);
+    let pair = &answer["agreement"][2];
+    assert_eq!(pair["methods"], json!(["occlusion", "lime"]));
+    let number = format!("{:+.2}", pair["spearman"].as_f64().unwrap());
+    assert_eq!((&rows[2][3], &rows[3][2]), (&number, &number));
+    assert_eq!((rows[1][1].as_str(), rows[3][4].as_str()), ("·", "+1.00"));
+    let share = 100. * pair["top_k_feature"].as_f64().unwrap();
+    let words = format!(
+        "occlusion and lime: rank correlation {number}; of the top {} words {share:.0} % are the same",
+        pair["k"]
+    );
+    assert!(all(&page).contains(&words), "{words}");
+    let cells = select(&page, ".xp-grid .xp-w");
+    assert!(
+        cells.iter().any(|cell| cell.attr("title").is_some_and(|said| said.starts_with(&words)))
+    );
+    assert!(cells.iter().any(|cell| cell.value().classes().any(|class| class == "xp-f16")));
+}
+
+#[tokio::test]
+async fn heads_have_their_patterns_in_words() {
+    let attention = json!({"patterns": true, "kind": "gradient"});
+    let body =
+        json!({"inputs": "So good, so good!", "methods": ["saliency"], "attention": attention});
+    let (answer, page) = both(&start().await, body).await;
+    let heads = answer["attention"]["patterns"].as_array().unwrap();
+    let rows = rows(&page, "Patterns of the attention heads");
+    assert_eq!(rows[0], ["", "head 0", "head 1", "head 2", "head 3", "head 4"]);
+    for (head, cell) in heads.iter().zip(rows[1..].iter().flat_map(|row| &row[1..])) {
+        let (name, score) = (head["pattern"].as_str().unwrap(), head["score"].as_f64().unwrap());
+        assert_eq!(*cell, format!("{name} {score:.2}"));
+    }
+    let pair = &heads[0]["pairs"][0];
+    let token = |at: &str| answer["tokens"][pair[at].as_u64().unwrap() as usize]["text"].clone();
+    let weight = pair["weight"].as_f64().unwrap();
+    let (query, key) = (token("query"), token("key"));
+    let strongest = format!("{} to {} {weight:.2}", query.as_str().unwrap(), key.as_str().unwrap());
+    let title = select(&page, ".xp-grid .xp-w")[0].attr("title").unwrap().to_owned();
+    assert!(title.starts_with(&strongest), "{title}: {strongest}");
+    assert!(all(&page).contains(&format!("layer 0, head 0: {strongest}")));
+    assert!(all(&page).contains("gradient: weights times the gradient of POSITIVE at them"));
+    let classes =
+        select(&page, "svg rect").iter().flat_map(|r| r.value().classes()).collect::<String>();
+    assert!(classes.contains("xp-a") && !classes.contains("xp-m"), "gradients have signs");
+}
+
+#[tokio::test]
+async fn every_kind_of_attention_says_what_it_is() {
+    let service = start().await;
+    for (kind, words, caption) in [
+        ("weights", "what the softmax gave", "layer 3, mean of heads"),
+        ("norm", "times the length of what they move", "layer 3, heads together"),
+        ("rollout", "the share of each input token", "layer 3, mean of heads"),
+    ] {
+        let body = json!({"inputs": GREAT, "methods": [], "attention": {"kind": kind}});
+        let page = ask(&service, body).await;
+        assert!(all(&page).contains(words), "{kind}");
+        assert!(texts(&page, "figcaption")[0].starts_with(caption), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn parts_of_a_long_text_and_warnings_are_said() {
+    let body = json!({
+        "inputs": long(), "window": {"stride": 8}, "methods": ["input_x_gradient", "integrated_gradients"],
+    });
+    let (answer, page) = both(&start().await, body.clone()).await;
+    let rows = rows(&page, "Parts of the text");
+    let parts = answer["windows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1 + 2 * parts.len());
+    assert!(rows[1][1].starts_with("characters 0 to "), "{:?}", rows[1]);
+    assert!(rows[1][1].ends_with(" “The first half … loved it.”"), "{:?}", rows[1]);
+    assert!(rows[1][2].starts_with("NEGATIVE  0.9"), "{:?}", rows[1]);
+    assert_eq!(rows[1][3], "input_x_gradient of NEGATIVE");
+    assert_eq!(rows[1][6..], ["–", "–"], "it promises no sum");
+    let share = &parts[0]["explanations"][1];
+    let number = |name: &str| share[name].as_f64().unwrap();
+    assert_eq!(rows[2][1], format!("{:.3}", number("weight")));
+    assert_eq!(rows[2][3], format!("{:+.5}", number("convergence_delta")));
+    let note = texts(&page, "[role='note'] li");
+    let warnings = answer["warnings"].as_array().unwrap();
+    assert_eq!(note.len(), warnings.len());
+    for (note, warning) in note.iter().zip(warnings) {
+        assert_eq!(*note, format!("{}.", warning["detail"].as_str().unwrap()));
+    }
+    assert!(warnings.iter().any(|warning| warning["code"] == "no_attention"));
+    let reply = start().await.form("image/svg+xml", body).await;
+    let picture = text(&reply, "image/svg+xml");
+    inert(&reply, &picture);
+    assert!(picture.contains("Read with care: ") && picture.contains("this text needed several"));
+}
+
+#[tokio::test]
+async fn methods_say_what_they_took_and_what_they_rest_on() {
+    let lime = json!({"name": "lime", "max_evals": 40});
+    let body = json!({"inputs": GREAT, "methods": [lime], "attention": false});
+    let (answer, page) = both(&start().await, body).await;
+    let fit = answer["explanations"][0]["fit"]["r2"].as_f64().unwrap();
+    let said = all(&page);
+    assert!(said.contains(&format!("40 samples; fit of the linear model r2 {fit:.3}")), "{said}");
+    assert!(said.contains("took 40 forward rows, "), "{said}");
+    assert!(!said.contains("stopped early"));
+    let hurried = json!({
+        "inputs": GREAT, "methods": [{"name": "lime", "max_evals": 50_000}], "attention": false,
+        "budget_ms": 3_000,
+    });
+    let page = ask(&start().await, hurried).await;
+    let said = all(&page);
+    assert!(said.contains("stopped early, after ") && said.contains("ran out of time"), "{said}");
+}
+
+#[tokio::test]
+async fn hostile_texts_are_text_in_every_part() {
+    let service = start().await;
+    for hostile in HOSTILE {
+        let page = ask(
+            &service,
+            json!({
+                "inputs": {"text": hostile, "id": hostile},
+                "methods": ["occlusion", {"name": "gradient_shap", "n_samples": 2, "baseline": {"text": "<b>"}}],
+                "evaluate": ["agreement", "complexity"],
+                "attention": {"patterns": true, "kind": "gradient"},
+            }),
+        );
+        assert!(!rows(&page.await, "Patterns of the attention heads").is_empty(), "{hostile:?}");
+        let long =
+            json!({"inputs": hostile.repeat(40), "window": {"stride": 1}, "methods": ["saliency"]});
+        let page = ask(&service, long).await;
+        assert!(!rows(&page, "Parts of the text").is_empty(), "{hostile:?}");
+    }
+}
