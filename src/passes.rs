@@ -83,6 +83,13 @@ impl Passes {
         Self { deadline: Some(deadline), ..self }
     }
 
+    /// The same, with only this share of the time that is left.
+    pub fn for_a_share(&self, share: f64) -> Self {
+        let now = Instant::now();
+        let cut = |deadline: Instant| now + deadline.saturating_duration_since(now).mul_f64(share);
+        Self { deadline: self.deadline.map(cut), ..self.clone() }
+    }
+
     /// The same, with someone who follows along.
     pub fn told_to(self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(listener)), ..self }

@@ -4,6 +4,7 @@ use crate::evaluation::Warning;
 use crate::evaluation::agreement::comparable;
 use crate::evaluation::statistics::spearman;
 use crate::explanation::{Explanation, Predicted};
+use crate::heads::activation::OutputActivation;
 
 /// Two classes nearer than this are nearly the same to the model.
 const INDIFFERENT: f64 = 0.1;
@@ -20,23 +21,29 @@ const FEW: usize = 4;
 /// A surrogate that explains less than this share of what it saw.
 const POOR_FIT: f64 = 0.5;
 
-/// `words` are the scores of the words, by explanation.
-pub fn of(predicted: &Predicted, explanations: &[Explanation], words: &[Vec<f64>]) -> Vec<Warning> {
+/// Of an answer by a model whose outputs go through `activation`; `words` are the
+/// scores of the words, by explanation.
+pub fn of(
+    activation: OutputActivation,
+    predicted: &Predicted,
+    explanations: &[Explanation],
+    words: &[Vec<f64>],
+) -> Vec<Warning> {
     let single = explanations.iter().zip(words).flat_map(|(one, words)| of_one(one, words));
-    indifferent(predicted)
+    indifferent(activation, predicted)
         .into_iter()
         .chain(single)
         .chain(disagreement(explanations, words))
         .collect()
 }
 
-fn indifferent(predicted: &Predicted) -> Option<Warning> {
+/// Labels that compete, or one that is or is not.
+fn indifferent(activation: OutputActivation, predicted: &Predicted) -> Option<Warning> {
     let Predicted::Labels(labels) = predicted else { return None };
-    let gap = match labels.as_slice() {
-        [] => return None,
-        [only] if (0. ..=1.).contains(&only.probability) => 2. * (only.probability - 0.5).abs(),
-        [_] => return None,
-        [first, second, ..] => first.probability - second.probability,
+    let gap = match (activation, labels.as_slice()) {
+        (OutputActivation::Sigmoid, [only]) => 2. * (only.probability - 0.5).abs(),
+        (OutputActivation::Softmax, [first, second, ..]) => first.probability - second.probability,
+        _ => return None,
     };
     let detail = "the model is nearly indifferent between its answers; what speaks for one may \
                   change with a word";

@@ -38,7 +38,9 @@ pub fn of_layer(layer: usize, map: &AttentionMap, encoding: &Encoding) -> Vec<He
 fn of_head(layer: usize, head: usize, weights: &[f64], places: &Places) -> HeadPattern {
     let queries = || weights.chunks(places.tokens).enumerate();
     let mean = |of_query: &dyn Fn(usize, &[f64]) -> f64| {
-        queries().map(|(query, row)| of_query(query, row)).sum::<f64>() / places.tokens as f64
+        // An empty sum is -0.
+        let sum = queries().fold(0., |sum, (query, row)| sum + of_query(query, row).max(0.));
+        sum / places.tokens as f64
     };
     let share = |pattern: Pattern| {
         mean(&|query, row| {

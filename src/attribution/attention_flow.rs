@@ -22,7 +22,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     stops_in_time: false,
     cost_note: "1 forward row, and a maximum flow for each token",
     // A flow for each token takes as long as some forward passes.
-    cost: |_, tokens| Cost { forward_rows: 1 + tokens, gradient_rows: 0 },
+    cost: |_, tokens, _| Cost { forward_rows: 1 + tokens, gradient_rows: 0 },
     run: |passes, subject, _options| run(passes, subject).boxed(),
 };
 

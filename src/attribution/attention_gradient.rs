@@ -21,7 +21,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: false,
     cost_note: "1 gradient row",
-    cost: |_, _| Cost { forward_rows: 0, gradient_rows: 1 },
+    cost: |_, _, targets| Cost { forward_rows: 0, gradient_rows: targets },
     run: |passes, subject, _options| run(passes, subject).boxed(),
 };
 

@@ -28,7 +28,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: false,
     cost_note: "1 forward row",
-    cost: |_, _| Cost { forward_rows: 1, gradient_rows: 0 },
+    cost: |_, _, _| Cost { forward_rows: 1, gradient_rows: 0 },
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 

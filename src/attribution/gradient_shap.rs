@@ -35,9 +35,9 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: true,
     stops_in_time: true,
     cost_note: "n_samples gradient rows and 1 forward row",
-    cost: |options, _| Cost {
+    cost: |options, _, targets| Cost {
         forward_rows: 1,
-        gradient_rows: options.integer(N_SAMPLES.name).unwrap_or_default(),
+        gradient_rows: targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
     },
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };

@@ -92,11 +92,12 @@ fn settle(options: &mut Options) -> Result<()> {
 const EXPECTED_STEPS: usize = 17;
 
 /// What a request is admitted with.
-fn cost(options: &Options, _tokens: usize) -> Cost {
+fn cost(options: &Options, _tokens: usize, targets: usize) -> Cost {
     match options.integer("n_steps") {
-        Some(gradient_rows) => Cost { forward_rows: 1, gradient_rows },
+        Some(n_steps) => Cost { forward_rows: 1, gradient_rows: targets * n_steps },
         None => {
-            Cost { forward_rows: 0, gradient_rows: Rule::most(most(options)).min(EXPECTED_STEPS) }
+            let steps = Rule::most(most(options)).min(EXPECTED_STEPS);
+            Cost { forward_rows: 0, gradient_rows: targets * steps }
         }
     }
 }

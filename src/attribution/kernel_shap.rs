@@ -25,7 +25,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: true,
     stops_in_time: true,
     cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
-    cost: |options, tokens| Cost {
+    cost: |options, tokens, _| Cost {
         forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
         gradient_rows: 0,
     },

@@ -31,7 +31,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: true,
     cost_note: "max_evals forward rows",
-    cost: |options, _| Cost {
+    cost: |options, _, _| Cost {
         forward_rows: options.integer(MAX_EVALS.name).unwrap_or_default(),
         gradient_rows: 0,
     },

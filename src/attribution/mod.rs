@@ -183,8 +183,8 @@ pub struct MethodEntry {
     pub stops_in_time: bool,
     /// The rows in words, for readers.
     pub cost_note: &'static str,
-    /// For an input of so many tokens.
-    pub cost: fn(&Options, tokens: usize) -> Cost,
+    /// For an input of so many tokens, and so many targets.
+    pub cost: fn(&Options, tokens: usize, targets: usize) -> Cost,
     /// One attribution a scalar.
     pub run: Run,
 }

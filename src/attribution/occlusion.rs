@@ -21,7 +21,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: false,
     cost_note: "1 forward row for each unit",
-    cost: |_, tokens| Cost { forward_rows: tokens, gradient_rows: 0 },
+    cost: |_, tokens, _| Cost { forward_rows: tokens, gradient_rows: 0 },
     run,
 };
 

@@ -29,13 +29,21 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: true,
     stops_in_time: true,
-    cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
-    cost: |options, tokens| Cost {
-        forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
-        gradient_rows: 0,
-    },
+    cost_note: "max_evals forward rows for each target, or 2 to the number of units for all where \
+                that is less",
+    cost,
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
+
+/// Coalitions that several targets look at are run once; in the worst case none is.
+fn cost(options: &Options, tokens: usize, targets: usize) -> Cost {
+    let most = options.integer(MAX_EVALS.name).unwrap_or_default();
+    let forward_rows = match samples::or_all(most, tokens) {
+        all if all < most => all,
+        most => most.saturating_mul(targets),
+    };
+    Cost { forward_rows, gradient_rows: 0 }
+}
 
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
@@ -46,6 +54,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let full = subject.values;
     values.known.insert(vec![true; units], full.to_vec());
     let mut attributions = Vec::new();
+    let mut done: Vec<Vec<f64>> = Vec::new();
     let every: Vec<Mask> = match units < 20 && 1 << units <= max_evals {
         true => (0..1 << units).map(|bits| mask(bits, units)).collect(),
         false => Vec::new(),
@@ -57,9 +66,13 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
                 let of = |bits: usize| values.known[&every[bits]][k];
                 (shapley(units, of), every.len(), true)
             }
-            false => owen(subject.encoding, &mut values, k, empty[k], full[k], max_evals).await?,
+            false => {
+                let target = Target { k, empty: empty[k], full: full[k], before: &done };
+                owen(subject.encoding, &mut values, target, max_evals).await?
+            }
         };
         let scores = perturbation.units().spread(&shares);
+        done.push(scores.clone());
         let whole = Completeness::of(&scores, full[k], empty[k], 1e-3);
         let sampling = Sampling { n_samples, finished, fit: None };
         attributions.push(Attribution {
@@ -93,16 +106,25 @@ fn shapley(units: usize, value: impl Fn(usize) -> f64) -> Vec<f64> {
     (0..units).map(of_unit).collect()
 }
 
+/// The `k`-th scalar, without any unit and with all, and the scores of those
+/// before it.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    k: usize,
+    empty: f64,
+    full: f64,
+    before: &'a [Vec<f64>],
+}
+
 /// One scalar's shares, how many coalitions they took, and whether every unit has
 /// its own.
 async fn owen(
     encoding: &Encoding,
     values: &mut Values<'_>,
-    k: usize,
-    empty: f64,
-    full: f64,
+    target: Target<'_>,
     max_evals: usize,
 ) -> Result<(Vec<f64>, usize, bool)> {
+    let Target { k, empty, full, before } = target;
     let tree = Tree::over(0..values.perturbation.count(), &borders(encoding, values.perturbation));
     let mut shares = Shares::new(&tree, empty, full);
     let units = values.perturbation.count();
@@ -119,8 +141,10 @@ async fn owen(
         let found: Vec<f64> = masks.iter().map(|mask| values.known[mask][k]).collect();
         used.extend(masks);
         shares.take(round, &found);
-        let so_far = || vec![values.perturbation.units().spread(&shares.scores())];
-        values.passes.report(used.len(), max_evals, so_far);
+        values.passes.report(used.len(), max_evals, || {
+            let own = values.perturbation.units().spread(&shares.scores());
+            before.iter().cloned().chain([own]).collect()
+        });
     }
     // Parts that max_evals leaves closed are as asked.
     let finished = shares.is_done() || used.len() + 2 > max_evals;

@@ -20,7 +20,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
               Spearman correlation. Of methods without one, nothing.",
     paper: "Sturmfels, Lundberg & Lee 2020, doi:10.23915/distill.00022",
     better: "a low change and a high correlation",
-    cost: |_, rows, _| 2 * rows,
+    cost: |_, rows, _| 3 * rows,
     run: |bench, scored| run(bench, scored).boxed(),
 };
 

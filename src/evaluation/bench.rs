@@ -16,6 +16,8 @@ pub struct Scored<'a> {
     pub options: &'a Options,
     /// `[tokens]`
     pub scores: &'a [f64],
+    /// What they took.
+    pub rows: usize,
 }
 
 /// What the model says where some units are there and the others are not.
@@ -56,6 +58,16 @@ impl<'a> Bench<'a> {
         let units = perturbation::units(subject.encoding, settings.unit);
         let perturbation = Perturbation::new(model, subject, units, replacement);
         Ok(Self { settings, passes, subject, perturbation, known: Mutex::default() })
+    }
+
+    /// Tokens of the input.
+    pub fn tokens(&self) -> usize {
+        self.subject.encoding.tokens.len()
+    }
+
+    /// Whether so many rows should be done in time.
+    pub fn has_time_for(&self, rows: usize) -> bool {
+        self.passes.have_time_for(rows)
     }
 
     pub fn seed(&self) -> u64 {

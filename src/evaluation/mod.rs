@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 pub use agreement::Agreement;
 pub use bench::{Bench, Scored};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::random::Generator;
 
 /// What is measured, and how words are taken away for it.
@@ -143,6 +143,8 @@ pub struct Evaluation {
     /// for.
     pub of_methods: Vec<(String, Vec<(&'static str, Value)>)>,
     pub agreement: Option<Vec<Agreement>>,
+    /// Measures that there was no time for.
+    pub skipped: Vec<&'static str>,
 }
 
 /// The name of the reference among the methods.
@@ -154,23 +156,40 @@ const RANKINGS: usize = 10;
 /// Measures every method's scores of one target, and how they agree.
 pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evaluation> {
     let names = keys(methods.iter().map(|scored| scored.method.name));
-    let measured = methods.iter().map(async |scored| {
-        let mut values = Vec::new();
-        for entry in bench.settings.entries() {
-            values.extend((entry.run)(bench, scored).await?.map(|value| (entry.name, value)));
+    let mut values: Vec<Vec<(&'static str, Value)>> = vec![Vec::new(); methods.len()];
+    let mut skipped = Vec::new();
+    for entry in bench.settings.entries() {
+        let rows = |scored: &Scored<'_>| (entry.cost)(bench.settings, scored.rows, bench.tokens());
+        if !bench.has_time_for(methods.iter().map(rows).sum()) {
+            skipped.push(entry.name);
+            continue;
         }
-        Ok::<_, Error>(values)
-    });
-    let values = try_join_all(measured).await?;
+        let measured = methods.iter().map(|scored| (entry.run)(bench, scored));
+        for (values, found) in values.iter_mut().zip(try_join_all(measured).await?) {
+            values.extend(found.map(|value| (entry.name, value)));
+        }
+    }
     let agreement = bench.settings.wants(AGREEMENT).then(|| {
         let scores: Vec<Vec<f64>> = methods.iter().map(|scored| bench.by_word(scored)).collect();
         agreement::between(&names, methods, &scores)
     });
     let mut of_methods: Vec<_> = names.into_iter().zip(values).collect();
-    if bench.settings.wants(RANDOM) {
-        of_methods.push((REFERENCE.to_owned(), reference(bench).await?));
+    match bench.settings.wants(RANDOM) {
+        true if bench.has_time_for(bench.settings.reference_cost()) => {
+            of_methods.push((REFERENCE.to_owned(), reference(bench).await?));
+        }
+        true => skipped.push(RANDOM),
+        false => {}
     }
-    Ok(Evaluation { of_methods, agreement })
+    Ok(Evaluation { of_methods, agreement, skipped })
+}
+
+impl Evaluation {
+    /// Measures that there was no time for, in words.
+    pub fn unmeasured(&self) -> Option<Warning> {
+        let detail = format!("there was no time to measure {}", self.skipped.join(", "));
+        (!self.skipped.is_empty()).then_some(Warning { code: "not_measured", detail })
+    }
 }
 
 /// What random rankings come to, on average: what a number has to beat.

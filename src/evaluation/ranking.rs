@@ -66,7 +66,7 @@ mod tests {
         };
         let of_methods =
             vec![of("a", 0.1, 0.2), of("b", 0.5, 0.1), of("c", 0.5, 0.3), of(REFERENCE, 1., 0.)];
-        let ranked = rank(&Evaluation { of_methods, agreement: None });
+        let ranked = rank(&Evaluation { of_methods, ..Evaluation::default() });
         let names: Vec<(&str, f64)> =
             ranked.iter().map(|r| (r.method.as_str(), r.mean_rank)).collect();
         assert_eq!(names, [("b", 1.25), ("c", 2.25), ("a", 2.5)]);

@@ -42,21 +42,27 @@ fn method_rows(question: &Question, encoding: &Encoding, number: usize) -> Cost 
     let (entry, options) = &question.methods[number];
     let behaviour = tasks::of(question.model.task);
     let scalars = behaviour.most(&question.target, &question.model, encoding);
-    let cost = (entry.cost)(options, encoding.len());
-    Cost { gradient_rows: cost.gradient_rows.saturating_mul(scalars), ..cost }
+    (entry.cost)(options, encoding.len(), scalars)
 }
 
-/// Rows beside those of the methods: the first one, attention, measures.
-fn other_rows(question: &Question, encoding: &Encoding) -> usize {
-    let attention = attention::wished(question).ok().flatten().map_or(0, |wished| wished.rows());
-    let measures = question.evaluate.as_ref().map_or(0, |settings| {
+/// The first row and those of attention.
+fn first_rows(question: &Question) -> usize {
+    1 + attention::wished(question).ok().flatten().map_or(0, |wished| wished.rows())
+}
+
+fn measure_rows(question: &Question, encoding: &Encoding) -> usize {
+    question.evaluate.as_ref().map_or(0, |settings| {
         let of_method = |number| {
             let cost = method_rows(question, encoding, number);
             settings.cost(cost.forward_rows + cost.gradient_rows, encoding.len())
         };
         settings.reference_cost() + (0..question.methods.len()).map(of_method).sum::<usize>()
-    });
-    1 + attention + measures
+    })
+}
+
+/// Rows beside those of the methods.
+fn other_rows(question: &Question, encoding: &Encoding) -> usize {
+    first_rows(question) + measure_rows(question, encoding)
 }
 
 /// Every encoding that is put through the model.
@@ -64,17 +70,20 @@ fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
     readings.iter().flatten().flat_map(Reading::encodings)
 }
 
-/// Tokens × rows that the question may run. Methods that stop in time run no more
-/// than `affordable`, what there is time for at the pace of recent passes.
+/// Tokens × rows that the question may run. Methods that stop in time, and measures,
+/// run no more than `affordable`, what there is time for at the pace of recent
+/// passes.
 pub fn of(question: &Question, readings: &[Result<Reading>], affordable: usize) -> usize {
     let (mut sure, mut stopping) = (0usize, 0usize);
     for encoding in encodings(readings) {
-        sure = sure.saturating_add(encoding.len().saturating_mul(other_rows(question, encoding)));
+        let tokens = encoding.len();
+        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(tokens.saturating_mul(rows));
+        add(&mut sure, first_rows(question));
+        add(&mut stopping, measure_rows(question, encoding));
         for (number, (entry, _)) in question.methods.iter().enumerate() {
             let cost = method_rows(question, encoding, number);
             let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
-            let sum = if entry.stops_in_time { &mut stopping } else { &mut sure };
-            *sum = sum.saturating_add(encoding.len().saturating_mul(rows));
+            add(if entry.stops_in_time { &mut stopping } else { &mut sure }, rows);
         }
     }
     sure.saturating_add(stopping.min(affordable))

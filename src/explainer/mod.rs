@@ -15,6 +15,7 @@ use crate::attention;
 use crate::engine::{Engine, ModelPool};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Question};
+use crate::heads::Task;
 use crate::tasks;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, windows::Part};
@@ -55,8 +56,8 @@ impl Reading {
     }
 }
 
-/// The share of a request's time after which methods that can stop do: what they
-/// have must still be written out.
+/// The share of a request's time after which work that can stop does: what there is
+/// must still be written out.
 const WORKING_SHARE: f64 = 0.85;
 
 impl Explainer {
@@ -103,6 +104,10 @@ impl Explainer {
     async fn read(&self, question: Question) -> Result<(Arc<Question>, Vec<Result<Reading>>)> {
         tasks::of(question.model.task).check(&question.target, &question.model)?;
         windows::check(&question)?;
+        if question.evaluate.is_some() && question.model.task == Task::Embedding {
+            let detail = "measures take words out of one text; a similarity is of two";
+            return Err(Error::field("/evaluate", detail));
+        }
         attention::wished(&question)?;
         let question = Arc::new(question);
         let readings = read_all(&question).await?;

@@ -1,10 +1,10 @@
 //! A question that was let in: answered at once, or piece by piece.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt, select};
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt, once, poll_fn, select};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
@@ -80,42 +80,58 @@ impl Prepared {
                 (input.id.clone(), explained.map_err(|error| placed(error, input)))
             }));
         let results = timeout_at(deadline.into(), work).await.map_err(|_| late(limit))?;
-        let usage = Used { tokens, passes: passes.usage() };
+        let mut usage = account(&question);
+        results.iter().filter_map(|(_, result)| result.as_ref().ok()).for_each(|e| usage.add(e));
+        let usage = Used { tokens, passes: passes.usage(), ..usage };
         Ok(Answer { model: Arc::clone(&question.model), results, usage })
     }
 
     /// Results as they are ready, and the progress of a lone input; then the end.
-    /// Dropping the stream stops the work.
+    /// Dropping the stream stops the work. All of it comes by one channel: what a
+    /// method has so far never comes after what it came to.
     pub fn stream(self) -> impl Stream<Item = Event> + Send {
         let (limit, deadline, tokens) = (self.limit, self.deadline, self.tokens());
         let Self { question, readings, wished, passes, _room, .. } = self;
         let lone = readings.len() == 1;
+        let used = Arc::new(Mutex::new(account(&question)));
+        let all_used = Arc::clone(&used);
         let (told, mut telling) = mpsc::unbounded_channel();
         let work: FuturesUnordered<_> = readings
             .into_iter()
             .enumerate()
             .map(|(index, reading)| {
                 let (question, passes) = (Arc::clone(&question), passes.clone());
-                let (wished, told) = (wished.clone(), told.clone());
+                let (wished, told, used) = (wished.clone(), told.clone(), Arc::clone(&used));
                 async move {
                     let input = &question.inputs[index];
-                    let follow = Follow { to: lone.then_some((index, told)) };
+                    let follow = Follow { to: lone.then(|| (index, told.clone())) };
                     let work = one(&question, &passes, wished.as_ref(), reading, &follow);
                     let explained = timeout_at(deadline.into(), work).await;
                     let result = explained.unwrap_or_else(|_| Err(late(limit)));
+                    if let Ok(explained) = &result {
+                        used.lock().unwrap_or_else(PoisonError::into_inner).add(explained);
+                    }
                     let result = Box::new(result.map_err(|error| placed(error, input)));
-                    Event::Result { index, id: input.id.clone(), result }
+                    // Nobody reads any more where the receiver is gone.
+                    let _ = told.send(Event::Result { index, id: input.id.clone(), result });
                 }
             })
             .collect();
         drop(told);
-        let progress = futures_util::stream::poll_fn(move |context| telling.poll_recv(context));
-        let end = futures_util::stream::once(async move {
+        let pieces = poll_fn(move |context| telling.poll_recv(context)).map(Some);
+        let pieces = select(pieces, work.map(|()| None)).filter_map(async |piece| piece);
+        let end = once(async move {
             let _held = _room;
-            Event::End(Used { tokens, passes: passes.usage() })
+            let used = all_used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Event::End(Used { tokens, passes: passes.usage(), ..used })
         });
-        select(progress, work).chain(end)
+        pieces.chain(end)
     }
+}
+
+/// An account for each method.
+fn account(question: &Question) -> Used {
+    Used::by(question.methods.iter().map(|(method, _)| method.name))
 }
 
 /// A task that misses something in a text knows no place of it.

@@ -18,6 +18,9 @@ use crate::tasks::{self, Read};
 use crate::text::Encoding;
 use crate::warnings;
 
+/// What methods may take of the time that is left, if measures follow.
+const METHODS_SHARE: f64 = 0.5;
+
 /// An input after its first pass.
 pub struct Seen {
     pub reads: Arc<[usize]>,
@@ -73,7 +76,10 @@ pub async fn explain(
     let seed = question.seed;
     let subject =
         Subject { encoding: &encoding, reads: &reads, scalars: &scalars, values: &values, seed };
-    let scored = attributions(question, passes, subject, &targets, follow).await?;
+    // Where measures follow, methods leave them half of the time.
+    let share = if question.evaluate.is_some() { METHODS_SHARE } else { 1. };
+    let hurried = passes.for_a_share(share);
+    let scored = attributions(question, &hurried, subject, &targets, follow).await?;
     let attention = match wished {
         None => None,
         Some(wished) => {
@@ -156,7 +162,8 @@ async fn evaluate(
         .zip(scored)
         .filter_map(|((method, options), scored)| {
             let scores = &scored.attributions.first()?.scores;
-            Some(Scored { method, options, scores })
+            let rows = scored.usage.forward_rows + scored.usage.gradient_rows;
+            Some(Scored { method, options, scores, rows })
         })
         .collect();
     evaluation::evaluate(&bench, &methods).await
@@ -195,7 +202,9 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explai
             });
         }
     }
-    let warnings = warnings::of(&parts.predicted, &explanations, &words);
+    let activation = question.model.activation();
+    let mut warnings = warnings::of(activation, &parts.predicted, &explanations, &words);
+    warnings.extend(parts.evaluation.iter().filter_map(Evaluation::unmeasured));
     Explained {
         predicted: parts.predicted,
         explanations,

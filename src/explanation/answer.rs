@@ -21,10 +21,29 @@ pub struct Answer {
 }
 
 /// What a request took.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Used {
     pub tokens: usize,
+    /// Of each method, over all inputs and targets.
+    pub methods: Vec<(&'static str, Usage)>,
     pub passes: Usage,
+}
+
+impl Used {
+    /// Nothing yet, by these methods.
+    pub fn by(methods: impl Iterator<Item = &'static str>) -> Self {
+        let methods = methods.map(|name| (name, Usage::default())).collect();
+        Self { methods, ..Self::default() }
+    }
+
+    /// Adds what one input's methods took; targets of a method share its cost.
+    pub fn add(&mut self, explained: &Explained) {
+        let targets = explained.explanations.len() / self.methods.len().max(1);
+        let firsts = explained.explanations.iter().step_by(targets.max(1));
+        for ((_, usage), first) in self.methods.iter_mut().zip(firsts) {
+            usage.add(first.usage);
+        }
+    }
 }
 
 /// One input's predictions and explanations.

@@ -1,10 +1,12 @@
 //! POST /explain/compare: every method on one input, measured and ranked.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::accept::{self, Form};
 use super::body::JsonBody;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
@@ -53,9 +55,11 @@ pub struct Ranked {
 )]
 pub async fn compare(
     State(service): State<Service>,
+    headers: HeaderMap,
     JsonBody(mut request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     service.open()?;
+    accept::choose(&headers, &[Form::Json])?;
     let every = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
     request.methods.get_or_insert_with(every);
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));

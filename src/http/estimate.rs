@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
+use super::accept::{self, Form};
 use super::body::JsonBody;
 use super::openapi::WorkProblems;
 use super::problem::Failure;
@@ -66,9 +68,11 @@ impl MethodPrice {
 )]
 pub async fn estimate(
     State(service): State<Service>,
+    headers: HeaderMap,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Json<EstimateResponse>, Failure> {
     service.open()?;
+    accept::choose(&headers, &[Form::Json])?;
     let question = request.into_question(&service.explainer)?;
     let model = question.model.id.clone();
     let Estimate { tokens, methods, other_rows, forward_rows, gradient_rows, cost, time, queue } =

@@ -156,7 +156,7 @@ mod tests {
             (name.to_owned(), found)
         };
         let of_methods = vec![of("a", 0.1, 0.2), of("b", 0.5, 0.3), of(REFERENCE, 0.9, 0.)];
-        let evaluation = Evaluation { of_methods, agreement: None };
+        let evaluation = Evaluation { of_methods, ..Evaluation::default() };
         let table = Table::of(&evaluation);
         let best = |line: &Line| line.cells.iter().map(|cell| cell.best).collect::<Vec<_>>();
         let best: Vec<Vec<bool>> = table.lines().map(best).collect();

@@ -82,7 +82,7 @@ fn crates_keep_to_their_floors() {
     confined("axum::", |floor| ["http", "app", "main"].contains(&floor));
     confined("candle_", |floor| ["backend", "model"].contains(&floor));
     confined("safetensors::", |floor| ["blocks", "checkpoint", "render"].contains(&floor));
-    confined("maud::", |floor| floor == "render");
+    confined("maud::", |floor| ["render", "report"].contains(&floor));
     confined("ureq::", |floor| floor == "checkpoint");
     confined("tokio::", |floor| {
         ["passes", "engine", "explainer", "http", "app", "main"].contains(&floor)

@@ -8,6 +8,7 @@ use super::{
 use crate::attribution::{self, Granularity};
 use crate::explanation::{self, Answer, Resolved};
 use crate::model::Model;
+use crate::passes;
 use crate::rows::Output;
 use crate::text;
 
@@ -91,11 +92,6 @@ fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation
         n_samples: one.sampling.map(|sampling| sampling.n_samples),
         finished: one.sampling.map(|sampling| sampling.finished),
         fit: one.sampling.and_then(|sampling| sampling.fit).map(fit),
-        cost: MethodCost {
-            forward_rows: one.usage.forward_rows,
-            gradient_rows: one.usage.gradient_rows,
-            compute_ms: one.usage.compute.as_secs_f32() * 1e3,
-        },
     }
 }
 
@@ -208,6 +204,15 @@ fn attention(attention: explanation::Attention, model: &Model) -> Attention {
     }
 }
 
+fn method_cost((method, usage): &(&'static str, passes::Usage)) -> MethodCost {
+    MethodCost {
+        method,
+        forward_rows: usage.forward_rows,
+        gradient_rows: usage.gradient_rows,
+        compute_ms: usage.compute.as_secs_f32() * 1e3,
+    }
+}
+
 pub fn usage(used: &explanation::Used) -> Usage {
     Usage {
         tokens: used.tokens,
@@ -215,5 +220,6 @@ pub fn usage(used: &explanation::Used) -> Usage {
         gradient_rows: used.passes.gradient_rows,
         queue_ms: used.passes.queue.as_secs_f32() * 1e3,
         compute_ms: used.passes.compute.as_secs_f32() * 1e3,
+        methods: used.methods.iter().map(method_cost).collect(),
     }
 }

@@ -191,13 +191,12 @@ pub struct Explanation {
     /// Of a linear surrogate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
-    /// What the method took, for all targets together.
-    pub cost: MethodCost,
 }
 
-/// Rows, and this method's share of the passes that they were in.
+/// What one method took, of all inputs and targets.
 #[derive(Serialize, ToSchema)]
 pub struct MethodCost {
+    pub method: &'static str,
     pub forward_rows: usize,
     pub gradient_rows: usize,
     pub compute_ms: f32,
@@ -326,6 +325,9 @@ pub struct Usage {
     pub queue_ms: f32,
     /// The request's share of the passes it was in.
     pub compute_ms: f32,
+    /// In the order of the request's methods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<MethodCost>,
 }
 
 /// Numbers that lie flat, written as arrays in arrays.

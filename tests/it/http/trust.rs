@@ -58,15 +58,13 @@ async fn the_same_seed_gives_the_same_answer_and_another_does_not() {
     let service = service::start().await;
     let text = "The plot is not good, but the cast is great and the music too.";
     let ask = async |seed: u64| {
-        let methods = ["smooth_grad", "gradient_shap", "lime", "kernel_shap", "partition_shap"]
-            .map(|name| {
-                let limit = if name.ends_with("shap") && name != "gradient_shap" || name == "lime" {
-                    json!({"name": name, "max_evals": 40})
-                } else {
-                    json!({"name": name, "n_samples": 5})
-                };
-                limit
-            });
+        let methods = json!([
+            {"name": "smooth_grad", "n_samples": 5},
+            {"name": "gradient_shap", "n_samples": 5},
+            {"name": "lime", "max_evals": 40},
+            {"name": "kernel_shap", "max_evals": 40},
+            {"name": "partition_shap", "max_evals": 40},
+        ]);
         let body = json!({"inputs": text, "methods": methods, "seed": seed});
         let answer = service.explain(body).await;
         let explanations = answer["results"][0]["explanations"].as_array().unwrap().clone();
@@ -182,11 +180,9 @@ async fn methods_are_compared_and_ranked() {
     let ranks: Vec<f64> =
         ranking.iter().map(|ranked| ranked["mean_rank"].as_f64().unwrap()).collect();
     assert!(ranks.is_sorted() && ranks[0] >= 1.);
-    for one in result["explanations"].as_array().unwrap() {
-        let cost = &one["cost"];
-        assert!(
-            cost["forward_rows"].as_u64().unwrap() + cost["gradient_rows"].as_u64().unwrap() > 0
-        );
+    for cost in answer["usage"]["methods"].as_array().unwrap() {
+        let rows = |name: &str| cost[name].as_u64().unwrap();
+        assert!(rows("forward_rows") + rows("gradient_rows") > 0, "{cost}");
         assert!(cost["compute_ms"].as_f64().unwrap() > 0.);
     }
 }
@@ -225,6 +221,21 @@ async fn prices_are_those_that_are_paid() {
     let problem = here.problem(422, "invalid_field");
     assert_eq!(problem["pointer"], there.json()["pointer"]);
     assert_eq!(problem["detail"], there.json()["detail"]);
+}
+
+/// Measures leave out what there is no time for, and say so.
+#[tokio::test]
+async fn measures_stop_in_time_too() {
+    let service = service::start().await;
+    let text = "The plot is not good, but the cast is great. ".repeat(8);
+    let methods = json!([{"name": "lime", "max_evals": 20_000}]);
+    let body = json!({"inputs": text, "methods": methods, "evaluate": "all", "budget_ms": 2_000});
+    let answer = service.explain(body).await;
+    let warnings = answer["results"][0]["warnings"].as_array().unwrap();
+    let codes: Vec<&str> = warnings.iter().map(|w| w["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"stopped_early"), "{codes:?}");
+    let measured = answer["results"][0]["evaluation"]["lime"].as_object().unwrap();
+    assert!(measured.contains_key("complexity"), "what costs nothing is there");
 }
 
 /// A budget that is too short for all samples gives what there was time for, and

@@ -179,7 +179,7 @@ async fn methods_say_what_they_took_and_what_they_rest_on() {
     assert!(said.contains("took 40 forward rows, "), "{said}");
     assert!(!said.contains("stopped early"));
     let hurried = json!({
-        "inputs": GREAT, "methods": [{"name": "lime", "max_evals": 50_000}], "attention": false,
+        "inputs": GREAT, "methods": [{"name": "lime", "max_evals": 20_000}], "attention": false,
         "budget_ms": 3_000,
     });
     let page = ask(&start().await, hurried).await;
