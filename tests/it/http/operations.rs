@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
+use explaind::attribution::METHODS;
 use explaind::config::Config;
 use serde_json::{Value, json};
 
@@ -21,7 +22,8 @@ async fn the_catalogue() {
     let methods = service.get("/methods").await.json();
     let names: Vec<&Value> =
         methods["methods"].as_array().unwrap().iter().map(|method| &method["name"]).collect();
-    assert_eq!(names, ["integrated_gradients", "saliency", "input_x_gradient", "occlusion"]);
+    let known: Vec<&str> = METHODS.iter().map(|entry| entry.name).collect();
+    assert_eq!(names, known);
     assert_eq!(model["methods"].as_array().unwrap().len(), names.len());
     assert_eq!(methods["methods"][0]["options"][2]["default"], "auto");
 }
