@@ -3,11 +3,12 @@
 
 mod admin_key;
 mod backend;
+pub mod keys;
 mod model;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin_key::AdminKey;
 pub use backend::BackendName;
+pub use keys::NamedKey;
 use model::unique_ids;
 pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
 
@@ -56,6 +58,15 @@ pub struct Server {
     #[garde(skip)]
     #[serde(skip_serializing)]
     pub admin_key: Option<AdminKey>,
+    /// Of those who may ask, as NAME:sha256:HEX; none: whoever reaches it.
+    #[garde(custom(keys::unique_names))]
+    pub keys: Vec<NamedKey>,
+    /// More of them, one a line; read again when it changes.
+    #[garde(custom(readable_keys))]
+    pub keys_file: Option<PathBuf>,
+    /// Origins of web pages whose scripts may ask; none by default.
+    #[garde(inner(custom(origin)))]
+    pub cors_origins: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -140,7 +151,14 @@ impl Default for Config {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), drain_ms: 10_000, admin_key: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            drain_ms: 10_000,
+            admin_key: None,
+            keys: Vec::new(),
+            keys_file: None,
+            cors_origins: Vec::new(),
+        }
     }
 }
 
@@ -171,6 +189,13 @@ impl Default for Engine {
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+impl Server {
+    /// Whether whoever asks needs a key.
+    pub fn needs_key(&self) -> bool {
+        !self.keys.is_empty() || self.keys_file.is_some()
     }
 }
 
@@ -274,6 +299,22 @@ fn remove(tree: &mut Value, path: &[String]) -> bool {
     let deeper =
         path.len() > 1 && dict.get_mut(name).is_some_and(|inner| remove(inner, &path[1..]));
     deeper || dict.remove(name).is_some()
+}
+
+fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {
+    let read = file.as_deref().map(keys::read).transpose();
+    read.map(|_| ()).map_err(garde::Error::new)
+}
+
+/// `https://example.org`, as browsers send it: no path, no wildcard.
+fn origin(origin: &str, _: &()) -> garde::Result {
+    let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let host =
+        |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+    match rest.is_some_and(host) && !origin.contains('*') {
+        true => Ok(()),
+        false => Err(garde::Error::new("an origin is https://HOST[:PORT], without a path")),
+    }
 }
 
 fn log_filter(filter: &str, _: &()) -> garde::Result {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use commands::evaluate::{Evaluate, evaluate};
 use explaind::checkpoint::Source;
-use explaind::config::{Config, Log, ModelEntry};
+use explaind::config::{Config, Log, ModelEntry, keys};
 use explaind::explanation::Answer;
 use explaind::http::problem::Problem;
 use explaind::render::terminal::{self, Colours};
@@ -47,6 +47,8 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Print the digest of a key that is read from standard input, for server.keys.
+    HashKey,
     /// Print openapi.yaml.
     Openapi,
     /// Ask a running service whether it is ready; for container health checks.
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         Command::Explain(flags) => explain(flags),
         Command::Evaluate(flags) => evaluate(&flags),
         Command::CheckConfig { config } => check_config(config),
+        Command::HashKey => hash_key(),
         Command::Openapi => openapi(),
         Command::Healthcheck { address } => healthcheck(address),
     };
@@ -146,7 +149,7 @@ fn serve(flags: Serve) -> Result<(), Failure> {
         config.check()?;
     }
     telemetry::start_logging(&config.log);
-    if !config.server.listen.ip().is_loopback() {
+    if !config.server.listen.ip().is_loopback() && !config.server.needs_key() {
         tracing::warn!(
             "listening on {} without keys: whoever reaches it may use it",
             config.server.listen
@@ -255,6 +258,17 @@ fn colours(wish: ColorChoice) -> Colours {
 fn check_config(file: Option<PathBuf>) -> Result<(), Failure> {
     let config = Config::read(file.as_deref())?;
     println!("the configuration is good: {} models", config.models.len());
+    Ok(())
+}
+
+fn hash_key() -> Result<(), Failure> {
+    let mut key = String::new();
+    io::stdin().read_line(&mut key)?;
+    let key = key.trim();
+    if key.len() < 16 {
+        return Err("a key has 16 characters or more; shorter ones can be guessed".into());
+    }
+    println!("{}", keys::digest(key));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use crate::attribution::METHODS;
 use crate::config::{Log, LogFormat};
 
 /// Starts logging to standard error. A second call changes nothing.
@@ -39,7 +40,8 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
         .set_buckets_for_metric(Matcher::Full("explaind_pass_rows".to_owned()), &counts)?
-        .set_buckets_for_metric(Matcher::Full("explaind_pass_tokens".to_owned()), &counts)?;
+        .set_buckets_for_metric(Matcher::Full("explaind_pass_tokens".to_owned()), &counts)?
+        .set_buckets_for_metric(Matcher::Full("explaind_steps".to_owned()), &counts)?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
     // Lost races leave the first recorder in place, whose handle is stored.
@@ -60,6 +62,19 @@ fn describe() {
     describe_histogram!("explaind_pass_tokens", "Tokens of one pass");
     describe_gauge!("explaind_queue_tokens", "Tokens x rows of the requests in flight");
     describe_gauge!("explaind_models", "Models in memory");
+    describe_counter!(
+        "explaind_not_converged_total",
+        "Explanations whose scores do not add up within tolerance, by method"
+    );
+    describe_counter!(
+        "explaind_stopped_early_total",
+        "Explanations that ran out of time before all samples, by method"
+    );
+    describe_histogram!("explaind_steps", "Gradients along a path, by method");
+    for method in METHODS {
+        counter!("explaind_not_converged_total", "method" => method.name).absolute(0);
+        counter!("explaind_stopped_early_total", "method" => method.name).absolute(0);
+    }
     counter!("explaind_pass_failures_total").absolute(0);
     gauge!("explaind_queue_tokens").set(0.);
     gauge!("explaind_models").set(0.);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use metrics::{counter, histogram};
 
 use super::prepared::{Event, Follow, Progress};
 use crate::attention::{self, Wished};
@@ -179,6 +180,20 @@ pub struct Parts {
     pub evaluation: Option<Evaluation>,
 }
 
+/// Counts explanations that are not all that was asked for.
+fn count(explanation: &Explanation) {
+    let method = explanation.method.name;
+    if explanation.completeness.is_some_and(|whole| !whole.converged) {
+        counter!("explaind_not_converged_total", "method" => method).increment(1);
+    }
+    if explanation.sampling.is_some_and(|sampling| !sampling.finished) {
+        counter!("explaind_stopped_early_total", "method" => method).increment(1);
+    }
+    if let Some(steps) = explanation.completeness.and_then(|whole| whole.n_steps) {
+        histogram!("explaind_steps", "method" => method).record(steps as f64);
+    }
+}
+
 /// Scores in the units asked for, and what there is to say about them.
 pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explained {
     let units = units(question, &encoding);
@@ -202,6 +217,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explai
             });
         }
     }
+    explanations.iter().for_each(count);
     let activation = question.model.activation();
     let mut warnings = warnings::of(activation, &parts.predicted, &explanations, &words);
     warnings.extend(parts.evaluation.iter().filter_map(Evaluation::unmeasured));

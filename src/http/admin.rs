@@ -34,6 +34,14 @@ impl Guard {
         }
     }
 
+    /// Whether the request carries the admin key.
+    pub fn is_admin(&self, headers: &HeaderMap) -> bool {
+        match (self, bearer(headers)) {
+            (Self::Key(key), Some(given)) => key.is(given),
+            _ => false,
+        }
+    }
+
     fn check(&self, parts: &Parts) -> Result<()> {
         match self {
             Self::Key(key) => match bearer(&parts.headers) {
@@ -67,7 +75,7 @@ fn forbidden(what: &str) -> Error {
 }
 
 /// The credentials of the scheme Bearer, whose name has no case.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, key) = value.split_at_checked("bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())

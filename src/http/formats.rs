@@ -9,7 +9,7 @@ use super::accept::Form;
 use super::problem::{Failure, Problem};
 use super::{Service, stream};
 use crate::error::{Error, Result};
-use crate::explanation::{Answer, Question};
+use crate::explanation::{Answer, Question, Used};
 use crate::render::{json, page, picture, tensors};
 
 /// The answer to a question in this form.
@@ -28,14 +28,25 @@ pub async fn respond(
         Form::Tensors => |answer| tensors::render(answer, problem),
     };
     let answer = answer(service, question).await?;
+    let timing = server_timing(&answer.usage);
     let mut response = written(move || render(answer)).await?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(form)));
+    headers.extend(timing.map(|timing| (SERVER_TIMING, timing)));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.extend(
         guards(form).iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))),
     );
     Ok(response)
+}
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Where the time went, as browsers' tools show it.
+fn server_timing(used: &Used) -> Option<HeaderValue> {
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let (queue, compute) = (ms(used.passes.queue), ms(used.passes.compute));
+    HeaderValue::from_str(&format!("queue;dur={queue:.2}, compute;dur={compute:.2}")).ok()
 }
 
 /// What `render` gives, as JSON.

@@ -9,6 +9,7 @@ mod estimate;
 mod explain;
 mod formats;
 mod health;
+mod keys;
 mod manage;
 mod measures;
 pub mod openapi;
@@ -24,11 +25,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use admin::Guard;
+use keys::KeyRing;
 
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -44,6 +47,8 @@ pub struct Service {
     /// Of a request's body, decompressed.
     pub body_bytes: usize,
     guard: Guard,
+    keys: Option<KeyRing>,
+    cors_origins: Arc<[String]>,
     draining: Arc<AtomicBool>,
 }
 
@@ -54,6 +59,8 @@ impl Service {
             metrics,
             body_bytes: config.limits.body_bytes,
             guard: Guard::new(&config.server),
+            keys: KeyRing::new(&config.server),
+            cors_origins: config.server.cors_origins.clone().into(),
             draining: Arc::default(),
         }
     }
@@ -106,6 +113,7 @@ pub fn router(service: Service) -> Router {
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
-        .with_state(service);
-    outer::wrap(router)
+        .layer(middleware::from_fn_with_state(service.clone(), keys::keyed))
+        .with_state(service.clone());
+    outer::wrap(router, &service.cors_origins)
 }

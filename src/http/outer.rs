@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use metrics::{counter, histogram};
@@ -14,6 +14,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::cors::CorsLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
@@ -27,12 +28,14 @@ use crate::error::Error;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around the routes, the outermost first.
-pub fn wrap(router: Router) -> Router {
+pub fn wrap(router: Router, cors_origins: &[String]) -> Router {
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_request_id)
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+            .map_response(guarded)
+            .option_layer(cors(cors_origins))
             .layer(middleware::from_fn(observe))
             .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
@@ -44,6 +47,34 @@ pub fn wrap(router: Router) -> Router {
 /// Compresses what is written at once: lines would wait for each other.
 fn whole() -> impl Predicate {
     DefaultPredicate::new().and(NotForContentType::new(Form::Lines.media_type()))
+}
+
+/// What a browser is told of every answer: it is what it says it is, it holds what a
+/// caller sent, and nobody else's page may read it.
+fn guarded(mut response: axum::response::Response) -> axum::response::Response {
+    const GUARDS: [(HeaderName, &str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in GUARDS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Lets the scripts of these origins ask; without any, no browser does.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    (!origins.is_empty()).then(|| {
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT])
+            .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+    })
 }
 
 /// A caller's request id is echoed and logged: only short plain ones are taken.

@@ -3,6 +3,7 @@
 mod answers;
 mod errors;
 mod formats;
+mod keys;
 mod languages;
 mod models;
 mod operations;

@@ -1,0 +1,134 @@
+//! The keys of those who may ask: several, each with a name, in the configuration
+//! and in files as their digests alone.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::{fmt, fs};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// What a digest begins with.
+const PREFIX: &str = "sha256:";
+
+/// A name and the digest of its key, as `NAME:sha256:HEX`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NamedKey {
+    pub name: String,
+    digest: [u8; 32],
+}
+
+/// The digest of a key, as a configuration has it.
+pub fn digest(key: &str) -> String {
+    let hex: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{PREFIX}{hex}")
+}
+
+impl NamedKey {
+    /// Whether `given` is the key. Takes as long for any guess.
+    fn is(&self, given: &[u8; 32]) -> Choice {
+        self.digest.ct_eq(given)
+    }
+}
+
+impl TryFrom<String> for NamedKey {
+    type Error = String;
+
+    /// The message never quotes what is there: it may be a key.
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || "a key is NAME:sha256:HEX; explaind hash-key makes the digest".to_owned();
+        let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
+        let hex = rest.strip_prefix(PREFIX).filter(|hex| hex.len() == 64).ok_or_else(wrong)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            return Err("a key's name has 1 to 64 letters, digits, '-', '_' and '.'".to_owned());
+        }
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self { name: name.to_owned(), digest })
+    }
+}
+
+impl From<NamedKey> for String {
+    fn from(key: NamedKey) -> Self {
+        let hex: String = key.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}:{PREFIX}{hex}", key.name)
+    }
+}
+
+impl fmt::Display for NamedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// The name of the key that `given` is. Looks at all of them.
+pub fn find<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> Option<&'a str> {
+    let given: [u8; 32] = Sha256::digest(given).into();
+    keys.filter(|key| key.is(&given).into()).map(|key| key.name.as_str()).last()
+}
+
+/// The keys of a file: one a line, empty lines and those that begin with # left out.
+pub fn read(file: &Path) -> Result<Vec<NamedKey>, String> {
+    let place = file.display();
+    let content = fs::read_to_string(file).map_err(|error| format!("{place}: {error}"))?;
+    let lines = content.lines().map(str::trim).enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(number, line)| {
+            let wrong = |error| format!("{place}, line {}: {error}", number + 1);
+            NamedKey::try_from(line.to_owned()).map_err(wrong)
+        })
+        .collect()
+}
+
+/// Refuses two keys of one name.
+pub fn unique_names(keys: &[NamedKey], _: &()) -> garde::Result {
+    let mut seen = HashSet::new();
+    match keys.iter().find(|key| !seen.insert(&key.name)) {
+        None => Ok(()),
+        Some(twice) => Err(garde::Error::new(format!("two keys are called {twice}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, secret: &str) -> NamedKey {
+        NamedKey::try_from(format!("{name}:{}", digest(secret))).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_secret() {
+        let keys = [key("app", "first-secret"), key("batch", "second-secret")];
+        assert_eq!(find(keys.iter(), b"second-secret"), Some("batch"));
+        assert_eq!(find(keys.iter(), b"third-secret"), None);
+        assert_eq!(NamedKey::try_from(String::from(keys[0].clone())), Ok(keys[0].clone()));
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused_and_not_shown() {
+        for text in
+            ["app:hunter2-hunter2", "hunter2", ":sha256:00", "a b:sha256:hunter2", "app:sha256:zz"]
+        {
+            let error = NamedKey::try_from(text.to_owned()).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_a_key_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        fs::write(&path, format!("# ours\n\napp:{}\n", digest("secret"))).unwrap();
+        assert_eq!(read(&path).unwrap(), [key("app", "secret")]);
+        fs::write(&path, "app:secret").unwrap();
+        assert!(read(&path).unwrap_err().contains("line 1"));
+    }
+}

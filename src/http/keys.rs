@@ -1,0 +1,109 @@
+//! Who may ask: whoever has a key, where keys are configured.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::{info, warn};
+
+use super::Service;
+use super::admin::bearer;
+use super::problem::Failure;
+use crate::config::{NamedKey, Server, keys};
+use crate::error::{Code, Error};
+
+/// Routes that orchestrators and readers need no key for: they run no model.
+const OPEN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/openapi.json"];
+
+/// The file is looked at again this long after it was last.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The keys in force.
+#[derive(Clone)]
+pub struct KeyRing {
+    configured: Arc<Vec<NamedKey>>,
+    file: Option<Arc<KeyFile>>,
+}
+
+/// Keys in a file that may change while the service runs.
+struct KeyFile {
+    path: PathBuf,
+    read: Mutex<Read>,
+}
+
+/// What was read of it, and when.
+struct Read {
+    keys: Arc<Vec<NamedKey>>,
+    changed: Option<SystemTime>,
+    looked: Instant,
+}
+
+impl KeyRing {
+    /// None where no key is needed.
+    pub fn new(server: &Server) -> Option<Self> {
+        let file = server.keys_file.clone().map(|path| Arc::new(KeyFile::new(path)));
+        server.needs_key().then(|| Self { configured: Arc::new(server.keys.clone()), file })
+    }
+
+    /// Whether the request carries one of the keys.
+    fn knows(&self, headers: &HeaderMap) -> bool {
+        let Some(given) = bearer(headers) else { return false };
+        let of_file = self.file.as_ref().map(|file| file.keys()).unwrap_or_default();
+        keys::find(self.configured.iter().chain(of_file.iter()), given).is_some()
+    }
+}
+
+impl KeyFile {
+    fn new(path: PathBuf) -> Self {
+        let long_ago = Instant::now().checked_sub(AGAIN).unwrap_or_else(Instant::now);
+        let read = Read { keys: Arc::default(), changed: None, looked: long_ago };
+        let file = Self { path, read: Mutex::new(read) };
+        file.refresh(&mut file.read.lock().unwrap_or_else(PoisonError::into_inner));
+        file
+    }
+
+    fn keys(&self) -> Arc<Vec<NamedKey>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.looked.elapsed() >= AGAIN {
+            self.refresh(&mut read);
+        }
+        Arc::clone(&read.keys)
+    }
+
+    /// Reads the file if it has changed; one that cannot be read leaves the keys as
+    /// they were.
+    fn refresh(&self, read: &mut Read) {
+        read.looked = Instant::now();
+        let changed = std::fs::metadata(&self.path).and_then(|data| data.modified()).ok();
+        if changed.is_some() && changed == read.changed {
+            return;
+        }
+        match keys::read(&self.path) {
+            Ok(found) => {
+                info!(keys = found.len(), "the file of keys was read");
+                (read.keys, read.changed) = (Arc::new(found), changed);
+            }
+            Err(error) => warn!(error, "the file of keys cannot be read; those before hold"),
+        }
+    }
+}
+
+/// Middleware that lets those with a key pass, and everyone to the open routes.
+pub async fn keyed(State(service): State<Service>, request: Request, next: Next) -> Response {
+    if may_pass(&service, &request) {
+        return next.run(request).await;
+    }
+    let detail = "this needs a key; send Authorization: Bearer KEY";
+    Failure::from(Error::new(Code::Unauthorized, detail)).into_response()
+}
+
+fn may_pass(service: &Service, request: &Request) -> bool {
+    let Some(ring) = &service.keys else { return true };
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let open = path.is_some_and(|path| OPEN.contains(&path));
+    open || ring.knows(request.headers()) || service.guard.is_admin(request.headers())
+}
