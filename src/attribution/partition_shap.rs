@@ -45,6 +45,8 @@ fn cost(options: &Options, tokens: usize, targets: usize) -> Cost {
     Cost { forward_rows, gradient_rows: 0 }
 }
 
+/// Of every coalition where there is room for all ([`shapley`]), else down a tree of
+/// the units ([`owen`]).
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let mut values = Values::new(passes, &perturbation);
@@ -63,8 +65,8 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     for k in 0..full.len() {
         let (shares, n_samples, finished) = match exact {
             true => {
-                let of = |bits: usize| values.known[&every[bits]][k];
-                (shapley(units, of), every.len(), true)
+                let of_scalar: Vec<f64> = every.iter().map(|mask| values.known[mask][k]).collect();
+                (shapley(units, |bits| of_scalar[bits]), every.len(), true)
             }
             false => {
                 let target = Target { k, empty: empty[k], full: full[k], before: &done };

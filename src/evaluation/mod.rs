@@ -11,7 +11,7 @@ pub mod ranking;
 mod rationale;
 pub mod statistics;
 
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 
 pub use agreement::Agreement;
 pub use bench::{Bench, Scored};
@@ -143,7 +143,7 @@ pub struct Evaluation {
     /// for.
     pub of_methods: Vec<(String, Vec<(&'static str, Value)>)>,
     pub agreement: Option<Vec<Agreement>>,
-    /// Measures that there was no time for.
+    /// Measures that could not be taken.
     pub skipped: Vec<&'static str>,
 }
 
@@ -156,6 +156,12 @@ const RANKINGS: usize = 10;
 /// Measures every method's scores of one target, and how they agree.
 pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evaluation> {
     let names = keys(methods.iter().map(|scored| scored.method.name));
+    if bench.units() == 0 {
+        return Ok(Evaluation {
+            skipped: bench.settings.measures.clone(),
+            ..Evaluation::default()
+        });
+    }
     let mut values: Vec<Vec<(&'static str, Value)>> = vec![Vec::new(); methods.len()];
     let mut skipped = Vec::new();
     for entry in bench.settings.entries() {
@@ -164,8 +170,9 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
             skipped.push(entry.name);
             continue;
         }
-        let measured = methods.iter().map(|scored| (entry.run)(bench, scored));
-        for (values, found) in values.iter_mut().zip(try_join_all(measured).await?) {
+        // One after the other: what the first one asks, the others know.
+        for (values, scored) in values.iter_mut().zip(methods) {
+            let found = (entry.run)(bench, scored).await?;
             values.extend(found.map(|value| (entry.name, value)));
         }
     }
@@ -185,20 +192,22 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
 }
 
 impl Evaluation {
-    /// Measures that there was no time for, in words.
+    /// Measures that could not be taken, in words.
     pub fn unmeasured(&self) -> Option<Warning> {
-        let detail = format!("there was no time to measure {}", self.skipped.join(", "));
+        let detail = match self.of_methods.is_empty() {
+            true => "there is nothing to take away but the target's own word".to_owned(),
+            false => format!("there was no time to measure {}", self.skipped.join(", ")),
+        };
         (!self.skipped.is_empty()).then_some(Warning { code: "not_measured", detail })
     }
 }
 
 /// What random rankings come to, on average: what a number has to beat.
 async fn reference(bench: &Bench<'_>) -> Result<Vec<(&'static str, Value)>> {
-    let entries = [&rationale::COMPREHENSIVENESS, &rationale::SUFFICIENCY];
-    let wanted: Vec<_> =
-        entries.into_iter().filter(|entry| bench.settings.wants(entry.name)).collect();
+    let both = [&rationale::COMPREHENSIVENESS, &rationale::SUFFICIENCY];
+    let alone = both.iter().all(|entry| !bench.settings.wants(entry.name));
     let mut values = Vec::new();
-    for entry in wanted {
+    for entry in both.into_iter().filter(|entry| alone || bench.settings.wants(entry.name)) {
         let mut sum = 0.;
         for ranking in 0..RANKINGS {
             let mut generator = Generator::stream(bench.seed(), REFERENCE_STREAM + ranking as u64);

@@ -115,7 +115,7 @@ fn joined(mut text: Encoding, mut pair: Encoding) -> Encoding {
     text.tokens.append(&mut pair.tokens);
     text.words.append(&mut pair.words);
     text.sentences.append(&mut pair.sentences);
-    text.texts.append(&mut pair.texts);
+    text.texts = text.texts.iter().chain(pair.texts.iter()).cloned().collect();
     text.truncated |= pair.truncated;
     text
 }

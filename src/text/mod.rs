@@ -41,7 +41,7 @@ impl Input {
 pub struct Encoding {
     pub ids: Arc<Tokens>,
     /// What was tokenised, a text a segment.
-    pub texts: Vec<String>,
+    pub texts: Arc<[String]>,
     pub tokens: Vec<Token>,
     pub words: Vec<Unit>,
     pub sentences: Vec<Unit>,

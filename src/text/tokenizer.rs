@@ -106,7 +106,7 @@ impl TextEncoder {
         encoding: &tokenizers::Encoding,
         truncated: bool,
     ) -> Result<Encoding> {
-        let texts: Vec<String> =
+        let texts: Arc<[String]> =
             std::iter::once(&input.text).chain(&input.text_pair).cloned().collect();
         let mut tokens = subwords::tokens(encoding, &self.whole, &texts);
         if tokens.iter().all(|token| token.special) {

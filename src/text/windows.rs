@@ -7,6 +7,9 @@ use std::sync::Arc;
 use super::{Encoding, TextEncoder, Unit};
 use crate::error::{Code, Error, Result};
 
+/// The most parts of one text: each is as much work as a whole input.
+const MOST: usize = 128;
+
 /// A part by itself, and the place of each of its tokens in the whole.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -32,10 +35,14 @@ pub fn split(whole: &Encoding, text: &TextEncoder, stride: usize) -> Result<Vec<
         let detail = format!("a window holds {room} tokens of the text; stride must be less");
         return Err(Error::field("/window/stride", detail));
     }
-    Ok(ranges(whole, content.clone(), room, stride)
-        .into_iter()
-        .map(|range| part(whole, text, &content, range))
-        .collect())
+    let ranges = ranges(whole, content.clone(), room, stride);
+    if ranges.len() > MOST {
+        let detail = format!(
+            "the text takes more than {MOST} windows; take a smaller stride, or send less of it"
+        );
+        return Err(Error::new(Code::InputTooLong, detail));
+    }
+    Ok(ranges.into_iter().map(|range| part(whole, text, &content, range)).collect())
 }
 
 /// The tokens of the text that is cut: the last one.
@@ -50,6 +57,7 @@ fn content(whole: &Encoding) -> Range<usize> {
     first..tokens.next_back().unwrap_or(first) + 1
 }
 
+/// One more than may be, where there are too many.
 fn ranges(
     whole: &Encoding,
     content: Range<usize>,
@@ -66,7 +74,7 @@ fn ranges(
     let mut start = content.start;
     loop {
         let most = start + room;
-        if most >= content.end {
+        if most >= content.end || ranges.len() == MOST {
             ranges.push(start..content.end);
             return ranges;
         }

@@ -147,6 +147,22 @@ async fn methods_that_disagree_are_named() {
     assert!(found.contains(&"methods_disagree".to_owned()), "{found:?}");
 }
 
+/// Where the only word is the one that is explained, nothing can be taken away.
+#[tokio::test]
+async fn one_word_alone_is_measured_as_far_as_it_goes() {
+    let source = golden_folder("bert-tokens").display().to_string();
+    let model = ModelEntry { id: "tokens".to_owned(), source, activation: None };
+    let config = Config { models: vec![model], ..Config::default() };
+    let service = service::start_with(&config).await;
+    let body = json!({"inputs": "Paris", "target": {"token": 1, "index": 1},
+        "methods": ["saliency"], "evaluate": "all"});
+    let answer = service.explain(body).await;
+    assert_eq!(answer["results"][0]["warnings"][0]["code"], "not_measured");
+    let service = service::start().await;
+    let answer = service.explain(json!({"inputs": "good", "evaluate": "all"})).await;
+    assert!(answer["results"][0]["evaluation"]["random"].is_object());
+}
+
 #[tokio::test]
 async fn evaluate_is_read_strictly() {
     let service = service::start().await;

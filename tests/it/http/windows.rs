@@ -102,6 +102,15 @@ async fn windows_that_make_no_sense_are_refused() {
     }
 }
 
+/// However many windows a caller's stride would make, there are only so many.
+#[tokio::test]
+async fn windows_are_bounded() {
+    let service = service::start().await;
+    let body = json!({"inputs": "good ".repeat(5_000), "window": {"stride": 120}});
+    let problem = service.post("/explain", body).await.problem(422, "input_too_long");
+    assert!(problem["detail"].as_str().unwrap().contains("128 windows"), "{problem}");
+}
+
 async fn serving(folder: &str) -> service::Running {
     let source = golden_folder(folder).display().to_string();
     let model = ModelEntry { id: folder.to_owned(), source, activation: None };
