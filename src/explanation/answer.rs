@@ -12,7 +12,7 @@ use crate::passes::Usage;
 use crate::rows::Output;
 use crate::text::{CallerSpan, Token, Unit};
 
-/// The answer to a [`Question`].
+/// The answer to a [`Question`](super::Question).
 pub struct Answer {
     pub model: Arc<Model>,
     /// One an input, in order; a bad input does not spoil the others.
