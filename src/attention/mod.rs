@@ -2,18 +2,16 @@
 
 mod patterns;
 
-use std::sync::Arc;
-
 use crate::attribution::Subject;
 use crate::attribution::spread::rollout;
 use crate::error::{Error, Result};
 use crate::explanation::{
-    Attention, AttentionKind, AttentionSelection, Heads, Question, Resolved, Selection,
+    Attention, AttentionKind, AttentionSelection, HeadPattern, Heads, Question, Resolved, Selection,
 };
 use crate::model::Model;
 use crate::passes::Passes;
 use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Want};
-use crate::text::Encoding;
+use patterns::Places;
 
 /// Numbers of attention that one row brings for patterns.
 const PATTERN_VALUES: usize = 1 << 22;
@@ -94,7 +92,6 @@ pub async fn answer(
     target: Option<&Resolved>,
     maps: Vec<AttentionMap>,
 ) -> Result<Attention> {
-    let encoding = subject.encoding;
     let (maps, target) = match (wished.kind, target) {
         (AttentionKind::Gradient, Some(target)) => {
             (gradients(wished, passes, subject, target).await?, Some(target.clone()))
@@ -108,14 +105,14 @@ pub async fn answer(
     };
     let weights = maps.iter().flat_map(|map| pick(map, wished.heads.as_deref())).collect();
     let patterns = match wished.patterns {
-        true => Some(find_patterns(passes, subject, encoding).await?),
+        true => Some(find_patterns(passes, subject).await?),
         false => None,
     };
     Ok(Attention {
         kind: wished.kind,
         layers: wished.layers.clone(),
         heads: wished.heads.clone(),
-        tokens: encoding.tokens.len(),
+        tokens: subject.encoding.tokens.len(),
         weights,
         target,
         patterns,
@@ -144,13 +141,9 @@ fn rolled_out(wished: &Wished, maps: &[AttentionMap]) -> Vec<AttentionMap> {
 }
 
 /// Every head of the model, some layers a row.
-async fn find_patterns(
-    passes: &Passes,
-    subject: Subject<'_>,
-    encoding: &Encoding,
-) -> Result<Vec<crate::explanation::HeadPattern>> {
-    let model = Arc::clone(passes.model());
-    let of_layer = model.heads() * encoding.tokens.len().pow(2);
+async fn find_patterns(passes: &Passes, subject: Subject<'_>) -> Result<Vec<HeadPattern>> {
+    let (model, places) = (passes.model(), Places::new(subject.encoding));
+    let of_layer = model.heads() * subject.encoding.tokens.len().pow(2);
     let together = (PATTERN_VALUES / of_layer.max(1)).max(1);
     let layers: Vec<usize> = (0..model.layers()).collect();
     let mut found = Vec::new();
@@ -159,7 +152,7 @@ async fn find_patterns(
         let row = Row { maps, ..subject.row(Want::Values(Vec::new())) };
         let output = passes.run_one(row).await?;
         for (layer, map) in layers.iter().zip(&output.attention) {
-            found.extend(patterns::of_layer(*layer, map, encoding));
+            found.extend(places.patterns(*layer, map));
         }
     }
     Ok(found)

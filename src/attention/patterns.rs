@@ -1,9 +1,10 @@
 //! What each attention head does with this input, by the patterns of Clark et al.
 //! 2019 (arXiv:1906.04341).
 
+use crate::evaluation::statistics::entropy;
 use crate::explanation::{HeadPattern, Pair, Pattern};
 use crate::rows::AttentionMap;
-use crate::text::Encoding;
+use crate::text::{Encoding, Token};
 
 /// The pairs of tokens that are shown of a head.
 const PAIRS: usize = 5;
@@ -27,14 +28,6 @@ const PLACES: [Pattern; 7] = [
     Pattern::Repeated,
 ];
 
-/// Every head of the map of layer number `layer`.
-pub fn of_layer(layer: usize, map: &AttentionMap, encoding: &Encoding) -> Vec<HeadPattern> {
-    let places = Places::new(encoding);
-    let size = map.tokens * map.tokens;
-    let heads = map.weights.chunks(size.max(1)).enumerate();
-    heads.map(|(head, weights)| of_head(layer, head, weights, &places)).collect()
-}
-
 fn of_head(layer: usize, head: usize, weights: &[f64], places: &Places) -> HeadPattern {
     let queries = || weights.chunks(places.tokens).enumerate();
     let mean = |of_query: &dyn Fn(usize, &[f64]) -> f64| {
@@ -48,7 +41,8 @@ fn of_head(layer: usize, head: usize, weights: &[f64], places: &Places) -> HeadP
             keys.filter(|(key, _)| places.fits(pattern, query, *key)).map(|(_, w)| w).sum()
         })
     };
-    let broad = mean(&|_, row| entropy(row)) / (places.tokens as f64).ln().max(f64::MIN_POSITIVE);
+    let broad = mean(&|_, row| entropy(row).unwrap_or_default())
+        / (places.tokens as f64).ln().max(f64::MIN_POSITIVE);
     let mut scores: Vec<(Pattern, f64)> =
         PLACES.into_iter().map(|pattern| (pattern, share(pattern))).collect();
     let (place, most) =
@@ -67,10 +61,6 @@ fn of_head(layer: usize, head: usize, weights: &[f64], places: &Places) -> HeadP
     HeadPattern { layer, head, pattern, score, scores, pairs: strongest(weights, places.tokens) }
 }
 
-fn entropy(row: &[f64]) -> f64 {
-    row.iter().filter(|weight| **weight > 0.).map(|weight| -weight * weight.ln()).sum()
-}
-
 fn strongest(weights: &[f64], tokens: usize) -> Vec<Pair> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
@@ -79,7 +69,7 @@ fn strongest(weights: &[f64], tokens: usize) -> Vec<Pair> {
 }
 
 /// What each token is.
-struct Places {
+pub struct Places {
     tokens: usize,
     ids: Vec<u32>,
     special: Vec<bool>,
@@ -87,11 +77,9 @@ struct Places {
 }
 
 impl Places {
-    fn new(encoding: &Encoding) -> Self {
-        let text_of =
-            |token: &crate::text::Token| encoding.slice(token.segment, token.start, token.end);
-        let is_punctuation = |token: &crate::text::Token| {
-            let text = text_of(token);
+    pub fn new(encoding: &Encoding) -> Self {
+        let is_punctuation = |token: &Token| {
+            let text = encoding.slice(token.segment, token.start, token.end);
             let inside = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
             !token.special && !text.trim().is_empty() && text.trim().chars().all(inside)
         };
@@ -101,6 +89,13 @@ impl Places {
             special: encoding.tokens.iter().map(|token| token.special).collect(),
             punctuation: encoding.tokens.iter().map(is_punctuation).collect(),
         }
+    }
+
+    /// Every head of the map of layer number `layer`.
+    pub fn patterns(&self, layer: usize, map: &AttentionMap) -> Vec<HeadPattern> {
+        let size = map.tokens * map.tokens;
+        let heads = map.weights.chunks(size.max(1)).enumerate();
+        heads.map(|(head, weights)| of_head(layer, head, weights, self)).collect()
     }
 
     /// Whether this query that looks at this key does what the pattern says.

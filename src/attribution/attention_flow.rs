@@ -69,8 +69,8 @@ fn flows(layers: &[Square], query: usize, go_on: &dyn Fn() -> bool) -> Option<Ve
 const NOTHING: f64 = 1e-14;
 
 /// The layered graph. Node `level · tokens + token`; level 0 is the input. The
-/// edges between level and level + 1 are a square: `down[q][k]` is left from query
-/// q above to key k below, `up[q][k]` can be taken back.
+/// edges between level and level + 1 are a square, query above by key below;
+/// `used` is what flows down each of them, and can be taken back.
 struct Network<'a> {
     layers: &'a [Square],
     tokens: usize,

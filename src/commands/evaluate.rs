@@ -1,6 +1,7 @@
 //! `explaind evaluate`: methods measured over a data set, with a report.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -26,8 +27,8 @@ pub struct Evaluate {
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
     methods: Vec<String>,
     /// The most texts, evenly spread over the file.
-    #[arg(long, default_value_t = 200)]
-    limit: usize,
+    #[arg(long, default_value = "200")]
+    limit: NonZeroUsize,
     /// For the methods and measures that sample.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -38,7 +39,7 @@ pub struct Evaluate {
 
 pub fn evaluate(flags: &Evaluate) -> Result<(), Failure> {
     let methods = methods(&flags.methods)?;
-    let examples = spread(report::read(&flags.data)?, flags.limit);
+    let examples = spread(report::read(&flags.data)?, flags.limit.get());
     let entry = model_entry(&flags.model)?;
     let mut config = Config { models: vec![entry], ..Config::default() };
     // Nobody waits for an answer here; all of it may be asked for at once.

@@ -22,7 +22,11 @@ pub struct NamedKey {
 
 /// The digest of a key, as a configuration has it.
 pub fn digest(key: &str) -> String {
-    let hex: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    written(&Sha256::digest(key))
+}
+
+fn written(digest: &[u8]) -> String {
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{hex}")
 }
 
@@ -40,7 +44,9 @@ impl TryFrom<String> for NamedKey {
     fn try_from(text: String) -> Result<Self, String> {
         let wrong = || "a key is NAME:sha256:HEX; explaind hash-key makes the digest".to_owned();
         let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
-        let hex = rest.strip_prefix(PREFIX).filter(|hex| hex.len() == 64).ok_or_else(wrong)?;
+        // from_str_radix takes a sign too.
+        let is_hex = |hex: &&str| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = rest.strip_prefix(PREFIX).filter(is_hex).ok_or_else(wrong)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             return Err("a key's name has 1 to 64 letters, digits, '-', '_' and '.'".to_owned());
@@ -56,8 +62,7 @@ impl TryFrom<String> for NamedKey {
 
 impl From<NamedKey> for String {
     fn from(key: NamedKey) -> Self {
-        let hex: String = key.digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}:{PREFIX}{hex}", key.name)
+        format!("{}:{}", key.name, written(&key.digest))
     }
 }
 
@@ -67,10 +72,10 @@ impl fmt::Display for NamedKey {
     }
 }
 
-/// The name of the key that `given` is. Looks at all of them.
-pub fn find<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> Option<&'a str> {
+/// Whether `given` is one of the keys. Looks at all of them, whichever it is.
+pub fn known<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> bool {
     let given: [u8; 32] = Sha256::digest(given).into();
-    keys.filter(|key| key.is(&given).into()).map(|key| key.name.as_str()).last()
+    keys.fold(Choice::from(0), |known, key| known | key.is(&given)).into()
 }
 
 /// The keys of a file: one a line, empty lines and those that begin with # left out.
@@ -107,8 +112,8 @@ mod tests {
     #[test]
     fn a_key_is_found_by_its_secret() {
         let keys = [key("app", "first-secret"), key("batch", "second-secret")];
-        assert_eq!(find(keys.iter(), b"second-secret"), Some("batch"));
-        assert_eq!(find(keys.iter(), b"third-secret"), None);
+        assert!(known(keys.iter(), b"first-secret") && known(keys.iter(), b"second-secret"));
+        assert!(!known(keys.iter(), b"third-secret") && !known([].iter(), b""));
         assert_eq!(NamedKey::try_from(String::from(keys[0].clone())), Ok(keys[0].clone()));
     }
 

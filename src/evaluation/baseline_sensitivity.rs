@@ -1,12 +1,12 @@
 //! How much of an explanation is the choice of what absence means.
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 
 use super::statistics::{mean, spearman};
 use super::{Bench, MeasureEntry, Scored, Value};
 use crate::attribution::{OptionValue, Options};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// The options that say what absence is, and what else it could be.
 const CHOICES: [(&str, &[&str]); 2] =
@@ -25,12 +25,14 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
 };
 
 async fn run(bench: &Bench<'_>, scored: &Scored<'_>) -> Result<Option<Value>> {
-    let others = join_all(others(scored.options).into_iter().map(async |options| {
+    let again = async |options: Options| match bench.again(scored.method, &options).await {
+        Ok(attribution) => Ok(Some(attribution)),
         // One that this model or input does not have is no choice.
-        bench.again(scored.method, &options).await.ok()
-    }))
-    .await;
-    let own = bench.by_word(scored);
+        Err(error) if error.code == Code::InvalidField => Ok(None),
+        Err(error) => Err(error),
+    };
+    let others = try_join_all(others(scored.options).into_iter().map(again)).await?;
+    let own = bench.words_of(scored.scores);
     let words: Vec<Vec<f64>> =
         others.into_iter().flatten().map(|other| bench.words_of(&other.scores)).collect();
     let changes: Vec<f64> = words.iter().filter_map(|other| change(&own, other)).collect();

@@ -85,11 +85,6 @@ impl<'a> Bench<'a> {
         self.perturbation.units().tokens.iter().map(sum).collect()
     }
 
-    /// The scores of the words.
-    pub fn by_word(&self, scored: &Scored<'_>) -> Vec<f64> {
-        self.words_of(scored.scores)
-    }
-
     /// Token scores as scores of words.
     pub fn words_of(&self, scores: &[f64]) -> Vec<f64> {
         let words = perturbation::units(self.subject.encoding, "word");

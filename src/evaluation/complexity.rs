@@ -13,7 +13,7 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
     paper: "Bhatt, Weller & Moura 2020, arXiv:2005.00631; Chalasani et al. 2020, arXiv:1810.06583",
     better: "fewer effective words are easier to read, not truer",
     cost: |_, _, _| 0,
-    run: |bench, scored| async move { Ok(measure(&bench.by_word(scored))) }.boxed(),
+    run: |bench, scored| async move { Ok(measure(&bench.words_of(scored.scores))) }.boxed(),
 };
 
 fn measure(words: &[f64]) -> Option<Value> {

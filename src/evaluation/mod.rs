@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 
 pub use agreement::Agreement;
 pub use bench::{Bench, Scored};
+use rationale::{COMPREHENSIVENESS, Left, SUFFICIENCY};
 
 use crate::error::Result;
 use crate::random::Generator;
@@ -90,8 +91,8 @@ impl std::fmt::Debug for MeasureEntry {
 }
 
 pub static MEASURES: &[MeasureEntry] = &[
-    rationale::COMPREHENSIVENESS,
-    rationale::SUFFICIENCY,
+    COMPREHENSIVENESS,
+    SUFFICIENCY,
     loo_correlation::ENTRY,
     infidelity::ENTRY,
     baseline_sensitivity::ENTRY,
@@ -177,7 +178,8 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
         }
     }
     let agreement = bench.settings.wants(AGREEMENT).then(|| {
-        let scores: Vec<Vec<f64>> = methods.iter().map(|scored| bench.by_word(scored)).collect();
+        let scores: Vec<Vec<f64>> =
+            methods.iter().map(|scored| bench.words_of(scored.scores)).collect();
         agreement::between(&names, methods, &scores)
     });
     let mut of_methods: Vec<_> = names.into_iter().zip(values).collect();
@@ -204,15 +206,15 @@ impl Evaluation {
 
 /// What random rankings come to, on average: what a number has to beat.
 async fn reference(bench: &Bench<'_>) -> Result<Vec<(&'static str, Value)>> {
-    let both = [&rationale::COMPREHENSIVENESS, &rationale::SUFFICIENCY];
-    let alone = both.iter().all(|entry| !bench.settings.wants(entry.name));
+    let both = [(&COMPREHENSIVENESS, Left::Others), (&SUFFICIENCY, Left::Rationale)];
+    let alone = both.iter().all(|(entry, _)| !bench.settings.wants(entry.name));
     let mut values = Vec::new();
-    for entry in both.into_iter().filter(|entry| alone || bench.settings.wants(entry.name)) {
+    for (entry, left) in both.into_iter().filter(|(e, _)| alone || bench.settings.wants(e.name)) {
         let mut sum = 0.;
         for ranking in 0..RANKINGS {
             let mut generator = Generator::stream(bench.seed(), REFERENCE_STREAM + ranking as u64);
             let units: Vec<f64> = (0..bench.units()).map(|_| generator.uniform()).collect();
-            sum += rationale::measure(bench, entry.name, &units).await?;
+            sum += rationale::measure(bench, left, &units).await?;
         }
         values.push((entry.name, Value::Number(sum / RANKINGS as f64)));
     }

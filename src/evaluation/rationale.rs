@@ -9,49 +9,57 @@ use super::statistics::mean;
 use super::{Bench, MeasureEntry, Rule, Scored, Value};
 use crate::error::Result;
 
-const COMPREHENSIVE: &str = "comprehensiveness";
-const SUFFICIENT: &str = "sufficiency";
+/// What of the units is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// All but the rationale: comprehensiveness.
+    Others,
+    /// The rationale alone: sufficiency.
+    Rationale,
+}
 
 const PAPER: &str = "DeYoung et al. 2020, arXiv:1911.03429";
 
 pub const COMPREHENSIVENESS: MeasureEntry = MeasureEntry {
-    name: COMPREHENSIVE,
+    name: "comprehensiveness",
     summary: "Mean fall of the target's probability when the highest-scored units are taken away, \
               over the thresholds.",
     paper: PAPER,
     better: "higher",
     cost: |settings, _, _| settings.thresholds.len(),
-    run: |bench, scored| number(bench, scored, COMPREHENSIVE).boxed(),
+    run: |bench, scored| number(bench, scored, Left::Others).boxed(),
 };
 
 pub const SUFFICIENCY: MeasureEntry = MeasureEntry {
-    name: SUFFICIENT,
+    name: "sufficiency",
     summary: "Mean fall of the target's probability when only the highest-scored units are left, \
               over the thresholds.",
     paper: PAPER,
     better: "lower",
     cost: |settings, _, _| settings.thresholds.len(),
-    run: |bench, scored| number(bench, scored, SUFFICIENT).boxed(),
+    run: |bench, scored| number(bench, scored, Left::Rationale).boxed(),
 };
 
-async fn number(bench: &Bench<'_>, scored: &Scored<'_>, name: &str) -> Result<Option<Value>> {
+async fn number(bench: &Bench<'_>, scored: &Scored<'_>, left: Left) -> Result<Option<Value>> {
     let units = bench.by_unit(scored);
-    measure(bench, name, &units).await.map(|value| Some(Value::Number(value)))
+    measure(bench, left, &units).await.map(|value| Some(Value::Number(value)))
 }
 
 /// `mean over rationales r of p(x) - p(x without r)`, or `p(x) - p(r alone)`. Where
 /// there is no rationale, 0 and 1: nothing explains nothing.
-pub async fn measure(bench: &Bench<'_>, name: &str, units: &[f64]) -> Result<f64> {
+pub async fn measure(bench: &Bench<'_>, left: Left, units: &[f64]) -> Result<f64> {
     let rationales = rationales(bench.settings.rule, &bench.settings.thresholds, units);
-    let comprehensive = name == COMPREHENSIVE;
     if rationales.is_empty() {
-        return Ok(if comprehensive { 0. } else { 1. });
+        return Ok(match left {
+            Left::Others => 0.,
+            Left::Rationale => 1.,
+        });
     }
-    let left = |rationale: &Vec<bool>| match comprehensive {
-        true => rationale.iter().map(|inside| !inside).collect(),
-        false => rationale.clone(),
+    let present = |rationale: &Vec<bool>| match left {
+        Left::Others => rationale.iter().map(|inside| !inside).collect(),
+        Left::Rationale => rationale.clone(),
     };
-    let said = bench.say(&rationales.iter().map(left).collect::<Vec<_>>()).await?;
+    let said = bench.say(&rationales.iter().map(present).collect::<Vec<_>>()).await?;
     let whole = bench.whole().probability;
     let falls: Vec<f64> = said.iter().map(|said| whole - said.probability).collect();
     Ok(mean(&falls))

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Reading;
-use crate::attention;
+use super::{Checked, Reading};
+use crate::attention::Wished;
 use crate::attribution::Cost;
 use crate::engine::Admission;
 use crate::error::Result;
@@ -46,8 +46,8 @@ fn method_rows(question: &Question, encoding: &Encoding, number: usize) -> Cost 
 }
 
 /// The first row and those of attention.
-fn first_rows(question: &Question) -> usize {
-    1 + attention::wished(question).ok().flatten().map_or(0, |wished| wished.rows())
+fn first_rows(wished: Option<&Wished>) -> usize {
+    1 + wished.map_or(0, Wished::rows)
 }
 
 fn measure_rows(question: &Question, encoding: &Encoding) -> usize {
@@ -60,11 +60,6 @@ fn measure_rows(question: &Question, encoding: &Encoding) -> usize {
     })
 }
 
-/// Rows beside those of the methods.
-fn other_rows(question: &Question, encoding: &Encoding) -> usize {
-    first_rows(question) + measure_rows(question, encoding)
-}
-
 /// Every encoding that is put through the model.
 fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
     readings.iter().flatten().flat_map(Reading::encodings)
@@ -73,12 +68,13 @@ fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
 /// Tokens × rows that the question may run. Methods that stop in time, and measures,
 /// run no more than `affordable`, what there is time for at the pace of recent
 /// passes.
-pub fn of(question: &Question, readings: &[Result<Reading>], affordable: usize) -> usize {
+pub fn of(read: &Checked, affordable: usize) -> usize {
+    let Checked { question, readings, wished } = read;
     let (mut sure, mut stopping) = (0usize, 0usize);
     for encoding in encodings(readings) {
         let tokens = encoding.len();
         let add = |sum: &mut usize, rows| *sum = sum.saturating_add(tokens.saturating_mul(rows));
-        add(&mut sure, first_rows(question));
+        add(&mut sure, first_rows(wished.as_ref()));
         add(&mut stopping, measure_rows(question, encoding));
         for (number, (entry, _)) in question.methods.iter().enumerate() {
             let cost = method_rows(question, encoding, number);
@@ -91,12 +87,9 @@ pub fn of(question: &Question, readings: &[Result<Reading>], affordable: usize) 
 
 /// The same for a reader, with the time that it should take at the pace of recent
 /// passes of this model.
-pub fn estimate(
-    question: &Question,
-    readings: &[Result<Reading>],
-    admission: &Admission,
-    limit: Duration,
-) -> Estimate {
+pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estimate {
+    let Checked { question, readings, wished } = read;
+    let other_rows = |encoding| first_rows(wished.as_ref()) + measure_rows(question, encoding);
     // A gradient row is a forward pass and a walk back.
     let work = |tokens: usize, forward: usize, gradient: usize| {
         admission.time_for(&question.model, tokens * (forward + 2 * gradient))
@@ -118,7 +111,7 @@ pub fn estimate(
     };
     let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
     let others: Vec<(usize, usize)> =
-        encodings(readings).map(|e| (e.len(), other_rows(question, e))).collect();
+        encodings(readings).map(|encoding| (encoding.len(), other_rows(encoding))).collect();
     let other_time: Duration = others.iter().map(|&(tokens, rows)| work(tokens, rows, 0)).sum();
     let other_rows = others.iter().map(|&(_, rows)| rows).sum();
     Estimate {
@@ -128,7 +121,7 @@ pub fn estimate(
         time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,
         methods,
         other_rows,
-        cost: of(question, readings, admission.tokens_in(limit)),
+        cost: of(read, admission.tokens_in(limit)),
         queue: admission.queue_time(),
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use crate::attention;
+use crate::attention::{self, Wished};
 use crate::engine::{Engine, ModelPool};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Question};
@@ -56,6 +56,13 @@ impl Reading {
     }
 }
 
+/// A question that makes sense, with its inputs read.
+struct Checked {
+    question: Arc<Question>,
+    readings: Vec<Result<Reading>>,
+    wished: Option<Wished>,
+}
+
 /// The share of a request's time after which work that can stop does: what there is
 /// must still be written out.
 const WORKING_SHARE: f64 = 0.85;
@@ -73,15 +80,13 @@ impl Explainer {
         let start = Instant::now();
         let deadline = start + limit;
         let read = async {
-            let (question, readings) = self.read(question).await?;
-            let wished = attention::wished(&question)?;
-            self.check_size(wished.as_ref(), &readings)?;
+            let checked = self.read(question).await?;
+            self.check_size(&checked)?;
             let admission = &self.engine.admission;
-            let affordable = admission.tokens_in(limit);
-            let room = admission.admit(cost::of(&question, &readings, affordable))?;
-            Ok((question, readings, wished, room))
+            let room = admission.admit(cost::of(&checked, admission.tokens_in(limit)))?;
+            Ok((checked, room))
         };
-        let (question, readings, wished, room) =
+        let (Checked { question, readings, wished }, room) =
             timeout_at(deadline.into(), read).await.map_err(|_| prepared::late(limit))??;
         let passes = self.engine.passes(&question.model);
         let passes = passes.until(start + limit.mul_f64(WORKING_SHARE));
@@ -91,8 +96,7 @@ impl Explainer {
     /// What a question would cost; nothing is run.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
         let limit = self.limit(&question);
-        let (question, readings) = self.read(question).await?;
-        Ok(cost::estimate(&question, &readings, &self.engine.admission, limit))
+        Ok(cost::estimate(&self.read(question).await?, &self.engine.admission, limit))
     }
 
     /// What a question may take: its own budget, within the service's limit.
@@ -101,27 +105,23 @@ impl Explainer {
     }
 
     /// Checks what can be checked of a question and tokenises its inputs.
-    async fn read(&self, question: Question) -> Result<(Arc<Question>, Vec<Result<Reading>>)> {
+    async fn read(&self, question: Question) -> Result<Checked> {
         tasks::of(question.model.task).check(&question.target, &question.model)?;
         windows::check(&question)?;
         if question.evaluate.is_some() && question.model.task == Task::Embedding {
             let detail = "measures take words out of one text; a similarity is of two";
             return Err(Error::field("/evaluate", detail));
         }
-        attention::wished(&question)?;
+        let wished = attention::wished(&question)?;
         let question = Arc::new(question);
         let readings = read_all(&question).await?;
-        Ok((question, readings))
+        Ok(Checked { question, readings, wished })
     }
 
     /// Refuses an answer whose attention would be too large to send.
-    fn check_size(
-        &self,
-        wished: Option<&attention::Wished>,
-        readings: &[Result<Reading>],
-    ) -> Result<()> {
-        let per_square = wished.map_or(0, attention::Wished::matrices);
-        let encodings = readings.iter().flatten().flat_map(Reading::encodings);
+    fn check_size(&self, checked: &Checked) -> Result<()> {
+        let per_square = checked.wished.as_ref().map_or(0, Wished::matrices);
+        let encodings = checked.readings.iter().flatten().flat_map(Reading::encodings);
         let squares = encodings.map(|encoding| encoding.tokens.len().pow(2));
         let values = per_square * squares.sum::<usize>();
         if values <= self.limits.attention_values {

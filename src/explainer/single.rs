@@ -11,7 +11,7 @@ use crate::attribution::{Attribution, Granularity, Normalize, Subject, reduce};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
-    Attention, Explained, Explanation, Predicted, Question, Resolved, UnitScores, WindowPart,
+    Attention, Explained, Explanation, Predicted, Question, Resolved, UnitScores,
 };
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput, Scalar};
@@ -227,7 +227,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explai
         attention: parts.attention,
         evaluation: parts.evaluation,
         warnings,
-        windows: None::<Vec<WindowPart>>,
+        windows: None,
         truncated: encoding.truncated,
         tokens: encoding.tokens,
         words: encoding.words,

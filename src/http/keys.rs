@@ -53,14 +53,13 @@ impl KeyRing {
     fn knows(&self, headers: &HeaderMap) -> bool {
         let Some(given) = bearer(headers) else { return false };
         let of_file = self.file.as_ref().map(|file| file.keys()).unwrap_or_default();
-        keys::find(self.configured.iter().chain(of_file.iter()), given).is_some()
+        keys::known(self.configured.iter().chain(of_file.iter()), given)
     }
 }
 
 impl KeyFile {
     fn new(path: PathBuf) -> Self {
-        let long_ago = Instant::now().checked_sub(AGAIN).unwrap_or_else(Instant::now);
-        let read = Read { keys: Arc::default(), changed: None, looked: long_ago };
+        let read = Read { keys: Arc::default(), changed: None, looked: Instant::now() };
         let file = Self { path, read: Mutex::new(read) };
         file.refresh(&mut file.read.lock().unwrap_or_else(PoisonError::into_inner));
         file

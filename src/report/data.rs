@@ -26,7 +26,7 @@ pub fn read(path: &Path) -> Result<Vec<Example>, DataError> {
     let place = path.display();
     let content =
         fs::read_to_string(path).map_err(|error| DataError(format!("{place}: {error}")))?;
-    let line: fn(&str) -> Result<Option<Example>, String> =
+    let line: fn(&str) -> Result<Example, String> =
         match path.extension().and_then(|end| end.to_str()) {
             Some("jsonl" | "ndjson") => from_json,
             Some("tsv" | "txt") => from_tsv,
@@ -37,7 +37,7 @@ pub fn read(path: &Path) -> Result<Vec<Example>, DataError> {
         let wrong = |reason| DataError(format!("{place}, line {}: {reason}", number + 1));
         let first = number == 0 && is_header(text);
         if !first && !text.trim().is_empty() {
-            examples.extend(line(text).map_err(wrong)?);
+            examples.push(line(text).map_err(wrong)?);
         }
     }
     if examples.is_empty() {
@@ -56,7 +56,7 @@ fn is_header(line: &str) -> bool {
     line.contains('\t') && names.all(known)
 }
 
-fn from_tsv(line: &str) -> Result<Option<Example>, String> {
+fn from_tsv(line: &str) -> Result<Example, String> {
     let owned = |text: &str| Some(text.trim().to_owned());
     let columns: Vec<&str> = line.split('\t').collect();
     let (text, text_pair, label) = match columns.as_slice() {
@@ -70,10 +70,10 @@ fn from_tsv(line: &str) -> Result<Option<Example>, String> {
             ));
         }
     };
-    Ok(Some(Example { text: text.trim().to_owned(), text_pair, label }))
+    Ok(Example { text: text.trim().to_owned(), text_pair, label })
 }
 
-fn from_json(line: &str) -> Result<Option<Example>, String> {
+fn from_json(line: &str) -> Result<Example, String> {
     let object: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let string = |name: &str| match &object[name] {
         Value::Null => Ok(None),
@@ -82,7 +82,7 @@ fn from_json(line: &str) -> Result<Option<Example>, String> {
         _ => Err(format!("{name} is no string")),
     };
     let text = string("text")?.ok_or("an object needs text")?;
-    Ok(Some(Example { text, text_pair: string("text_pair")?, label: string("label")? }))
+    Ok(Example { text, text_pair: string("text_pair")?, label: string("label")? })
 }
 
 #[cfg(test)]

@@ -93,16 +93,16 @@ def head(reference: Reference, texts: tuple, encoded: Encoded) -> dict:
     return {"text": texts[0], "text_pair": texts[1], **encoded.fields()}
 
 
-def write(path: Path, values: dict) -> None:
-    """JSON with a line per field and per explanation, every digit of a double kept."""
+def write(path: Path, values: dict, long: str = "explanations") -> None:
+    """JSON with a line per field and per element of the `long` one, every digit of a double kept."""
 
     def line(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
     def fields(case):
         for name, value in case.items():
-            if name == "explanations":
-                yield '"explanations":[\n' + ",\n".join(map(line, value)) + "\n]"
+            if name == long:
+                yield f'"{name}":[\n' + ",\n".join(map(line, value)) + "\n]"
             else:
                 yield f'"{name}":{line(value)}'
 

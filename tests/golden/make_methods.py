@@ -8,7 +8,6 @@ The checkpoints are make.py's. The service is asked for nothing but where words 
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,7 @@ from attending import (
 )
 from check_methods import check, rounded
 from faithful import evaluate
+from make import write
 from method_cases import CASES, Asked
 from methods import METHODS
 from noisy import gradient_shap, smooth_grad
@@ -99,26 +99,6 @@ def answer(question: Question, asked: Asked) -> dict:
     return case
 
 
-def write(path: Path, values: dict) -> None:
-    """JSON with a line per field and per explanation, every digit of a double kept."""
-
-    def line(value):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-    def fields(case):
-        for name, value in case.items():
-            if name == "token":
-                yield '"token":[\n' + ",\n".join(map(line, value)) + "\n]"
-            else:
-                yield f'"{name}":{line(value)}'
-
-    cases = ",\n".join("{\n" + ",\n".join(fields(case)) + "\n}" for case in values["cases"])
-    path.write_text(
-        f'{{\n"made_with":{line(values["made_with"])},\n"cases":[\n{cases}\n]\n}}\n',
-        encoding="utf-8",
-    )
-
-
 def make(name: str) -> None:
     """One folder: values, checks."""
     folder = HERE / name
@@ -134,7 +114,7 @@ def make(name: str) -> None:
         cases.append(case)
     made_with = {package: version(package) for package in PACKAGES}
     path = folder / "methods.json"
-    write(path, {"made_with": made_with, "cases": cases})
+    write(path, {"made_with": made_with, "cases": cases}, "token")
     count = sum(len(case["token"]) for case in cases)
     print(f"{name}: {count} explanations, {path.stat().st_size // 1000} kB")
     for what, error in errors.items():
