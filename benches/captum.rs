@@ -119,7 +119,7 @@ impl Ours {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let time = Duration::from_secs(3_600);
         let pass = PassLimits { tokens: 256, bytes: 256 << 20, workers };
-        let engine = Engine::start(engine::Limits { pass, queued_tokens: 1 << 24, time });
+        let engine = Engine::start(engine::Limits { pass, queued_work: 1 << 27, time });
         let limits = Limits { inputs: 1, attention_values: 1 << 30, time };
         let explainer = Explainer { pool, engine: engine.expect("workers start"), limits };
         Self { runtime: Runtime::new().expect("a runtime"), explainer, model }

@@ -1,21 +1,21 @@
 //! Wires configuration, models, engine and routes together and runs them.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tracing::info;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
 
 use crate::checkpoint::Source;
 use crate::config::{ActivationName, Config, ModelEntry};
 use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
 use crate::explainer::{Explainer, Limits};
-use crate::http::{self, Service};
+use crate::http::{self, Connections, Service, Tls};
 use crate::model::Budget;
 use crate::telemetry;
 
@@ -38,7 +38,7 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
             bytes: config.engine.pass_mebibytes << 20,
             workers: threads(config),
         },
-        queued_tokens: config.engine.queued_tokens,
+        queued_work: config.engine.queued_work,
         time: config.limits.request_time(),
     };
     let budget = match config.limits.model_mebibytes {
@@ -70,16 +70,19 @@ fn threads(config: &Config) -> usize {
 /// loaded does not keep the others from serving; where none can, that is an
 /// error.
 pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), StartError> {
-    let mut wanted = Vec::new();
+    let mut all = Vec::new();
     for entry in entries {
-        let source: Source = entry.source.parse().map_err(StartError::of)?;
-        let activation = entry.activation.map(ActivationName::activation);
-        wanted.push((entry.id.clone(), Wanted::new(source, activation)));
+        all.push((entry.id.clone(), wanted(entry)?));
     }
-    explainer.pool.load_first(wanted).await.map_err(|errors| {
+    explainer.pool.load_first(all).await.map_err(|errors| {
         let details: Vec<String> = errors.into_iter().map(|error| error.detail).collect();
         StartError(details.join("\n"))
     })
+}
+
+fn wanted(entry: &ModelEntry) -> Result<Wanted, StartError> {
+    let source: Source = entry.source.parse().map_err(StartError::of)?;
+    Ok(Wanted::new(source, entry.activation.map(ActivationName::activation)))
 }
 
 /// Histograms keep each sample until they are read or this is done: without it,
@@ -92,46 +95,111 @@ async fn keep_metrics_small(metrics: PrometheusHandle) {
     }
 }
 
-/// Serves on `listener` until `shutdown`, then gives answers in flight the
-/// configured time. `announce` is called once readiness is true.
-pub async fn run(
+/// What comes from outside while the service runs.
+pub struct Signals<S> {
+    /// Completes when it is to end.
+    pub stop: S,
+    /// A configuration whose models are to be served from now on.
+    pub reload: mpsc::Receiver<Config>,
+}
+
+/// Serves on `listener` until it is to stop, then gives answers in flight the
+/// configured time. `announce` is called with its address once readiness is true.
+pub async fn run<S: Future<Output = ()>>(
     mut config: Config,
     listener: TcpListener,
-    announce: impl FnOnce(SocketAddr),
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    announce: impl FnOnce(&str),
+    mut signals: Signals<S>,
 ) -> Result<(), StartError> {
-    let address = listener.local_addr().map_err(StartError::of)?;
-    config.server.listen = address;
+    config.server.listen = listener.local_addr().map_err(StartError::of)?;
     let metrics = telemetry::metrics().map_err(StartError::of)?;
+    let tls = config.server.tls.clone().map(Tls::new).transpose().map_err(StartError::of)?;
     let service = Service::new(explainer(&config)?, metrics, &config);
-    let (stop, mut stopping) = watch::channel(());
-    let serving =
-        axum::serve(listener, http::router(service.clone())).with_graceful_shutdown(async move {
-            // An error means that the sender is gone: stop as well.
-            let _ = stopping.changed().await;
-        });
-    let mut serving = tokio::spawn(serving.into_future());
-    let upkeep = tokio::spawn(keep_metrics_small(service.metrics.clone()));
-    let mut shutdown = pin!(shutdown);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", config.server.listen);
+    let connections = Connections::new(listener, tls.clone(), &config.limits);
+    let (stop, stopping) = oneshot::channel::<()>();
+    let router = http::router(service.clone());
+    let mut serving = tokio::spawn(connections.serve(router, async {
+        // An error means that the sender is gone: stop as well.
+        let _ = stopping.await;
+    }));
+    let upkeep = Upkeep::start(&service, &config);
+    let mut shutdown = pin!(signals.stop);
     tokio::select! {
         loaded = load(&service.explainer, &config.models) => {
             loaded?;
-            announce(address);
-            shutdown.await;
+            service.ready().await.map_err(|error| StartError(error.detail))?;
+            announce(&address);
+            loop {
+                tokio::select! {
+                    () = &mut shutdown => break,
+                    Some(new) = signals.reload.recv() => {
+                        reload(&service, tls.as_ref(), &config.models, &new.models);
+                        config.models = new.models;
+                    }
+                }
+            }
         }
         // Told to stop while still loading.
         () = &mut shutdown => {}
     }
     info!("shutting down");
-    upkeep.abort();
+    drop(upkeep);
     service.drain();
     let _ = stop.send(());
     let drain = Duration::from_millis(config.server.drain_ms);
     match tokio::time::timeout(drain, &mut serving).await {
-        Ok(served) => served.map_err(StartError::of)?.map_err(StartError::of),
+        Ok(served) => served.map_err(StartError::of),
         Err(_) => {
             info!("answers still in flight are given up");
             Ok(())
         }
+    }
+}
+
+/// Serves the models of a new configuration: loads those that are new or other than
+/// before, unloads those that it has no more. Requests in flight keep theirs.
+fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &[ModelEntry]) {
+    info!(models = new.len(), "the configuration was read again");
+    if let Some(Err(error)) = tls.map(Tls::renew) {
+        warn!(error, "the certificate cannot be read; the one before holds");
+    }
+    let pool = &service.explainer.pool;
+    for entry in new {
+        let begun = wanted(entry)
+            .map_err(|error| error.0)
+            .and_then(|wanted| pool.load(&entry.id, wanted).map_err(|error| error.detail));
+        if let Err(error) = begun {
+            warn!(id = entry.id, error, "a model cannot be loaded");
+        }
+    }
+    for gone in old.iter().filter(|entry| new.iter().all(|other| other.id != entry.id)) {
+        // DELETE may have been quicker.
+        let _ = pool.remove(&gone.id);
+    }
+    pool.arrange(&new.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>());
+}
+
+/// What goes on beside the answers, until this is dropped.
+struct Upkeep([JoinHandle<()>; 2]);
+
+impl Upkeep {
+    fn start(service: &Service, config: &Config) -> Self {
+        let pool = Arc::clone(&service.explainer.pool);
+        let every = Duration::from_millis(config.engine.watch_ms);
+        let watch = async move {
+            if !every.is_zero() {
+                pool.watch(every).await;
+            }
+        };
+        let metrics = keep_metrics_small(service.metrics.clone());
+        Self([tokio::spawn(watch), tokio::spawn(metrics)])
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }

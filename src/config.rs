@@ -5,10 +5,11 @@ mod admin_key;
 mod backend;
 pub mod keys;
 mod model;
+mod server;
+mod sources;
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use figment::Figment;
@@ -23,6 +24,8 @@ pub use backend::BackendName;
 pub use keys::NamedKey;
 use model::unique_ids;
 pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
+pub use server::{Server, Tls};
+pub use sources::Sources;
 
 /// Read where the service is started, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
@@ -40,33 +43,14 @@ pub struct Config {
     #[garde(dive)]
     pub engine: Engine,
     #[garde(dive)]
+    pub cache: Cache,
+    #[garde(dive)]
+    pub sources: Sources,
+    #[garde(dive)]
     pub log: Log,
     /// The first one answers requests that name none.
     #[garde(length(min = 1, max = 64), dive, custom(unique_ids))]
     pub models: Vec<ModelEntry>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
-#[serde(default, deny_unknown_fields)]
-pub struct Server {
-    #[garde(skip)]
-    pub listen: SocketAddr,
-    /// After SIGTERM, for answers in flight.
-    #[garde(range(min = 0, max = 3_600_000))]
-    pub drain_ms: u64,
-    /// Of those who may load and unload models. Never written out.
-    #[garde(skip)]
-    #[serde(skip_serializing)]
-    pub admin_key: Option<AdminKey>,
-    /// Of those who may ask, as NAME:sha256:HEX; none: whoever reaches it.
-    #[garde(custom(keys::unique_names))]
-    pub keys: Vec<NamedKey>,
-    /// More of them, one a line; read again when it changes.
-    #[garde(custom(readable_keys))]
-    pub keys_file: Option<PathBuf>,
-    /// Origins of web pages whose scripts may ask; none by default.
-    #[garde(inner(custom(origin)))]
-    pub cors_origins: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -85,6 +69,22 @@ pub struct Limits {
     /// found.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
+    /// Of the names and values of a request's headers.
+    #[garde(range(min = 1_024, max = 1 << 17))]
+    pub header_bytes: usize,
+    /// Of an answer, before it is compressed.
+    #[garde(range(min = 1_024, max = 1 << 32))]
+    pub response_bytes: usize,
+    /// Connections that are open at a time; more wait.
+    #[garde(range(min = 1, max = 1 << 20))]
+    pub connections: usize,
+    /// Requests of one key in flight at a time; 0 is no limit. Where no keys are
+    /// configured, of all callers together.
+    #[garde(range(max = 1 << 20))]
+    pub key_requests: usize,
+    /// Requests of one key a minute; 0 is no limit.
+    #[garde(range(max = 1 << 30))]
+    pub key_requests_per_minute: u32,
     /// Mebibytes for the weights of all models; 0 is no limit.
     #[garde(range(max = 1 << 30))]
     pub model_mebibytes: usize,
@@ -107,9 +107,21 @@ pub struct Engine {
     /// needs more runs alone.
     #[garde(range(min = 1, max = 1 << 20))]
     pub pass_mebibytes: usize,
-    /// Tokens x rows of all requests in flight; more are told to come back.
+    /// Tokens x rows x layers of all requests in flight; more are told to come back.
     #[garde(range(min = 1, max = u32::MAX as usize))]
-    pub queued_tokens: usize,
+    pub queued_work: usize,
+    /// How often the files of models are looked at for changes; 0 is never.
+    #[garde(range(max = 86_400_000))]
+    pub watch_ms: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Mebibytes for answers that are kept for those who ask the same again; 0
+    /// keeps none.
+    #[garde(range(max = 1 << 20))]
+    pub mebibytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -120,6 +132,11 @@ pub struct Log {
     /// In tracing's syntax: `info`, `explaind=debug`.
     #[garde(custom(log_filter))]
     pub filter: String,
+    /// Of a collector that traces are sent to by OTLP over HTTP. The variable
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` names one as well.
+    #[garde(inner(custom(collector)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,21 +160,10 @@ impl Default for Config {
             server: Server::default(),
             limits: Limits::default(),
             engine: Engine::default(),
+            cache: Cache::default(),
+            sources: Sources::default(),
             log: Log::default(),
             models,
-        }
-    }
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            drain_ms: 10_000,
-            admin_key: None,
-            keys: Vec::new(),
-            keys_file: None,
-            cors_origins: Vec::new(),
         }
     }
 }
@@ -169,6 +175,11 @@ impl Default for Limits {
             inputs: 64,
             attention_values: 1 << 21,
             request_ms: 60_000,
+            header_bytes: 16_384,
+            response_bytes: 1 << 26,
+            connections: 1_024,
+            key_requests: 0,
+            key_requests_per_minute: 0,
             model_mebibytes: 0,
         }
     }
@@ -181,21 +192,15 @@ impl Default for Engine {
             threads: 0,
             batch_tokens: 256,
             pass_mebibytes: 256,
-            queued_tokens: 1 << 19,
+            queued_work: 6 << 20,
+            watch_ms: 10_000,
         }
     }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
-    }
-}
-
-impl Server {
-    /// Whether whoever asks needs a key.
-    pub fn needs_key(&self) -> bool {
-        !self.keys.is_empty() || self.keys_file.is_some()
+        Self { format: LogFormat::Text, filter: "info".to_owned(), otlp: None }
     }
 }
 
@@ -244,9 +249,7 @@ impl Config {
             .extract::<Value>()
             .map_err(|error| ConfigErrors(error.into_iter().map(|e| e.to_string()).collect()))?;
         let (config, mut errors) = extract(&layers, tree);
-        if let Some(Err(report)) = config.as_ref().map(Validate::validate) {
-            errors.extend(report.iter().map(|(path, error)| format!("{path}: {error}")));
-        }
+        errors.extend(config.iter().flat_map(Self::errors));
         match config {
             Some(config) if errors.is_empty() => Ok(config),
             _ => Err(ConfigErrors(errors)),
@@ -255,9 +258,25 @@ impl Config {
 
     /// Checks what flags have changed.
     pub fn check(&self) -> Result<(), ConfigErrors> {
-        self.validate().map_err(|report| {
-            ConfigErrors(report.iter().map(|(path, error)| format!("{path}: {error}")).collect())
-        })
+        match self.errors() {
+            errors if errors.is_empty() => Ok(()),
+            errors => Err(ConfigErrors(errors)),
+        }
+    }
+
+    /// What is wrong with values that could be read.
+    fn errors(&self) -> Vec<String> {
+        let line = |path: &dyn fmt::Display, error: &dyn fmt::Display| format!("{path}: {error}");
+        let report = self.validate().err();
+        let single = report.iter().flat_map(|report| report.iter());
+        let mut errors: Vec<String> = single.map(|(path, error)| line(path, error)).collect();
+        for (number, entry) in self.models.iter().enumerate() {
+            let source = entry.source.parse();
+            if let Some(Err(error)) = source.ok().map(|source| self.sources.check(&source)) {
+                errors.push(line(&format!("models[{number}].source"), &error));
+            }
+        }
+        errors
     }
 }
 
@@ -301,19 +320,11 @@ fn remove(tree: &mut Value, path: &[String]) -> bool {
     deeper || dict.remove(name).is_some()
 }
 
-fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {
-    let read = file.as_deref().map(keys::read).transpose();
-    read.map(|_| ()).map_err(garde::Error::new)
-}
-
-/// `https://example.org`, as browsers send it: no path, no wildcard.
-fn origin(origin: &str, _: &()) -> garde::Result {
-    let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    let host =
-        |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-    match rest.is_some_and(host) && !origin.contains('*') {
-        true => Ok(()),
-        false => Err(garde::Error::new("an origin is https://HOST[:PORT], without a path")),
+fn collector(url: &str, _: &()) -> garde::Result {
+    match (url.starts_with("http://") || url.starts_with("https://"), cfg!(feature = "otlp")) {
+        (true, true) => Ok(()),
+        (false, _) => Err(garde::Error::new("is a URL such as http://127.0.0.1:4318")),
+        (_, false) => Err(garde::Error::new("this build sends no traces (feature otlp)")),
     }
 }
 

@@ -26,9 +26,13 @@ pub enum Code {
     NotAcceptable,
     UnsupportedMediaType,
     PayloadTooLarge,
+    HeadersTooLarge,
+    UriTooLong,
     RequestTooExpensive,
     ResponseTooLarge,
     Overloaded,
+    /// A key asks for more than its share.
+    RateLimited,
     DeadlineExceeded,
     NotReady,
     Draining,

@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use commands::evaluate::{Evaluate, evaluate};
+use explaind::app::{self, Signals};
 use explaind::checkpoint::Source;
 use explaind::config::{Config, Log, ModelEntry, keys};
 use explaind::explanation::Answer;
 use explaind::http::problem::Problem;
 use explaind::render::terminal::{self, Colours};
 use explaind::render::{json, page};
-use explaind::{app, http, telemetry};
+use explaind::{http, telemetry};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// Explains what a BERT-family model did with a text.
 #[derive(Parser)]
@@ -139,16 +141,8 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 fn serve(flags: Serve) -> Result<(), Failure> {
-    let mut config = Config::read(flags.config.as_deref())?;
-    if let Some(listen) = flags.listen {
-        config.server.listen = listen;
-    }
-    if !flags.model.is_empty() {
-        config.models =
-            flags.model.iter().map(|text| model_entry(text)).collect::<Result<_, _>>()?;
-        config.check()?;
-    }
-    telemetry::start_logging(&config.log);
+    let config = flags.config()?;
+    let _logging = telemetry::start_logging(&config.log)?;
     if !config.server.listen.ip().is_loopback() && !config.server.needs_key() {
         tracing::warn!(
             "listening on {} without keys: whoever reaches it may use it",
@@ -161,17 +155,53 @@ fn serve(flags: Serve) -> Result<(), Failure> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-        Ok(app::run(config, listener, announce, stop_signal()?).await?)
+        let signals = Signals { stop: stop_signal()?, reload: reload_signal(flags)? };
+        Ok(app::run(config, listener, announce, signals).await?)
     });
     // A model that is still being downloaded must not hold up the end.
     runtime.shutdown_background();
     done
 }
 
+impl Serve {
+    /// The configuration, with what the flags change.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::read(self.config.as_deref())?;
+        config.server.listen = self.listen.unwrap_or(config.server.listen);
+        if !self.model.is_empty() {
+            config.models =
+                self.model.iter().map(|text| model_entry(text)).collect::<Result<_, _>>()?;
+            config.check()?;
+        }
+        Ok(config)
+    }
+}
+
 /// The line that scripts wait for. A closed standard output is no reason to end.
-fn announce(address: SocketAddr) {
+fn announce(address: &str) {
     let mut out = io::stdout();
-    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
+}
+
+/// The configuration as it is at each SIGHUP, where it is good.
+fn reload_signal(flags: Serve) -> io::Result<mpsc::Receiver<Config>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (send, receive) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // A boxed error cannot wait with a thread.
+            let config = flags.config().map_err(|error| error.to_string());
+            match config {
+                Ok(config) => {
+                    if send.send(config).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => tracing::error!(error, "the new configuration is not taken"),
+            }
+        }
+    });
+    Ok(receive)
 }
 
 /// Completes at the first SIGTERM or SIGINT; the second ends the process.
@@ -225,7 +255,7 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
     };
     let config = Config { models: vec![model], ..Config::default() };
     config.check()?;
-    telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() });
+    let _logging = telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() })?;
     let mut body = json!({ "inputs": { "text": flags.text, "text_pair": flags.pair } });
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);

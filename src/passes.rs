@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Span, debug_span};
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -19,6 +20,8 @@ pub struct Job {
     /// Closed once the caller has left: the rows need not run any more.
     pub reply: oneshot::Sender<Result<Finished>>,
     pub queued: Instant,
+    /// Under which its passes are logged and traced.
+    pub span: Span,
 }
 
 /// What a job gave, and what it took.
@@ -109,7 +112,9 @@ impl Passes {
         let (all, forward_rows) = (rows.len(), rows.len() - gradient_rows);
         let (reply, finished) = oneshot::channel();
         let queued = Instant::now();
-        let job = Job { model: Arc::clone(&self.model), rows, reply, queued };
+        let span = debug_span!("rows", count = all, gradients = gradient_rows);
+        let span = if span.is_disabled() { Span::current() } else { span };
+        let job = Job { model: Arc::clone(&self.model), rows, reply, queued, span };
         self.jobs.send(job).await.map_err(|_| stopped())?;
         let finished = finished.await.map_err(|_| stopped())??;
         self.pace.note(all, queued.elapsed().as_secs_f64());

@@ -7,6 +7,7 @@ pub mod hub;
 pub mod layout;
 mod names;
 mod numbers;
+mod on_disk;
 mod pickle;
 mod place;
 mod safetensors;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 pub use config::ModelConfig;
 pub use layout::{CONFIG, POOLING, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS};
 use layout::{OPTIONAL, VOCABULARIES};
+pub use on_disk::{Drift, OnDisk};
 use place::{ABSENT, Place};
 pub use source::Source;
 use weight_files::WeightFiles;
@@ -136,8 +138,7 @@ impl Checkpoint {
         digest_small(config, &mut hasher);
         self.digest_weights(&mut hasher)?;
         digest_small(others, &mut hasher);
-        let digest: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("sha256:{digest}"))
+        Ok(written(hasher))
     }
 
     pub fn error(&self, file: &str, reason: impl ToString) -> LoadError {
@@ -147,7 +148,17 @@ impl Checkpoint {
 
 fn digest_small(files: &[Small], hasher: &mut Sha256) {
     for (name, data) in files {
-        hasher.update(format!("{name}\0{}\0", data.len()));
+        digest_head(name, data.len() as u64, hasher);
         hasher.update(data);
     }
+}
+
+/// What comes before a file's content, so that no two folders have one digest.
+fn digest_head(name: &str, length: u64, hasher: &mut Sha256) {
+    hasher.update(format!("{name}\0{length}\0"));
+}
+
+fn written(hasher: Sha256) -> String {
+    let digest: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digest}")
 }

@@ -56,6 +56,14 @@ impl Place {
         }
     }
 
+    /// Where a file lies; one in the binary has no place.
+    pub fn path(&self, name: &str) -> Result<Option<PathBuf>, String> {
+        Ok(match self.find(name)? {
+            Found::Memory(_) => None,
+            Found::Path(path) => Some(path),
+        })
+    }
+
     /// Reads a small file.
     pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>, String> {
         match self.find(name)? {

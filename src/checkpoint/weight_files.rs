@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::content::Content;
 use super::layout::{self, Format, WEIGHT_LAYOUTS, WEIGHTS};
-use super::{Checkpoint, LoadError};
+use super::{Checkpoint, LoadError, digest_head};
 
 #[derive(Debug)]
 pub struct WeightFiles {
@@ -90,7 +90,7 @@ impl Checkpoint {
     pub(super) fn digest_weights(&self, hasher: &mut Sha256) -> Result<(), LoadError> {
         for (name, _) in &self.weight_files()?.contents {
             let length = self.len(name)?;
-            hasher.update(format!("{name}\0{length}\0"));
+            digest_head(name, length, hasher);
             let mut start = 0;
             while start < length {
                 let bytes = PIECE.min((length - start) as usize);

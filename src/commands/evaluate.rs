@@ -44,9 +44,9 @@ pub fn evaluate(flags: &Evaluate) -> Result<(), Failure> {
     let mut config = Config { models: vec![entry], ..Config::default() };
     // Nobody waits for an answer here; all of it may be asked for at once.
     config.limits.request_ms = 3_600_000;
-    config.engine.queued_tokens = u32::MAX as usize;
+    config.engine.queued_work = u32::MAX as usize;
     config.check()?;
-    telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() });
+    let _logging = telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() })?;
     let (summary, records, failed) = runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;
         app::load(&explainer, &config.models).await?;

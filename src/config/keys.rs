@@ -72,10 +72,10 @@ impl fmt::Display for NamedKey {
     }
 }
 
-/// Whether `given` is one of the keys. Looks at all of them, whichever it is.
-pub fn known<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> bool {
+/// The key that `given` is. Looks at all of them, whichever it is.
+pub fn find<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> Option<&'a NamedKey> {
     let given: [u8; 32] = Sha256::digest(given).into();
-    keys.fold(Choice::from(0), |known, key| known | key.is(&given)).into()
+    keys.fold(None, |found, key| if key.is(&given).into() { Some(key) } else { found })
 }
 
 /// The keys of a file: one a line, empty lines and those that begin with # left out.
@@ -112,8 +112,9 @@ mod tests {
     #[test]
     fn a_key_is_found_by_its_secret() {
         let keys = [key("app", "first-secret"), key("batch", "second-secret")];
-        assert!(known(keys.iter(), b"first-secret") && known(keys.iter(), b"second-secret"));
-        assert!(!known(keys.iter(), b"third-secret") && !known([].iter(), b""));
+        let name = |given| find(keys.iter(), given).map(|key| key.name.as_str());
+        assert_eq!([name(b"first-secret"), name(b"second-secret")], [Some("app"), Some("batch")]);
+        assert!(name(b"third-secret").is_none() && find([].iter(), b"").is_none());
         assert_eq!(NamedKey::try_from(String::from(keys[0].clone())), Ok(keys[0].clone()));
     }
 

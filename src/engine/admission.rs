@@ -16,12 +16,12 @@ use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::pace::Pace;
 
-/// Room for a number of tokens × rows.
+/// Room for a number of tokens × rows × layers.
 pub struct Admission {
     capacity: usize,
     /// A request should be done within this time.
     horizon: Duration,
-    /// Of tokens through recent passes.
+    /// Of tokens through the layers of recent passes.
     pace: Pace,
     /// The cost of each request in flight.
     costs: Mutex<Vec<usize>>,
@@ -35,23 +35,23 @@ pub struct Admitted {
 
 /// The pace before the first pass: a second's worth of a small model on slow
 /// cores.
-const PRIOR: (f64, f64) = (5_000., 1.);
+const PRIOR: (f64, f64) = (20_000., 1.);
 
 impl Admission {
-    /// Room for `capacity` tokens × rows, and for requests that should be done
+    /// Room for `capacity` tokens × rows × layers, and for requests that should be done
     /// within half of the `time` they have: the estimate may be off.
     pub fn new(capacity: usize, time: Duration) -> Self {
         let pace = Pace::starting_with(0.95, PRIOR.0, PRIOR.1);
         Self { capacity, horizon: time / 2, pace, costs: Mutex::default() }
     }
 
-    /// Takes room for `cost` tokens × rows, or refuses: for ever when it can
+    /// Takes room for `cost` tokens × rows × layers, or refuses: for ever when it can
     /// never fit, else with the seconds after which there should be room. A
     /// request that finds nothing else in flight is let in whatever its time.
     pub fn admit(self: &Arc<Self>, cost: usize) -> Result<Admitted> {
         if cost > self.capacity {
             let detail = format!(
-                "the request costs {cost} tokens x rows and at most {} are taken at once; send \
+                "the request costs {cost} tokens x rows x layers and at most {} are taken at once; send \
                  fewer inputs, methods or steps",
                 self.capacity
             );
@@ -72,30 +72,31 @@ impl Admission {
         Ok(Admitted { cost, admission: Arc::clone(self) })
     }
 
-    /// The most tokens × rows that are taken at once.
+    /// The most tokens × rows × layers that are taken at once.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Tokens × rows of the requests in flight.
+    /// Tokens × rows × layers of the requests in flight.
     pub fn in_flight(&self) -> usize {
         lock(&self.costs).iter().sum()
     }
 
-    /// Notes a pass of `tokens` in `seconds`, for the estimates.
-    pub fn note_pass(&self, tokens: usize, seconds: f64) {
-        self.pace.note(tokens, seconds);
+    /// Notes a pass of so much work in `seconds`, for the estimates.
+    pub fn note_pass(&self, work: usize, seconds: f64) {
+        self.pace.note(work, seconds);
     }
 
-    /// Tokens × rows that there is time for, at the pace of recent passes.
-    pub fn tokens_in(&self, time: Duration) -> usize {
+    /// Tokens × rows × layers that there is time for, at the pace of recent passes.
+    pub fn work_in(&self, time: Duration) -> usize {
         (time.as_secs_f64() / self.seconds_for(1).max(f64::MIN_POSITIVE)) as usize
     }
 
     /// What so many tokens of forward passes of `model` should take; a walk back is
     /// as much again.
     pub fn time_for(&self, model: &Model, tokens: usize) -> Duration {
-        let seconds = model.seconds_per_token().unwrap_or_else(|| self.seconds_for(1));
+        let unknown = || self.seconds_for(model.layers());
+        let seconds = model.seconds_per_token().unwrap_or_else(unknown);
         Duration::from_secs_f64(seconds * tokens as f64)
     }
 
@@ -104,8 +105,8 @@ impl Admission {
         Duration::from_secs_f64(self.seconds_for(self.in_flight()))
     }
 
-    fn seconds_for(&self, tokens: usize) -> f64 {
-        self.pace.seconds_for(tokens).unwrap_or_default()
+    fn seconds_for(&self, work: usize) -> f64 {
+        self.pace.seconds_for(work).unwrap_or_default()
     }
 }
 
@@ -120,7 +121,8 @@ impl Drop for Admitted {
 }
 
 fn publish(costs: &[usize]) {
-    gauge!("explaind_queue_tokens").set(costs.iter().sum::<usize>() as f64);
+    gauge!("explaind_queue_work").set(costs.iter().sum::<usize>() as f64);
+    gauge!("explaind_queue_requests").set(costs.len() as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,9 +6,15 @@
 //! large one. A job that fits into one pass is light: a worker that is in the
 //! midst of a heavy pass runs it between two layers. Rows of a job whose caller
 //! has left are dropped before they run.
+//!
+//! A pass that fails is run again in halves, until the row that it fails on is
+//! alone: that one's job fails, and its neighbours never hear of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tracing::{Span, debug_span, error};
 
 use crate::error::Error;
 use crate::model::Model;
@@ -21,11 +27,31 @@ pub struct Batch {
     pub rows: Vec<Row>,
     /// For each row, its job and its number there.
     owners: Vec<(u64, usize)>,
+    /// Of the pass, one in each job's own trace; they end with it.
+    spans: Vec<Span>,
 }
 
 impl Batch {
+    fn of(model: Arc<Model>) -> Self {
+        Self { model, rows: Vec::new(), owners: Vec::new(), spans: Vec::new() }
+    }
+
     pub fn tokens(&self) -> usize {
         self.rows.iter().map(|row| row.tokens.len()).sum()
+    }
+
+    fn push(&mut self, row: Row, owner: (u64, usize)) {
+        self.rows.push(row);
+        self.owners.push(owner);
+    }
+
+    fn halves(self) -> [Self; 2] {
+        let middle = self.rows.len() / 2;
+        let mut halves = [Self::of(Arc::clone(&self.model)), Self::of(self.model)];
+        for (place, (row, owner)) in self.rows.into_iter().zip(self.owners).enumerate() {
+            halves[usize::from(place >= middle)].push(row, owner);
+        }
+        halves
     }
 }
 
@@ -61,6 +87,8 @@ pub struct Batcher {
     limits: PassLimits,
     next_number: u64,
     jobs: Vec<InFlight>,
+    /// Parts of passes that failed, to be run by themselves.
+    again: Vec<Batch>,
 }
 
 struct InFlight {
@@ -87,7 +115,7 @@ impl InFlight {
 
 impl Batcher {
     pub fn new(limits: PassLimits) -> Self {
-        Self { limits, next_number: 0, jobs: Vec::new() }
+        Self { limits, next_number: 0, jobs: Vec::new(), again: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -121,13 +149,40 @@ impl Batcher {
     pub fn next(&mut self, now: Instant) -> Option<Batch> {
         self.drop_abandoned();
         let heavy = self.jobs.iter().any(|entry| !entry.light && entry.next_row().is_some());
-        self.pass(now, !heavy)
+        let batch = self.next_again().or_else(|| self.pass(now, !heavy))?;
+        Some(self.traced(batch))
     }
 
     /// The next pass of light jobs.
     pub fn next_light(&mut self, now: Instant) -> Option<Batch> {
         self.drop_abandoned();
-        self.pass(now, true)
+        let batch = self.pass(now, true)?;
+        Some(self.traced(batch))
+    }
+
+    /// Rows to be run again, without those whose job is over.
+    fn next_again(&mut self) -> Option<Batch> {
+        while let Some(batch) = self.again.pop() {
+            let mut left = Batch::of(batch.model);
+            for (row, owner) in batch.rows.into_iter().zip(batch.owners) {
+                if self.jobs.iter().any(|entry| entry.number == owner.0) {
+                    left.push(row, owner);
+                }
+            }
+            if !left.rows.is_empty() {
+                return Some(left);
+            }
+        }
+        None
+    }
+
+    fn traced(&self, mut batch: Batch) -> Batch {
+        let (rows, tokens) = (batch.rows.len(), batch.tokens());
+        let numbers: HashSet<u64> = batch.owners.iter().map(|&(number, _)| number).collect();
+        let jobs = self.jobs.iter().filter(|entry| numbers.contains(&entry.number));
+        let span = |entry: &InFlight| debug_span!(parent: &entry.job.span, "pass", rows, tokens);
+        batch.spans = jobs.map(span).collect();
+        batch
     }
 
     fn drop_abandoned(&mut self) {
@@ -143,7 +198,7 @@ impl Batcher {
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
         let tokens = self.limits.share(waiting);
         let mut room = Room { tokens, bytes: self.limits.bytes, empty: true };
-        let mut batch = Batch { model, rows: Vec::new(), owners: Vec::new() };
+        let mut batch = Batch::of(model);
         while self.take_row(&mut batch, &mut room, now, light) {}
         Some(batch)
     }
@@ -162,19 +217,20 @@ impl Batcher {
         entry.waiting -= row.tokens.len();
         entry.served += model.row_work(&row);
         entry.waited.get_or_insert_with(|| now.duration_since(entry.job.queued));
-        batch.rows.push(row);
-        batch.owners.push((entry.number, entry.taken));
+        batch.push(row, (entry.number, entry.taken));
         entry.taken += 1;
         true
     }
 
     /// Hands a pass's outputs to their jobs and answers those that are done. A
-    /// fault of the pass, or a number that is not finite, fails the job.
+    /// number that is not finite fails its job; a fault of the pass that of the row
+    /// that it is found to be of.
     pub fn finish(&mut self, batch: Batch, result: PassResult, took: Duration) {
         let tokens = batch.tokens().max(1) as f64;
         let outputs = match result {
             Ok(outputs) => outputs.into_iter().map(checked).collect(),
-            Err(error) => vec![Err(error); batch.owners.len()],
+            Err(_) if batch.rows.len() > 1 => return self.again.extend(batch.halves()),
+            Err(error) => vec![Err(error)],
         };
         for ((&(number, row), input), output) in batch.owners.iter().zip(&batch.rows).zip(outputs) {
             let Some(place) = self.jobs.iter().position(|entry| entry.number == number) else {
@@ -190,7 +246,11 @@ impl Batcher {
                         self.answer(place, Ok(()));
                     }
                 }
-                Err(error) => self.answer(place, Err(error)),
+                Err(error) => {
+                    let row = format!("{} of {}", row + 1, entry.outputs.len());
+                    error!(parent: &entry.job.span, row, cause = error.detail, "a row failed");
+                    self.answer(place, Err(error));
+                }
             }
         }
     }

@@ -12,16 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::pool::{Entered, ModelPool};
+use super::probe;
 use super::status::Put;
-use crate::blocks::Pooling;
 use crate::checkpoint::{LoadError, Source};
 use crate::error::{Code, Error, Result};
 use crate::heads::activation::OutputActivation;
 use crate::model::{Described, Full, Model};
-use crate::rows::Row;
-use crate::script::Script;
-use crate::text::Input;
-use crate::text::tokenizer::Truncate;
 
 /// Loads that run side by side; others wait. A download must not keep a folder
 /// from being loaded.
@@ -191,19 +187,8 @@ fn too_large(id: &str, bytes: usize, full: &Full) -> Error {
 
 /// One real pass: the first is slower, and shows that the model works.
 fn warm_up(model: &Model) -> Result<()> {
-    // A Chinese text also reads the dictionary of Chinese words.
-    let text = match model.script {
-        Some(Script::Han) => "预热",
-        Some(Script::Latin) | None => "warm up",
-    };
-    let input = Input { text: text.to_owned(), ..Input::default() };
-    let encoding = model.encode(&input, Truncate::Yes)?;
-    let reads: &[usize] = match model.pooling() {
-        Pooling::Tokens => &[0],
-        Pooling::First | Pooling::Mean => &[],
-    };
     let fails = |reason: String| Error::new(Code::ModelInvalid, format!("{}: {reason}", model.id));
-    let rows = [Row::forward(encoding.ids, reads.into())];
+    let rows = [probe::row(model)?];
     // The first one also touches the weights for the first time.
     let outputs = model.run(&rows).and_then(|_| {
         let start = Instant::now();

@@ -3,9 +3,12 @@
 
 pub mod admission;
 pub mod batcher;
+mod health;
 mod loading;
 pub mod pool;
+mod probe;
 mod status;
+mod watch;
 mod worker;
 
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use tokio::sync::mpsc;
 
 pub use admission::{Admission, Admitted};
 pub use batcher::PassLimits;
+use health::Health;
 pub use loading::Wanted;
 pub use pool::ModelPool;
 pub use status::{Progress, Put, Status};
@@ -30,8 +34,8 @@ const CHANNEL: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub pass: PassLimits,
-    /// Tokens × rows of all requests in flight.
-    pub queued_tokens: usize,
+    /// Tokens × rows × layers of all requests in flight.
+    pub queued_work: usize,
     /// What a request has, from admission to answer.
     pub time: Duration,
 }
@@ -40,15 +44,17 @@ pub struct Limits {
 pub struct Engine {
     jobs: mpsc::Sender<Job>,
     pub admission: Arc<Admission>,
+    health: Arc<Health>,
 }
 
 impl Engine {
     /// Starts the worker threads. They end when every handle to them is dropped.
     pub fn start(limits: Limits) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(CHANNEL);
-        let admission = Arc::new(Admission::new(limits.queued_tokens, limits.time));
-        worker::spawn(queue, limits.pass, Arc::clone(&admission))?;
-        Ok(Self { jobs, admission })
+        let admission = Arc::new(Admission::new(limits.queued_work, limits.time));
+        let health = Arc::<Health>::default();
+        worker::spawn(queue, limits.pass, Arc::clone(&admission), Arc::clone(&health))?;
+        Ok(Self { jobs, admission, health })
     }
 
     /// A handle for one request to `model`.

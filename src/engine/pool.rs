@@ -9,6 +9,7 @@ use tokio_util::sync::DropGuard;
 
 use super::loading::{LOADS_AT_A_TIME, Wanted};
 use super::status::{Progress, Put, Status};
+use crate::checkpoint::Drift;
 use crate::error::{Code, Error, Result};
 use crate::model::{Budget, Model, Placement};
 
@@ -41,6 +42,7 @@ struct Entry {
     /// None for a model that was put in as it is.
     source: Option<Wanted>,
     model: Option<Arc<Model>>,
+    drift: Option<Drift>,
     attempt: Option<Attempt>,
 }
 
@@ -98,6 +100,7 @@ impl ModelPool {
             id: model.id.clone(),
             source: None,
             model: Some(model),
+            drift: None,
             attempt: None,
         }));
         state.started = true;
@@ -152,7 +155,12 @@ impl ModelPool {
         let mut list: Vec<Status> = state.entries.iter().map(Entry::status).collect();
         for id in state.unloading() {
             if list.iter().all(|status| status.id != id) {
-                list.push(Status { id, model: None, progress: Some(Progress::Unloading) });
+                list.push(Status {
+                    id,
+                    model: None,
+                    drift: None,
+                    progress: Some(Progress::Unloading),
+                });
             }
         }
         list
@@ -161,6 +169,24 @@ impl ModelPool {
     pub fn status(&self, id: &str) -> Result<Status> {
         let found = self.list().into_iter().find(|status| status.id == id);
         found.ok_or_else(|| self.lock().unknown(id))
+    }
+
+    /// Notes how a model's files are; whether that is news.
+    pub(super) fn note_drift(&self, model: &Arc<Model>, drift: Option<Drift>) -> bool {
+        let mut state = self.lock();
+        let serves =
+            |entry: &&mut Entry| entry.model.as_ref().is_some_and(|m| Arc::ptr_eq(m, model));
+        let Some(entry) = state.entries.iter_mut().find(serves) else { return false };
+        let news = entry.drift != drift;
+        entry.drift = drift;
+        state.count();
+        news
+    }
+
+    /// Puts the models in this order, and those that it does not name after them.
+    pub fn arrange(&self, ids: &[&str]) {
+        let place = |entry: &Entry| ids.iter().position(|id| *id == entry.id);
+        self.lock().entries.sort_by_key(|entry| place(entry).unwrap_or(usize::MAX));
     }
 
     /// Takes a model out: no new request gets it. Whether any is in flight still
@@ -180,7 +206,7 @@ impl ModelPool {
         drop(entry);
         let in_use = self.lock().unloading().iter().any(|other| other == id);
         let progress = in_use.then_some(Progress::Unloading);
-        Ok(Status { id: id.to_owned(), model: None, progress })
+        Ok(Status { id: id.to_owned(), model: None, drift: None, progress })
     }
 
     /// Notes that `id` is to be `wanted`; nothing is to be run where it is, or
@@ -198,7 +224,7 @@ impl ModelPool {
                     return if *other == wanted { Ok((Put::Loading, None)) } else { Err(busy(id)) };
                 }
                 // What failed to take its place is forgotten.
-                _ if entry.model.is_some() && entry.source.as_ref() == Some(&wanted) => {
+                _ if entry.serves(&wanted) => {
                     entry.attempt = None;
                     return Ok((Put::Same, None));
                 }
@@ -217,7 +243,7 @@ impl ModelPool {
             Some(entry) => entry.attempt = attempt,
             None => {
                 let id = id.to_owned();
-                state.entries.push(Entry { id, source: None, model: None, attempt });
+                state.entries.push(Entry { id, source: None, model: None, drift: None, attempt });
             }
         }
         Ok((Put::Loading, Some(Entered { id: id.to_owned(), number, wanted })))
@@ -249,6 +275,7 @@ impl ModelPool {
         let (old, ended) = match result {
             Ok(model) => {
                 entry.source = Some(load.wanted.clone());
+                entry.drift = None;
                 (entry.model.replace(Arc::new(model)), entry.attempt.take())
             }
             Err(error) => {
@@ -285,6 +312,8 @@ impl State {
     fn count(&self) {
         let serving = self.entries.iter().filter(|entry| entry.model.is_some()).count();
         gauge!("explaind_models").set(serving as f64);
+        let drifted = self.entries.iter().filter(|entry| entry.drift.is_some()).count();
+        gauge!("explaind_models_drifted").set(drifted as f64);
     }
 
     fn unknown(&self, id: &str) -> Error {
@@ -303,7 +332,13 @@ impl Entry {
             Fate::Loading { .. } => Progress::Loading,
             Fate::Failed(error) => Progress::Failed(error.clone()),
         });
-        Status { id: self.id.clone(), model: self.model.clone(), progress }
+        let drift = self.drift.clone();
+        Status { id: self.id.clone(), model: self.model.clone(), drift, progress }
+    }
+
+    /// Whether it is what is wanted, as that is now.
+    fn serves(&self, wanted: &Wanted) -> bool {
+        self.model.is_some() && self.source.as_ref() == Some(wanted) && self.drift.is_none()
     }
 
     fn serving(&self) -> Result<Arc<Model>> {

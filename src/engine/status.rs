@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::Drift;
 use crate::error::Error;
 use crate::model::Model;
 
@@ -30,6 +31,8 @@ pub struct Status {
     pub id: String,
     /// The one that serves.
     pub model: Option<Arc<Model>>,
+    /// How its files are not what it was loaded from.
+    pub drift: Option<Drift>,
     /// Of the one that is to take its place, or of itself where none serves.
     pub progress: Option<Progress>,
 }

@@ -1,4 +1,4 @@
-//! The threads that run passes. They outlive a panic in one.
+//! The threads that run passes. They outlive a panic in one, and any other.
 //!
 //! Each worker takes a pass from the batcher and runs it by itself. A worker
 //! with nothing to do leads: it alone waits for the next job, the others for
@@ -20,6 +20,7 @@ use tracing::error;
 
 use super::Admission;
 use super::batcher::{Batch, Batcher, PassLimits, PassResult};
+use super::health::Health;
 use crate::error::Error;
 use crate::passes::Job;
 
@@ -28,7 +29,10 @@ struct Workers {
     queue: Mutex<mpsc::Receiver<Job>>,
     batcher: Mutex<Batcher>,
     admission: Arc<Admission>,
+    health: Arc<Health>,
     count: usize,
+    /// That a pass has room for.
+    pass_tokens: usize,
     busy: AtomicUsize,
     /// Threads that idle workers lend to a lone row.
     pool: ThreadPool,
@@ -43,6 +47,7 @@ pub fn spawn(
     queue: mpsc::Receiver<Job>,
     limits: PassLimits,
     admission: Arc<Admission>,
+    health: Arc<Health>,
 ) -> std::io::Result<()> {
     let cores = Arc::new(cores_for(limits.workers));
     let of_pool = Arc::clone(&cores);
@@ -56,7 +61,9 @@ pub fn spawn(
         queue: Mutex::new(queue),
         batcher: Mutex::new(Batcher::new(limits)),
         admission,
+        health,
         count: limits.workers,
+        pass_tokens: limits.tokens,
         busy: AtomicUsize::new(0),
         pool,
     });
@@ -65,11 +72,7 @@ pub fn spawn(
         let core = cores.get(i).copied();
         let work = move || {
             keep_to(core.as_ref());
-            while let Some(batch) = workers.wait() {
-                workers.busy.fetch_add(1, Ordering::Relaxed);
-                workers.run(batch);
-                workers.busy.fetch_sub(1, Ordering::Relaxed);
-            }
+            while workers.turn() {}
         };
         thread::Builder::new().name(format!("explaind-worker-{i}")).spawn(work)?;
     }
@@ -90,6 +93,22 @@ fn keep_to(core: Option<&CoreId>) {
 }
 
 impl Workers {
+    /// Waits for a pass and runs it; false once nothing can come any more. What
+    /// panics here is this crate's fault and costs no more than this turn.
+    fn turn(&self) -> bool {
+        let turn = || {
+            let Some(batch) = self.wait() else { return false };
+            let _busy = Busy::new(&self.busy);
+            self.run(batch);
+            true
+        };
+        catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|panic| {
+            counter!("explaind_worker_restarts_total").increment(1);
+            error!(panic = message(&*panic), "a worker starts again");
+            true
+        })
+    }
+
     /// The next pass; none once nothing can come any more.
     fn wait(&self) -> Option<Batch> {
         self.collect();
@@ -147,16 +166,19 @@ impl Workers {
         let result = self.outputs(&batch, pause);
         let paused = Duration::from_nanos(elsewhere.load(Ordering::Relaxed));
         let took = start.elapsed().saturating_sub(paused);
-        self.admission.note_pass(batch.tokens() * self.count, took.as_secs_f64());
+        let work = batch.tokens() * batch.model.layers();
+        self.admission.note_pass(work * self.count, took.as_secs_f64());
+        self.health.note_pass(result.is_ok());
         // Others run beside it.
         batch.model.note_pass(&batch.rows, took.as_secs_f64() / self.count as f64);
         histogram!("explaind_pass_seconds").record(took.as_secs_f64());
         histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
         histogram!("explaind_pass_tokens").record(batch.tokens() as f64);
+        histogram!("explaind_pass_fill").record(batch.tokens() as f64 / self.pass_tokens as f64);
         self.batcher().finish(batch, result, took);
     }
 
-    /// A fault is logged here and told to the rows that it was for.
+    /// A fault is logged here; the batcher finds the row that it is of.
     fn outputs(&self, batch: &Batch, pause: &(dyn Fn() + Sync)) -> PassResult {
         let run = |threads| batch.model.run_with(&batch.rows, threads, pause);
         let result = catch_unwind(AssertUnwindSafe(|| match self.threads_for(batch) {
@@ -180,6 +202,22 @@ impl Workers {
             [row] if large(row) => 1 + self.count - self.busy.load(Ordering::Relaxed).max(1),
             _ => 1,
         }
+    }
+}
+
+/// One more worker that has something to do, while this lives.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn new(busy: &'a AtomicUsize) -> Self {
+        busy.fetch_add(1, Ordering::Relaxed);
+        Self(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Estimate {
     pub other_rows: usize,
     pub forward_rows: usize,
     pub gradient_rows: usize,
-    /// Tokens × rows, which admission counts; a row with gradients once.
+    /// Tokens × rows × layers, which admission counts; a row with gradients once.
     pub cost: usize,
     pub time: Duration,
     /// For the work of others that is in flight.
@@ -65,7 +65,7 @@ fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
     readings.iter().flatten().flat_map(Reading::encodings)
 }
 
-/// Tokens × rows that the question may run. Methods that stop in time, and measures,
+/// Tokens × rows × layers that the question may run. Methods that stop in time, and measures,
 /// run no more than `affordable`, what there is time for at the pace of recent
 /// passes.
 pub fn of(read: &Checked, affordable: usize) -> usize {
@@ -73,7 +73,8 @@ pub fn of(read: &Checked, affordable: usize) -> usize {
     let (mut sure, mut stopping) = (0usize, 0usize);
     for encoding in encodings(readings) {
         let tokens = encoding.len();
-        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(tokens.saturating_mul(rows));
+        let work = tokens * question.model.layers();
+        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(work.saturating_mul(rows));
         add(&mut sure, first_rows(wished.as_ref()));
         add(&mut stopping, measure_rows(question, encoding));
         for (number, (entry, _)) in question.methods.iter().enumerate() {
@@ -121,7 +122,7 @@ pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estim
         time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,
         methods,
         other_rows,
-        cost: of(read, admission.tokens_in(limit)),
+        cost: of(read, admission.work_in(limit)),
         queue: admission.queue_time(),
     }
 }

@@ -83,7 +83,7 @@ impl Explainer {
             let checked = self.read(question).await?;
             self.check_size(&checked)?;
             let admission = &self.engine.admission;
-            let room = admission.admit(cost::of(&checked, admission.tokens_in(limit)))?;
+            let room = admission.admit(cost::of(&checked, admission.work_in(limit)))?;
             Ok((checked, room))
         };
         let (Checked { question, readings, wished }, room) =

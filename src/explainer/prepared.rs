@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt, once, poll_fn, select};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
+use tracing::{Instrument, Span};
 
 use super::{Reading, apart, single, windows};
 use crate::attention::Wished;
@@ -102,7 +103,7 @@ impl Prepared {
             .map(|(index, reading)| {
                 let (question, passes) = (Arc::clone(&question), passes.clone());
                 let (wished, told, used) = (wished.clone(), told.clone(), Arc::clone(&used));
-                async move {
+                let work = async move {
                     let input = &question.inputs[index];
                     let follow = Follow { to: lone.then(|| (index, told.clone())) };
                     let work = one(&question, &passes, wished.as_ref(), reading, &follow);
@@ -114,7 +115,9 @@ impl Prepared {
                     let result = Box::new(result.map_err(|error| placed(error, input)));
                     // Nobody reads any more where the receiver is gone.
                     let _ = told.send(Event::Result { index, id: input.id.clone(), result });
-                }
+                };
+                // The request's: it is polled after the handler has returned.
+                work.instrument(Span::current())
             })
             .collect();
         drop(told);

@@ -20,6 +20,25 @@ pub struct Answer {
     pub usage: Used,
 }
 
+impl Answer {
+    /// Whether the same question would be answered the same another time: nothing
+    /// failed, and nothing had to stop for lack of time.
+    pub fn is_lasting(&self) -> bool {
+        self.results.iter().all(|(_, result)| result.as_ref().is_ok_and(Explained::is_complete))
+    }
+}
+
+impl Explained {
+    fn is_complete(&self) -> bool {
+        let complete = |one: &Explanation| {
+            one.sampling.is_none_or(|sampling| sampling.finished)
+                && one.completeness.is_none_or(|completeness| completeness.converged)
+        };
+        self.explanations.iter().all(complete)
+            && self.evaluation.as_ref().is_none_or(|evaluation| evaluation.skipped.is_empty())
+    }
+}
+
 /// What a request took.
 #[derive(Debug, Clone, Default)]
 pub struct Used {

@@ -52,6 +52,10 @@ pub struct Serving {
     memory_bytes: usize,
     #[schema(example = "ready")]
     state: &'static str,
+    /// How the files on disk are not what it was loaded from; PUT loads them as they
+    /// are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<String>,
     /// What was asked for in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
@@ -90,7 +94,10 @@ impl ModelInfo {
     pub fn new(status: Status) -> Self {
         let next = status.progress.map(Next::new);
         match (status.model, next) {
-            (Some(model), next) => Self::Serving(Box::new(Serving::new(&model, next))),
+            (Some(model), next) => {
+                let drift = status.drift.as_ref().map(ToString::to_string);
+                Self::Serving(Box::new(Serving { drift, next, ..Serving::new(&model) }))
+            }
             (None, Some(how)) => Self::Other(Other { id: status.id, how }),
             (None, None) => {
                 let how = Next::new(Progress::Unloading);
@@ -101,7 +108,7 @@ impl ModelInfo {
 }
 
 impl Serving {
-    fn new(model: &Model, next: Option<Next>) -> Self {
+    fn new(model: &Model) -> Self {
         Self {
             model: json::model_echo(model),
             labels: match model.labels() {
@@ -115,7 +122,8 @@ impl Serving {
             methods: METHODS.iter().map(|entry| entry.name).collect(),
             memory_bytes: model.memory_bytes(),
             state: "ready",
-            next,
+            drift: None,
+            next: None,
         }
     }
 }

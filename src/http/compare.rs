@@ -8,11 +8,12 @@ use utoipa::ToSchema;
 
 use super::accept::{self, Form};
 use super::body::JsonBody;
+use super::cache::answered;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, MethodShape};
 use super::shapes::{OneOrMany, PlainOr};
-use super::{Service, formats};
+use super::{Service, ask, formats};
 use crate::attribution::METHODS;
 use crate::evaluation::ranking;
 use crate::explanation::{Answer, Explained};
@@ -58,14 +59,13 @@ pub async fn compare(
     headers: HeaderMap,
     JsonBody(mut request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
-    service.open()?;
-    accept::choose(&headers, &[Form::Json])?;
+    let form = accept::choose(&headers, &[Form::Json])?;
     let every = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
     request.methods.get_or_insert_with(every);
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
-    let question = request.into_question(&service.explainer)?;
-    let answer = formats::answer(&service, question).await?;
-    Ok(formats::json(move || response(answer)).await?)
+    let (question, key) = ask::question(&service, &headers, request)?;
+    let key = key.map(|key| key.in_form("/explain/compare", form.media_type()));
+    answered(service.cache.as_ref(), key, formats::json(&service, question, response)).await
 }
 
 fn response(answer: Answer) -> CompareResponse {

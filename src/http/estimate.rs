@@ -6,12 +6,12 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Service;
 use super::accept::{self, Form};
 use super::body::JsonBody;
 use super::openapi::WorkProblems;
 use super::problem::Failure;
 use super::request::ExplainRequest;
+use super::{Service, ask};
 use crate::explainer::{Estimate, MethodEstimate};
 
 /// What a request would take. Nothing was run.
@@ -27,7 +27,7 @@ pub struct EstimateResponse {
     methods: Vec<MethodPrice>,
     /// Rows beside the methods': first passes, attention, measures.
     other_rows: usize,
-    /// Tokens x rows, which the queue is measured in.
+    /// Tokens x rows x layers, which the queue is measured in.
     cost: usize,
     /// The most that is taken at once; a request over it is refused.
     cost_limit: usize,
@@ -71,9 +71,8 @@ pub async fn estimate(
     headers: HeaderMap,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Json<EstimateResponse>, Failure> {
-    service.open()?;
     accept::choose(&headers, &[Form::Json])?;
-    let question = request.into_question(&service.explainer)?;
+    let (question, _) = ask::question(&service, &headers, request)?;
     let model = question.model.id.clone();
     let Estimate { tokens, methods, other_rows, forward_rows, gradient_rows, cost, time, queue } =
         service.explainer.estimate(question).await?;

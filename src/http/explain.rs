@@ -6,10 +6,11 @@ use axum::response::Response;
 
 use super::accept::{self, Form};
 use super::body::JsonBody;
+use super::cache::answered;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, PredictRequest};
-use super::{Service, formats};
+use super::{Service, ask, formats, stream};
 use crate::render::json::{self, Line};
 
 /// Explain inputs: predictions, attributions of tokens and words, attention.
@@ -41,10 +42,15 @@ pub async fn explain(
     headers: HeaderMap,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
-    service.open()?;
     let form = accept::choose(&headers, Form::ALL)?;
-    let question = request.into_question(&service.explainer)?;
-    formats::respond(&service, form, question).await
+    let (question, key) = ask::question(&service, &headers, request)?;
+    if form == Form::Lines {
+        let prepared = service.explainer.prepare(question).await?;
+        return Ok(stream::lines(prepared, service.response_bytes));
+    }
+    let key = key.map(|key| key.in_form("/explain", form.media_type()));
+    let compute = formats::respond(&service, form, question);
+    answered(service.cache.as_ref(), key, compute).await
 }
 
 /// Predictions only.
@@ -58,9 +64,9 @@ pub async fn predict(
     headers: HeaderMap,
     JsonBody(request): JsonBody<PredictRequest>,
 ) -> Result<Response, Failure> {
-    service.open()?;
-    accept::choose(&headers, &[Form::Json])?;
-    let question = request.into_question(&service.explainer)?;
-    let answer = formats::answer(&service, question).await?;
-    Ok(formats::json(move || json::predict(answer, formats::problem)).await?)
+    let form = accept::choose(&headers, &[Form::Json])?;
+    let (question, key) = ask::question(&service, &headers, request)?;
+    let key = key.map(|key| key.in_form("/predict", form.media_type()));
+    let predict = |answer| json::predict(answer, formats::problem);
+    answered(service.cache.as_ref(), key, formats::json(&service, question, predict)).await
 }

@@ -1,46 +1,112 @@
 //! Answers written in the form that the caller accepts.
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Span;
 
+use super::Service;
 use super::accept::Form;
 use super::problem::{Failure, Problem};
-use super::{Service, stream};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Question, Used};
 use crate::render::{json, page, picture, tensors};
 
-/// The answer to a question in this form.
+/// An answer as it goes out, whole.
+#[derive(Clone)]
+pub struct Written {
+    headers: HeaderMap,
+    body: Bytes,
+    /// Whether the same request would get it again.
+    pub lasting: bool,
+}
+
+impl Written {
+    fn new(form: Form, answer: Described, body: Vec<u8>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(form)));
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        headers.extend(answer.timing.map(|timing| (SERVER_TIMING, timing)));
+        let guards = guards(form).iter();
+        headers.extend(guards.map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
+        Self { headers, body: body.into(), lasting: answer.lasting }
+    }
+
+    /// Bytes that it takes to keep.
+    pub fn weight(&self) -> usize {
+        const HEADERS: usize = 1_024;
+        HEADERS + self.body.len()
+    }
+}
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        (self.headers, self.body).into_response()
+    }
+}
+
+/// What is known of an answer before it is written.
+struct Described {
+    timing: Option<HeaderValue>,
+    lasting: bool,
+}
+
+/// The answer to a question in this form, which is not that of lines.
 pub async fn respond(
     service: &Service,
     form: Form,
     question: Question,
-) -> Result<Response, Failure> {
-    let render: fn(Answer) -> Result<Vec<u8>> = match form {
-        Form::Lines => return Ok(stream::lines(service.explainer.prepare(question).await?)),
-        Form::Json => |answer| to_json(&json::explain(answer, problem)),
-        Form::Page => {
-            |answer| Ok(page::render(&answer, |error| problem(error.clone()).to_string()).into())
-        }
-        Form::Picture => |answer| picture::render(&answer).map(String::into_bytes),
-        Form::Tensors => |answer| tensors::render(answer, problem),
-    };
-    let answer = answer(service, question).await?;
-    let timing = server_timing(&answer.usage);
-    let mut response = written(move || render(answer)).await?.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(form)));
-    headers.extend(timing.map(|timing| (SERVER_TIMING, timing)));
-    headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    headers.extend(
-        guards(form).iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))),
-    );
-    Ok(response)
+) -> Result<Written, Failure> {
+    write(service, form, question, move |answer| match form {
+        Form::Page => Ok(page::render(&answer, |error| problem(error.clone()).to_string()).into()),
+        Form::Picture => picture::render(&answer).map(String::into_bytes),
+        Form::Tensors => tensors::render(answer, problem),
+        Form::Json | Form::Lines => to_json(&json::explain(answer, problem)),
+    })
+    .await
 }
 
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// What `render` makes of the answer, as JSON.
+pub async fn json<T: Serialize>(
+    service: &Service,
+    question: Question,
+    render: impl FnOnce(Answer) -> T + Send + 'static,
+) -> Result<Written, Failure> {
+    write(service, Form::Json, question, move |answer| to_json(&render(answer))).await
+}
+
+async fn write(
+    service: &Service,
+    form: Form,
+    question: Question,
+    render: impl FnOnce(Answer) -> Result<Vec<u8>> + Send + 'static,
+) -> Result<Written, Failure> {
+    let answer = answer(service, question).await?;
+    let described =
+        Described { timing: server_timing(&answer.usage), lasting: answer.is_lasting() };
+    // On a thread that may block: attention can be millions of numbers. The
+    // request's span goes along: an input's internal error is logged there.
+    let span = Span::current();
+    let write = move || span.in_scope(|| render(answer));
+    let body = tokio::task::spawn_blocking(write).await.map_err(Error::internal)??;
+    check_size(body.len(), service.response_bytes)?;
+    Ok(Written::new(form, described, body))
+}
+
+/// Refuses what is too large to send.
+pub fn check_size(bytes: usize, limit: usize) -> Result<()> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let detail = format!(
+        "the answer is {bytes} bytes and at most {limit} are sent; select layers and heads of \
+         attention, fewer granularities, methods or inputs, or take application/x-safetensors"
+    );
+    Err(Error::new(Code::ResponseTooLarge, detail))
+}
+
+pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Where the time went, as browsers' tools show it.
 fn server_timing(used: &Used) -> Option<HeaderValue> {
@@ -49,14 +115,8 @@ fn server_timing(used: &Used) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("queue;dur={queue:.2}, compute;dur={compute:.2}")).ok()
 }
 
-/// What `render` gives, as JSON.
-pub async fn json<T: Serialize>(render: impl FnOnce() -> T + Send + 'static) -> Result<Response> {
-    let bytes = written(move || to_json(&render())).await?;
-    Ok(([(header::CONTENT_TYPE, content_type(Form::Json))], bytes).into_response())
-}
-
 /// The answer, or the failures where no input has one.
-pub async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
+async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
     let answer = service.explainer.explain(question).await?;
     let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
     let every: Option<Vec<Error>> = answer.results.iter().map(failed).collect();
@@ -64,14 +124,6 @@ pub async fn answer(service: &Service, question: Question) -> Result<Answer, Fai
         Some((error, others)) => Err(Failure { error, others: others.collect() }),
         None => Ok(answer),
     }
-}
-
-/// Writes on a thread that may block: attention can be millions of numbers.
-async fn written(write: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Result<Vec<u8>> {
-    // The request's span goes along: an input's internal error is logged there.
-    let span = Span::current();
-    let write = move || span.in_scope(write);
-    tokio::task::spawn_blocking(write).await.map_err(Error::internal)?
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {

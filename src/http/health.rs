@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use metrics::gauge;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
 use super::openapi::NotReady;
 use super::problem::Failure;
-use crate::engine::Progress;
+use crate::engine::{Progress, Status};
 
 #[derive(Serialize, ToSchema)]
 pub struct Health {
@@ -21,25 +22,35 @@ pub struct Health {
     /// Models that could not be loaded; GET /models says why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<String>,
+    /// Models that are not what is on disk any more; GET /models says how.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drifted: Vec<String>,
 }
 
 /// Whether the process answers at all.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It lives", body = Health)))]
 pub async fn livez() -> Json<Health> {
-    Json(Health { status: "live", failed: Vec::new() })
+    Json(Health { status: "live", failed: Vec::new(), drifted: Vec::new() })
 }
 
 /// Whether requests can be answered: false until the configured models are
-/// loaded, while none is, and while draining.
+/// loaded, while none is, while passes fail, and while draining. What it says rests
+/// on a pass of the last seconds, or on one run for it.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses((status = 200, description = "It can work", body = Health), NotReady),
 )]
 pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Failure> {
-    service.ready()?;
-    let list = service.explainer.pool.list().into_iter();
-    let failed = list.filter(|status| matches!(status.progress, Some(Progress::Failed(_))));
-    Ok(Json(Health { status: "ready", failed: failed.map(|status| status.id).collect() }))
+    service.ready().await?;
+    let list = service.explainer.pool.list();
+    let ids = |which: fn(&Status) -> bool| {
+        list.iter().filter(|status| which(status)).map(|status| status.id.clone()).collect()
+    };
+    Ok(Json(Health {
+        status: "ready",
+        failed: ids(|status| matches!(status.progress, Some(Progress::Failed(_)))),
+        drifted: ids(|status| status.drift.is_some()),
+    }))
 }
 
 /// Prometheus' text format.
@@ -49,6 +60,9 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
 )]
 pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    if let Some(cache) = &service.cache {
+        gauge!("explaind_cache_bytes").set(cache.bytes() as f64);
+    }
     (kind, service.metrics.render() + &model_bytes(&service))
 }
 

@@ -1,23 +1,14 @@
-//! Who may ask: whoever has a key, where keys are configured.
+//! The keys of those who may ask, as they are at this moment.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use tracing::{info, warn};
 
-use super::Service;
 use super::admin::bearer;
-use super::problem::Failure;
 use crate::config::{NamedKey, Server, keys};
-use crate::error::{Code, Error};
-
-/// Routes that orchestrators and readers need no key for: they run no model.
-const OPEN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/openapi.json"];
 
 /// The file is looked at again this long after it was last.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -49,11 +40,12 @@ impl KeyRing {
         server.needs_key().then(|| Self { configured: Arc::new(server.keys.clone()), file })
     }
 
-    /// Whether the request carries one of the keys.
-    fn knows(&self, headers: &HeaderMap) -> bool {
-        let Some(given) = bearer(headers) else { return false };
+    /// The name of the key that the request carries.
+    pub fn name_of(&self, headers: &HeaderMap) -> Option<String> {
+        let given = bearer(headers)?;
         let of_file = self.file.as_ref().map(|file| file.keys()).unwrap_or_default();
-        keys::known(self.configured.iter().chain(of_file.iter()), given)
+        let key = keys::find(self.configured.iter().chain(of_file.iter()), given)?;
+        Some(key.name.clone())
     }
 }
 
@@ -89,20 +81,4 @@ impl KeyFile {
             Err(error) => warn!(error, "the file of keys cannot be read; those before hold"),
         }
     }
-}
-
-/// Middleware that lets those with a key pass, and everyone to the open routes.
-pub async fn keyed(State(service): State<Service>, request: Request, next: Next) -> Response {
-    if may_pass(&service, &request) {
-        return next.run(request).await;
-    }
-    let detail = "this needs a key; send Authorization: Bearer KEY";
-    Failure::from(Error::new(Code::Unauthorized, detail)).into_response()
-}
-
-fn may_pass(service: &Service, request: &Request) -> bool {
-    let Some(ring) = &service.keys else { return true };
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let open = path.is_some_and(|path| OPEN.contains(&path));
-    open || ring.knows(request.headers()) || service.guard.is_admin(request.headers())
 }

@@ -1,5 +1,7 @@
 //! PUT and DELETE /models/{id}: loading and unloading while the service runs.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -51,10 +53,11 @@ pub async fn load(
     Path(id): Path<String>,
     JsonBody(request): JsonBody<LoadRequest>,
 ) -> Result<Response, Failure> {
-    service.open()?;
     config::check_id(&id).map_err(|reason| Error::field("", format!("the id {reason}")))?;
+    let sources = Arc::clone(&service.sources);
     let activation = request.activation.map(ActivationName::activation);
     let wanted = move || {
+        sources.check(&request.source.parse()?)?;
         let source: Source = config::check_source(&request.source)?;
         Ok(Wanted::new(source, activation))
     };
@@ -62,6 +65,10 @@ pub async fn load(
     let wanted = tokio::task::spawn_blocking(wanted).await.map_err(Error::internal)?;
     let wanted = wanted.map_err(|reason: String| Error::field("/source", reason))?;
     let pool = &service.explainer.pool;
+    if let Some(model) = pool.status(&id).ok().and_then(|status| status.model) {
+        // Its files may have changed just now.
+        pool.look_at(model).await?;
+    }
     let status = match pool.load(&id, wanted)? {
         Put::Same => StatusCode::OK,
         Put::Loading => StatusCode::ACCEPTED,

@@ -2,12 +2,17 @@
 
 mod accept;
 mod admin;
+mod ask;
 mod body;
+mod cache;
 mod catalogue;
 mod compare;
+mod connections;
 mod estimate;
 mod explain;
 mod formats;
+mod gate;
+mod headers;
 mod health;
 mod keys;
 mod manage;
@@ -16,9 +21,11 @@ pub mod openapi;
 mod outer;
 pub mod problem;
 mod question;
+mod quota;
 mod request;
 mod shapes;
 mod stream;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,9 +38,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use admin::Guard;
+use cache::ResultCache;
+pub use connections::Connections;
 use keys::KeyRing;
+use quota::Quotas;
+pub use tls::Tls;
 
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
@@ -46,6 +57,14 @@ pub struct Service {
     pub metrics: PrometheusHandle,
     /// Of a request's body, decompressed.
     pub body_bytes: usize,
+    /// Of a request's head.
+    header_bytes: usize,
+    /// Of an answer.
+    response_bytes: usize,
+    cache: Option<ResultCache>,
+    /// Where models may be loaded from.
+    sources: Arc<Sources>,
+    quotas: Quotas,
     guard: Guard,
     keys: Option<KeyRing>,
     cors_origins: Arc<[String]>,
@@ -58,6 +77,11 @@ impl Service {
             explainer: Arc::new(explainer),
             metrics,
             body_bytes: config.limits.body_bytes,
+            header_bytes: config.limits.header_bytes,
+            response_bytes: config.limits.response_bytes,
+            cache: ResultCache::new(config.cache.mebibytes),
+            sources: Arc::new(config.sources.clone()),
+            quotas: Quotas::new(&config.limits),
             guard: Guard::new(&config.server),
             keys: KeyRing::new(&config.server),
             cors_origins: config.server.cors_origins.clone().into(),
@@ -78,10 +102,15 @@ impl Service {
         }
     }
 
-    /// Whether requests can be answered.
-    pub fn ready(&self) -> Result<()> {
+    /// Whether requests can be answered: there is a model, and passes work.
+    pub async fn ready(&self) -> Result<()> {
         self.open()?;
-        self.explainer.pool.ready()
+        let explainer = &self.explainer;
+        explainer.pool.ready()?;
+        match explainer.pool.models().first() {
+            Some(model) => explainer.engine.works(model).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -113,7 +142,7 @@ pub fn router(service: Service) -> Router {
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
-        .layer(middleware::from_fn_with_state(service.clone(), keys::keyed))
+        .layer(middleware::from_fn_with_state(service.clone(), gate::gate))
         .with_state(service.clone());
-    outer::wrap(router, &service.cors_origins)
+    outer::wrap(router, service)
 }

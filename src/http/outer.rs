@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use metrics::{counter, histogram};
@@ -19,26 +19,33 @@ use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
 };
+use tracing::field::Empty;
 use tracing::{Instrument, info, info_span};
 
 use super::accept::Form;
 use super::problem::{Failure, problems};
+use super::{Service, gate, headers};
 use crate::error::Error;
+#[cfg(feature = "otlp")]
+use crate::telemetry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around the routes, the outermost first.
-pub fn wrap(router: Router, cors_origins: &[String]) -> Router {
+pub fn wrap(router: Router, service: Service) -> Router {
+    let cors = cors(&service.cors_origins);
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_request_id)
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))
             .map_response(guarded)
-            .option_layer(cors(cors_origins))
+            .option_layer(cors)
+            .layer(middleware::from_fn_with_state(service.clone(), gate::last_words))
             .layer(middleware::from_fn(observe))
             .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
+            .layer(middleware::from_fn_with_state(service, headers::bounded))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(RequestDecompressionLayer::new()),
     )
@@ -106,7 +113,12 @@ async fn observe(request: Request, next: Next) -> axum::response::Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
     let route = route.to_owned();
     let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let span = info_span!("request", id, method = %request.method(), route);
+    let span = info_span!("request", id, method = %request.method(), route, trace = Empty);
+    if let Some(trace) = trace_id(request.headers()) {
+        span.record("trace", trace);
+    }
+    #[cfg(feature = "otlp")]
+    telemetry::join(&span, request.headers());
     let start = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
     let seconds = start.elapsed().as_secs_f64();
@@ -117,6 +129,21 @@ async fn observe(request: Request, next: Next) -> axum::response::Response {
         .increment(1);
     histogram!("explaind_request_seconds", "route" => route).record(seconds);
     response
+}
+
+/// The trace that a request is part of, by its traceparent (W3C Trace Context).
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let parts: Vec<&str> = parent.split('-').collect();
+    let hex = |part: &str, length| {
+        part.len() == length && part.bytes().all(|b| b"0123456789abcdef".contains(&b))
+    };
+    match parts[..] {
+        ["00", trace, span, flags] => {
+            (hex(trace, 32) && hex(span, 16) && hex(flags, 2)).then_some(trace)
+        }
+        _ => None,
+    }
 }
 
 /// One of `telemetry::OUTCOMES`.

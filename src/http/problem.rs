@@ -68,6 +68,10 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
             (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
         }
         Code::PayloadTooLarge => (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Body too large"),
+        Code::HeadersTooLarge => {
+            (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Headers too large")
+        }
+        Code::UriTooLong => (S::URI_TOO_LONG, "uri_too_long", "Path too long"),
         Code::RequestTooExpensive => {
             (S::UNPROCESSABLE_ENTITY, "request_too_expensive", "Request too expensive")
         }
@@ -75,6 +79,7 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
             (S::UNPROCESSABLE_ENTITY, "response_too_large", "Response too large")
         }
         Code::Overloaded => (S::TOO_MANY_REQUESTS, "overloaded", "Overloaded"),
+        Code::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Rate limited"),
         Code::DeadlineExceeded => (S::REQUEST_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
         Code::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
         Code::Draining => (S::SERVICE_UNAVAILABLE, "draining", "Draining"),

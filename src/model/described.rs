@@ -78,6 +78,7 @@ impl Described {
         );
         let loaded = Loaded {
             revision: revision?,
+            on_disk: self.checkpoint.on_disk()?,
             architecture: self.architecture,
             task: self.task,
             script: self.script,

@@ -1,6 +1,8 @@
 //! A model: encoder, head, tokenizer and labels, as loaded from one checkpoint.
 
 mod described;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod memory;
 mod network;
 mod packed;
@@ -15,7 +17,7 @@ use crate::backend::Backend;
 use crate::backend::candle::Candle;
 use crate::backend::cpu::{Cpu, Isa};
 use crate::blocks::{self, Activation, Pooling};
-use crate::checkpoint::{Checkpoint, LoadError, Source};
+use crate::checkpoint::{Checkpoint, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
@@ -38,6 +40,7 @@ pub struct Model {
 pub struct Loaded {
     /// Digest of the files that it was loaded from.
     pub revision: String,
+    on_disk: OnDisk,
     /// config.json's `model_type`.
     pub architecture: &'static str,
     pub task: Task,
@@ -210,6 +213,11 @@ impl Loaded {
         self.room.bytes
     }
 
+    /// How the files on disk are not what it was loaded from.
+    pub fn drift(&self) -> Option<Drift> {
+        self.on_disk.drift(&self.revision)
+    }
+
     /// The type of its numbers, by candle's name.
     pub fn dtype(&self) -> &'static str {
         match &self.placement {
@@ -239,7 +247,10 @@ impl Loaded {
         threads: usize,
         pause: &(dyn Fn() + Sync),
     ) -> Result<Vec<RowOutput>, PassError> {
-        self.runner.run(rows, threads, pause)
+        let pass = || self.runner.run(rows, threads, pause);
+        #[cfg(feature = "faults")]
+        let pass = || faults::run(self, rows, pass);
+        pass()
     }
 
     /// Whether outputs change smoothly with the input: ReLU's slope jumps.

@@ -10,6 +10,7 @@ use explaind::model::{Model, Placement};
 use explaind::passes::{Finished, Job};
 use explaind::rows::{Row, Tokens};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::support::{golden_folder, load};
 
@@ -31,7 +32,13 @@ type Reply = oneshot::Receiver<Result<Finished>>;
 fn push(batcher: &mut Batcher, model: &Arc<Model>, rows: &[usize]) -> Reply {
     let (reply, answer) = oneshot::channel();
     let rows = rows.iter().map(|&tokens| row(tokens)).collect();
-    batcher.push(Job { model: Arc::clone(model), rows, reply, queued: Instant::now() });
+    batcher.push(Job {
+        model: Arc::clone(model),
+        rows,
+        reply,
+        queued: Instant::now(),
+        span: Span::none(),
+    });
     answer
 }
 
@@ -169,6 +176,7 @@ fn a_fault_fails_the_jobs_of_that_pass_only() {
     let mut failed = push(&mut batcher, &model, &[8, 8]);
     let mut good = push(&mut batcher, &model, &[3]);
     let batch = batcher.next(Instant::now()).unwrap();
+    assert_eq!(batch.rows.len(), 1);
     batcher.finish(batch, Err(Error::internal("broken")), Duration::ZERO);
     assert_eq!(failed.try_recv().unwrap().err().unwrap().code, Code::Internal);
     run(&mut batcher);
@@ -185,4 +193,25 @@ fn a_number_that_is_not_finite_is_an_error() {
     outputs[0].logits[1] = f64::NAN;
     batcher.finish(batch, Ok(outputs), Duration::ZERO);
     assert_eq!(reply.try_recv().unwrap().err().unwrap().code, Code::Internal);
+}
+
+#[test]
+fn a_pass_that_fails_is_run_again_in_halves() {
+    let (model, mut batcher) = (model(), batcher(32));
+    let lengths = [4, 4, 3, 4, 4, 4, 4, 4];
+    let mut replies: Vec<Reply> =
+        lengths.iter().map(|&tokens| push(&mut batcher, &model, &[tokens])).collect();
+    let mut sizes = Vec::new();
+    while let Some(batch) = batcher.next(Instant::now()) {
+        sizes.push(batch.rows.len());
+        let result = match batch.rows.iter().any(|row| row.tokens.len() == 3) {
+            true => Err(Error::internal("broken")),
+            false => batch.model.run(&batch.rows).map_err(Error::internal),
+        };
+        batcher.finish(batch, result, Duration::ZERO);
+    }
+    assert_eq!(sizes, [8, 4, 4, 2, 1, 1, 2]);
+    let answers: Vec<bool> =
+        replies.iter_mut().map(|reply| reply.try_recv().unwrap().is_ok()).collect();
+    assert_eq!(answers, lengths.map(|tokens| tokens != 3));
 }

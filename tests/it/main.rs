@@ -6,6 +6,7 @@
 mod binary;
 mod candle_oracle;
 mod compute;
+mod connections;
 mod engine;
 mod golden;
 mod hostile;
@@ -14,4 +15,5 @@ mod http;
 mod hub_configs;
 mod loading;
 mod methods;
+mod simulation;
 mod support;

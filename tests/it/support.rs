@@ -26,11 +26,11 @@ pub fn explainer(model: &Arc<Model>) -> Explainer {
     pool.fill(vec![Arc::clone(model)]);
     let time = Duration::from_secs(600);
     let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2 };
-    let limits = engine::Limits { pass, queued_tokens: 1 << 24, time };
+    let limits = engine::Limits { pass, queued_work: 1 << 27, time };
     Explainer {
         pool,
         engine: Engine::start(limits).expect("the worker starts"),
-        limits: Limits { inputs: 64, attention_values: 1 << 24, time: Duration::from_secs(600) },
+        limits: Limits { inputs: 64, attention_values: 1 << 27, time: Duration::from_secs(600) },
     }
 }
 

@@ -163,7 +163,7 @@ async fn protocol_errors() {
 #[tokio::test]
 async fn limits_of_cost_size_and_time() {
     let mut config = Config::default();
-    config.engine.queued_tokens = 2_000;
+    config.engine.queued_work = 2_000;
     config.limits.attention_values = 500;
     let service = start_with(&config).await;
     let steps = |n: usize| json!({"inputs": GREAT, "methods": [{"name": "integrated_gradients", "n_steps": n}]});

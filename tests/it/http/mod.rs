@@ -1,10 +1,13 @@
 //! The HTTP surface in-process, on the real built-in models.
 
 mod answers;
+mod cache;
 mod errors;
+mod faults;
 mod formats;
 mod keys;
 mod languages;
+mod limits;
 mod models;
 mod operations;
 mod streaming;

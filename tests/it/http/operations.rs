@@ -48,7 +48,24 @@ async fn metrics_exist_before_traffic_and_count_once() {
     let text = || async { String::from_utf8(service.get("/metrics").await.body).unwrap() };
     let zero = "explaind_requests_total{route=\"/openapi.json\",outcome=\"server_error\"} 0";
     assert!(text().await.contains(zero));
-    for name in ["explaind_pass_failures_total", "explaind_queue_tokens", "explaind_models"] {
+    for name in [
+        "explaind_pass_failures_total",
+        "explaind_queue_work",
+        "explaind_queue_requests",
+        "explaind_models",
+        "explaind_models_drifted",
+        "explaind_model_bytes{model=\"sentiment-en\"}",
+        "explaind_pass_seconds_count",
+        "explaind_pass_rows_count",
+        "explaind_pass_tokens_count",
+        "explaind_pass_fill_count",
+        "explaind_request_seconds_count{route=\"/explain\"}",
+        "explaind_steps_count{method=\"integrated_gradients\"}",
+        "explaind_not_converged_total{method=\"integrated_gradients\"}",
+        "explaind_cache_requests_total{outcome=\"hit\"}",
+        "explaind_cache_evictions_total",
+        "explaind_worker_restarts_total",
+    ] {
         assert!(text().await.contains(name), "{name}");
     }
     let odd = "/nothing/secret-words";

@@ -1,5 +1,7 @@
 //! The real binary: as a service on a free port, and in the terminal.
 
+mod life;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,10 +34,15 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
+        let mut command = explaind();
+        command.args(["--listen", "127.0.0.1:0"]);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let log = NamedTempFile::new().expect("a file for the log");
         // Not in the repository: no configuration file is needed.
-        let mut child = explaind()
-            .args(["--listen", "127.0.0.1:0"])
+        let mut child = command
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
             .stderr(log.reopen().expect("the log opens"))
@@ -45,6 +52,10 @@ impl Served {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").expect("the line").to_owned();
         Self { child, url, log }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 }
 
@@ -64,7 +75,7 @@ fn serves_on_a_free_port_and_stops_when_told() {
     let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
     let answer: Value = reply.body_mut().read_json().unwrap();
     assert_eq!(answer["results"][0]["predictions"][0]["label"], "POSITIVE");
-    let log = std::fs::read_to_string(served.log.path()).unwrap();
+    let log = served.log();
     assert!(log.contains("/explain") && !log.contains("really"), "no text is logged: {log}");
     let address = served.url.trim_start_matches("http://");
     assert!(run(&["healthcheck", "--address", address]).status.success());
@@ -232,7 +243,7 @@ fn check_config_reports_all() {
 #[test]
 fn prints_its_description() {
     let output = run(&["openapi"]);
-    assert_eq!(text(&output.stdout), include_str!("../../openapi.yaml"));
+    assert_eq!(text(&output.stdout), include_str!("../../../openapi.yaml"));
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Where the service listens, and to whom.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+
+use super::{AdminKey, NamedKey, keys};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    #[garde(skip)]
+    pub listen: SocketAddr,
+    /// After SIGTERM, for answers in flight.
+    #[garde(range(min = 0, max = 3_600_000))]
+    pub drain_ms: u64,
+    /// Of those who may load and unload models. Never written out.
+    #[garde(skip)]
+    #[serde(skip_serializing)]
+    pub admin_key: Option<AdminKey>,
+    /// Of those who may ask, as NAME:sha256:HEX; none: whoever reaches it.
+    #[garde(custom(keys::unique_names))]
+    pub keys: Vec<NamedKey>,
+    /// More of them, one a line; read again when it changes.
+    #[garde(custom(readable_keys))]
+    pub keys_file: Option<PathBuf>,
+    /// Encrypts connections; none by default.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Origins of web pages whose scripts may ask; none by default.
+    #[garde(inner(custom(origin)))]
+    pub cors_origins: Vec<String>,
+}
+
+/// PEM files, read at the start and at SIGHUP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate, and those between it and a root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            drain_ms: 10_000,
+            admin_key: None,
+            keys: Vec::new(),
+            keys_file: None,
+            tls: None,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+impl Server {
+    /// Whether whoever asks needs a key.
+    pub fn needs_key(&self) -> bool {
+        !self.keys.is_empty() || self.keys_file.is_some()
+    }
+}
+
+fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {
+    let read = file.as_deref().map(keys::read).transpose();
+    read.map(|_| ()).map_err(garde::Error::new)
+}
+
+/// `https://example.org`, as browsers send it: no path, no wildcard.
+fn origin(origin: &str, _: &()) -> garde::Result {
+    let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let host =
+        |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+    match rest.is_some_and(host) && !origin.contains('*') {
+        true => Ok(()),
+        false => Err(garde::Error::new("an origin is https://HOST[:PORT], without a path")),
+    }
+}

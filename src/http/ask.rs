@@ -1,0 +1,70 @@
+//! From a request to what it asks: the body, and the headers that go with it.
+
+use axum::http::HeaderMap;
+use serde::Serialize;
+
+use super::Service;
+use super::cache::Key;
+use super::request::{ExplainRequest, PredictRequest};
+use crate::error::{Code, Error, Result};
+use crate::explainer::Explainer;
+use crate::explanation::Question;
+
+/// How long the caller waits, in milliseconds: as `budget_ms`, for those who do not
+/// write the body.
+pub const REQUEST_TIMEOUT: &str = "x-request-timeout";
+
+/// A body that asks a question.
+pub trait Ask: Serialize {
+    fn budget_ms(&mut self) -> &mut Option<u64>;
+    fn into_question(self, explainer: &Explainer) -> Result<Question>;
+}
+
+impl Ask for ExplainRequest {
+    fn budget_ms(&mut self) -> &mut Option<u64> {
+        &mut self.budget_ms
+    }
+
+    fn into_question(self, explainer: &Explainer) -> Result<Question> {
+        self.into_question(explainer)
+    }
+}
+
+impl Ask for PredictRequest {
+    fn budget_ms(&mut self) -> &mut Option<u64> {
+        &mut self.budget_ms
+    }
+
+    fn into_question(self, explainer: &Explainer) -> Result<Question> {
+        self.into_question(explainer)
+    }
+}
+
+/// The question of a request, and what its answer may be kept under.
+pub fn question(
+    service: &Service,
+    headers: &HeaderMap,
+    mut request: impl Ask,
+) -> Result<(Question, Option<Key>)> {
+    if let Some(timeout) = timeout(headers)? {
+        let budget = request.budget_ms();
+        *budget = Some(budget.map_or(timeout, |own| own.min(timeout)));
+    }
+    let asked = service.cache.as_ref().map(|_| serde_json::to_vec(&request)).transpose();
+    let asked = asked.map_err(Error::internal)?;
+    let question = request.into_question(&service.explainer)?;
+    let key = asked.map(|asked| Key::of(&question.model, &asked));
+    Ok((question, key))
+}
+
+fn timeout(headers: &HeaderMap) -> Result<Option<u64>> {
+    let Some(value) = headers.get(REQUEST_TIMEOUT) else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    match number {
+        Some(1..=3_600_000) => Ok(number),
+        _ => {
+            let detail = "X-Request-Timeout is a whole number of milliseconds, 1 to 3600000";
+            Err(Error::new(Code::BadRequest, detail))
+        }
+    }
+}

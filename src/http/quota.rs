@@ -1,0 +1,106 @@
+//! How much each key may ask for: requests at a time, and requests a minute.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::response::Response;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Limits;
+use crate::error::{Code, Error, Result};
+
+/// The allowance of every key, by its name; there are as many as keys that asked.
+#[derive(Clone)]
+pub struct Quotas {
+    requests_at_a_time: usize,
+    rate: Option<NonZeroU32>,
+    callers: Arc<Mutex<HashMap<String, Arc<Allowance>>>>,
+}
+
+/// What one key has left.
+struct Allowance {
+    at_a_time: Arc<Semaphore>,
+    rate: Option<DefaultDirectRateLimiter>,
+}
+
+/// A request that counts, until its answer has been sent.
+pub struct Counted(OwnedSemaphorePermit);
+
+impl Quotas {
+    pub fn new(limits: &Limits) -> Self {
+        let at_a_time = match limits.key_requests {
+            0 => Semaphore::MAX_PERMITS,
+            some => some,
+        };
+        let rate = NonZeroU32::new(limits.key_requests_per_minute);
+        Self { requests_at_a_time: at_a_time, rate, callers: Arc::default() }
+    }
+
+    /// Counts a request of the key called `caller`, or says when to come again.
+    pub fn count(&self, caller: &str) -> Result<Counted> {
+        let allowance = self.allowance(caller);
+        if let Some(Err(refused)) = allowance.rate.as_ref().map(DefaultDirectRateLimiter::check) {
+            let wait = refused.wait_time_from(DefaultClock::default().now());
+            let most = self.rate.map_or(0, NonZeroU32::get);
+            let detail = format!("this key may send {most} requests a minute");
+            return Err(limited(detail, wait.as_secs_f64().ceil() as u64));
+        }
+        let permit = Arc::clone(&allowance.at_a_time).try_acquire_owned();
+        permit.map(Counted).map_err(|_| {
+            let most = self.requests_at_a_time;
+            limited(format!("this key may have {most} requests in flight, and has"), 1)
+        })
+    }
+
+    fn allowance(&self, caller: &str) -> Arc<Allowance> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowance) = callers.get(caller) {
+            return Arc::clone(allowance);
+        }
+        let allowance = Arc::new(Allowance {
+            at_a_time: Arc::new(Semaphore::new(self.requests_at_a_time)),
+            rate: self.rate.map(|most| DefaultDirectRateLimiter::direct(Quota::per_minute(most))),
+        });
+        callers.insert(caller.to_owned(), Arc::clone(&allowance));
+        allowance
+    }
+}
+
+impl Counted {
+    /// Counts until the last byte of the answer, or until the caller leaves.
+    pub fn until_sent(self, response: Response) -> Response {
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _held = &self.0;
+                frame
+            }))
+        })
+    }
+}
+
+fn limited(detail: String, seconds: u64) -> Error {
+    Error { retry_after: Some(seconds.max(1)), ..Error::new(Code::RateLimited, detail) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_own() {
+        let limits = Limits { key_requests: 2, key_requests_per_minute: 3, ..Limits::default() };
+        let quotas = Quotas::new(&limits);
+        let held = [quotas.count("a").ok().unwrap(), quotas.count("a").ok().unwrap()];
+        let busy = quotas.count("a").err().unwrap();
+        assert_eq!((busy.code, busy.retry_after), (Code::RateLimited, Some(1)));
+        drop(held);
+        let fast = quotas.count("a").err().unwrap();
+        assert!(fast.retry_after.is_some_and(|seconds| (15..=20).contains(&seconds)), "{fast:?}");
+        assert!(quotas.count("b").is_ok());
+    }
+}

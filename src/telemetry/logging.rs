@@ -1,0 +1,43 @@
+//! Logs, and traces where somebody collects them.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
+
+#[cfg(feature = "otlp")]
+use super::otlp;
+use crate::config::{Log, LogFormat};
+
+/// What is still to be sent when the process ends; dropped, it is.
+#[derive(Default)]
+pub struct Logging {
+    #[cfg(feature = "otlp")]
+    _traces: Option<otlp::Traces>,
+}
+
+/// Starts logging to standard error, and sending traces. A second call changes
+/// nothing.
+pub fn start_logging(log: &Log) -> Result<Logging, String> {
+    let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer().with_ansi(coloured).with_writer(std::io::stderr);
+    let lines = match log.format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    {
+        let traces = otlp::Traces::start(log.otlp.as_deref())?;
+        let started = registry.with(traces.as_ref().map(otlp::Traces::layer)).try_init();
+        // An error means that logging has been started already.
+        Ok(Logging { _traces: traces.filter(|_| started.is_ok()) })
+    }
+    #[cfg(not(feature = "otlp"))]
+    {
+        let _ = registry.try_init();
+        Ok(Logging::default())
+    }
+}

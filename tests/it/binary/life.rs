@@ -1,0 +1,159 @@
+//! From start to end: signals, and what is sent to a collector of traces.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use serde_json::{Value, json};
+
+use super::{Served, explaind};
+use crate::support::golden_folder;
+
+fn signal(served: &Served, name: &str) {
+    let id = served.child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+}
+
+/// Ids that GET /models has, as soon as they are these.
+fn until_models_are(served: &Served, wanted: &[&str]) {
+    let start = Instant::now();
+    loop {
+        let mut reply = ureq::get(format!("{}/models", served.url)).call().unwrap();
+        let list: Value = reply.body_mut().read_json().unwrap();
+        let models = list["models"].as_array().unwrap();
+        let ready = models.iter().filter(|model| model["state"] == "ready");
+        let ids: Vec<&str> = ready.map(|model| model["id"].as_str().unwrap()).collect();
+        if ids == wanted {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{ids:?}, {:?}", served.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn configure(file: &Path, models: &[(&str, &str)]) {
+    let entry =
+        |(id, source): &(&str, &str)| format!("[[models]]\nid = {id:?}\nsource = {source:?}\n");
+    let models: String = models.iter().map(entry).collect();
+    std::fs::write(file, format!("[server]\nlisten = \"127.0.0.1:0\"\n{models}")).unwrap();
+}
+
+#[test]
+fn a_hangup_reads_the_models_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("explaind.toml");
+    let tiny = golden_folder("bert-tiny");
+    let tiny = tiny.to_str().unwrap();
+    configure(&file, &[("a", "builtin:sentiment-en"), ("b", tiny)]);
+    let mut command = explaind();
+    command.arg("--config").arg(&file);
+    let mut served = Served::of(command);
+    until_models_are(&served, &["a", "b"]);
+    configure(&file, &[("c", "builtin:sentiment-zh"), ("a", "builtin:sentiment-en")]);
+    signal(&served, "HUP");
+    until_models_are(&served, &["c", "a"]);
+    std::fs::write(&file, "[server]\nlisten = \"nowhere\"").unwrap();
+    signal(&served, "HUP");
+    let start = Instant::now();
+    while !served.log().contains("the new configuration is not taken") {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", served.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    until_models_are(&served, &["c", "a"]);
+    signal(&served, "TERM");
+    assert!(served.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut served = Served::start();
+    let body = json!({"inputs": "word ".repeat(100),
+        "methods": [{"name": "integrated_gradients", "n_steps": 40_000}]});
+    let url = format!("{}/explain", served.url);
+    let answer = std::thread::spawn(move || ureq::post(url).send_json(&body).is_ok());
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&served, "TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(served.child.try_wait().unwrap().is_none(), "an answer is in flight");
+    signal(&served, "TERM");
+    let status = served.child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(!answer.join().unwrap());
+}
+
+/// A collector that takes everything; the bodies that it gets.
+fn collector() -> (String, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (send, bodies) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            stream.read_line(&mut first).unwrap();
+            assert!(first.starts_with("POST /v1/traces "), "{first}");
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                match line.trim().to_ascii_lowercase().split_once(": ") {
+                    Some(("content-length", bytes)) => length = bytes.parse().unwrap(),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.get_mut().write_all(answer).unwrap();
+            if send.send(body).is_err() {
+                return;
+            }
+        }
+    });
+    (url, bodies)
+}
+
+#[test]
+fn a_trace_goes_on_through_rows_and_passes() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let (url, bodies) = collector();
+    let mut command = explaind();
+    command.args(["--listen", "127.0.0.1:0"]).env("EXPLAIND_LOG__OTLP", url);
+    let mut served = Served::of(command);
+    let body = json!({"inputs": "A great movie, with words that nobody logs."});
+    ureq::post(format!("{}/explain", served.url))
+        .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+        .send_json(&body)
+        .unwrap();
+    signal(&served, "TERM");
+    assert!(served.child.wait().unwrap().success());
+    assert!(served.log().contains(TRACE), "logs name the trace: {}", served.log());
+    let mut spans: Vec<Span> = Vec::new();
+    let mut raw = Vec::new();
+    while let Ok(body) = bodies.try_recv() {
+        let sent = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+        let scopes = sent.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        spans.extend(scopes.flat_map(|scope| scope.spans));
+        raw.extend(body);
+    }
+    let of = |name: &str| -> Vec<&Span> {
+        let trace =
+            |span: &Span| span.trace_id.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        spans.iter().filter(|span| span.name == name && trace(span) == TRACE).collect()
+    };
+    let [request] = of("request")[..] else { panic!("one request: {spans:?}") };
+    assert_eq!(request.parent_span_id, [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
+    let rows = of("rows");
+    assert!(!rows.is_empty() && rows.iter().all(|span| span.parent_span_id == request.span_id));
+    let passes = of("pass");
+    let ids: Vec<&Vec<u8>> = rows.iter().map(|span| &span.span_id).collect();
+    assert!(passes.len() >= rows.len());
+    assert!(passes.iter().all(|span| ids.contains(&&span.parent_span_id)));
+    assert!(!String::from_utf8_lossy(&raw).contains("nobody"), "no text is in a trace");
+}

@@ -1,0 +1,186 @@
+//! Real sockets: silence, too many of them, TLS, and the way out.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use explaind::config::{Config, Limits, Server, Tls};
+use explaind::http::{self, Connections, Service};
+use explaind::{app, telemetry};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// A service on a port of its own.
+struct Listening {
+    address: SocketAddr,
+    service: Service,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+async fn listen(config: Config) -> Listening {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let explainer = app::explainer(&config).unwrap();
+    app::load(&explainer, &config.models).await.unwrap();
+    let service = Service::new(explainer, telemetry::metrics().unwrap(), &config);
+    let tls = config.server.tls.clone().map(|files| http::Tls::new(files).unwrap());
+    let connections = Connections::new(listener, tls, &config.limits);
+    let (stop, stopping) = oneshot::channel::<()>();
+    let serving = connections.serve(http::router(service.clone()), async {
+        let _ = stopping.await;
+    });
+    Listening { address, service, stop: Some(stop), serving: tokio::spawn(serving) }
+}
+
+/// What the other end says to these bytes, until it closes.
+async fn say(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
+    let bytes = bytes.into();
+    spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    })
+    .await
+    .unwrap()
+}
+
+fn post(body: &str) -> String {
+    format!(
+        "POST /explain HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: \
+         {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_flight_is_answered_and_who_comes_later_is_told() {
+    let mut running = listen(Config::default()).await;
+    let slow = r#"{"inputs": "This movie is really great.",
+        "methods": [{"name": "integrated_gradients", "n_steps": 20000}]}"#;
+    let in_flight = tokio::spawn(say(running.address, post(slow)));
+    let admission = Arc::clone(&running.service.explainer.engine.admission);
+    while admission.in_flight() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    running.service.drain();
+    running.stop.take().unwrap().send(()).unwrap();
+    let late = say(running.address, post(r#"{"inputs": "good"}"#)).await;
+    assert!(late.starts_with("HTTP/1.1 503 "), "{late}");
+    assert!(late.contains("connection: close") && late.contains("\"draining\""), "{late}");
+    let live = say(running.address, LIVE).await;
+    assert!(live.starts_with("HTTP/1.1 200 ") && live.contains("connection: close"), "{live}");
+    assert!(admission.in_flight() > 0, "it is still at work");
+    let answer = in_flight.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('}'), "{answer}");
+    running.serving.await.unwrap();
+    assert!(std::net::TcpStream::connect(running.address).is_err(), "nobody listens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let mut running = listen(Config::default()).await;
+    let _idle = std::net::TcpStream::connect(running.address).unwrap();
+    let live = say(running.address, LIVE).await;
+    assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
+    running.service.drain();
+    running.stop.take().unwrap().send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), running.serving).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_there_may_be_wait() {
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let running = listen(Config { limits, ..Config::default() }).await;
+    let held: Vec<_> =
+        (0..2).map(|_| std::net::TcpStream::connect(running.address).unwrap()).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let waiting = tokio::spawn(say(running.address, LIVE));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished(), "there is no room yet");
+    held[0].shutdown(Shutdown::Both).unwrap();
+    assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_harms_nobody() {
+    let running = listen(Config::default()).await;
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nrubbish rubbish rubbish",
+        b"POST /explain HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999999\r\n\r\n",
+        b"POST /explain HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
+        let answer = say(running.address, bytes).await;
+        assert!(!answer.starts_with("HTTP/1.1 2") && !answer.starts_with("HTTP/1.1 5"), "{answer}");
+    }
+    assert!(say(running.address, LIVE).await.starts_with("HTTP/1.1 200 "));
+}
+
+/// A certificate of itself and its key, in files of this folder.
+fn certify(folder: &std::path::Path) -> (Tls, RootCertStore) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = Tls { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    (files, roots)
+}
+
+/// A request through TLS that trusts these roots.
+async fn say_secretly(address: SocketAddr, roots: RootCertStore) -> std::io::Result<String> {
+    spawn_blocking(move || {
+        let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let stream = std::net::TcpStream::connect(address)?;
+        let mut stream = StreamOwned::new(client, stream);
+        stream.write_all(LIVE.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_and_a_certificate_that_is_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, old) = certify(folder.path());
+    let tls = http::Tls::new(files.clone()).unwrap();
+    let server = Server { tls: Some(files), ..Server::default() };
+    let config = Config { server, ..Config::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let explainer = app::explainer(&config).unwrap();
+    let service = Service::new(explainer, telemetry::metrics().unwrap(), &config);
+    let connections = Connections::new(listener, Some(tls.clone()), &config.limits);
+    tokio::spawn(connections.serve(http::router(service), std::future::pending()));
+    assert!(say_secretly(address, old.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(!say(address, LIVE).await.contains("200"), "plain words are not answered");
+    let (_, new) = certify(folder.path());
+    tls.renew().unwrap();
+    assert!(say_secretly(address, new.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(say_secretly(address, old).await.is_err(), "the old one is not shown any more");
+    std::fs::write(folder.path().join("key.pem"), "nothing").unwrap();
+    assert!(tls.renew().unwrap_err().contains("key.pem"));
+    assert!(say_secretly(address, new).await.is_ok(), "the one before holds");
+}

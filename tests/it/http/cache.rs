@@ -1,0 +1,127 @@
+//! Answers that are kept.
+
+use axum::http::header;
+use explaind::config::{Cache, Config, Limits};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::GREAT;
+use crate::support::service::{Reply, Running, start, start_with};
+
+async fn keeping(mebibytes: u64) -> Running {
+    start_with(&Config { cache: Cache { mebibytes }, ..Config::default() }).await
+}
+
+fn outcome(reply: &Reply) -> &str {
+    reply.headers["cache-status"].to_str().unwrap()
+}
+
+const HIT: &str = "explaind; hit";
+const MISS: &str = "explaind; fwd=uri-miss";
+
+#[tokio::test]
+async fn the_same_request_has_the_same_answer_without_work() {
+    let service = keeping(8).await;
+    let body = json!({"inputs": GREAT, "methods": ["saliency"], "seed": 7});
+    let first = service.post("/explain", &body).await;
+    // Another order of fields, and white space, are the same request.
+    let again = format!("{{ \"seed\": 7, \"methods\": [\"saliency\"], \"inputs\": \"{GREAT}\" }}");
+    let second = service.post("/explain", again).await;
+    assert_eq!((outcome(&first), outcome(&second)), (MISS, HIT));
+    assert_eq!(first.body, second.body);
+    assert_eq!(second.headers[header::CONTENT_TYPE], "application/json");
+    assert_ne!(first.headers["x-request-id"], second.headers["x-request-id"]);
+    assert!(first.headers.contains_key("server-timing"));
+    assert!(!second.headers.contains_key("server-timing"), "no time was spent");
+    let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
+    assert!(text.contains("explaind_cache_requests_total{outcome=\"hit\"}"), "{text}");
+}
+
+#[tokio::test]
+async fn what_differs_is_asked_anew() {
+    let service = keeping(8).await;
+    let body = json!({"inputs": GREAT, "methods": ["saliency"]});
+    service.post("/explain", &body).await;
+    for (field, value) in [
+        ("inputs", json!("This movie is really bad.")),
+        ("inputs", json!({"text": GREAT, "id": "x"})),
+        ("seed", json!(1)),
+        ("model", json!("sentiment-zh")),
+        ("methods", json!(["occlusion"])),
+        ("attention", json!(false)),
+        ("target", json!("all")),
+        ("budget_ms", json!(30_000)),
+    ] {
+        let mut other = body.clone();
+        other[field] = value;
+        assert_eq!(outcome(&service.post("/explain", &other).await), MISS, "{field}");
+    }
+    let accept = [("accept", "text/html")];
+    let page = service.request("POST", "/explain", &accept, &body).await;
+    assert_eq!(outcome(&page), MISS);
+    assert!(page.headers.contains_key("content-security-policy"));
+    let page = service.request("POST", "/explain", &accept, &body).await;
+    assert_eq!(outcome(&page), HIT);
+    assert!(page.headers.contains_key("content-security-policy"), "guards are kept too");
+    let prediction = service.post("/predict", json!({"inputs": GREAT})).await;
+    assert_eq!(outcome(&prediction), MISS);
+}
+
+#[tokio::test]
+async fn equal_requests_in_flight_are_one() {
+    let service = keeping(8).await;
+    let body = json!({"inputs": GREAT, "methods": [
+        {"name": "integrated_gradients", "n_steps": 400}]});
+    let replies = join_all((0..6).map(|_| service.post("/explain", &body))).await;
+    assert!(replies.iter().all(|reply| reply.status == 200 && reply.body == replies[0].body));
+    let misses = replies.iter().filter(|reply| outcome(reply) == MISS).count();
+    assert_eq!(misses, 1, "one of them computes");
+}
+
+#[tokio::test]
+async fn failures_and_parts_are_not_kept() {
+    let service = keeping(8).await;
+    let bad = json!({"inputs": ""});
+    for _ in 0..2 {
+        service.post("/explain", &bad).await.problem(422, "input_empty");
+    }
+    let mixed = json!({"inputs": ["good", ""], "methods": ["saliency"]});
+    let stopped = json!({"inputs": GREAT.repeat(8), "budget_ms": 60,
+                         "methods": [{"name": "kernel_shap", "max_evals": 20_000}]});
+    for body in [mixed, stopped] {
+        for _ in 0..2 {
+            let reply = service.post("/explain", &body).await;
+            if reply.status == 200 {
+                assert_eq!(outcome(&reply), MISS, "{body}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_makes_room() {
+    let config = Config {
+        cache: Cache { mebibytes: 1 },
+        limits: Limits { inputs: 64, ..Limits::default() },
+        ..Config::default()
+    };
+    let service = start_with(&config).await;
+    for seed in 0..12 {
+        let body =
+            json!({"inputs": vec![GREAT; 32], "attention": true, "methods": [], "seed": seed});
+        assert_eq!(service.post("/explain", body).await.status, 200);
+    }
+    let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
+    let gauge = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(gauge("explaind_cache_bytes ") <= 1_048_576., "{text}");
+}
+
+#[tokio::test]
+async fn without_one_nothing_is_said_of_it() {
+    let reply = start().await.post("/explain", json!({"inputs": GREAT})).await;
+    assert!(!reply.headers.contains_key("cache-status"));
+    assert_eq!(reply.json()["results"][0]["id"], Value::Null);
+}

@@ -1,0 +1,125 @@
+//! Limits of heads, answers and keys, and how long a caller waits.
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use explaind::config::keys::digest;
+use explaind::config::{Config, Limits, Server, Sources};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::GREAT;
+use crate::support::golden_folder;
+use crate::support::service::{Running, start, start_with};
+
+async fn limited(limits: Limits) -> Running {
+    start_with(&Config { limits, ..Config::default() }).await
+}
+
+#[tokio::test]
+async fn heads_are_bounded() {
+    let service = start().await;
+    let mut many = Request::get("/livez");
+    for number in 0..101 {
+        many = many.header(format!("x-{number}"), "a");
+    }
+    let reply = service.send(many.body(Body::empty()).unwrap()).await;
+    reply.problem(431, "headers_too_large");
+    let long = Request::get("/livez").header("x-long", "a".repeat(17_000));
+    let problem = service.send(long.body(Body::empty()).unwrap()).await;
+    let problem = problem.problem(431, "headers_too_large");
+    assert!(problem["detail"].as_str().unwrap().contains("16384"), "{problem}");
+    let path = format!("/models/{}", "a".repeat(9_000));
+    service.get(&path).await.problem(414, "uri_too_long");
+}
+
+#[tokio::test]
+async fn answers_are_bounded() {
+    let service = limited(Limits { response_bytes: 4_000, ..Limits::default() }).await;
+    let small = json!({"inputs": "good", "methods": [], "attention": false});
+    service.explain(small.clone()).await;
+    let large = json!({"inputs": GREAT, "attention": true});
+    let problem = service.post("/explain", &large).await.problem(422, "response_too_large");
+    assert!(problem["detail"].as_str().unwrap().contains("select layers"), "{problem}");
+    // In lines, each is bounded for itself.
+    let lines = async |body| {
+        let accept = [("accept", "application/x-ndjson")];
+        let reply = service.request("POST", "/explain", &accept, body).await;
+        String::from_utf8(reply.body).unwrap()
+    };
+    let refused = lines(large).await;
+    assert!(refused.contains("\"response_too_large\""), "{refused}");
+    assert!(refused.lines().all(|line| line.len() < 4_000));
+    assert!(!lines(small).await.contains("error"));
+}
+
+#[tokio::test]
+async fn a_caller_says_in_a_header_how_long_it_waits() {
+    let service = start().await;
+    let ask = async |timeout: &str, budget: Option<u64>| {
+        let mut body = json!({"inputs": GREAT, "methods": [
+            {"name": "integrated_gradients", "n_steps": 3_000}]});
+        if let Some(budget) = budget {
+            body["budget_ms"] = json!(budget);
+        }
+        service.request("POST", "/explain", &[("x-request-timeout", timeout)], body).await
+    };
+    ask("1", None).await.problem(408, "deadline_exceeded");
+    ask("1", Some(60_000)).await.problem(408, "deadline_exceeded");
+    ask("60000", Some(1)).await.problem(408, "deadline_exceeded");
+    assert_eq!(ask("60000", None).await.status, 200);
+    for odd in ["", "0", "-1", "1.5", "2s", "99999999999999999999", "é"] {
+        let problem = ask(odd, None).await.problem(400, "bad_request");
+        assert!(problem["detail"].as_str().unwrap().contains("milliseconds"), "{odd}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_has_its_share() {
+    let key = |name: &str, secret: &str| format!("{name}:{}", digest(secret)).try_into().unwrap();
+    let keys = vec![key("app", "the-key-of-the-app"), key("batch", "the-key-of-the-batch")];
+    let server = Server { keys, ..Server::default() };
+    let limits = Limits { key_requests: 1, key_requests_per_minute: 8, ..Limits::default() };
+    let service = start_with(&Config { server, limits, ..Config::default() }).await;
+    let ask = async |key: &str| {
+        let bearer = format!("Bearer {key}");
+        let body = json!({"inputs": GREAT, "methods": ["occlusion"]});
+        service.request("POST", "/explain", &[("authorization", &bearer)], body).await
+    };
+    let replies = join_all((0..4).map(|_| ask("the-key-of-the-app"))).await;
+    let good = replies.iter().filter(|reply| reply.status == 200).count();
+    assert_eq!(good, 1, "one at a time");
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        reply.problem(429, "rate_limited");
+        assert_eq!(reply.headers[header::RETRY_AFTER], "1");
+    }
+    for _ in 0..4 {
+        assert_eq!(ask("the-key-of-the-app").await.status, 200);
+    }
+    let reply = ask("the-key-of-the-app").await;
+    reply.problem(429, "rate_limited");
+    let wait: u64 = reply.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((1..=8).contains(&wait), "{wait}");
+    assert_eq!(ask("the-key-of-the-batch").await.status, 200, "another key has its own");
+    assert_eq!(service.get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn models_come_from_where_they_may() {
+    let roots = vec![golden_folder("bert-tiny")];
+    let sources = Sources { roots, hub: vec!["us/*".to_owned()] };
+    let service = start_with(&Config { sources, ..Config::default() }).await;
+    for outside in [
+        golden_folder("bert-qa").to_str().unwrap(),
+        "/nowhere",
+        "/",
+        "hf:them/model",
+        &format!("{}/../bert-qa", golden_folder("bert-tiny").display()),
+    ] {
+        let problem = service.put("/models/other", json!({"source": outside})).await;
+        let problem = problem.problem(422, "invalid_field");
+        assert_eq!(problem["pointer"], "/source");
+        assert!(problem["detail"].as_str().unwrap().contains("sources."), "{problem}");
+    }
+    let inside = json!({"source": golden_folder("bert-tiny")});
+    assert_eq!(service.put("/models/other", inside).await.status, 202);
+}
