@@ -35,6 +35,7 @@ use crate::render::json::{self, Line};
         ),
         WorkProblems,
     ),
+    security(("key" = []), ()),
 )]
 pub async fn explain(
     State(service): State<Service>,
@@ -48,10 +49,13 @@ pub async fn explain(
 }
 
 /// Predictions only.
+///
+/// What POST /explain answers without methods, attention and tokens.
 #[utoipa::path(
     post, path = "/predict", tag = "explanations",
     request_body(content = PredictRequest, example = json!({"inputs": "This movie is really great."})),
     responses((status = 200, description = "Predictions, one an input", body = json::PredictResponse<Problem>), WorkProblems),
+    security(("key" = []), ()),
 )]
 pub async fn predict(
     State(service): State<Service>,

@@ -24,13 +24,17 @@ pub struct Health {
 }
 
 /// Whether the process answers at all.
+///
+/// It does while models load and while it shuts down.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It lives", body = Health)))]
 pub async fn livez() -> Json<Health> {
     Json(Health { status: "live", failed: Vec::new() })
 }
 
-/// Whether requests can be answered: false until the configured models are
-/// loaded, while none is, and while draining.
+/// Whether requests can be answered.
+///
+/// Not until the configured models are loaded, while none is, and while it shuts
+/// down.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses((status = 200, description = "It can work", body = Health), NotReady),
@@ -42,7 +46,9 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
     Ok(Json(Health { status: "ready", failed: failed.map(|status| status.id).collect() }))
 }
 
-/// Prometheus' text format.
+/// What it did, as Prometheus' text.
+///
+/// Requests by route and outcome, passes, queues, models' memory.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Counts and times", body = String, content_type = "text/plain")),

@@ -17,6 +17,7 @@ mod outer;
 pub mod problem;
 mod question;
 mod request;
+mod schemas;
 mod shapes;
 mod stream;
 
