@@ -15,7 +15,8 @@ use crate::render::json::{self, Line};
 /// Explain inputs: predictions, attributions of tokens and words, attention.
 ///
 /// In a list, an input that fails gives an element with `error`, and the
-/// others their answers; only where every input fails is the status an error.
+/// others their answers; only where every input fails is the status an error. With
+/// lines it was sent before: only where no input can be read.
 #[utoipa::path(
     post, path = "/explain", tag = "explanations",
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),

@@ -9,6 +9,7 @@ use super::accept::Form;
 use super::problem::{Failure, Problem};
 use super::{Service, stream};
 use crate::error::{Error, Result};
+use crate::explainer::Prepared;
 use crate::explanation::{Answer, Question, Used};
 use crate::render::{json, page, picture, tensors};
 
@@ -19,7 +20,7 @@ pub async fn respond(
     question: Question,
 ) -> Result<Response, Failure> {
     let render: fn(Answer) -> Result<Vec<u8>> = match form {
-        Form::Lines => return Ok(stream::lines(service.explainer.prepare(question).await?)),
+        Form::Lines => return lines(service.explainer.prepare(question).await?),
         Form::Json => |answer| to_json(&json::explain(answer, problem)),
         Form::Page => {
             |answer| Ok(page::render(&answer, |error| problem(error.clone()).to_string()).into())
@@ -38,6 +39,14 @@ pub async fn respond(
         guards(form).iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))),
     );
     Ok(response)
+}
+
+/// Lines, unless it is known before the first one that no input has an answer.
+fn lines(prepared: Prepared) -> Result<Response, Failure> {
+    match prepared.unreadable().and_then(of_all) {
+        Some(failure) => Err(failure),
+        None => Ok(stream::lines(prepared)),
+    }
 }
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -60,10 +69,16 @@ pub async fn answer(service: &Service, question: Question) -> Result<Answer, Fai
     let answer = service.explainer.explain(question).await?;
     let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
     let every: Option<Vec<Error>> = answer.results.iter().map(failed).collect();
-    match every.map(Vec::into_iter).and_then(|mut errors| Some((errors.next()?, errors))) {
-        Some((error, others)) => Err(Failure { error, others: others.collect() }),
+    match every.and_then(of_all) {
+        Some(failure) => Err(failure),
         None => Ok(answer),
     }
+}
+
+/// The first error, with the others.
+fn of_all(errors: Vec<Error>) -> Option<Failure> {
+    let mut errors = errors.into_iter();
+    Some(Failure { error: errors.next()?, others: errors.collect() })
 }
 
 /// Writes on a thread that may block: attention can be millions of numbers.

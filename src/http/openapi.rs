@@ -19,7 +19,8 @@ use super::problem::Problem;
     info(
         title = "explaind",
         description = "Explains what a BERT-family model did with a text: attention of every \
-                       layer and head, and gradient attributions of tokens and words.",
+                       layer and head, and attributions of tokens and words. Integers are \
+                       written without a point and fit into 64 bits.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "The service that gave this description")),

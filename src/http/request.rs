@@ -61,7 +61,7 @@ pub struct ExplainRequest {
     #[schema(format = "uint64")]
     pub seed: Option<u64>,
     /// The longest that the answer may take.
-    #[schema(minimum = 1, maximum = 3_600_000)]
+    #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ pub struct PredictRequest {
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
     /// The longest that the answer may take.
-    #[schema(minimum = 1, maximum = 3_600_000)]
+    #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
 }
 
@@ -151,7 +151,7 @@ pub enum PositionName {
 
 /// A label or an index.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a class is a label or an index")]
 pub enum ClassShape {
     Label(String),
     Index(usize),
