@@ -93,10 +93,15 @@ impl Explainer {
         Ok(Prepared { question, readings, wished, passes, limit, deadline, _room: room })
     }
 
-    /// What a question would cost; nothing is run.
+    /// What a question would cost; nothing is run. One that would be refused for all
+    /// of its inputs is refused for the first, rather than said to cost nothing.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
         let limit = self.limit(&question);
-        Ok(cost::estimate(&self.read(question).await?, &self.engine.admission, limit))
+        let checked = self.read(question).await?;
+        match prepared::unreadable(&checked.readings).and_then(|errors| errors.into_iter().next()) {
+            Some(error) => Err(error),
+            None => Ok(cost::estimate(&checked, &self.engine.admission, limit)),
+        }
     }
 
     /// What a question may take: its own budget, within the service's limit.

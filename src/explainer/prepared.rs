@@ -64,6 +64,11 @@ impl Prepared {
         &self.question.model
     }
 
+    /// What is wrong with the inputs, where none can be read.
+    pub fn unreadable(&self) -> Option<Vec<Error>> {
+        unreadable(&self.readings)
+    }
+
     /// Tokens that are put through the model, of all inputs.
     fn tokens(&self) -> usize {
         let encodings = self.readings.iter().flatten().flat_map(Reading::encodings);
@@ -130,6 +135,11 @@ impl Prepared {
         });
         pieces.chain(end)
     }
+}
+
+/// The errors, where there is nothing else.
+pub(super) fn unreadable(readings: &[Result<Reading>]) -> Option<Vec<Error>> {
+    readings.iter().map(|reading| reading.as_ref().err().cloned()).collect()
 }
 
 /// An account for each method.

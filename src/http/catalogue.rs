@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
-use super::openapi::LookupProblems;
+use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
 use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
@@ -28,13 +28,13 @@ pub struct ModelList {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ModelInfo {
-    Serving(Box<Serving>),
-    Other(Other),
+    Serving(Box<ServingModel>),
+    Waiting(WaitingModel),
 }
 
 /// A model that answers requests.
 #[derive(Serialize, ToSchema)]
-pub struct Serving {
+pub struct ServingModel {
     #[serde(flatten)]
     model: ModelEcho,
     /// In the order of the logits; none where the outputs are the pieces of the
@@ -50,64 +50,79 @@ pub struct Serving {
     methods: Vec<&'static str>,
     /// Of its weights. Models of one source share them.
     memory_bytes: usize,
-    #[schema(example = "ready")]
-    state: &'static str,
+    #[schema(inline)]
+    state: Ready,
     /// How the files on disk are not what it was loaded from; PUT loads them as they
     /// are now.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<String>,
     /// What was asked for in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<Next>,
+    next: Option<ModelProgress>,
+}
+
+/// The state of every model that answers requests.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Ready {
+    Ready,
 }
 
 /// A model on its way in or out.
 #[derive(Serialize, ToSchema)]
-pub struct Other {
+pub struct WaitingModel {
     id: String,
     #[serde(flatten)]
-    how: Next,
+    progress: ModelProgress,
 }
 
+/// How far a model is that does not answer requests.
 #[derive(Serialize, ToSchema)]
-pub struct Next {
-    /// loading, failed or unloading
-    #[schema(example = "loading")]
-    state: &'static str,
+pub struct ModelProgress {
+    #[schema(inline)]
+    state: ProgressName,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
 
-impl Next {
-    fn new(progress: Progress) -> Self {
-        let state = progress.name();
-        let problem = match progress {
-            Progress::Failed(error) => Some(Problem::new(error, None)),
-            Progress::Loading | Progress::Unloading => None,
-        };
-        Self { state, problem }
-    }
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ProgressName {
+    Loading,
+    Failed,
+    Unloading,
 }
 
-impl ModelInfo {
-    pub fn new(status: Status) -> Self {
-        let next = status.progress.map(Next::new);
-        match (status.model, next) {
-            (Some(model), next) => {
-                let drift = status.drift.as_ref().map(ToString::to_string);
-                Self::Serving(Box::new(Serving { drift, next, ..Serving::new(&model) }))
-            }
-            (None, Some(how)) => Self::Other(Other { id: status.id, how }),
-            (None, None) => {
-                let how = Next::new(Progress::Unloading);
-                Self::Other(Other { id: status.id, how })
+impl ModelProgress {
+    fn new(progress: Progress) -> Self {
+        match progress {
+            Progress::Loading => Self { state: ProgressName::Loading, problem: None },
+            Progress::Unloading => Self { state: ProgressName::Unloading, problem: None },
+            Progress::Failed(error) => {
+                Self { state: ProgressName::Failed, problem: Some(Problem::new(error, None)) }
             }
         }
     }
 }
 
-impl Serving {
+impl ModelInfo {
+    pub fn new(status: Status) -> Self {
+        match (status.model, status.progress) {
+            (Some(model), next) => {
+                let drift = status.drift.as_ref().map(ToString::to_string);
+                let next = next.map(ModelProgress::new);
+                Self::Serving(Box::new(ServingModel { drift, next, ..ServingModel::new(&model) }))
+            }
+            (None, progress) => {
+                let progress = ModelProgress::new(progress.unwrap_or(Progress::Unloading));
+                Self::Waiting(WaitingModel { id: status.id, progress })
+            }
+        }
+    }
+}
+
+impl ServingModel {
     fn new(model: &Model) -> Self {
         Self {
             model: json::model_echo(model),
@@ -121,7 +136,7 @@ impl Serving {
             max_tokens: model.text.max_tokens,
             methods: METHODS.iter().map(|entry| entry.name).collect(),
             memory_bytes: model.memory_bytes(),
-            state: "ready",
+            state: Ready::Ready,
             drift: None,
             next: None,
         }
@@ -237,9 +252,12 @@ impl OptionInfo {
 }
 
 /// The models that serve, and those on their way in or out.
+///
+/// Each with its labels, sizes, limits and revision, or with why it failed.
 #[utoipa::path(
     get, path = "/models", tag = "catalogue",
-    responses((status = 200, description = "The models", body = ModelList)),
+    responses((status = 200, description = "The models", body = ModelList), ListProblems),
+    security(("key" = []), ()),
 )]
 pub async fn models(State(service): State<Service>) -> Json<ModelList> {
     let models = service.explainer.pool.list().into_iter().map(ModelInfo::new).collect();
@@ -247,10 +265,13 @@ pub async fn models(State(service): State<Service>) -> Json<ModelList> {
 }
 
 /// One model.
+///
+/// What GET /models says of it; after PUT, how far it is.
 #[utoipa::path(
     get, path = "/models/{id}", tag = "catalogue",
     params(("id" = String, Path, description = "An id of GET /models")),
     responses((status = 200, description = "The model", body = ModelInfo), LookupProblems),
+    security(("key" = []), ()),
 )]
 pub async fn model(
     State(service): State<Service>,
@@ -260,9 +281,12 @@ pub async fn model(
 }
 
 /// Every method with its options, defaults, paper and cost, and every measure.
+///
+/// What `methods` and `evaluate` of a request may name.
 #[utoipa::path(
     get, path = "/methods", tag = "catalogue",
-    responses((status = 200, description = "The methods", body = MethodList)),
+    responses((status = 200, description = "The methods", body = MethodList), ListProblems),
+    security(("key" = []), ()),
 )]
 pub async fn methods() -> Json<MethodList> {
     let methods = METHODS.iter().map(MethodInfo::new).collect();

@@ -53,6 +53,7 @@ pub struct Ranked {
     post, path = "/explain/compare", tag = "explanations",
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
     responses((status = 200, description = "Measured explanations and a ranking, one an input", body = CompareResponse), WorkProblems),
+    security(("key" = []), ()),
 )]
 pub async fn compare(
     State(service): State<Service>,

@@ -65,6 +65,7 @@ impl MethodPrice {
     post, path = "/estimate", tag = "explanations",
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great.", "methods": ["lime"]})),
     responses((status = 200, description = "The price", body = EstimateResponse), WorkProblems),
+    security(("key" = []), ()),
 )]
 pub async fn estimate(
     State(service): State<Service>,

@@ -16,7 +16,8 @@ use crate::render::json::{self, Line};
 /// Explain inputs: predictions, attributions of tokens and words, attention.
 ///
 /// In a list, an input that fails gives an element with `error`, and the
-/// others their answers; only where every input fails is the status an error.
+/// others their answers; only where every input fails is the status an error. With
+/// lines it was sent before: only where no input can be read.
 #[utoipa::path(
     post, path = "/explain", tag = "explanations",
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
@@ -36,6 +37,7 @@ use crate::render::json::{self, Line};
         ),
         WorkProblems,
     ),
+    security(("key" = []), ()),
 )]
 pub async fn explain(
     State(service): State<Service>,
@@ -46,7 +48,11 @@ pub async fn explain(
     let (question, key) = ask::question(&service, &headers, request)?;
     if form == Form::Lines {
         let prepared = service.explainer.prepare(question).await?;
-        return Ok(stream::lines(prepared, service.response_bytes));
+        // Lines, unless it is known before the first one that no input has an answer.
+        return match prepared.unreadable().and_then(formats::of_all) {
+            Some(failure) => Err(failure),
+            None => Ok(stream::lines(prepared, service.response_bytes)),
+        };
     }
     let key = key.map(|key| key.in_form("/explain", form.media_type()));
     let compute = formats::respond(&service, form, question);
@@ -54,10 +60,13 @@ pub async fn explain(
 }
 
 /// Predictions only.
+///
+/// What POST /explain answers without methods, attention and tokens.
 #[utoipa::path(
     post, path = "/predict", tag = "explanations",
     request_body(content = PredictRequest, example = json!({"inputs": "This movie is really great."})),
     responses((status = 200, description = "Predictions, one an input", body = json::PredictResponse<Problem>), WorkProblems),
+    security(("key" = []), ()),
 )]
 pub async fn predict(
     State(service): State<Service>,

@@ -120,10 +120,16 @@ async fn answer(service: &Service, question: Question) -> Result<Answer, Failure
     let answer = service.explainer.explain(question).await?;
     let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
     let every: Option<Vec<Error>> = answer.results.iter().map(failed).collect();
-    match every.map(Vec::into_iter).and_then(|mut errors| Some((errors.next()?, errors))) {
-        Some((error, others)) => Err(Failure { error, others: others.collect() }),
+    match every.and_then(of_all) {
+        Some(failure) => Err(failure),
         None => Ok(answer),
     }
+}
+
+/// The first error, with the others.
+pub fn of_all(errors: Vec<Error>) -> Option<Failure> {
+    let mut errors = errors.into_iter();
+    Some(Failure { error: errors.next()?, others: errors.collect() })
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -28,14 +28,18 @@ pub struct Health {
 }
 
 /// Whether the process answers at all.
+///
+/// It does while models load and while it shuts down.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It lives", body = Health)))]
 pub async fn livez() -> Json<Health> {
     Json(Health { status: "live", failed: Vec::new(), drifted: Vec::new() })
 }
 
-/// Whether requests can be answered: false until the configured models are
-/// loaded, while none is, while passes fail, and while draining. What it says rests
-/// on a pass of the last seconds, or on one run for it.
+/// Whether requests can be answered.
+///
+/// Not until the configured models are loaded, while none is, while passes fail, and
+/// while it shuts down. What it says rests on a pass of the last seconds, or on one
+/// that is run for it.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses((status = 200, description = "It can work", body = Health), NotReady),
@@ -53,7 +57,9 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
     }))
 }
 
-/// Prometheus' text format.
+/// What it did, as Prometheus' text.
+///
+/// Requests by route and outcome, passes, queues, models' memory.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Counts and times", body = String, content_type = "text/plain")),

@@ -38,7 +38,11 @@ pub struct LoadRequest {
 /// that serves under this id goes on until the new one is ready.
 #[utoipa::path(
     put, path = "/models/{id}", tag = "catalogue",
-    params(("id" = String, Path, description = "1 to 64 of the characters A-Z a-z 0-9 . _ -")),
+    params((
+        "id" = String, Path,
+        description = "1 to 64 of the characters A-Z a-z 0-9 . _ -, no dot first; not `auto`",
+        pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
+    )),
     request_body(content = LoadRequest),
     responses(
         (status = 200, description = "It serves already, from this source", body = ModelInfo),
@@ -76,8 +80,9 @@ pub async fn load(
     Ok((status, Json(ModelInfo::new(pool.status(&id)?))).into_response())
 }
 
-/// Unload a model: no new request gets it, those in flight are answered, then
-/// its memory is freed.
+/// Unload a model.
+///
+/// No new request gets it, those in flight are answered, then its memory is freed.
 #[utoipa::path(
     delete, path = "/models/{id}", tag = "catalogue",
     params(("id" = String, Path, description = "An id of GET /models")),

@@ -6,10 +6,10 @@ use crate::error::{Error, Result};
 use crate::evaluation::{self, Rule, Settings};
 
 /// The name that means every measure.
-const ALL: &str = "all";
+pub const ALL: &str = "all";
 
 /// The most sizes of a rationale.
-const MOST_THRESHOLDS: usize = 100;
+pub const MOST_THRESHOLDS: usize = 100;
 
 type Shape = OneOrMany<PlainOr<String, EvaluateObject>>;
 

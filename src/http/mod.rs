@@ -23,6 +23,7 @@ pub mod problem;
 mod question;
 mod quota;
 mod request;
+mod schemas;
 mod shapes;
 mod stream;
 mod tls;

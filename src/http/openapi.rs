@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::Response;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi as _};
 
@@ -19,27 +19,41 @@ use super::problem::Problem;
     info(
         title = "explaind",
         description = "Explains what a BERT-family model did with a text: attention of every \
-                       layer and head, and gradient attributions of tokens and words.",
+                       layer and head, and attributions of tokens and words. Integers are \
+                       written without a point and fit into 64 bits.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
+    servers((url = "/", description = "The service that gave this description")),
     tags(
         (name = "explanations", description = "Predictions and what they rest on"),
         (name = "catalogue", description = "Models and methods"),
         (name = "health", description = "For orchestrators and monitoring"),
     ),
     components(schemas(Problem)),
-    modifiers(&AdminKeyScheme),
+    modifiers(&Keys),
 )]
 struct Header;
 
-/// How the admin key is sent.
-struct AdminKeyScheme;
+/// How keys are sent.
+struct Keys;
 
-impl Modify for AdminKeyScheme {
+impl Modify for Keys {
     fn modify(&self, description: &mut OpenApi) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         let components = description.components.get_or_insert_default();
-        components.add_security_scheme("admin_key", scheme);
+        for (name, meaning) in [
+            (
+                "key",
+                "One of `server.keys`, or the admin key; where none is configured, none is needed.",
+            ),
+            (
+                "admin_key",
+                "`server.admin_key`; where none is configured, this machine alone may, without a key.",
+            ),
+        ] {
+            let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+            let scheme = SecurityScheme::Http(bearer.description(Some(meaning)).build());
+            components.add_security_scheme(name, scheme);
+        }
     }
 }
 
@@ -50,7 +64,23 @@ pub fn header() -> OpenApi {
 
 /// The whole description.
 pub fn description() -> OpenApi {
-    super::documented().split_for_parts().1
+    let mut description = super::documented().split_for_parts().1;
+    drop_unused(&mut description);
+    description
+}
+
+/// Drops the schemas that stand only where they are used, and what only those name.
+fn drop_unused(description: &mut OpenApi) {
+    loop {
+        let text = description.to_json().unwrap_or_default();
+        let used = |name: &str| text.contains(&format!("\"#/components/schemas/{name}\""));
+        let Some(components) = &mut description.components else { return };
+        let before = components.schemas.len();
+        components.schemas.retain(|name, _| used(name));
+        if components.schemas.len() == before {
+            return;
+        }
+    }
 }
 
 /// The text of openapi.yaml.
@@ -59,6 +89,8 @@ pub fn yaml() -> Result<String, String> {
 }
 
 /// This description as JSON.
+///
+/// The same as openapi.yaml in the repository.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "health",
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
@@ -96,6 +128,7 @@ problems! {
     /// Of the routes that run a model.
     WorkProblems:
     "400" => "Malformed JSON, or a body that broke off",
+    "401" => "Keys are configured, and none of them was sent",
     "404" => "No such model",
     "406" => "The caller accepts nothing that is given here; `detail` lists what is",
     "408" => "Not finished in time",
@@ -137,7 +170,14 @@ problems! {
     /// Of the routes that look up a model.
     LookupProblems:
     "400" => "The path is not UTF-8",
+    "401" => "Keys are configured, and none of them was sent",
     "404" => "No such model",
+}
+
+problems! {
+    /// Of the routes that list.
+    ListProblems:
+    "401" => "Keys are configured, and none of them was sent",
 }
 
 problems! {

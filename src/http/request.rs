@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::schemas::{
+    EvaluateShape, InputsShape, MeasuresShape, MethodName, SpanShape, TargetShape, TextShape,
+    ThresholdsShape,
+};
 use super::shapes::{NameOrList, OneOrMany, PlainOr};
 
 /// The body of POST /explain. Only `inputs` is required.
@@ -13,10 +17,10 @@ pub struct ExplainRequest {
     /// An id of GET /models, or `auto` for the built-in model of the inputs'
     /// script; the first configured model where none is named.
     pub model: Option<String>,
-    #[schema(inline)]
+    #[schema(value_type = InputsShape)]
     pub inputs: OneOrMany<InputShape>,
     /// What of the model's answer is explained; `predicted` by default.
-    #[schema(inline)]
+    #[schema(value_type = Option<TargetShape>)]
     pub target: Option<PlainOr<TargetName, TargetObject>>,
     /// The scalar explained; `logit` by default.
     #[schema(inline)]
@@ -30,6 +34,7 @@ pub struct ExplainRequest {
     pub attention: Option<PlainOr<bool, AttentionObject>>,
     /// Parts of a lone input's text to score, `[start, end]` in code points; in a
     /// list, inputs are objects with their own.
+    #[schema(value_type = Option<Vec<SpanShape>>)]
     pub spans: Option<Vec<[usize; 2]>>,
     /// Which scores to return; token and word by default.
     #[schema(inline)]
@@ -44,7 +49,7 @@ pub struct ExplainRequest {
     pub aggregation: Option<AggregationName>,
     /// What is measured of how far to trust the explanations of the first target:
     /// `"all"`, names of GET /methods' measures, or an object.
-    #[schema(inline)]
+    #[schema(value_type = Option<EvaluateShape>)]
     pub evaluate: Option<OneOrMany<PlainOr<String, EvaluateObject>>>,
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
@@ -53,9 +58,10 @@ pub struct ExplainRequest {
     #[schema(inline)]
     pub window: Option<WindowObject>,
     /// For sampling methods and measures: the same seed gives the same answer.
+    #[schema(format = "uint64")]
     pub seed: Option<u64>,
     /// The longest that the answer may take.
-    #[schema(minimum = 1, maximum = 3_600_000)]
+    #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
 }
 
@@ -66,7 +72,7 @@ pub struct PredictRequest {
     /// An id of GET /models, or `auto` for the built-in model of the inputs'
     /// script; the first configured model where none is named.
     pub model: Option<String>,
-    #[schema(inline)]
+    #[schema(value_type = InputsShape)]
     pub inputs: OneOrMany<InputShape>,
     /// How a token-classification model's tokens are put together into entities,
     /// by transformers' names; `simple` by default.
@@ -75,7 +81,7 @@ pub struct PredictRequest {
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
     /// The longest that the answer may take.
-    #[schema(minimum = 1, maximum = 3_600_000)]
+    #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
 }
 
@@ -83,6 +89,7 @@ pub struct PredictRequest {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, from = "PlainOr<String, InputObject>")]
 pub enum InputShape {
+    #[schema(value_type = TextShape)]
     Text(String),
     Object(InputObject),
 }
@@ -100,10 +107,13 @@ impl From<PlainOr<String, InputObject>> for InputShape {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputObject {
+    #[schema(value_type = TextShape)]
     pub text: String,
+    #[schema(value_type = Option<TextShape>)]
     pub text_pair: Option<String>,
     pub id: Option<String>,
     /// Parts of `text` to score, `[start, end]` in code points.
+    #[schema(value_type = Option<Vec<SpanShape>>)]
     pub spans: Option<Vec<[usize; 2]>>,
 }
 
@@ -141,7 +151,7 @@ pub enum PositionName {
 
 /// A label or an index.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a class is a label or an index")]
 pub enum ClassShape {
     Label(String),
     Index(usize),
@@ -158,6 +168,7 @@ pub enum OutputName {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, from = "PlainOr<String, MethodObject>")]
 pub enum MethodShape {
+    #[schema(value_type = MethodName)]
     Name(String),
     Object(MethodObject),
 }
@@ -172,7 +183,7 @@ impl From<PlainOr<String, MethodObject>> for MethodShape {
 }
 
 /// A method's name beside its own options.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct MethodObject {
     pub name: String,
     #[serde(flatten)]
@@ -201,7 +212,7 @@ pub struct AttentionObject {
 #[serde(deny_unknown_fields)]
 pub struct EvaluateObject {
     /// `"all"`, which is the default, or names.
-    #[schema(inline)]
+    #[schema(value_type = Option<MeasuresShape>)]
     pub measures: Option<OneOrMany<String>>,
     /// What is taken away at once; `word` by default, `token` by the rule of ferret.
     #[schema(inline)]
@@ -213,6 +224,7 @@ pub struct EvaluateObject {
     #[schema(inline)]
     pub rule: Option<RuleName>,
     /// Sizes of the rationales as shares of the units; by the rule.
+    #[schema(value_type = Option<ThresholdsShape>)]
     pub thresholds: Option<Vec<f64>>,
 }
 

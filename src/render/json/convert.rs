@@ -2,7 +2,7 @@
 
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
-    Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, OptionValue, Pair, PredictItem,
+    Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
     PredictResponse, Predicted, Span, Target, Token, Unit, Usage, What, trust, windows,
 };
 use crate::attribution::{self, Granularity};
@@ -111,8 +111,8 @@ pub fn attributions(scores: &[(Granularity, Vec<f64>)]) -> Attributions {
 pub fn option(value: &attribution::OptionValue) -> OptionValue {
     match value {
         attribution::OptionValue::Name(name) => OptionValue::Name(name),
-        attribution::OptionValue::Integer(number) => OptionValue::Integer(*number),
-        attribution::OptionValue::Number(number) => OptionValue::Number(*number),
+        attribution::OptionValue::Integer(number) => OptionValue::Number(Number::Integer(*number)),
+        attribution::OptionValue::Number(number) => OptionValue::Number(Number::Real(*number)),
         attribution::OptionValue::Text(text) => OptionValue::Text { text: text.clone() },
     }
 }

@@ -215,9 +215,19 @@ pub struct Fit {
 #[serde(untagged)]
 pub enum OptionValue {
     Name(&'static str),
+    #[schema(value_type = f64)]
+    Number(Number),
+    Text {
+        text: String,
+    },
+}
+
+/// An integer is written without a point; to a reader it is a number as well.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Number {
     Integer(u64),
-    Number(f64),
-    Text { text: String },
+    Real(f64),
 }
 
 /// What the explained scalar is, and of which token where the model answers for
@@ -236,9 +246,16 @@ pub struct Target {
 #[serde(untagged)]
 pub enum What {
     Class(Class),
-    Contrast { contrast: [Class; 2] },
-    Border { position: &'static str },
-    Cosine { cosine: &'static str },
+    Contrast {
+        #[schema(min_items = 2, max_items = 2)]
+        contrast: [Class; 2],
+    },
+    Border {
+        position: &'static str,
+    },
+    Cosine {
+        cosine: &'static str,
+    },
 }
 
 /// A label and its index.
@@ -269,6 +286,7 @@ pub struct Attention {
     pub layers: Vec<usize>,
     /// Counted from 0, or the one word `mean`.
     pub heads: Vec<Head>,
+    #[schema(min_items = 4, max_items = 4)]
     pub shape: [usize; 4],
     #[schema(value_type = Vec<Vec<Vec<Vec<f32>>>>)]
     pub weights: Nested,

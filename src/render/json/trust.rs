@@ -18,6 +18,7 @@ pub enum Measured {
 /// How far two methods say the same of the words.
 #[derive(Serialize, ToSchema)]
 pub struct Agreement {
+    #[schema(min_items = 2, max_items = 2)]
     pub methods: [String; 2],
     /// The words that count as the top ones: a quarter of all.
     pub k: usize,

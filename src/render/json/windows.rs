@@ -10,6 +10,7 @@ use crate::explanation::{self, WindowShare};
 #[derive(Serialize, ToSchema)]
 pub struct WindowPart {
     /// Its tokens of the text that was cut, `[first, last)` of `tokens`.
+    #[schema(min_items = 2, max_items = 2)]
     pub tokens: [usize; 2],
     #[serde(flatten)]
     pub said: Said,
