@@ -14,4 +14,5 @@ mod http;
 mod hub_configs;
 mod loading;
 mod methods;
+mod seeds;
 mod support;
