@@ -2,8 +2,10 @@
 //! and in files as their digests alone.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,6 +13,10 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// What a digest begins with.
 const PREFIX: &str = "sha256:";
+
+/// The largest file of keys that is read, which is fifty thousand of them. It may
+/// change while the service runs, into whatever somebody puts there.
+const LARGEST: u64 = 8 << 20;
 
 /// A name and the digest of its key, as `NAME:sha256:HEX`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +87,7 @@ pub fn find<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> Optio
 /// The keys of a file: one a line, empty lines and those that begin with # left out.
 pub fn read(file: &Path) -> Result<Vec<NamedKey>, String> {
     let place = file.display();
-    let content = fs::read_to_string(file).map_err(|error| format!("{place}: {error}"))?;
+    let content = read_text(file).map_err(|error| format!("{place}: {error}"))?;
     let lines = content.lines().map(str::trim).enumerate();
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -90,6 +96,15 @@ pub fn read(file: &Path) -> Result<Vec<NamedKey>, String> {
             NamedKey::try_from(line.to_owned()).map_err(wrong)
         })
         .collect()
+}
+
+fn read_text(file: &Path) -> io::Result<String> {
+    let mut content = String::new();
+    File::open(file)?.take(LARGEST + 1).read_to_string(&mut content)?;
+    match content.len() as u64 > LARGEST {
+        true => Err(io::Error::other(format!("is larger than {} MiB", LARGEST >> 20))),
+        false => Ok(content),
+    }
 }
 
 /// Refuses two keys of one name.
@@ -103,6 +118,8 @@ pub fn unique_names(keys: &[NamedKey], _: &()) -> garde::Result {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn key(name: &str, secret: &str) -> NamedKey {
@@ -136,5 +153,7 @@ mod tests {
         assert_eq!(read(&path).unwrap(), [key("app", "secret")]);
         fs::write(&path, "app:secret").unwrap();
         assert!(read(&path).unwrap_err().contains("line 1"));
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(read(&path).unwrap_err().contains("larger than"));
     }
 }

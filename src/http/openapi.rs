@@ -12,6 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi as _};
 
+use super::gate::OPEN;
 use super::problem::Problem;
 
 #[derive(utoipa::OpenApi)]
@@ -65,8 +66,35 @@ pub fn header() -> OpenApi {
 /// The whole description.
 pub fn description() -> OpenApi {
     let mut description = super::documented().split_for_parts().1;
+    add_common(&mut description);
     drop_unused(&mut description);
     description
+}
+
+/// What a request may be told before it reaches its route.
+const COMMON: [(&str, &str); 3] = [
+    ("414", "The path is too long"),
+    ("431", "There are too many headers, or they are too large"),
+    ("500", "A fault of the service"),
+];
+
+/// The same, on routes that are not open to all.
+const OF_KEYS: [(&str, &str); 2] = [
+    ("429", "The key has used its share; Retry-After says when to come back"),
+    ("503", "The service is shutting down"),
+];
+
+fn add_common(description: &mut OpenApi) {
+    for (path, item) in &mut description.paths.paths {
+        let of_keys: &[_] = if OPEN.contains(&path.as_str()) { &[] } else { &OF_KEYS };
+        let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        for operation in methods.into_iter().filter_map(Option::as_mut) {
+            for (status, meaning) in COMMON.iter().chain(of_keys) {
+                let responses = &mut operation.responses.responses;
+                responses.entry((*status).to_owned()).or_insert_with(|| problem(meaning).into());
+            }
+        }
+    }
 }
 
 /// Drops the schemas that stand only where they are used, and what only those name.
@@ -135,7 +163,7 @@ problems! {
     "413" => "The body is too large",
     "415" => "The body is no JSON, or compressed in an unknown way",
     "422" => "A field is wrong, or an input is empty or too long; `pointer` says which",
-    "429" => "The queue is full; Retry-After says when to come back",
+    "429" => "The queue is full, or the key has used its share; Retry-After says when to come back",
     "500" => "A fault of the service",
     "503" => "The model is loading or could not be loaded, or the service is shutting down",
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tokenizers::{EncodeInput, Tokenizer, TruncationParams};
+use tokenizers::{EncodeInput, PostProcessor as _, Tokenizer, TruncationParams};
 
 use super::tokenizer_config::TokenizerConfig;
 use super::units::Places;
 use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords};
 use crate::architectures::Built;
 use crate::blocks::Numbering;
-use crate::checkpoint::{Checkpoint, LoadError};
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, TOKENIZER_CONFIG};
 use crate::error::{Code, Error, Result};
 use crate::rows::Tokens;
 
@@ -29,6 +29,14 @@ impl TextEncoder {
         let config = TokenizerConfig::read(checkpoint)?;
         let (whole, file) = rebuild::tokenizer(checkpoint, &config)?;
         let max_tokens = config.max_length.min(model.max_positions);
+        let around = special_tokens(&whole);
+        if max_tokens <= around {
+            let file =
+                if config.max_length < model.max_positions { TOKENIZER_CONFIG } else { CONFIG };
+            let reason =
+                format!("no text fits into {max_tokens} tokens, of which {around} are special");
+            return Err(checkpoint.error(file, reason));
+        }
         let mut cut = whole.clone();
         let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
         cut.with_truncation(Some(truncation)).map_err(|error| checkpoint.error(file, error))?;
@@ -189,6 +197,13 @@ fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
         }
     }
     Ok(units)
+}
+
+/// The most that the tokenizer puts around texts. The library cuts a text to what
+/// they leave of a limit, and does not look whether they leave something.
+fn special_tokens(tokenizer: &Tokenizer) -> usize {
+    let added = |pair| tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(pair));
+    added(false).max(added(true))
 }
 
 fn missing(kind: &str) -> Error {

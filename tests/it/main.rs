@@ -15,5 +15,6 @@ mod http;
 mod hub_configs;
 mod loading;
 mod methods;
+mod seeds;
 mod simulation;
 mod support;

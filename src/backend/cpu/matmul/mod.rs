@@ -5,6 +5,8 @@
 //! the same to the last bit alone, in a batch, and on any number of threads.
 #![allow(unsafe_code)]
 
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use std::marker::PhantomData;

@@ -1,0 +1,17 @@
+//! A file of keys.
+
+use std::fs;
+
+use explaind::config::{NamedKey, keys};
+
+pub fn run(data: &[u8]) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys");
+    fs::write(&file, data).expect("room for a file");
+    let Ok(keys) = keys::read(&file) else { return false };
+    for key in keys {
+        let written = String::from(key.clone());
+        assert_eq!(NamedKey::try_from(written.clone()), Ok(key), "{written}");
+    }
+    true
+}
