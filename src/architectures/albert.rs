@@ -47,6 +47,9 @@ pub fn build(
     let activation = sizes.activation(checkpoint)?;
     let (hidden, width) = (sizes.hidden_size, sizes.embedding_size());
     let projection = weights.linear("albert.encoder.embedding_hidden_mapping_in", hidden, width)?;
+    // Before the loops: groups of no layers would go on for as many as there are.
+    let sequence = sequence(sizes.num_hidden_layers, &own)
+        .map_err(|reason| checkpoint.error(CONFIG, reason))?;
     let mut layers = Vec::new();
     for group in 0..own.num_hidden_groups {
         for inner in 0..own.inner_group_num {
@@ -60,8 +63,7 @@ pub fn build(
             embeddings: bert::embeddings(&sizes, weights, "albert", Numbering::FromZero)?,
             projection: Some(projection),
             layers,
-            sequence: sequence(sizes.num_hidden_layers, &own)
-                .map_err(|reason| checkpoint.error(CONFIG, reason))?,
+            sequence,
             convolution: None,
             final_norm: None,
         },

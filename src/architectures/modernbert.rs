@@ -125,6 +125,9 @@ pub fn build(
         let (size, bias) = (config.hidden_size, bias(config.norm_bias));
         weights.norm(name, size, config.norm_eps, bias)
     };
+    // Before the angles, which are of this width too: a file has the numbers that
+    // a norm is made of.
+    let embeddings_norm = norm("model.embeddings.norm")?;
     let size = config.hidden_size / config.num_attention_heads;
     let angles = [false, true].map(|local| {
         let theta = config.theta(local, has_local_theta);
@@ -140,7 +143,7 @@ pub fn build(
             token_type: None,
             numbering: Numbering::FromZero,
             width: config.hidden_size,
-            norm: norm("model.embeddings.norm")?,
+            norm: embeddings_norm,
         },
         projection: None,
         layers: layers.collect::<Result<_, _>>()?,

@@ -1,0 +1,1 @@
+"""A soak of the service: mixed load over a long time, every answer judged."""
