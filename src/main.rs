@@ -109,6 +109,10 @@ struct Explain {
     text: String,
 }
 
+/// Gives memory back, whichever thread took it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 type Failure = Box<dyn std::error::Error>;
 
 /// What is logged of one explanation: what is wrong, and downloads. That the

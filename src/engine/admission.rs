@@ -182,13 +182,13 @@ mod tests {
 
     #[test]
     fn the_wait_follows_the_pace() {
-        let admission = admission(100_000);
-        let _held = admission.admit(100_000).unwrap();
-        let slow = admission.admit(50_000).err().unwrap().retry_after.unwrap();
+        let admission = admission(400_000);
+        let _held = admission.admit(400_000).unwrap();
+        let slow = admission.admit(200_000).err().unwrap().retry_after.unwrap();
         for _ in 0..200 {
-            admission.note_pass(50_000, 1.);
+            admission.note_pass(200_000, 1.);
         }
-        let fast = admission.admit(50_000).err().unwrap().retry_after.unwrap();
+        let fast = admission.admit(200_000).err().unwrap().retry_after.unwrap();
         assert!(slow >= 10 && fast <= 2, "{slow} then {fast}");
     }
 }
