@@ -65,9 +65,10 @@ const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 #[tokio::test(flavor = "multi_thread")]
 async fn in_flight_is_answered_and_who_comes_later_is_told() {
     let mut running = listen(Config::default()).await;
-    let slow = r#"{"inputs": "This movie is really great.",
-        "methods": [{"name": "integrated_gradients", "n_steps": 20000}]}"#;
-    let in_flight = tokio::spawn(say(running.address, post(slow)));
+    let inputs = vec!["This movie is really great."; 20];
+    let methods = [serde_json::json!({"name": "integrated_gradients", "n_steps": 2_000})];
+    let slow = serde_json::json!({"inputs": inputs, "methods": methods}).to_string();
+    let in_flight = tokio::spawn(say(running.address, post(&slow)));
     let admission = Arc::clone(&running.service.explainer.engine.admission);
     while admission.in_flight() == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -37,17 +37,17 @@ async fn neighbours_are_whole(word: &str, fault: Fault) {
 
 #[tokio::test]
 async fn a_row_that_panics_fails_alone() {
-    neighbours_are_whole("volcano", Fault::Panic).await;
+    neighbours_are_whole("disaster", Fault::Panic).await;
 }
 
 #[tokio::test]
 async fn a_row_that_fails_fails_alone() {
-    neighbours_are_whole("tornado", Fault::Error).await;
+    neighbours_are_whole("storm", Fault::Error).await;
 }
 
 #[tokio::test]
 async fn a_row_without_numbers_fails_alone() {
-    neighbours_are_whole("earthquake", Fault::NotANumber).await;
+    neighbours_are_whole("horse", Fault::NotANumber).await;
 }
 
 #[tokio::test]
@@ -91,9 +91,9 @@ async fn where_every_pass_fails_it_is_not_ready_until_one_works() {
 #[tokio::test]
 async fn work_that_is_late_or_left_stops_within_a_pass() {
     let service = start().await;
-    inject("glacier", Fault::Slow(Duration::from_millis(100)));
+    inject("snow", Fault::Slow(Duration::from_millis(100)));
     let slow = json!({
-        "inputs": "a glacier", "attention": false, "budget_ms": 350,
+        "inputs": "a snow", "attention": false, "budget_ms": 350,
         "methods": [{"name": "integrated_gradients", "n_steps": 2_000}],
     });
     let begun = Instant::now();
@@ -103,5 +103,5 @@ async fn work_that_is_late_or_left_stops_within_a_pass() {
     // What is left of it, 2,000 rows, is not run: others are answered at once.
     let reply = service.post("/predict", json!({"inputs": "good"})).await;
     assert_eq!(reply.status, 200);
-    heal("glacier");
+    heal("snow");
 }

@@ -57,7 +57,7 @@ async fn a_caller_says_in_a_header_how_long_it_waits() {
     let service = start().await;
     let ask = async |timeout: &str, budget: Option<u64>| {
         let mut body = json!({"inputs": GREAT, "methods": [
-            {"name": "integrated_gradients", "n_steps": 3_000}]});
+            {"name": "integrated_gradients", "n_steps": 2_000}]});
         if let Some(budget) = budget {
             body["budget_ms"] = json!(budget);
         }
