@@ -32,6 +32,7 @@ pub fn heal(piece: &str) {
 }
 
 /// Runs a pass with the faults that its rows ask for.
+#[allow(clippy::panic)] // which is what is asked for
 pub(super) fn run(
     model: &Loaded,
     rows: &[Row],

@@ -66,7 +66,7 @@ const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 async fn in_flight_is_answered_and_who_comes_later_is_told() {
     let mut running = listen(Config::default()).await;
     let inputs = vec!["This movie is really great."; 20];
-    let methods = [serde_json::json!({"name": "integrated_gradients", "n_steps": 2_000})];
+    let methods = [serde_json::json!({"name": "integrated_gradients", "n_steps": 300})];
     let slow = serde_json::json!({"inputs": inputs, "methods": methods}).to_string();
     let in_flight = tokio::spawn(say(running.address, post(&slow)));
     let admission = Arc::clone(&running.service.explainer.engine.admission);
