@@ -127,15 +127,14 @@ pub async fn run<S: Future<Output = ()>>(
     let upkeep = Upkeep::start(&service, &config);
     let mut shutdown = pin!(signals.stop);
     tokio::select! {
-        loaded = load(&service.explainer, &config.models) => {
-            loaded?;
-            service.ready().await.map_err(|error| StartError(error.detail))?;
+        begun = begin(&service, &config.models) => {
+            begun?;
             announce(&address);
             loop {
                 tokio::select! {
                     () = &mut shutdown => break,
                     Some(new) = signals.reload.recv() => {
-                        reload(&service, tls.as_ref(), &config.models, &new.models);
+                        reload(&service, tls.as_ref(), &config.models, &new.models).await;
                         config.models = new.models;
                     }
                 }
@@ -158,20 +157,27 @@ pub async fn run<S: Future<Output = ()>>(
     }
 }
 
+/// Loads the models and sees that they can answer.
+async fn begin(service: &Service, models: &[ModelEntry]) -> Result<(), StartError> {
+    load(&service.explainer, models).await?;
+    service.ready().await.map_err(StartError::of)
+}
+
 /// Serves the models of a new configuration: loads those that are new or other than
 /// before, unloads those that it has no more. Requests in flight keep theirs.
-fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &[ModelEntry]) {
+async fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &[ModelEntry]) {
     info!(models = new.len(), "the configuration was read again");
     if let Some(Err(error)) = tls.map(Tls::renew) {
         warn!(error, "the certificate cannot be read; the one before holds");
     }
     let pool = &service.explainer.pool;
     for entry in new {
-        let begun = wanted(entry)
-            .map_err(|error| error.0)
-            .and_then(|wanted| pool.load(&entry.id, wanted).map_err(|error| error.detail));
+        let begun = match wanted(entry) {
+            Ok(wanted) => pool.load(&entry.id, wanted).await.map_err(StartError::of),
+            Err(error) => Err(error),
+        };
         if let Err(error) = begun {
-            warn!(id = entry.id, error, "a model cannot be loaded");
+            warn!(id = entry.id, %error, "a model cannot be loaded");
         }
     }
     for gone in old.iter().filter(|entry| new.iter().all(|other| other.id != entry.id)) {

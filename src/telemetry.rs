@@ -12,10 +12,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use crate::attribution::METHODS;
 pub use logging::{Logging, start_logging};
 #[cfg(feature = "otlp")]
-pub use otlp::join;
-
-/// What the cache can have for a request.
-pub const CACHE_OUTCOMES: &[&str] = &["hit", "miss", "collapsed"];
+pub use otlp::{HEADERS, join};
 
 /// How a request can end, as the metrics count it.
 pub const OUTCOMES: &[&str] = &["ok", "client_error", "overloaded", "server_error"];
@@ -97,10 +94,6 @@ fn describe() {
         counter!("explaind_not_converged_total", "method" => method.name).absolute(0);
         counter!("explaind_stopped_early_total", "method" => method.name).absolute(0);
         at_zero(histogram!("explaind_steps", "method" => method.name));
-    }
-    describe_counter!("explaind_cache_requests_total", "Requests by what the cache had for them");
-    for outcome in CACHE_OUTCOMES {
-        counter!("explaind_cache_requests_total", "outcome" => *outcome).absolute(0);
     }
 }
 

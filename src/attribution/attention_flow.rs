@@ -4,7 +4,7 @@
 use futures_util::FutureExt;
 
 use super::spread::{Square, with_residual};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Subject};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::rows::{MapKind, Scalar};
@@ -19,7 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
-    stops_in_time: false,
+    stops_in_time: NEVER,
     cost_note: "1 forward row, and a maximum flow for each token",
     // A flow for each token takes as long as some forward passes.
     cost: |_, tokens, _| Cost { forward_rows: 1 + tokens, gradient_rows: 0 },

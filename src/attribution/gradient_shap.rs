@@ -5,7 +5,9 @@ use futures_util::FutureExt;
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL, Work};
-use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject, baseline};
+use super::{
+    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject, baseline,
+};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -33,7 +35,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    stops_in_time: true,
+    stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows and 1 forward row",
     cost: |options, _, targets| Cost {
         forward_rows: 1,

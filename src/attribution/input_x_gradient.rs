@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::Reduce;
@@ -17,7 +17,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: false,
-    stops_in_time: false,
+    stops_in_time: NEVER,
     cost_note: "1 gradient row",
     cost: |_, _, targets| Cost { forward_rows: 0, gradient_rows: targets },
     run,

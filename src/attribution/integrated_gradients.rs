@@ -60,7 +60,8 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle,
     signed: true,
     complete: true,
-    stops_in_time: true,
+    // A fixed rule is one round.
+    stops_in_time: |options| options.integer("n_steps").is_none(),
     cost_note: "n_steps gradient rows and 1 forward row; with auto 9, 17, 33, 65 or 129 gradient \
                 rows, mostly 9 or 17",
     cost,

@@ -9,7 +9,7 @@ use super::coalitions;
 use super::least_squares::{Sample, with_sum};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT, Units};
 use super::samples::{self, Collect, MAX_EVALS, Work};
-use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::RowOutput;
@@ -23,7 +23,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    stops_in_time: true,
+    stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
     cost: |options, tokens, _| Cost {
         forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use super::least_squares::{Sample, ridge};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT, Units};
 use super::samples::{self, Collect, MAX_EVALS, Work};
-use super::{AS_GIVEN, Attribution, Cost, Fit, MethodEntry, Options, Sampling, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, Cost, Fit, MethodEntry, Options, Sampling, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -29,7 +29,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: false,
-    stops_in_time: true,
+    stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows",
     cost: |options, _, _| Cost {
         forward_rows: options.integer(MAX_EVALS.name).unwrap_or_default(),

@@ -180,7 +180,7 @@ pub struct MethodEntry {
     /// Whether scores add up to the change from the baseline.
     pub complete: bool,
     /// Whether it stops with what it has when time is short.
-    pub stops_in_time: bool,
+    pub stops_in_time: fn(&Options) -> bool,
     /// The rows in words, for readers.
     pub cost_note: &'static str,
     /// For an input of so many tokens, and so many targets.
@@ -194,6 +194,10 @@ impl std::fmt::Debug for MethodEntry {
         f.write_str(self.name)
     }
 }
+
+/// For methods that do so whatever their options, and for those that do not.
+const ALWAYS: fn(&Options) -> bool = |_| true;
+const NEVER: fn(&Options) -> bool = |_| false;
 
 /// For methods whose options do not bear on each other.
 const AS_GIVEN: fn(&mut Options) -> Result<()> = |_| Ok(());

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::options::{OptionSpec, Preset};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 
@@ -19,7 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: false,
-    stops_in_time: false,
+    stops_in_time: NEVER,
     cost_note: "1 forward row for each unit",
     cost: |_, tokens, _| Cost { forward_rows: tokens, gradient_rows: 0 },
     run,

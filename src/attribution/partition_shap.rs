@@ -8,7 +8,9 @@ use futures_util::FutureExt;
 use super::owen::{Mask, Shares, Tree};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
 use super::samples::{self, MAX_EVALS};
-use super::{AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Sampling, Subject};
+use super::{
+    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Sampling, Subject,
+};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::text::Encoding;
@@ -28,7 +30,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    stops_in_time: true,
+    stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows for each target, or 2 to the number of units for all where \
                 that is less",
     cost,

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::reduce::NORM;
 use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL, Work};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -21,7 +21,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
-    stops_in_time: true,
+    stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows",
     cost: |options, _, targets| Cost {
         forward_rows: 0,

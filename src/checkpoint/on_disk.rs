@@ -16,8 +16,14 @@ use super::{Checkpoint, LoadError, digest_head, written};
 #[derive(Debug, Default)]
 pub struct OnDisk {
     files: Vec<(String, PathBuf)>,
-    /// What they were like when their content was last known to be the same.
-    stamps: Mutex<Vec<Option<Stamp>>>,
+    seen: Mutex<Seen>,
+}
+
+/// What they were like at the last look, and whether their content was another.
+#[derive(Debug, Default)]
+struct Seen {
+    stamps: Vec<Option<Stamp>>,
+    changed: bool,
 }
 
 /// What changes with a file's content, most likely.
@@ -57,14 +63,14 @@ impl Checkpoint {
                 Err(reason) => return Err(self.error(name, reason)),
             }
         }
-        let stamps = Mutex::new(files.iter().map(|(_, path)| Stamp::of(path).ok()).collect());
-        Ok(OnDisk { files, stamps })
+        let stamps = files.iter().map(|(_, path)| Stamp::of(path).ok()).collect();
+        Ok(OnDisk { files, seen: Mutex::new(Seen { stamps, changed: false }) })
     }
 }
 
 impl OnDisk {
     /// How the files differ from those of `revision`. Reads them only where their
-    /// length or time is another.
+    /// length or time is another than at the last look.
     pub fn drift(&self, revision: &str) -> Option<Drift> {
         let mut now = Vec::new();
         for (name, path) in &self.files {
@@ -73,17 +79,12 @@ impl OnDisk {
                 Err(_) => return Some(Drift::Gone(name.clone())),
             }
         }
-        let mut known = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == now {
-            return None;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.stamps != now {
+            let changed = self.digest().map_or(true, |digest| digest != revision);
+            *seen = Seen { stamps: now, changed };
         }
-        match self.digest() {
-            Ok(digest) if digest == revision => {
-                *known = now;
-                None
-            }
-            _ => Some(Drift::Changed),
-        }
+        seen.changed.then_some(Drift::Changed)
     }
 
     /// What [`Checkpoint::revision`] would say of them.

@@ -1,7 +1,8 @@
 //! Where the service listens, and to whom.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct Server {
     #[garde(custom(readable_keys))]
     pub keys_file: Option<PathBuf>,
     /// Encrypts connections; none by default.
-    #[garde(skip)]
+    #[garde(dive)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// Origins of web pages whose scripts may ask; none by default.
@@ -36,12 +37,14 @@ pub struct Server {
 }
 
 /// PEM files, read at the start and at SIGHUP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// The certificate, and those between it and a root.
+    #[garde(custom(readable))]
     pub certificate: PathBuf,
     /// Its private key.
+    #[garde(custom(readable))]
     pub key: PathBuf,
 }
 
@@ -64,6 +67,11 @@ impl Server {
     pub fn needs_key(&self) -> bool {
         !self.keys.is_empty() || self.keys_file.is_some()
     }
+}
+
+fn readable(file: &Path, _: &()) -> garde::Result {
+    let wrong = |error| garde::Error::new(format!("{}: {error}", file.display()));
+    File::open(file).map(|_| ()).map_err(wrong)
 }
 
 fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {

@@ -47,8 +47,12 @@ impl Wanted {
 
 impl ModelPool {
     /// Has `id` loaded in the background. One that serves goes on until the new
-    /// one is ready, and stays if that fails.
-    pub fn load(self: &Arc<Self>, id: &str, wanted: Wanted) -> Result<Put> {
+    /// one is ready, and stays if that fails; it is all there is to do where it is
+    /// what is wanted, and its files are as they were.
+    pub async fn load(self: &Arc<Self>, id: &str, wanted: Wanted) -> Result<Put> {
+        if let Some(model) = self.status(id).ok().and_then(|status| status.model) {
+            self.look_at(model).await?;
+        }
         self.begin(id, wanted).map(|(put, _)| put)
     }
 

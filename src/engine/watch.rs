@@ -27,7 +27,7 @@ impl ModelPool {
     }
 
     /// Looks at the files of one.
-    pub async fn look_at(&self, model: Arc<Model>) -> Result<()> {
+    pub(super) async fn look_at(&self, model: Arc<Model>) -> Result<()> {
         let looked = Arc::clone(&model);
         // May read gigabytes, where a file has another time than before.
         let look = tokio::task::spawn_blocking(move || looked.drift());

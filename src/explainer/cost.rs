@@ -77,10 +77,10 @@ pub fn of(read: &Checked, affordable: usize) -> usize {
         let add = |sum: &mut usize, rows| *sum = sum.saturating_add(work.saturating_mul(rows));
         add(&mut sure, first_rows(wished.as_ref()));
         add(&mut stopping, measure_rows(question, encoding));
-        for (number, (entry, _)) in question.methods.iter().enumerate() {
+        for (number, (entry, options)) in question.methods.iter().enumerate() {
             let cost = method_rows(question, encoding, number);
             let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
-            add(if entry.stops_in_time { &mut stopping } else { &mut sure }, rows);
+            add(if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure }, rows);
         }
     }
     sure.saturating_add(stopping.min(affordable))

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use serde::Serialize;
+use utoipa::IntoParams;
 
 use super::Service;
 use super::cache::Key;
@@ -10,9 +11,19 @@ use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
 
-/// How long the caller waits, in milliseconds: as `budget_ms`, for those who do not
-/// write the body.
-pub const REQUEST_TIMEOUT: &str = "x-request-timeout";
+/// As `budget_ms`, for those who do not write the body.
+const REQUEST_TIMEOUT: &str = "x-request-timeout";
+
+/// The header, as it is described.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code)] // read by hand, to say what is wrong with it
+pub struct RequestTimeout {
+    /// The longest that the answer may take, in milliseconds; the shorter of this and
+    /// `budget_ms` holds.
+    #[param(rename = "X-Request-Timeout", minimum = 1, maximum = 3_600_000, example = 5_000)]
+    x_request_timeout: Option<u64>,
+}
 
 /// A body that asks a question.
 pub trait Ask: Serialize {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use metrics::counter;
+use metrics::{counter, describe_counter};
 use moka::future::Cache;
 use moka::notification::RemovalCause;
 use sha2::{Digest, Sha256};
@@ -18,12 +18,21 @@ use crate::model::Model;
 /// RFC 9211.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// What a request can come to, as metrics and header have it.
-const OUTCOMES: [(&str, &str); 3] = [
-    ("hit", "explaind; hit"),
-    ("miss", "explaind; fwd=uri-miss"),
-    ("collapsed", "explaind; fwd=uri-miss; collapsed"),
-];
+/// What the cache had for a request: its name in the metrics, and in the header.
+struct Outcome(&'static str, &'static str);
+
+const HIT: Outcome = Outcome("hit", "explaind; hit");
+const MISS: Outcome = Outcome("miss", "explaind; fwd=uri-miss");
+/// Another was computing the same.
+const COLLAPSED: Outcome = Outcome("collapsed", "explaind; fwd=uri-miss; collapsed");
+
+/// Makes the counts exist, at zero.
+pub fn describe() {
+    describe_counter!("explaind_cache_requests_total", "Requests by what the cache had for them");
+    for Outcome(name, _) in [HIT, MISS, COLLAPSED] {
+        counter!("explaind_cache_requests_total", "outcome" => name).increment(0);
+    }
+}
 
 /// A digest of everything that an answer depends on.
 #[derive(Clone)]
@@ -79,7 +88,8 @@ impl ResultCache {
     }
 
     /// Bytes of the answers that are kept.
-    pub fn bytes(&self) -> u64 {
+    pub async fn bytes(&self) -> u64 {
+        self.answers.run_pending_tasks().await;
         self.answers.weighted_size()
     }
 
@@ -92,7 +102,7 @@ impl ResultCache {
     ) -> Result<Response, Failure> {
         let key: [u8; 32] = key.0.finalize().into();
         if let Some(written) = self.answers.get(&key).await {
-            return Ok(marked(&written, 0));
+            return Ok(marked(&written, HIT));
         }
         let compute = async {
             match compute.await {
@@ -103,11 +113,11 @@ impl ResultCache {
         };
         match self.answers.entry(key).or_try_insert_with(compute).await {
             Ok(entry) => {
-                let outcome = if entry.is_fresh() { 1 } else { 2 };
+                let outcome = if entry.is_fresh() { MISS } else { COLLAPSED };
                 Ok(marked(&entry.into_value(), outcome))
             }
             Err(passing) => match &*passing {
-                Passing::Once(written) => Ok(marked(written, 1)),
+                Passing::Once(written) => Ok(marked(written, MISS)),
                 Passing::Failure(failure) => Err(failure.clone()),
             },
         }
@@ -115,11 +125,10 @@ impl ResultCache {
 }
 
 /// The answer as it goes out, with how it was come by.
-fn marked(written: &Written, outcome: usize) -> Response {
-    let (name, status) = OUTCOMES[outcome];
+fn marked(written: &Written, Outcome(name, status): Outcome) -> Response {
     counter!("explaind_cache_requests_total", "outcome" => name).increment(1);
     let mut response = written.clone().into_response();
-    if name != "miss" {
+    if name != MISS.0 {
         // It is that of the one who computed.
         response.headers_mut().remove(SERVER_TIMING);
     }

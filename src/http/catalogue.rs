@@ -198,7 +198,7 @@ pub struct MethodInfo {
     /// Whether scores add up to the change from the baseline.
     complete: bool,
     /// Whether it stops with what it has when `budget_ms`, or the service's own
-    /// limit, is near, and says so.
+    /// limit, is near, and says so; with its options' defaults.
     stops_in_time: bool,
     /// What it costs for one input and target.
     #[schema(example = "n_steps gradient rows and 1 forward row")]
@@ -222,13 +222,14 @@ pub struct OptionInfo {
 
 impl MethodInfo {
     fn new(entry: &MethodEntry) -> Self {
+        let defaults = entry.options(&serde_json::Map::new());
         Self {
             name: entry.name,
             summary: entry.summary,
             paper: entry.paper,
             signed: entry.signed,
             complete: entry.complete,
-            stops_in_time: entry.stops_in_time,
+            stops_in_time: defaults.is_ok_and(|options| (entry.stops_in_time)(&options)),
             rows: entry.cost_note,
             options: entry.options.iter().map(OptionInfo::new).collect(),
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::accept::{self, Form};
+use super::ask::RequestTimeout;
 use super::body::JsonBody;
 use super::cache::answered;
 use super::openapi::WorkProblems;
@@ -50,7 +51,7 @@ pub struct Ranked {
 /// Takes the body of POST /explain. Every method with its defaults, unless
 /// `methods` names some; every measure, unless `evaluate` does.
 #[utoipa::path(
-    post, path = "/explain/compare", tag = "explanations",
+    post, path = "/explain/compare", tag = "explanations", params(RequestTimeout),
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
     responses((status = 200, description = "Measured explanations and a ranking, one an input", body = CompareResponse), WorkProblems),
     security(("key" = []), ()),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::accept::{self, Form};
+use super::ask::RequestTimeout;
 use super::body::JsonBody;
 use super::openapi::WorkProblems;
 use super::problem::Failure;
@@ -62,7 +63,7 @@ impl MethodPrice {
 ///
 /// Takes the body of POST /explain. Texts are tokenised; nothing is run.
 #[utoipa::path(
-    post, path = "/estimate", tag = "explanations",
+    post, path = "/estimate", tag = "explanations", params(RequestTimeout),
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great.", "methods": ["lime"]})),
     responses((status = 200, description = "The price", body = EstimateResponse), WorkProblems),
     security(("key" = []), ()),

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::accept::{self, Form};
+use super::ask::RequestTimeout;
 use super::body::JsonBody;
 use super::cache::answered;
 use super::openapi::WorkProblems;
@@ -19,7 +20,7 @@ use crate::render::json::{self, Line};
 /// others their answers; only where every input fails is the status an error. With
 /// lines it was sent before: only where no input can be read.
 #[utoipa::path(
-    post, path = "/explain", tag = "explanations",
+    post, path = "/explain", tag = "explanations", params(RequestTimeout),
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
     responses(
         (
@@ -63,7 +64,7 @@ pub async fn explain(
 ///
 /// What POST /explain answers without methods, attention and tokens.
 #[utoipa::path(
-    post, path = "/predict", tag = "explanations",
+    post, path = "/predict", tag = "explanations", params(RequestTimeout),
     request_body(content = PredictRequest, example = json!({"inputs": "This movie is really great."})),
     responses((status = 200, description = "Predictions, one an input", body = json::PredictResponse<Problem>), WorkProblems),
     security(("key" = []), ()),

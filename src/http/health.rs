@@ -67,7 +67,7 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
 pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     if let Some(cache) = &service.cache {
-        gauge!("explaind_cache_bytes").set(cache.bytes() as f64);
+        gauge!("explaind_cache_bytes").set(cache.bytes().await as f64);
     }
     (kind, service.metrics.render() + &model_bytes(&service))
 }

@@ -69,11 +69,7 @@ pub async fn load(
     let wanted = tokio::task::spawn_blocking(wanted).await.map_err(Error::internal)?;
     let wanted = wanted.map_err(|reason: String| Error::field("/source", reason))?;
     let pool = &service.explainer.pool;
-    if let Some(model) = pool.status(&id).ok().and_then(|status| status.model) {
-        // Its files may have changed just now.
-        pool.look_at(model).await?;
-    }
-    let status = match pool.load(&id, wanted)? {
+    let status = match pool.load(&id, wanted).await? {
         Put::Same => StatusCode::OK,
         Put::Loading => StatusCode::ACCEPTED,
     };

@@ -139,6 +139,7 @@ fn documented() -> OpenApiRouter<Service> {
 /// The whole service.
 pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
+    cache::describe();
     telemetry::describe_routes(description.paths.paths.keys());
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)

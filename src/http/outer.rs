@@ -118,7 +118,7 @@ async fn observe(request: Request, next: Next) -> axum::response::Response {
         span.record("trace", trace);
     }
     #[cfg(feature = "otlp")]
-    telemetry::join(&span, request.headers());
+    telemetry::join(&span, &of_trace(request.headers()));
     let start = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
     let seconds = start.elapsed().as_secs_f64();
@@ -129,6 +129,12 @@ async fn observe(request: Request, next: Next) -> axum::response::Response {
         .increment(1);
     histogram!("explaind_request_seconds", "route" => route).record(seconds);
     response
+}
+
+#[cfg(feature = "otlp")]
+fn of_trace(headers: &HeaderMap) -> std::collections::HashMap<String, String> {
+    let value = |name: &str| Some((name.to_owned(), headers.get(name)?.to_str().ok()?.to_owned()));
+    telemetry::HEADERS.iter().filter_map(|name| value(name)).collect()
 }
 
 /// The trace that a request is part of, by its traceparent (W3C Trace Context).

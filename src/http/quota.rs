@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
-use http_body_util::BodyExt;
+use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
@@ -29,7 +31,7 @@ struct Allowance {
 }
 
 /// A request that counts, until its answer has been sent.
-pub struct Counted(OwnedSemaphorePermit);
+pub struct Counted(#[allow(dead_code)] OwnedSemaphorePermit); // held, not read
 
 impl Quotas {
     pub fn new(limits: &Limits) -> Self {
@@ -74,12 +76,33 @@ impl Quotas {
 impl Counted {
     /// Counts until the last byte of the answer, or until the caller leaves.
     pub fn until_sent(self, response: Response) -> Response {
-        response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _held = &self.0;
-                frame
-            }))
-        })
+        response.map(|body| Body::new(Held { body, _counted: self }))
+    }
+}
+
+/// A body as it was, its length included, that counts while it is there.
+struct Held {
+    body: Body,
+    _counted: Counted,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Faults on demand, for tests of what becomes of the rows beside them.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -16,19 +17,24 @@ pub enum Fault {
     Slow(Duration),
 }
 
-/// Pieces and their faults, in all models.
-static INJECTED: RwLock<Vec<(String, Fault)>> = RwLock::new(Vec::new());
+/// A piece, its fault, and the passes that it struck.
+type Injected = (String, Fault, Arc<AtomicUsize>);
 
-/// From now on, passes with this piece go wrong.
-pub fn inject(piece: &str, fault: Fault) {
+/// In all models.
+static INJECTED: RwLock<Vec<Injected>> = RwLock::new(Vec::new());
+
+/// From now on, passes with this piece go wrong; they are counted.
+pub fn inject(piece: &str, fault: Fault) -> Arc<AtomicUsize> {
+    let struck = Arc::<AtomicUsize>::default();
     let mut injected = INJECTED.write().unwrap_or_else(PoisonError::into_inner);
-    injected.push((piece.to_owned(), fault));
+    injected.push((piece.to_owned(), fault, Arc::clone(&struck)));
+    struck
 }
 
 /// No fault goes on.
 pub fn heal(piece: &str) {
     let mut injected = INJECTED.write().unwrap_or_else(PoisonError::into_inner);
-    injected.retain(|(other, _)| other != piece);
+    injected.retain(|(other, ..)| other != piece);
 }
 
 /// Runs a pass with the faults that its rows ask for.
@@ -40,12 +46,15 @@ pub(super) fn run(
 ) -> Result<Vec<RowOutput>, PassError> {
     let injected = INJECTED.read().unwrap_or_else(PoisonError::into_inner).clone();
     let mut spoilt = Vec::new();
-    for (piece, fault) in injected {
+    for (piece, fault, struck) in injected {
         let Some(id) = model.text.piece_id(&piece) else { continue };
         let has = |(_, row): &(usize, &Row)| row.tokens.input_ids.contains(&id);
         let hit: Vec<usize> = rows.iter().enumerate().filter(has).map(|(place, _)| place).collect();
+        if hit.is_empty() {
+            continue;
+        }
+        struck.fetch_add(1, Ordering::Relaxed);
         match fault {
-            _ if hit.is_empty() => {}
             Fault::Panic => std::panic::panic_any(format!("injected by {piece}")),
             Fault::Error => return Err(PassError(format!("injected by {piece}"))),
             Fault::NotANumber => spoilt.extend(hit),

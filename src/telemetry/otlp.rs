@@ -1,12 +1,13 @@
 //! Spans to a collector, by OTLP over HTTP: a request, its rows, their passes.
 
+use std::collections::HashMap;
 use std::env;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue, propagation::TextMapPropagator};
-use opentelemetry_http::{Bytes, HeaderExtractor, HttpClient, HttpError, Request, Response};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -77,10 +78,12 @@ impl Drop for Traces {
     }
 }
 
-/// Makes a span part of the trace that a request belongs to.
-pub fn join(span: &Span, headers: &axum::http::HeaderMap) {
-    let remote = TraceContextPropagator::new()
-        .extract_with_context(&Context::new(), &HeaderExtractor(headers));
+/// The headers that say which trace a request belongs to (W3C Trace Context).
+pub const HEADERS: [&str; 2] = ["traceparent", "tracestate"];
+
+/// Makes a span part of the trace that these headers name.
+pub fn join(span: &Span, headers: &HashMap<String, String>) {
+    let remote = TraceContextPropagator::new().extract_with_context(&Context::new(), headers);
     // An error means that nobody collects spans.
     let _ = span.set_parent(remote);
 }

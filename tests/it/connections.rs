@@ -18,6 +18,7 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 struct Listening {
     address: SocketAddr,
     service: Service,
+    tls: Option<http::Tls>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -29,12 +30,12 @@ async fn listen(config: Config) -> Listening {
     app::load(&explainer, &config.models).await.unwrap();
     let service = Service::new(explainer, telemetry::metrics().unwrap(), &config);
     let tls = config.server.tls.clone().map(|files| http::Tls::new(files).unwrap());
-    let connections = Connections::new(listener, tls, &config.limits);
+    let connections = Connections::new(listener, tls.clone(), &config.limits);
     let (stop, stopping) = oneshot::channel::<()>();
     let serving = connections.serve(http::router(service.clone()), async {
         let _ = stopping.await;
     });
-    Listening { address, service, stop: Some(stop), serving: tokio::spawn(serving) }
+    Listening { address, service, tls, stop: Some(stop), serving: tokio::spawn(serving) }
 }
 
 /// What the other end says to these bytes, until it closes.
@@ -83,6 +84,7 @@ async fn in_flight_is_answered_and_who_comes_later_is_told() {
     assert!(admission.in_flight() > 0, "it is still at work");
     let answer = in_flight.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('}'), "{answer}");
+    assert!(answer.contains("content-length: "), "its length is known: {answer}");
     running.serving.await.unwrap();
     assert!(std::net::TcpStream::connect(running.address).is_err(), "nobody listens");
 }
@@ -166,15 +168,9 @@ async fn say_secretly(address: SocketAddr, roots: RootCertStore) -> std::io::Res
 async fn tls_and_a_certificate_that_is_renewed() {
     let folder = tempfile::tempdir().unwrap();
     let (files, old) = certify(folder.path());
-    let tls = http::Tls::new(files.clone()).unwrap();
     let server = Server { tls: Some(files), ..Server::default() };
-    let config = Config { server, ..Config::default() };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let explainer = app::explainer(&config).unwrap();
-    let service = Service::new(explainer, telemetry::metrics().unwrap(), &config);
-    let connections = Connections::new(listener, Some(tls.clone()), &config.limits);
-    tokio::spawn(connections.serve(http::router(service), std::future::pending()));
+    let running = listen(Config { server, ..Config::default() }).await;
+    let (address, tls) = (running.address, running.tls.clone().unwrap());
     assert!(say_secretly(address, old.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
     assert!(!say(address, LIVE).await.contains("200"), "plain words are not answered");
     let (_, new) = certify(folder.path());

@@ -175,6 +175,8 @@ async fn limits_of_cost_size_and_time() {
     reply.problem(429, "overloaded");
     let wait: u64 = reply.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!(wait >= 1);
+    // What can never fit is no matter of time: fixed steps cannot stop early.
+    service.post("/explain", steps(1_000)).await.problem(422, "request_too_expensive");
     drop(held);
     service.explain(steps(50)).await;
     let config = Config::default();

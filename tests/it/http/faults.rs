@@ -1,6 +1,7 @@
 //! Passes that panic, fail, give no numbers or take long, beside ones that do not.
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use explaind::config::Config;
 use explaind::model::faults::{Fault, heal, inject};
@@ -91,17 +92,29 @@ async fn where_every_pass_fails_it_is_not_ready_until_one_works() {
 #[tokio::test]
 async fn work_that_is_late_or_left_stops_within_a_pass() {
     let service = start().await;
-    inject("snow", Fault::Slow(Duration::from_millis(100)));
-    let slow = json!({
-        "inputs": "a snow", "attention": false, "budget_ms": 350,
-        "methods": [{"name": "integrated_gradients", "n_steps": 2_000}],
-    });
-    let begun = Instant::now();
-    service.post("/explain", &slow).await.problem(408, "deadline_exceeded");
-    assert!(begun.elapsed() < Duration::from_secs(10));
-    assert_eq!(service.service.explainer.engine.admission.in_flight(), 0);
-    // What is left of it, 2,000 rows, is not run: others are answered at once.
-    let reply = service.post("/predict", json!({"inputs": "good"})).await;
-    assert_eq!(reply.status, 200);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let struck = inject("snow", Fault::Slow(Duration::from_millis(50)));
+    // 2,000 rows of five tokens: 40 passes or more.
+    let body = |budget: u64| {
+        json!({
+            "inputs": "the snow", "attention": false, "budget_ms": budget,
+            "methods": [{"name": "integrated_gradients", "n_steps": 2_000}],
+        })
+    };
+    service.post("/explain", body(200)).await.problem(408, "deadline_exceeded");
+    let idle = async |before: usize| {
+        assert_eq!(service.service.explainer.engine.admission.in_flight(), 0);
+        let at = struck.load(Ordering::Relaxed);
+        assert!((before..before + 30).contains(&at), "{at} passes ran");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let later = struck.load(Ordering::Relaxed);
+        assert!(later <= at + workers, "{at} passes, then {later}");
+        later
+    };
+    let before = idle(1).await;
+    // A caller that leaves drops the future of its answer.
+    let left = service.post("/explain", body(60_000));
+    assert!(tokio::time::timeout(Duration::from_millis(200), left).await.is_err());
+    idle(before).await;
     heal("snow");
 }

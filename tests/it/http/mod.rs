@@ -2,6 +2,7 @@
 
 mod answers;
 mod cache;
+mod drift;
 mod errors;
 mod faults;
 mod formats;

@@ -17,7 +17,7 @@ fn golden(name: &str) -> Value {
 }
 
 /// With these models, an id and a source each.
-fn config(models: &[(&str, &str)]) -> Config {
+pub fn config(models: &[(&str, &str)]) -> Config {
     let entry = |(id, source): &(&str, &str)| ModelEntry {
         id: (*id).to_owned(),
         source: (*source).to_owned(),
@@ -31,7 +31,7 @@ async fn small() -> Running {
 }
 
 /// What GET /models/{id} says once nothing is loading any more.
-async fn settled(service: &Running, id: &str) -> Value {
+pub async fn settled(service: &Running, id: &str) -> Value {
     let start = Instant::now();
     loop {
         let model = service.get(&format!("/models/{id}")).await.json();
@@ -43,11 +43,11 @@ async fn settled(service: &Running, id: &str) -> Value {
     }
 }
 
-fn ask(model: &str) -> Value {
+pub fn ask(model: &str) -> Value {
     json!({"model": model, "inputs": "good movie", "methods": ["saliency"]})
 }
 
-async fn until(what: impl Fn() -> bool) {
+pub async fn until(what: impl Fn() -> bool) {
     let start = Instant::now();
     while !what() {
         assert!(start.elapsed() < Duration::from_secs(30), "it takes too long");
@@ -383,39 +383,4 @@ async fn the_service_ends_while_it_loads() {
     let signals = explaind::app::Signals { stop, reload };
     let run = explaind::app::run(config, listener, |_| panic!("it is not ready"), signals);
     tokio::time::timeout(Duration::from_secs(20), run).await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn files_that_change_or_go_are_said_and_loaded_again() {
-    let folder = TempDir::new().unwrap();
-    for entry in fs::read_dir(golden_folder("bert-tiny")).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let service = start_with(&config(&[("first", folder.path().to_str().unwrap())])).await;
-    let pool = Arc::clone(&service.service.explainer.pool);
-    let watch = tokio::spawn(Arc::clone(&pool).watch(Duration::from_millis(20)));
-    let drift = async || service.get("/models/first").await.json()["drift"].clone();
-    let before = service.get("/models/first").await.json()["revision"].clone();
-    assert_eq!(drift().await, Value::Null);
-    let file = folder.path().join("config.json");
-    let text = fs::read_to_string(&file).unwrap().replace("\"LABEL_0\"", "\"OTHER\"") + "\n";
-    fs::write(&file, &text).unwrap();
-    until(|| pool.status("first").unwrap().drift.is_some()).await;
-    assert!(drift().await.as_str().unwrap().contains("changed"));
-    assert_eq!(service.get("/readyz").await.json()["drifted"], json!(["first"]));
-    let metrics = String::from_utf8(service.get("/metrics").await.body).unwrap();
-    assert!(metrics.contains("explaind_models_drifted"), "{metrics}");
-    // It answers from memory all the while; PUT takes what is there now.
-    service.explain(ask("first")).await;
-    let put = service.put("/models/first", json!({"source": folder.path()})).await;
-    assert_eq!(put.status, 202);
-    let model = settled(&service, "first").await;
-    assert_ne!(model["revision"], before);
-    assert_eq!(model["drift"], Value::Null);
-    fs::remove_file(&file).unwrap();
-    until(|| pool.status("first").unwrap().drift.is_some()).await;
-    assert_eq!(drift().await, "config.json cannot be read any more");
-    service.explain(ask("first")).await;
-    watch.abort();
 }
