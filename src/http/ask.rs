@@ -1,5 +1,7 @@
 //! From a request to what it asks: the body, and the headers that go with it.
 
+use std::time::Duration;
+
 use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::IntoParams;
@@ -21,31 +23,22 @@ const REQUEST_TIMEOUT: &str = "x-request-timeout";
 pub struct RequestTimeout {
     /// The longest that the answer may take, in milliseconds; the shorter of this and
     /// `budget_ms` holds.
-    #[param(rename = "X-Request-Timeout", minimum = 1, maximum = 3_600_000, example = 5_000)]
+    #[param(rename = "X-Request-Timeout", value_type = u64, required = false, minimum = 1, maximum = 3_600_000, example = 5_000)]
     x_request_timeout: Option<u64>,
 }
 
 /// A body that asks a question.
 pub trait Ask: Serialize {
-    fn budget_ms(&mut self) -> &mut Option<u64>;
     fn into_question(self, explainer: &Explainer) -> Result<Question>;
 }
 
 impl Ask for ExplainRequest {
-    fn budget_ms(&mut self) -> &mut Option<u64> {
-        &mut self.budget_ms
-    }
-
     fn into_question(self, explainer: &Explainer) -> Result<Question> {
         self.into_question(explainer)
     }
 }
 
 impl Ask for PredictRequest {
-    fn budget_ms(&mut self) -> &mut Option<u64> {
-        &mut self.budget_ms
-    }
-
     fn into_question(self, explainer: &Explainer) -> Result<Question> {
         self.into_question(explainer)
     }
@@ -55,24 +48,22 @@ impl Ask for PredictRequest {
 pub fn question(
     service: &Service,
     headers: &HeaderMap,
-    mut request: impl Ask,
+    request: impl Ask,
 ) -> Result<(Question, Option<Key>)> {
-    if let Some(timeout) = timeout(headers)? {
-        let budget = request.budget_ms();
-        *budget = Some(budget.map_or(timeout, |own| own.min(timeout)));
-    }
+    let timeout = timeout(headers)?;
     let asked = service.cache.as_ref().map(|_| serde_json::to_vec(&request)).transpose();
     let asked = asked.map_err(Error::internal)?;
-    let question = request.into_question(&service.explainer)?;
-    let key = asked.map(|asked| Key::of(&question.model, &asked));
+    let mut question = request.into_question(&service.explainer)?;
+    question.budget = question.budget.into_iter().chain(timeout).min();
+    let key = asked.map(|asked| Key::of(&question, &asked));
     Ok((question, key))
 }
 
-fn timeout(headers: &HeaderMap) -> Result<Option<u64>> {
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
     let Some(value) = headers.get(REQUEST_TIMEOUT) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     match number {
-        Some(1..=3_600_000) => Ok(number),
+        Some(number @ 1..=3_600_000) => Ok(Some(Duration::from_millis(number))),
         _ => {
             let detail = "X-Request-Timeout is a whole number of milliseconds, 1 to 3600000";
             Err(Error::new(Code::BadRequest, detail))

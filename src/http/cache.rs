@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::formats::{SERVER_TIMING, Written};
 use super::problem::Failure;
-use crate::model::Model;
+use crate::explanation::Question;
 
 /// RFC 9211.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -39,10 +39,13 @@ pub fn describe() {
 pub struct Key(Sha256);
 
 impl Key {
-    /// Of a canonical request to `model`.
-    pub fn of(model: &Model, request: &[u8]) -> Self {
+    /// Of a canonical request, with the time that its caller has: those who wait for
+    /// one answer must be ready to wait as long.
+    pub fn of(question: &Question, request: &[u8]) -> Self {
+        let model = &question.model;
+        let time = question.budget.map_or(0, |budget| budget.as_millis()).to_le_bytes();
         // Lengths keep one part from running into the next.
-        let parts = [model.id.as_bytes(), model.revision.as_bytes(), request];
+        let parts = [model.id.as_bytes(), model.revision.as_bytes(), &time, request];
         Self(parts.iter().fold(Sha256::new(), |digest, part| {
             digest.chain_update(part.len().to_le_bytes()).chain_update(part)
         }))

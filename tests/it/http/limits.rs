@@ -66,6 +66,9 @@ async fn a_caller_says_in_a_header_how_long_it_waits() {
     ask("1", None).await.problem(408, "deadline_exceeded");
     ask("1", Some(60_000)).await.problem(408, "deadline_exceeded");
     ask("60000", Some(1)).await.problem(408, "deadline_exceeded");
+    // The one does not hide what is wrong with the other.
+    let problem = ask("5000", Some(3_600_001)).await.problem(422, "invalid_field");
+    assert_eq!(problem["pointer"], "/budget_ms");
     assert_eq!(ask("60000", None).await.status, 200);
     for odd in ["", "0", "-1", "1.5", "2s", "99999999999999999999", "é"] {
         let problem = ask(odd, None).await.problem(400, "bad_request");
