@@ -10,7 +10,7 @@ TOOK = re.compile(rb"[0-9.]+ ms")
 PACE = re.compile(rb'"(expected_ms|queue_ms|cost)":[0-9.e-]+')
 # Of answers that time stopped.
 STOPPED = (b'"finished":false', b'"not_measured"', b'"deadline_exceeded"')
-UNSETTLED = re.compile(rb'"converged": ?false')
+UNSETTLED = re.compile(rb'"converged": ?false|Read with care')
 
 
 class Wrong(Exception):

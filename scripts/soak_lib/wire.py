@@ -1,6 +1,7 @@
 """HTTP/1.1 on a plain socket: callers must be cheap, and be able to misbehave."""
 
 import gzip
+import select
 import socket
 import zlib
 from typing import NamedTuple
@@ -47,6 +48,9 @@ class Connection:
         self.held = b""
 
     def open(self):
+        # As pools of connections do: one that was idle for too long has been closed.
+        if self.socket is not None and not self.held and select.select([self.socket], [], [], 0)[0]:
+            self.close()
         if self.socket is None:
             made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             made.settimeout(self.patience)
