@@ -51,39 +51,54 @@ impl Spare {
     }
 }
 
-/// Aligned f32, given back to the thread that drops it.
+/// Aligned f32.
 #[derive(Debug)]
-pub struct Buffer(Vec<Line>);
+pub struct Buffer {
+    block: Vec<Line>,
+    end: End,
+}
+
+/// What becomes of memory that is not needed any more.
+#[derive(Debug)]
+enum End {
+    /// The thread that drops it keeps it.
+    Spare,
+    /// The system gets it back. A thread that drops a model's weights never takes
+    /// memory itself, or not of these sizes.
+    Freed,
+}
 
 impl Buffer {
-    /// `len` numbers, `len` a multiple of [`LINE`], of no particular value.
+    /// `len` numbers, `len` a multiple of [`LINE`], of no particular value, for a while.
     pub fn take(len: usize) -> Self {
         let lines = len.div_ceil(LINE);
         let spare = SPARE.with_borrow_mut(|spare| spare.find(lines));
         let mut block = spare.unwrap_or_default();
         block.resize(lines, Line::zeroed());
-        Self(block)
+        Self { block, end: End::Spare }
     }
 
     /// Numbers that stay, such as weights: exactly `len`, zeros.
     pub fn zeros(len: usize) -> Self {
-        Self(vec![Line::zeroed(); len.div_ceil(LINE)])
+        Self { block: vec![Line::zeroed(); len.div_ceil(LINE)], end: End::Freed }
     }
 
     pub fn as_slice(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.0)
+        bytemuck::cast_slice(&self.block)
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(&mut self.0)
+        bytemuck::cast_slice_mut(&mut self.block)
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let block = std::mem::take(&mut self.0);
-        // A thread that ends has no spare memory any more.
-        let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(block));
+        if let End::Spare = self.end {
+            let block = std::mem::take(&mut self.block);
+            // A thread that ends has no spare memory any more.
+            let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(block));
+        }
     }
 }
 
@@ -138,5 +153,27 @@ impl Array {
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
         let stride = self.stride();
         &mut self.as_mut_slice()[i * stride..][..stride]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> usize {
+        SPARE.with_borrow(|spare| spare.lines)
+    }
+
+    #[test]
+    fn a_thread_keeps_what_it_takes_and_no_weights() {
+        let before = kept();
+        drop(Buffer::zeros(1 << 16));
+        assert_eq!(kept(), before, "weights go back to the system");
+        drop(Buffer::take(1 << 16));
+        assert!(kept() >= before + (1 << 16) / LINE, "what a pass took is there for the next");
+        let kept_before = kept();
+        let taken = Buffer::take(1 << 16);
+        assert!(kept() < kept_before, "and is taken again");
+        drop(taken);
     }
 }
