@@ -69,6 +69,10 @@ pub struct Limits {
     /// found.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
+    /// What a connection may take for the head of a request, and be idle between two:
+    /// longer than whoever stands before the service keeps its own.
+    #[garde(range(min = 100, max = 3_600_000))]
+    pub idle_ms: u64,
     /// Of the names and values of a request's headers.
     #[garde(range(min = 1_024, max = 1 << 17))]
     pub header_bytes: usize,
@@ -175,6 +179,7 @@ impl Default for Limits {
             inputs: 64,
             attention_values: 1 << 21,
             request_ms: 60_000,
+            idle_ms: 75_000,
             header_bytes: 16_384,
             response_bytes: 1 << 26,
             connections: 1_024,
@@ -207,6 +212,10 @@ impl Default for Log {
 impl Limits {
     pub fn request_time(&self) -> Duration {
         Duration::from_millis(self.request_ms)
+    }
+
+    pub fn idle_time(&self) -> Duration {
+        Duration::from_millis(self.idle_ms)
     }
 }
 

@@ -5,13 +5,13 @@ mod commands;
 use std::env;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use commands::evaluate::{Evaluate, evaluate};
+use commands::healthcheck::healthcheck;
 use explaind::app::{self, Signals};
 use explaind::checkpoint::Source;
 use explaind::config::{Config, Log, ModelEntry, keys};
@@ -53,7 +53,8 @@ enum Command {
     HashKey,
     /// Print openapi.yaml.
     Openapi,
-    /// Ask a running service whether it is ready; for container health checks.
+    /// Ask a running service whether it is ready, through TLS where it has that; for
+    /// container health checks.
     Healthcheck {
         #[arg(long, default_value = "127.0.0.1:8080")]
         address: SocketAddr,
@@ -309,17 +310,4 @@ fn hash_key() -> Result<(), Failure> {
 fn openapi() -> Result<(), Failure> {
     print!("{}", http::openapi::yaml()?);
     Ok(())
-}
-
-/// GET /readyz by hand: no client library for one line.
-fn healthcheck(address: SocketAddr) -> Result<(), Failure> {
-    let patience = Duration::from_secs(3);
-    let mut stream = TcpStream::connect_timeout(&address, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let status = io::read_to_string(stream)?.lines().next().unwrap_or_default().to_owned();
-    match status.split(' ').nth(1) {
-        Some("200") => Ok(()),
-        _ => Err(format!("not ready: {status}").into()),
-    }
 }

@@ -1,3 +1,4 @@
 //! Commands that are more than a few lines.
 
 pub mod evaluate;
+pub mod healthcheck;

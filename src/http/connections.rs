@@ -23,10 +23,6 @@ use super::headers;
 use super::tls::Tls;
 use crate::config::Limits;
 
-/// How long a connection may take for the head of a request; it may be idle as
-/// long between two.
-const HEAD: Duration = Duration::from_secs(30);
-
 /// How long a caller may take nothing of what it is sent.
 const UNREAD: Duration = Duration::from_secs(30);
 
@@ -42,6 +38,8 @@ pub struct Connections {
     listener: TcpListener,
     tls: Option<Tls>,
     slots: Arc<Semaphore>,
+    /// For the head of a request, and between two.
+    idle: Duration,
     /// How long nothing may come in: longer than any answer takes.
     silence: Duration,
     builder: Builder<TokioExecutor>,
@@ -53,8 +51,9 @@ type Bounded = Pin<Box<TimeoutStream<TcpStream>>>;
 impl Connections {
     pub fn new(listener: TcpListener, tls: Option<Tls>, limits: &Limits) -> Self {
         let slots = Arc::new(Semaphore::new(limits.connections));
-        let silence = limits.request_time() + HEAD;
-        Self { listener, tls, slots, silence, builder: builder() }
+        let idle = limits.idle_time();
+        let silence = limits.request_time() + idle;
+        Self { listener, tls, slots, idle, silence, builder: builder(idle) }
     }
 
     /// Serves until `stop`, and then those connections that have requests in flight.
@@ -109,12 +108,12 @@ impl Connections {
         stream.set_read_timeout(Some(self.silence));
         stream.set_write_timeout(Some(UNREAD));
         let stream: Bounded = Box::pin(stream);
-        let (builder, tls) = (self.builder.clone(), self.tls.clone());
+        let (builder, tls, idle) = (self.builder.clone(), self.tls.clone(), self.idle);
         tokio::spawn(async move {
             let _slot = slot;
             match tls {
                 None => drive(&builder, stream, router, watcher).await,
-                Some(tls) => match timeout(HEAD, tls.accept(stream)).await {
+                Some(tls) => match timeout(idle, tls.accept(stream)).await {
                     Ok(Ok(stream)) => drive(&builder, stream, router, watcher).await,
                     Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
                     Err(_) => debug!("a TLS handshake took too long"),
@@ -124,18 +123,18 @@ impl Connections {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(idle: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(idle)
         .max_headers(4 * headers::FIELDS)
         .max_buf_size(HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(HEAD)
+        .keep_alive_interval(idle)
         .max_header_list_size(HEAD_BYTES as u32)
         .max_concurrent_streams(STREAMS);
     builder

@@ -5,14 +5,16 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use explaind::config::{Config, Limits, Server, Tls};
+use explaind::config::{Config, Limits, Server};
 use explaind::http::{self, Connections, Service};
 use explaind::{app, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::support::certify;
 
 /// A service on a port of its own.
 struct Listening {
@@ -114,6 +116,45 @@ async fn more_connections_than_there_may_be_wait() {
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 "));
 }
 
+/// What it says to these bytes until it closes by itself.
+async fn until_closed(address: SocketAddr, bytes: &'static str) -> String {
+    spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it was not closed");
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    })
+    .await
+    .unwrap()
+}
+
+const HALF_A_HEAD: &str = "POST /explain HTTP/1.1\r\nHost: a\r\nContent-";
+const HALF_A_BODY: &str = "POST /explain HTTP/1.1\r\nHost: a\r\nContent-Type: \
+                           application/json\r\nContent-Length: 90\r\n\r\n{\"inputs\": ";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_and_the_time_between_two_have_their_own_bound() {
+    let limits = Limits { idle_ms: 400, request_ms: 3_600_000, ..Limits::default() };
+    let address = listen(Config { limits, ..Config::default() }).await.address;
+    let half = until_closed(address, HALF_A_HEAD).await;
+    assert!(half.is_empty() || half.starts_with("HTTP/1.1 408 "), "{half}");
+    let idle = until_closed(address, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(idle.starts_with("HTTP/1.1 200 "), "{idle}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_and_half_a_body_are_not_waited_for_for_ever() {
+    let limits = Limits { idle_ms: 400, request_ms: 1_000, ..Limits::default() };
+    let address = listen(Config { limits, ..Config::default() }).await.address;
+    assert_eq!(until_closed(address, "").await, "");
+    let half = until_closed(address, HALF_A_BODY).await;
+    assert!(half.starts_with("HTTP/1.1 408 ") && half.contains("deadline_exceeded"), "{half}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_http_harms_nobody() {
     let running = listen(Config::default()).await;
@@ -131,15 +172,10 @@ async fn what_is_no_http_harms_nobody() {
     assert!(say(running.address, LIVE).await.starts_with("HTTP/1.1 200 "));
 }
 
-/// A certificate of itself and its key, in files of this folder.
-fn certify(folder: &std::path::Path) -> (Tls, RootCertStore) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let files = Tls { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+fn trusting(certificate: CertificateDer<'static>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    (files, roots)
+    roots.add(certificate).unwrap();
+    roots
 }
 
 /// A request through TLS that trusts these roots.
@@ -167,13 +203,15 @@ async fn say_secretly(address: SocketAddr, roots: RootCertStore) -> std::io::Res
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_and_a_certificate_that_is_renewed() {
     let folder = tempfile::tempdir().unwrap();
-    let (files, old) = certify(folder.path());
+    let (files, certificate) = certify(folder.path());
+    let old = trusting(certificate);
     let server = Server { tls: Some(files), ..Server::default() };
     let running = listen(Config { server, ..Config::default() }).await;
     let (address, tls) = (running.address, running.tls.clone().unwrap());
     assert!(say_secretly(address, old.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
     assert!(!say(address, LIVE).await.contains("200"), "plain words are not answered");
-    let (_, new) = certify(folder.path());
+    let (_, certificate) = certify(folder.path());
+    let new = trusting(certificate);
     tls.renew().unwrap();
     assert!(say_secretly(address, new.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
     assert!(say_secretly(address, old).await.is_err(), "the old one is not shown any more");

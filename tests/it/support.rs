@@ -1,17 +1,19 @@
 //! What the tests share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
+use explaind::config::Tls;
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::{Explainer, Limits};
 use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
 use explaind::model::{Model, Placement};
 use explaind::text::Input;
 use serde_json::Value;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 pub fn golden_folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -182,4 +184,13 @@ pub mod service {
             reply.json()
         }
     }
+}
+
+/// A certificate of itself and its key, in files of this folder.
+pub fn certify(folder: &Path) -> (Tls, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = Tls { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    (files, made.cert.der().clone())
 }

@@ -12,8 +12,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::{Served, explaind};
-use crate::support::golden_folder;
+use super::{Served, explaind, run};
+use crate::support::{certify, golden_folder};
 
 fn signal(served: &Served, name: &str) {
     let id = served.child.id().to_string();
@@ -156,4 +156,23 @@ fn a_trace_goes_on_through_rows_and_passes() {
     assert!(passes.len() >= rows.len());
     assert!(passes.iter().all(|span| ids.contains(&&span.parent_span_id)));
     assert!(!String::from_utf8_lossy(&raw).contains("nobody"), "no text is in a trace");
+}
+
+#[test]
+fn its_health_is_seen_through_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, _) = certify(folder.path());
+    let file = folder.path().join("explaind.toml");
+    let (certificate, key) = (tls.certificate.display(), tls.key.display());
+    let files = format!("tls = {{ certificate = \"{certificate}\", key = \"{key}\" }}");
+    std::fs::write(&file, format!("[server]\nlisten = \"127.0.0.1:0\"\n{files}\n")).unwrap();
+    let mut command = explaind();
+    command.arg("--config").arg(&file);
+    let mut served = Served::of(command);
+    let address = served.url.trim_start_matches("https://").to_owned();
+    let healthy = || run(&["healthcheck", "--address", &address]).status.success();
+    assert!(healthy());
+    signal(&served, "TERM");
+    assert!(served.child.wait().unwrap().success());
+    assert!(!healthy());
 }
