@@ -9,9 +9,10 @@ from . import answers
 from .tally import problem
 from .wire import Connection, Lost, message
 
-# How much more is asked for than can be done.
-OVERLOAD = 4
-CALLERS = 64
+# How much more is asked for than is done: above the four to be shown, since a caller
+# that waits for its answer falls behind its pace.
+OVERLOAD = 6
+CALLERS = 640
 # The longest that /livez and /readyz may take while all cores are busy.
 PROBE_SECONDS = 5
 
@@ -74,11 +75,11 @@ def send(load, connection, request):
 
 
 def call(load, rng):
-    """Asks at a pace that, with all the others, is OVERLOAD times what can be done."""
+    """Asks at a pace that, with all the others, is OVERLOAD times what is done."""
     with Connection(load.address) as connection:
         while not load.over.is_set():
             request = rng.choice(load.pool)
-            due = time.monotonic() + request.alone * CALLERS / OVERLOAD
+            due = time.monotonic() + request.alone * CALLERS / (OVERLOAD * load.tally.pace())
             send(load, connection, request)
             load.over.wait(max(0, due - time.monotonic()))
 

@@ -6,6 +6,9 @@ from statistics import median
 # What memory may grow by after warm-up, and the load that is long enough to tell.
 GROWTH = 0.05
 WARM_UP = 0.2
+# What is in flight makes it swing by a sixth within seconds: medians are of a quarter of
+# the time, or they would tell more of the load than of the service.
+WINDOW = 0.25
 MINUTES_TO_JUDGE = 5
 
 
@@ -13,7 +16,7 @@ class Memory:
     """Medians of a window after warm-up and of the last one, in MiB."""
 
     def __init__(self, samples, seconds):
-        start, width = seconds * WARM_UP, seconds * 0.1
+        start, width = seconds * WARM_UP, seconds * WINDOW
         window = lambda a, b: [kib for at, kib, *_ in samples if a <= at < b]
         early, late = window(start, start + width), window(seconds - width, seconds)
         self.early = median(early) / 1024 if early else 0

@@ -1,6 +1,7 @@
 """What happened: counted by all callers, read by the report."""
 
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -37,6 +38,11 @@ class Tally:
                 self.answered += request.alone
                 self.latencies.append(seconds)
 
+    def pace(self):
+        """Seconds of work done per second: batches and a second core make it more than one."""
+        with self.lock:
+            return max(1.0, self.answered / (time.monotonic() - self.began))
+
     def probe(self, seconds):
         with self.lock:
             self.probes += 1
@@ -49,7 +55,9 @@ class Tally:
     def violation(self, what, example=b""):
         with self.lock:
             self.violations[what] += 1
-            self.examples.setdefault(what, example)
+            if what not in self.examples:
+                self.examples[what] = example
+                print(f"violation: {what}\n    {example[:1500]!r}", file=sys.stderr, flush=True)
 
     def count(self, outcome):
         with self.lock:
