@@ -22,6 +22,8 @@ struct Listening {
     service: Service,
     tls: Option<http::Tls>,
     stop: Option<oneshot::Sender<()>>,
+    /// Completes once it has seen that it is to stop.
+    ending: oneshot::Receiver<()>,
     serving: JoinHandle<()>,
 }
 
@@ -34,10 +36,12 @@ async fn listen(config: Config) -> Listening {
     let tls = config.server.tls.clone().map(|files| http::Tls::new(files).unwrap());
     let connections = Connections::new(listener, tls.clone(), &config.limits);
     let (stop, stopping) = oneshot::channel::<()>();
+    let (seen, ending) = oneshot::channel();
     let serving = connections.serve(http::router(service.clone()), async {
         let _ = stopping.await;
+        let _ = seen.send(());
     });
-    Listening { address, service, tls, stop: Some(stop), serving: tokio::spawn(serving) }
+    Listening { address, service, tls, stop: Some(stop), ending, serving: tokio::spawn(serving) }
 }
 
 /// What the other end says to these bytes, until it closes.
@@ -78,11 +82,8 @@ async fn in_flight_is_answered_and_who_comes_later_is_told() {
     }
     running.service.drain();
     running.stop.take().unwrap().send(()).unwrap();
-    // One that came before the end was seen is closed unanswered, and is asked anew.
-    let mut late = String::new();
-    while late.is_empty() {
-        late = say(running.address, post(r#"{"inputs": "good"}"#)).await;
-    }
+    (&mut running.ending).await.unwrap();
+    let late = say(running.address, post(r#"{"inputs": "good"}"#)).await;
     assert!(late.starts_with("HTTP/1.1 503 "), "{late}");
     assert!(late.contains("connection: close") && late.contains("\"draining\""), "{late}");
     let live = say(running.address, LIVE).await;
