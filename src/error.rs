@@ -33,7 +33,10 @@ pub enum Code {
     Overloaded,
     /// A key asks for more than its share.
     RateLimited,
+    /// There was no answer in the time that the request had.
     DeadlineExceeded,
+    /// The body did not arrive in time.
+    RequestTimeout,
     NotReady,
     Draining,
     Internal,

@@ -4,15 +4,11 @@
 //! The modules below are listed from the ground up: each uses only those above
 //! it. ARCHITECTURE.md in the repository tells more.
 
+pub use explaind_compute::{backend, blocks, random, rows};
+
 pub mod error;
 mod pace;
-pub mod random;
-pub mod rows;
 pub mod script;
-
-pub mod blocks;
-
-pub mod backend;
 
 pub mod checkpoint;
 

@@ -58,7 +58,7 @@ def slow_to_send(load, rng):
                 load.tally.violation(f"slow: no answer to a body that never ended: {lost}")
                 continue
             load.tally.note("slow", answer.status)
-            if problem(load.tally, "slow", answer) != "deadline_exceeded":
+            if problem(load.tally, "slow", answer) != "request_timeout":
                 load.tally.violation(f"slow: {answer.status} to a body that never ended")
 
 

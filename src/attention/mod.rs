@@ -83,15 +83,17 @@ impl Wished {
     }
 }
 
-/// The answer's attention: out of `maps`, those of the first pass, and of rows of
-/// its own where it needs some. `target` is the first one explained.
+/// The answer's attention, where one is asked for: out of `maps`, those of the first
+/// pass, and of rows of its own where it needs some. `target` is the first one
+/// explained.
 pub async fn answer(
-    wished: &Wished,
+    wished: Option<&Wished>,
     passes: &Passes,
     subject: Subject<'_>,
     target: Option<&Resolved>,
     maps: Vec<AttentionMap>,
-) -> Result<Attention> {
+) -> Result<Option<Attention>> {
+    let Some(wished) = wished else { return Ok(None) };
     let (maps, target) = match (wished.kind, target) {
         (AttentionKind::Gradient, Some(target)) => {
             (gradients(wished, passes, subject, target).await?, Some(target.clone()))
@@ -108,7 +110,7 @@ pub async fn answer(
         true => Some(find_patterns(passes, subject).await?),
         false => None,
     };
-    Ok(Attention {
+    Ok(Some(Attention {
         kind: wished.kind,
         layers: wished.layers.clone(),
         heads: wished.heads.clone(),
@@ -116,7 +118,7 @@ pub async fn answer(
         weights,
         target,
         patterns,
-    })
+    }))
 }
 
 async fn gradients(

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 
 use super::spread::{Square, with_residual};
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Subject};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{MapKind, Scalar};
 
@@ -54,7 +54,7 @@ async fn run(passes: &Passes, subject: Subject<'_>) -> Result<Vec<Attribution>> 
         };
         queries.iter().map(scores).collect::<Option<Vec<_>>>()
     });
-    let flows = flows.await?.ok_or_else(|| Error::internal("nobody waits for this flow"))?;
+    let flows = flows.await?.ok_or_else(|| passes.late())?;
     Ok(flows.into_iter().map(Attribution::plain).collect())
 }
 

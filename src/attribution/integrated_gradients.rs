@@ -148,11 +148,14 @@ async fn adaptive(
     let mut on_path: Vec<RowOutput> = Vec::new();
     let mut attributions: Vec<Option<Attribution>> = vec![None; path.subject.scalars.len()];
     for rule in Rule::up_to(most(options)) {
-        // The first rule is the least that can be answered.
-        if !on_path.is_empty() && !passes.have_time_for(rule.fresh().count()) {
-            break;
-        }
-        let fresh = passes.run(rule.fresh().map(|alpha| path.row(alpha)).collect()).await?;
+        let rows: Vec<Row> = rule.fresh().map(|alpha| path.row(alpha)).collect();
+        let fresh = match on_path.is_empty() {
+            // The first rule is the least that can be answered.
+            true => Some(passes.run(rows).await?),
+            false if !passes.have_time_for(rows.len()) => None,
+            false => passes.run_in_time(rows).await?,
+        };
+        let Some(fresh) = fresh else { break };
         on_path = interleave(on_path, fresh);
         let mut open = false;
         for (k, attribution) in attributions.iter_mut().enumerate() {

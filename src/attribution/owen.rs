@@ -139,6 +139,16 @@ impl<'a> Shares<'a> {
         }
     }
 
+    /// Leaves the nodes of a round that is not run closed.
+    pub fn put_back(&mut self, Round(nodes): Round<'a>) {
+        self.open.extend(nodes);
+    }
+
+    /// Whether no node has been opened yet.
+    pub fn is_untouched(&self) -> bool {
+        self.next == 1
+    }
+
     /// Whether every unit has its own share.
     pub fn is_done(&self) -> bool {
         self.open.is_empty()

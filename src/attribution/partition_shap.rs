@@ -13,6 +13,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::passes::Passes;
+use crate::rows::{Row, RowOutput};
 use crate::text::Encoding;
 
 /// Nodes that are opened up together, two rows each: few first, so that the pace is
@@ -63,7 +64,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         true => (0..1 << units).map(|bits| mask(bits, units)).collect(),
         false => Vec::new(),
     };
-    let exact = !every.is_empty() && values.look_at_while_time(&every).await?;
+    let exact = !every.is_empty() && values.look_at_all_in_time(&every).await?;
     for k in 0..full.len() {
         let (shares, n_samples, finished) = match exact {
             true => {
@@ -136,12 +137,18 @@ async fn owen(
     let mut size = FIRST_ROUND;
     while !shares.is_done() {
         let affordable = (max_evals - used.len().min(max_evals)) / 2;
-        if affordable == 0 || !values.passes.have_time_for(2 * size) {
+        if affordable == 0 {
             break;
         }
         let (round, masks) = shares.round(affordable.min(size));
         size = (2 * size).min(LARGEST_ROUND);
-        values.look_at(&masks).await?;
+        if shares.is_untouched() {
+            // One round is the least that can be answered.
+            values.look_at(&masks).await?;
+        } else if !values.look_at_in_time(&masks).await? {
+            shares.put_back(round);
+            break;
+        }
         let found: Vec<f64> = masks.iter().map(|mask| values.known[mask][k]).collect();
         used.extend(masks);
         shares.take(round, &found);
@@ -172,27 +179,45 @@ impl<'a> Values<'a> {
         Ok(self.known[mask].clone())
     }
 
-    /// The same in rounds, as long as there is time; whether that was enough.
-    async fn look_at_while_time(&mut self, masks: &[Mask]) -> Result<bool> {
-        for (number, round) in masks.chunks(LARGEST_ROUND).enumerate() {
-            if number > 0 && !self.passes.have_time_for(round.len()) {
+    /// Looks at all of them, or as many as there is time for; whether it was enough.
+    async fn look_at_all_in_time(&mut self, masks: &[Mask]) -> Result<bool> {
+        for round in masks.chunks(LARGEST_ROUND) {
+            if !self.look_at_in_time(round).await? {
                 return Ok(false);
             }
-            self.look_at(round).await?;
         }
         Ok(true)
     }
 
     /// Runs those that are not known yet.
     async fn look_at(&mut self, masks: &[Mask]) -> Result<()> {
-        let unknown = masks.iter().filter(|mask| !self.known.contains_key(*mask));
-        let fresh: HashSet<&Mask> = unknown.collect();
-        let rows = fresh.iter().map(|mask| self.perturbation.row(|unit| mask[unit])).collect();
-        let outputs = self.passes.run(rows).await?;
-        let values = outputs.into_iter().map(|output| output.values);
-        let found: Vec<(Mask, Vec<f64>)> = fresh.into_iter().cloned().zip(values).collect();
-        self.known.extend(found);
+        let fresh = self.unknown(masks);
+        let outputs = self.passes.run(self.rows(&fresh)).await?;
+        self.learn(fresh, outputs);
         Ok(())
+    }
+
+    /// The same, if there is time; whether there was.
+    async fn look_at_in_time(&mut self, masks: &[Mask]) -> Result<bool> {
+        let fresh = self.unknown(masks);
+        if !self.passes.have_time_for(fresh.len()) {
+            return Ok(fresh.is_empty());
+        }
+        let outputs = self.passes.run_in_time(self.rows(&fresh)).await?;
+        Ok(outputs.map(|outputs| self.learn(fresh, outputs)).is_some())
+    }
+
+    fn unknown(&self, masks: &[Mask]) -> Vec<Mask> {
+        let unknown = masks.iter().filter(|mask| !self.known.contains_key(*mask));
+        unknown.collect::<HashSet<_>>().into_iter().cloned().collect()
+    }
+
+    fn rows(&self, masks: &[Mask]) -> Vec<Row> {
+        masks.iter().map(|mask| self.perturbation.row(|unit| mask[unit])).collect()
+    }
+
+    fn learn(&mut self, masks: Vec<Mask>, outputs: Vec<RowOutput>) {
+        self.known.extend(masks.into_iter().zip(outputs.into_iter().map(|output| output.values)));
     }
 }
 

@@ -6,9 +6,12 @@ use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{Row, RowOutput};
 
-/// Rows of one round; small first, so that the pace is known early.
+/// Rows of one round; few first, so that there is something to answer with early.
 const FIRST_ROUND: usize = 16;
 const LARGEST_ROUND: usize = 128;
+
+/// Rows of a round where time is short.
+const SMALLEST_ROUND: usize = 4;
 
 /// What methods that take words away may cost.
 pub const MAX_EVALS: OptionSpec = OptionSpec {
@@ -47,7 +50,8 @@ pub trait Collect {
     fn so_far(&self) -> Work;
 }
 
-/// Runs `count` samples and gives what they come to; fewer when time is short.
+/// Runs `count` samples and gives what they come to; where time is short, what
+/// those of the last complete round come to. The first round has to be done.
 pub async fn run(
     passes: &Passes,
     count: usize,
@@ -56,14 +60,16 @@ pub async fn run(
 ) -> Result<Vec<Attribution>> {
     let (mut done, mut round) = (0, FIRST_ROUND);
     while done < count {
-        let mut size = round.min(count - done);
-        while done > 0 && size > FIRST_ROUND && !passes.have_time_for(size) {
-            size /= 2;
-        }
-        if done > 0 && !passes.have_time_for(size) {
-            break;
-        }
-        let outputs = passes.run((done..done + size).map(&row).collect()).await?;
+        let size = passes.affordable(round, SMALLEST_ROUND).min(count - done);
+        let rows = (done..done + size).map(&row).collect();
+        let outputs = match done {
+            0 => passes.run(rows).await?,
+            _ if !passes.have_time_for(size) => break,
+            _ => match passes.run_in_time(rows).await? {
+                Some(outputs) => outputs,
+                None => break,
+            },
+        };
         outputs.into_iter().for_each(|output| collect.take(output));
         done += size;
         round = (2 * round).min(LARGEST_ROUND);

@@ -10,7 +10,8 @@ use crate::model::Placement;
 pub enum BackendName {
     /// This crate's kernels, in f32.
     Cpu,
-    /// candle in f64, to check the others by: slow.
+    /// candle in f64, to check the others by: slow. The binary must be built with the
+    /// feature `candle`.
     Reference,
     /// candle in f32 on a GPU; the binary must be built with the feature `cuda`.
     Cuda,
@@ -20,7 +21,7 @@ impl BackendName {
     pub fn placement(self) -> Result<Placement, String> {
         match self {
             Self::Cpu => Ok(Placement::default()),
-            Self::Reference => Ok(Placement::reference()),
+            Self::Reference => Placement::reference(),
             Self::Cuda => Placement::cuda(),
         }
     }

@@ -24,6 +24,7 @@ pub use pool::ModelPool;
 pub use status::{Progress, Put, Status};
 
 use crate::model::Model;
+use crate::pace::Pace;
 use crate::passes::{Job, Passes};
 
 /// Jobs that may lie in the channel before senders wait. Admission bounds what
@@ -44,6 +45,8 @@ pub struct Limits {
 pub struct Engine {
     jobs: mpsc::Sender<Job>,
     pub admission: Arc<Admission>,
+    /// How long requests take from their last pass to their answer, by their tokens.
+    pub closing: Arc<Pace>,
     health: Arc<Health>,
 }
 
@@ -54,7 +57,8 @@ impl Engine {
         let admission = Arc::new(Admission::new(limits.queued_work, limits.time));
         let health = Arc::<Health>::default();
         worker::spawn(queue, limits.pass, Arc::clone(&admission), Arc::clone(&health))?;
-        Ok(Self { jobs, admission, health })
+        let closing = Arc::new(Pace::new(0.8));
+        Ok(Self { jobs, admission, closing, health })
     }
 
     /// A handle for one request to `model`.

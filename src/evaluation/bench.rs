@@ -32,7 +32,8 @@ pub struct Said {
 /// One target, and what is known of it so far: measures ask for the same inputs.
 pub struct Bench<'a> {
     pub settings: &'a Settings,
-    passes: &'a Passes,
+    /// Whose rows fail with `deadline_exceeded` while there is time to answer still.
+    passes: Passes,
     subject: Subject<'a>,
     perturbation: Perturbation<'a>,
     known: Mutex<HashMap<Vec<bool>, Said>>,
@@ -57,6 +58,7 @@ impl<'a> Bench<'a> {
             .map_err(|error| Error::field("/evaluate/replacement", error.detail))?;
         let units = perturbation::units(subject.encoding, settings.unit);
         let perturbation = Perturbation::new(model, subject, units, replacement);
+        let passes = passes.expendable();
         Ok(Self { settings, passes, subject, perturbation, known: Mutex::default() })
     }
 
@@ -65,9 +67,13 @@ impl<'a> Bench<'a> {
         self.subject.encoding.tokens.len()
     }
 
-    /// Whether so many rows should be done in time.
-    pub fn has_time_for(&self, rows: usize) -> bool {
-        self.passes.have_time_for(rows)
+    /// Fails with `deadline_exceeded` where so many rows would not be done in time. For
+    /// none there is always time.
+    pub fn check_time_for(&self, rows: usize) -> Result<()> {
+        match rows == 0 || self.passes.have_time_for(rows) {
+            true => Ok(()),
+            false => Err(self.passes.late()),
+        }
     }
 
     pub fn seed(&self) -> u64 {
@@ -117,8 +123,15 @@ impl<'a> Bench<'a> {
     pub async fn again(&self, method: &MethodEntry, options: &Options) -> Result<Attribution> {
         let scalars = &self.subject.scalars[..1];
         let subject = Subject { scalars, values: &self.subject.values[..1], ..self.subject };
-        let mut attributions = (method.run)(self.passes, subject, options).await?;
-        attributions.pop().ok_or_else(|| Error::internal("a method gave no scores"))
+        let mut attributions = (method.run)(&self.passes, subject, options).await?;
+        match attributions.pop() {
+            // Of fewer samples than the first time, the two do not compare.
+            Some(one) if one.sampling.is_some_and(|sampling| !sampling.finished) => {
+                Err(self.passes.late())
+            }
+            Some(one) => Ok(one),
+            None => Err(Error::internal("a method gave no scores")),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Vec<bool>, Said>> {

@@ -17,7 +17,7 @@ pub use agreement::Agreement;
 pub use bench::{Bench, Scored};
 use rationale::{COMPREHENSIVENESS, Left, SUFFICIENCY};
 
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::random::Generator;
 
 /// What is measured, and how words are taken away for it.
@@ -154,7 +154,8 @@ pub const REFERENCE: &str = "random";
 /// Random rankings that the reference is the mean of.
 const RANKINGS: usize = 10;
 
-/// Measures every method's scores of one target, and how they agree.
+/// Measures every method's scores of one target, and how they agree. What there is no
+/// time for is left out and said to be.
 pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evaluation> {
     let names = keys(methods.iter().map(|scored| scored.method.name));
     if bench.units() == 0 {
@@ -166,15 +167,11 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
     let mut values: Vec<Vec<(&'static str, Value)>> = vec![Vec::new(); methods.len()];
     let mut skipped = Vec::new();
     for entry in bench.settings.entries() {
-        let rows = |scored: &Scored<'_>| (entry.cost)(bench.settings, scored.rows, bench.tokens());
-        if !bench.has_time_for(methods.iter().map(rows).sum()) {
-            skipped.push(entry.name);
-            continue;
-        }
-        // One after the other: what the first one asks, the others know.
-        for (values, scored) in values.iter_mut().zip(methods) {
-            let found = (entry.run)(bench, scored).await?;
-            values.extend(found.map(|value| (entry.name, value)));
+        match in_time(measured(entry, bench, methods).await)? {
+            Some(found) => values.iter_mut().zip(found).for_each(|(values, found)| {
+                values.extend(found.map(|value| (entry.name, value)));
+            }),
+            None => skipped.push(entry.name),
         }
     }
     let agreement = bench.settings.wants(AGREEMENT).then(|| {
@@ -183,14 +180,38 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
         agreement::between(&names, methods, &scores)
     });
     let mut of_methods: Vec<_> = names.into_iter().zip(values).collect();
-    match bench.settings.wants(RANDOM) {
-        true if bench.has_time_for(bench.settings.reference_cost()) => {
-            of_methods.push((REFERENCE.to_owned(), reference(bench).await?));
+    if bench.settings.wants(RANDOM) {
+        match in_time(reference(bench).await)? {
+            Some(found) => of_methods.push((REFERENCE.to_owned(), found)),
+            None => skipped.push(RANDOM),
         }
-        true => skipped.push(RANDOM),
-        false => {}
     }
     Ok(Evaluation { of_methods, agreement, skipped })
+}
+
+/// One measure of every method; none where it says nothing about its scores.
+async fn measured(
+    entry: &MeasureEntry,
+    bench: &Bench<'_>,
+    methods: &[Scored<'_>],
+) -> Result<Vec<Option<Value>>> {
+    let rows = |scored: &Scored<'_>| (entry.cost)(bench.settings, scored.rows, bench.tokens());
+    bench.check_time_for(methods.iter().map(rows).sum())?;
+    let mut values = Vec::new();
+    // One after the other: what the first one asks, the others know.
+    for scored in methods {
+        values.push((entry.run)(bench, scored).await?);
+    }
+    Ok(values)
+}
+
+/// None of what was not done in time.
+fn in_time<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code == Code::DeadlineExceeded => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Evaluation {
@@ -206,6 +227,7 @@ impl Evaluation {
 
 /// What random rankings come to, on average: what a number has to beat.
 async fn reference(bench: &Bench<'_>) -> Result<Vec<(&'static str, Value)>> {
+    bench.check_time_for(bench.settings.reference_cost())?;
     let both = [(&COMPREHENSIVENESS, Left::Others), (&SUFFICIENCY, Left::Rationale)];
     let alone = both.iter().all(|(entry, _)| !bench.settings.wants(entry.name));
     let mut values = Vec::new();

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join3;
+
 use super::prepared::Follow;
 use super::single::{Parts, ScoredMethod, assemble, attributions};
 use crate::attention::{self, Wished};
@@ -37,29 +39,25 @@ pub async fn explain(
     let similarity = embedding::similarity(&question.model, &of_text, &of_pair);
     let value: Vec<f64> = similarity.pair.iter().map(|pair| pair.cosine).collect();
     let sides = [Side::new(&text, &of_pair, 0), Side::new(&pair, &of_text, 1)];
-    let mut scored: Vec<ScoredMethod> = Vec::new();
-    for side in &sides {
+    let of_side = async |side: &Side<'_>| {
         let subject = side.subject(question, &none, &value);
         let target = std::slice::from_ref(&side.target);
         let own = attributions(question, passes, subject, target, &Follow::default()).await?;
         let other = if side.segment == 0 { &pair } else { &text };
-        let own = own.into_iter().map(|one| beside(one, other, side.segment));
-        match scored.is_empty() {
-            true => scored = own.collect(),
-            false => scored.iter_mut().zip(own).for_each(|(all, own)| {
-                all.attributions.extend(own.attributions);
-                all.usage.add(own.usage);
-            }),
-        }
-    }
-    let attention = match wished {
-        None => None,
-        Some(wished) => {
-            let subject = sides[0].subject(question, &none, &value);
-            let target = Some(&sides[0].target);
-            Some(attention::answer(wished, passes, subject, target, maps).await?)
-        }
+        Ok(own.into_iter().map(|one| beside(one, other, side.segment)).collect::<Vec<_>>())
     };
+    let of_text = sides[0].subject(question, &none, &value);
+    // Beside each other: neither text's methods leave the other's no time.
+    let (mut scored, of_pair, attention) = try_join3(
+        of_side(&sides[0]),
+        of_side(&sides[1]),
+        attention::answer(wished, passes, of_text, Some(&sides[0].target), maps),
+    )
+    .await?;
+    scored.iter_mut().zip(of_pair).for_each(|(all, own)| {
+        all.attributions.extend(own.attributions);
+        all.usage.add(own.usage);
+    });
     let targets = sides.map(|side| side.target).into();
     let predicted = Predicted::Similarity(similarity);
     let values = value.repeat(2);

@@ -7,15 +7,17 @@ mod single;
 mod windows;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::timeout_at;
+use tokio::time::Instant;
 
 use crate::attention::{self, Wished};
 use crate::engine::{Engine, ModelPool};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Question};
 use crate::heads::Task;
+use crate::pace::Pace;
+use crate::passes::TimeLimit;
 use crate::tasks;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, windows::Part};
@@ -63,10 +65,6 @@ struct Checked {
     wished: Option<Wished>,
 }
 
-/// The share of a request's time after which work that can stop does: what there is
-/// must still be written out.
-const WORKING_SHARE: f64 = 0.85;
-
 impl Explainer {
     /// Explains every input. An input that fails does not fail the others; an
     /// error here is one of the whole request.
@@ -78,7 +76,6 @@ impl Explainer {
     pub async fn prepare(&self, question: Question) -> Result<Prepared> {
         let limit = self.limit(&question);
         let start = Instant::now();
-        let deadline = start + limit;
         let read = async {
             let checked = self.read(question).await?;
             self.check_size(&checked)?;
@@ -86,11 +83,14 @@ impl Explainer {
             let room = admission.admit(cost::of(&checked, admission.work_in(limit)))?;
             Ok((checked, room))
         };
+        let reading = TimeLimit::new(start, limit, Duration::ZERO);
         let (Checked { question, readings, wished }, room) =
-            timeout_at(deadline.into(), read).await.map_err(|_| prepared::late(limit))??;
-        let passes = self.engine.passes(&question.model);
-        let passes = passes.until(start + limit.mul_f64(WORKING_SHARE));
-        Ok(Prepared { question, readings, wished, passes, limit, deadline, _room: room })
+            reading.before_deadline(read).await??;
+        let tokens = readings.iter().flatten().flat_map(Reading::encodings).map(Encoding::len).sum();
+        let closing = Arc::clone(&self.engine.closing);
+        let time = TimeLimit::new(start, limit, expected(&closing, tokens));
+        let passes = self.engine.passes(&question.model).within(time);
+        Ok(Prepared { question, readings, wished, passes, tokens, closing, _room: room })
     }
 
     /// What a question would cost; nothing is run. One that would be refused for all
@@ -139,6 +139,11 @@ impl Explainer {
         );
         Err(Error::new(Code::ResponseTooLarge, detail).at("/attention"))
     }
+}
+
+/// What follows the last pass of a request of so many tokens should take.
+fn expected(closing: &Pace, tokens: usize) -> Duration {
+    Duration::from_secs_f64(closing.seconds_for(tokens).unwrap_or_default())
 }
 
 /// Tokenises the inputs on a thread that may block.

@@ -1,12 +1,10 @@
 //! A question that was let in: answered at once, or piece by piece.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt, once, poll_fn, select};
 use tokio::sync::mpsc;
-use tokio::time::timeout_at;
 use tracing::{Instrument, Span};
 
 use super::{Reading, apart, single, windows};
@@ -15,6 +13,7 @@ use crate::engine::Admitted;
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Explained, Question, Resolved, UnitScores, Used};
 use crate::model::Model;
+use crate::pace::Pace;
 use crate::passes::Passes;
 use crate::text::Input;
 
@@ -24,8 +23,10 @@ pub struct Prepared {
     pub(super) readings: Vec<Result<Reading>>,
     pub(super) wished: Option<Wished>,
     pub(super) passes: Passes,
-    pub(super) limit: Duration,
-    pub(super) deadline: Instant,
+    /// That are put through the model, of all inputs.
+    pub(super) tokens: usize,
+    /// How long requests take from their last pass to their answer.
+    pub(super) closing: Arc<Pace>,
     pub(super) _room: Admitted,
 }
 
@@ -54,11 +55,6 @@ pub struct Follow {
     pub(super) to: Option<(usize, mpsc::UnboundedSender<Event>)>,
 }
 
-/// An answer that took too long.
-pub fn late(limit: Duration) -> Error {
-    Error::new(Code::DeadlineExceeded, format!("not finished within {} ms", limit.as_millis()))
-}
-
 impl Prepared {
     pub fn model(&self) -> &Arc<Model> {
         &self.question.model
@@ -69,23 +65,19 @@ impl Prepared {
         unreadable(&self.readings)
     }
 
-    /// Tokens that are put through the model, of all inputs.
-    fn tokens(&self) -> usize {
-        let encodings = self.readings.iter().flatten().flat_map(Reading::encodings);
-        encodings.map(crate::text::Encoding::len).sum()
-    }
-
     /// Every input's answer.
     pub async fn answer(self) -> Result<Answer> {
-        let (limit, deadline, tokens) = (self.limit, self.deadline, self.tokens());
-        let Self { question, readings, wished, passes, _room, .. } = self;
-        let work =
+        let Self { question, readings, wished, passes, tokens, closing, _room } = self;
+        let results =
             join_all(readings.into_iter().zip(&question.inputs).map(async |(reading, input)| {
                 let follow = Follow::default();
                 let explained = one(&question, &passes, wished.as_ref(), reading, &follow).await;
                 (input.id.clone(), explained.map_err(|error| placed(error, input)))
-            }));
-        let results = timeout_at(deadline.into(), work).await.map_err(|_| late(limit))?;
+            }))
+            .await;
+        if let Some(elapsed) = passes.since_last_output() {
+            closing.note(tokens, elapsed.as_secs_f64());
+        }
         let mut usage = account(&question);
         results.iter().filter_map(|(_, result)| result.as_ref().ok()).for_each(|e| usage.add(e));
         let usage = Used { tokens, passes: passes.usage(), ..usage };
@@ -96,8 +88,7 @@ impl Prepared {
     /// Dropping the stream stops the work. All of it comes by one channel: what a
     /// method has so far never comes after what it came to.
     pub fn stream(self) -> impl Stream<Item = Event> + Send {
-        let (limit, deadline, tokens) = (self.limit, self.deadline, self.tokens());
-        let Self { question, readings, wished, passes, _room, .. } = self;
+        let Self { question, readings, wished, passes, tokens, _room, .. } = self;
         let lone = readings.len() == 1;
         let used = Arc::new(Mutex::new(account(&question)));
         let all_used = Arc::clone(&used);
@@ -111,9 +102,7 @@ impl Prepared {
                 let work = async move {
                     let input = &question.inputs[index];
                     let follow = Follow { to: lone.then(|| (index, told.clone())) };
-                    let work = one(&question, &passes, wished.as_ref(), reading, &follow);
-                    let explained = timeout_at(deadline.into(), work).await;
-                    let result = explained.unwrap_or_else(|_| Err(late(limit)));
+                    let result = one(&question, &passes, wished.as_ref(), reading, &follow).await;
                     if let Ok(explained) = &result {
                         used.lock().unwrap_or_else(PoisonError::into_inner).add(explained);
                     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use metrics::{counter, histogram};
 
 use super::prepared::{Event, Follow, Progress};
@@ -80,13 +80,12 @@ pub async fn explain(
     // Where measures follow, methods leave them half of the time.
     let share = if question.evaluate.is_some() { METHODS_SHARE } else { 1. };
     let hurried = passes.for_a_share(share);
-    let scored = attributions(question, &hurried, subject, &targets, follow).await?;
-    let attention = match wished {
-        None => None,
-        Some(wished) => {
-            Some(attention::answer(wished, passes, subject, targets.first(), maps).await?)
-        }
-    };
+    // Beside each other: methods that take all the time there is leave attention none.
+    let (scored, attention) = try_join(
+        attributions(question, &hurried, subject, &targets, follow),
+        attention::answer(wished, passes, subject, targets.first(), maps),
+    )
+    .await?;
     let evaluation = match (&question.evaluate, targets.first()) {
         (Some(_), Some(_)) => Some(evaluate(question, passes, subject, &scored, &output).await?),
         _ => None,

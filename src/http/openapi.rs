@@ -159,13 +159,14 @@ problems! {
     "401" => "Keys are configured, and none of them was sent",
     "404" => "No such model",
     "406" => "The caller accepts nothing that is given here; `detail` lists what is",
-    "408" => "Not finished in time",
+    "408" => "The body did not arrive in time",
     "413" => "The body is too large",
     "415" => "The body is no JSON, or compressed in an unknown way",
     "422" => "A field is wrong, or an input is empty or too long; `pointer` says which",
     "429" => "The queue is full, or the key has used its share; Retry-After says when to come back",
     "500" => "A fault of the service",
     "503" => "The model is loading or could not be loaded, or the service is shutting down",
+    "504" => "Not finished in time",
 }
 
 problems! {

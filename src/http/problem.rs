@@ -80,7 +80,8 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
         }
         Code::Overloaded => (S::TOO_MANY_REQUESTS, "overloaded", "Overloaded"),
         Code::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Rate limited"),
-        Code::DeadlineExceeded => (S::REQUEST_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
+        Code::DeadlineExceeded => (S::GATEWAY_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
+        Code::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
         Code::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
         Code::Draining => (S::SERVICE_UNAVAILABLE, "draining", "Draining"),
         Code::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),

@@ -1,20 +1,70 @@
 //! Faults on demand, for tests of what becomes of the rows beside them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
 use super::{Loaded, PassError};
 use crate::rows::{Row, RowOutput};
 
 /// What a pass does that a chosen piece of the vocabulary is in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Fault {
     Panic,
     Error,
     NotANumber,
-    Slow(Duration),
+    /// Waits at the gate.
+    Hold(Arc<Gate>),
+}
+
+/// Lets some passes through and holds those after them until it is opened: tests
+/// know how far the work has come, however fast the machine is.
+#[derive(Debug)]
+pub struct Gate {
+    free: usize,
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    arrived: usize,
+    open: bool,
+}
+
+impl Gate {
+    /// One that `free` passes may go through.
+    pub fn after(free: usize) -> Arc<Self> {
+        Arc::new(Self { free, state: Mutex::default(), changed: Condvar::new() })
+    }
+
+    pub fn open(&self) {
+        self.update(|state| state.open = true);
+    }
+
+    /// Blocks until a pass is held, or the gate is opened.
+    pub fn wait_until_held(&self) {
+        self.wait_until(|state| state.open || state.arrived > self.free);
+    }
+
+    fn pass(&self) {
+        let mut number = 0;
+        self.update(|state| {
+            state.arrived += 1;
+            number = state.arrived;
+        });
+        self.wait_until(|state| state.open || number <= self.free);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut GateState)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, what: impl Fn(&GateState) -> bool) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_while(state, |state| !what(state));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// A piece, its fault, and the passes that it struck.
@@ -58,7 +108,7 @@ pub(super) fn run(
             Fault::Panic => std::panic::panic_any(format!("injected by {piece}")),
             Fault::Error => return Err(PassError(format!("injected by {piece}"))),
             Fault::NotANumber => spoilt.extend(hit),
-            Fault::Slow(time) => thread::sleep(time),
+            Fault::Hold(gate) => gate.pass(),
         }
     }
     let mut outputs = pass()?;

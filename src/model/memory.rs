@@ -13,7 +13,8 @@ pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
     match placement {
         // Each map is packed twice, for either direction.
         Placement::Cpu(_) => size_of::<f32>() * (numbers + 2 * maps),
-        Placement::Candle { dtype, .. } => dtype.size_in_bytes() * (numbers + maps),
+        #[cfg(feature = "candle")]
+        Placement::Candle(candle) => candle.dtype.size_in_bytes() * (numbers + maps),
     }
 }
 

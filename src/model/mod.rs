@@ -6,16 +6,15 @@ pub mod faults;
 mod memory;
 mod network;
 mod packed;
+mod placement;
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
-
 use crate::backend::Backend;
+#[cfg(feature = "candle")]
 use crate::backend::candle::Candle;
-use crate::backend::cpu::{Cpu, Isa};
+use crate::backend::cpu::Cpu;
 use crate::blocks::{self, Activation, Pooling};
 use crate::checkpoint::{Checkpoint, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
@@ -29,6 +28,7 @@ use crate::text::{Encoding, Input, TextEncoder};
 pub use described::Described;
 pub use memory::{Budget, Full, Room};
 use network::Network;
+pub use placement::Placement;
 
 /// A loaded model under an id. Another id for the same one costs nothing.
 pub struct Model {
@@ -65,48 +65,6 @@ impl Deref for Model {
     }
 }
 
-/// Where the weights live: which back end computes.
-#[derive(Debug, Clone)]
-pub enum Placement {
-    Cpu(Isa),
-    /// The reference; f64 for tests, f32 on a GPU.
-    Candle {
-        dtype: DType,
-        device: Device,
-    },
-}
-
-impl Default for Placement {
-    fn default() -> Self {
-        Self::Cpu(Isa::best())
-    }
-}
-
-impl Placement {
-    /// candle in f64 on the CPU.
-    pub fn reference() -> Self {
-        Self::Candle { dtype: DType::F64, device: Device::Cpu }
-    }
-
-    /// candle in f32 on the first GPU; where there is none, why.
-    pub fn cuda() -> Result<Self, String> {
-        Device::new_cuda(0)
-            .map(|device| Self::Candle { dtype: DType::F32, device })
-            .map_err(|error| format!("no CUDA device can be used: {error}"))
-    }
-}
-
-impl fmt::Display for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu(isa) => write!(f, "cpu ({}, f32)", isa.name()),
-            Self::Candle { dtype, device } => {
-                write!(f, "candle ({:?}, {})", device.location(), dtype.as_str())
-            }
-        }
-    }
-}
-
 /// Why a pass failed, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -140,6 +98,7 @@ impl Run for Placed<Cpu> {
     }
 }
 
+#[cfg(feature = "candle")]
 impl Run for Placed<Candle> {
     fn run(
         &self,
@@ -164,8 +123,9 @@ fn place(
                 Network::place(encoder, &head.block, head.activation, &backend, checkpoint)?;
             Box::new(Placed { network, backend })
         }
-        Placement::Candle { dtype, device } => {
-            let backend = Candle { dtype: *dtype, device: device.clone() };
+        #[cfg(feature = "candle")]
+        Placement::Candle(backend) => {
+            let backend = backend.clone();
             let network =
                 Network::place(encoder, &head.block, head.activation, &backend, checkpoint)?;
             Box::new(Placed { network, backend })
@@ -218,19 +178,14 @@ impl Loaded {
         self.on_disk.drift(&self.revision)
     }
 
-    /// The type of its numbers, by candle's name.
+    /// The type of its numbers.
     pub fn dtype(&self) -> &'static str {
-        match &self.placement {
-            Placement::Cpu(_) => DType::F32.as_str(),
-            Placement::Candle { dtype, .. } => dtype.as_str(),
-        }
+        self.placement.dtype()
     }
 
+    /// `cpu` or `cuda`.
     pub fn device(&self) -> &'static str {
-        match &self.placement {
-            Placement::Candle { device, .. } if !device.is_cpu() => "cuda",
-            _ => "cpu",
-        }
+        self.placement.device()
     }
 
     /// Runs rows of any lengths together on this thread, one output a row, in

@@ -372,5 +372,5 @@ fn in_order(wanted: &[usize], mut maps: Vec<(usize, AttentionMap)>) -> Vec<Atten
     maps.into_iter().map(|(_, map)| map).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "candle"))]
 mod tests;

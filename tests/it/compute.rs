@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
+use explaind::backend::candle::Candle;
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
@@ -159,8 +160,8 @@ fn gap(ours: &RowOutput, theirs: &RowOutput) -> f64 {
 
 #[test]
 fn back_ends_agree_on_the_same_rows() {
-    let exact = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
-    let single = Placement::Candle { dtype: DType::F32, device: Device::Cpu };
+    let exact = Placement::reference().unwrap();
+    let single = Placement::Candle(Candle { dtype: DType::F32, device: Device::Cpu });
     let rows = tiny_rows();
     let reference = tiny(&exact).run(&rows).unwrap();
     let mut placements = vec![single];
@@ -176,7 +177,7 @@ fn back_ends_agree_on_the_same_rows() {
 #[test]
 fn the_built_in_model_agrees_with_the_reference() {
     let rows = builtin_rows();
-    let exact = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
+    let exact = Placement::reference().unwrap();
     let reference = load("builtin:sentiment-en".parse().unwrap(), &exact).run(&rows).unwrap();
     for isa in Isa::available() {
         let outputs = builtin(isa).run(&rows).unwrap();

@@ -11,10 +11,12 @@ use explaind::{app, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::certify;
+use crate::support::service::patient;
+use crate::support::{Held, PATIENCE, StoppedClock, certify};
 
 /// A service on a port of its own.
 struct Listening {
@@ -49,7 +51,7 @@ async fn say(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
     let bytes = bytes.into();
     spawn_blocking(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(&bytes).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -71,15 +73,11 @@ const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_flight_is_answered_and_who_comes_later_is_told() {
-    let mut running = listen(Config::default()).await;
-    let inputs = vec!["This movie is really great."; 20];
-    let methods = [serde_json::json!({"name": "integrated_gradients", "n_steps": 300})];
-    let slow = serde_json::json!({"inputs": inputs, "methods": methods}).to_string();
+    let mut running = listen(patient()).await;
+    let held = Held::after(0, "ocean");
+    let slow = serde_json::json!({"inputs": "an ocean of time"}).to_string();
     let in_flight = tokio::spawn(say(running.address, post(&slow)));
-    let admission = Arc::clone(&running.service.explainer.engine.admission);
-    while admission.in_flight() == 0 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    held.reached().await;
     running.service.drain();
     running.stop.take().unwrap().send(()).unwrap();
     (&mut running.ending).await.unwrap();
@@ -88,7 +86,8 @@ async fn in_flight_is_answered_and_who_comes_later_is_told() {
     assert!(late.contains("connection: close") && late.contains("\"draining\""), "{late}");
     let live = say(running.address, LIVE).await;
     assert!(live.starts_with("HTTP/1.1 200 ") && live.contains("connection: close"), "{live}");
-    assert!(admission.in_flight() > 0, "it is still at work");
+    assert!(!in_flight.is_finished(), "it is still at work");
+    held.open();
     let answer = in_flight.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('}'), "{answer}");
     assert!(answer.contains("content-length: "), "its length is known: {answer}");
@@ -98,19 +97,19 @@ async fn in_flight_is_answered_and_who_comes_later_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_does_not_hold_up_the_end() {
-    let mut running = listen(Config::default()).await;
+    let mut running = listen(patient()).await;
     let _idle = std::net::TcpStream::connect(running.address).unwrap();
     let live = say(running.address, LIVE).await;
     assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
     running.service.drain();
     running.stop.take().unwrap().send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), running.serving).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, running.serving).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_there_may_be_wait() {
-    let limits = Limits { connections: 2, ..Limits::default() };
-    let running = listen(Config { limits, ..Config::default() }).await;
+    let limits = Limits { connections: 2, ..patient().limits };
+    let running = listen(Config { limits, ..patient() }).await;
     let held: Vec<_> =
         (0..2).map(|_| std::net::TcpStream::connect(running.address).unwrap()).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -121,50 +120,75 @@ async fn more_connections_than_there_may_be_wait() {
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 "));
 }
 
-/// What it says to these bytes until it closes by itself.
-async fn until_closed(address: SocketAddr, bytes: &'static str) -> String {
-    spawn_blocking(move || {
+/// Moves the clock on until the other end has closed.
+async fn until_closed(clock: &StoppedClock, open: JoinHandle<String>) -> String {
+    while !open.is_finished() {
+        clock.advance(Duration::from_millis(100)).await;
+        // Sockets are looked at in between.
+        tokio::task::yield_now().await;
+    }
+    open.await.unwrap()
+}
+
+/// Sends these bytes; what comes back before `seen` has come, and then until it is
+/// closed.
+async fn open(address: SocketAddr, bytes: &'static str, seen: &'static str) -> JoinHandle<String> {
+    let (reached, sent) = oneshot::channel();
+    let client = spawn_blocking(move || {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(bytes.as_bytes()).unwrap();
-        let mut answer = Vec::new();
+        let (mut answer, mut byte) = (Vec::new(), [0]);
+        while !String::from_utf8_lossy(&answer).ends_with(seen) {
+            answer.push(stream.read(&mut byte).map(|_| byte[0]).unwrap());
+        }
+        reached.send(()).unwrap();
         if let Err(error) = stream.read_to_end(&mut answer) {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it was not closed");
         }
         String::from_utf8_lossy(&answer).into_owned()
-    })
-    .await
-    .unwrap()
+    });
+    sent.await.unwrap();
+    client
 }
 
 const HALF_A_HEAD: &str = "POST /explain HTTP/1.1\r\nHost: a\r\nContent-";
 const HALF_A_BODY: &str = "POST /explain HTTP/1.1\r\nHost: a\r\nContent-Type: \
-                           application/json\r\nContent-Length: 90\r\n\r\n{\"inputs\": ";
+                           application/json\r\nContent-Length: 90\r\nExpect: \
+                           100-continue\r\n\r\n{\"inputs\": ";
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_head_and_the_time_between_two_have_their_own_bound() {
     let limits = Limits { idle_ms: 400, request_ms: 3_600_000, ..Limits::default() };
-    let running = listen(Config { limits, ..Config::default() }).await;
-    let address = running.address;
-    let half = until_closed(address, HALF_A_HEAD).await;
+    let running = listen(Config { limits, ..patient() }).await;
+    let clock = StoppedClock::new();
+    let half = until_closed(&clock, open(running.address, HALF_A_HEAD, "").await).await;
     assert!(half.is_empty() || half.starts_with("HTTP/1.1 408 "), "{half}");
-    let idle = until_closed(address, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let idle = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    let idle = open(running.address, idle, "{\"status\":\"live\"}").await;
+    let start = Instant::now();
+    let idle = until_closed(&clock, idle).await;
     assert!(idle.starts_with("HTTP/1.1 200 "), "{idle}");
+    assert!(start.elapsed() < Duration::from_secs(3_000), "it was closed because it was idle");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn silence_and_half_a_body_are_not_waited_for_for_ever() {
     let limits = Limits { idle_ms: 400, request_ms: 1_000, ..Limits::default() };
-    let running = listen(Config { limits, ..Config::default() }).await;
-    let address = running.address;
-    assert_eq!(until_closed(address, "").await, "");
-    let half = until_closed(address, HALF_A_BODY).await;
-    assert!(half.starts_with("HTTP/1.1 408 ") && half.contains("deadline_exceeded"), "{half}");
+    let running = listen(Config { limits, ..patient() }).await;
+    let clock = StoppedClock::new();
+    assert_eq!(until_closed(&clock, open(running.address, "", "").await).await, "");
+    // The head has been read when it says to go on.
+    let half = open(running.address, HALF_A_BODY, CONTINUE).await;
+    let half = until_closed(&clock, half).await;
+    let half = half.trim_start_matches(CONTINUE);
+    assert!(half.starts_with("HTTP/1.1 408 ") && half.contains("request_timeout"), "{half}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_http_harms_nobody() {
-    let running = listen(Config::default()).await;
+    let running = listen(patient()).await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"GET / HTTP/9.9\r\n\r\n",
@@ -213,7 +237,7 @@ async fn tls_and_a_certificate_that_is_renewed() {
     let (files, certificate) = certify(folder.path());
     let old = trusting(certificate);
     let server = Server { tls: Some(files), ..Server::default() };
-    let running = listen(Config { server, ..Config::default() }).await;
+    let running = listen(Config { server, ..patient() }).await;
     let (address, tls) = (running.address, running.tls.clone().unwrap());
     assert!(say_secretly(address, old.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
     assert!(!say(address, LIVE).await.contains("200"), "plain words are not answered");

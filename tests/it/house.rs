@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use explaind::attribution::METHODS;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+/// The sources of both crates, the numeric core first.
+fn roots() -> [PathBuf; 2] {
+    ["compute/src", "src"].map(|root| Path::new(env!("CARGO_MANIFEST_DIR")).join(root))
 }
 
-/// The floors in the order of lib.rs.
+/// The floors in the order of each lib.rs.
 fn floors() -> Vec<String> {
-    let lib = fs::read_to_string(root().join("lib.rs")).unwrap();
+    let lib = roots().map(|root| fs::read_to_string(root.join("lib.rs")).unwrap()).join("\n");
     lib.lines()
         .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
         .map(|name| name.trim_end_matches(';').to_owned())
@@ -29,10 +30,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Every source file with its floor and its code outside of tests and comments.
 fn sources() -> Vec<(PathBuf, String, String)> {
-    files(&root())
-        .into_iter()
-        .map(|path| {
-            let local = path.strip_prefix(root()).unwrap().to_path_buf();
+    let all = roots().map(|root| files(&root).into_iter().map(move |path| (root.clone(), path)));
+    all.into_iter()
+        .flatten()
+        .map(|(root, path)| {
+            let local = path.strip_prefix(root).unwrap().to_path_buf();
             let floor = local.iter().next().unwrap().to_string_lossy().replace(".rs", "");
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
@@ -109,7 +111,7 @@ fn methods_do_not_use_each_other() {
 
 #[test]
 fn no_file_is_too_long() {
-    for path in files(&root()) {
+    for path in roots().iter().flat_map(|root| files(root)) {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod binary;
-mod candle_oracle;
 mod compute;
 mod connections;
 mod engine;

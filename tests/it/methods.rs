@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use explaind::attribution::{Completeness, METHODS};
+use explaind::backend::candle::Candle;
 use explaind::checkpoint::Source;
 use explaind::explanation::{Explained, Predicted, Question, Target};
 use explaind::model::{Model, Placement};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::{explainer, golden_folder, input, load, method, question, relative_error};
 
 fn tiny(dtype: DType) -> Arc<Model> {
-    let placement = Placement::Candle { dtype, device: Device::Cpu };
+    let placement = Placement::Candle(Candle { dtype, device: Device::Cpu });
     load(Source::Directory(golden_folder("bert-tiny")), &placement)
 }
 

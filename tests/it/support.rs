@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
@@ -10,6 +11,7 @@ use explaind::config::Tls;
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::{Explainer, Limits};
 use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
+use explaind::model::faults::{self, Fault, Gate};
 use explaind::model::{Model, Placement};
 use explaind::text::Input;
 use serde_json::Value;
@@ -132,8 +134,23 @@ pub mod service {
         running
     }
 
+    /// The defaults, but for time: however slow the machine, nothing is to be refused
+    /// or given up for it where a test is about something else.
+    pub fn patient() -> Config {
+        let mut config = Config::default();
+        config.limits.request_ms = 3_600_000;
+        config
+    }
+
     pub async fn start() -> Running {
-        start_with(&Config::default()).await
+        start_with(&patient()).await
+    }
+
+    /// With one worker, so that passes come one after the other.
+    pub async fn single_file() -> Running {
+        let mut config = patient();
+        config.engine.threads = 1;
+        start_with(&config).await
     }
 
     impl Running {
@@ -193,4 +210,108 @@ pub fn certify(folder: &Path) -> (Tls, CertificateDer<'static>) {
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
     (files, made.cert.der().clone())
+}
+
+/// How long a test waits for what must come: a guard against hanging, not a bound.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Waits until `what` is so.
+pub async fn until(what: impl Fn() -> bool) {
+    until_async(async || what()).await;
+}
+
+/// The same where finding out takes waiting too. By the machine's clock: the runtime's
+/// may stand still.
+pub async fn until_async(what: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !what().await {
+        assert!(start.elapsed() < PATIENCE, "it must come");
+        let pause = || std::thread::sleep(Duration::from_millis(2));
+        tokio::task::spawn_blocking(pause).await.unwrap();
+    }
+}
+
+/// The same, for tests outside of a runtime.
+pub fn blocking_until(what: impl FnMut() -> bool) {
+    let start = Instant::now();
+    let mut what = what;
+    while !what() {
+        assert!(start.elapsed() < PATIENCE, "it must come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The runtime's clock, standing still but for [`Self::advance`]: what takes long on
+/// a slow machine takes no time. For tests on one thread.
+pub struct StoppedClock {
+    /// A blocking task waits for the other end. While it does, the runtime does not
+    /// move its clock by itself when it has nothing to do.
+    _waiting: std::sync::mpsc::Sender<()>,
+}
+
+impl StoppedClock {
+    pub fn new() -> Self {
+        tokio::time::pause();
+        let (waiting, dropped) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || dropped.recv());
+        Self { _waiting: waiting }
+    }
+
+    /// Moves it on by `time`, and a little: timers are of whole milliseconds, and go off
+    /// in the one after.
+    pub async fn advance(&self, time: Duration) {
+        tokio::time::advance(time + Duration::from_millis(2)).await;
+    }
+}
+
+/// Holds the passes with a piece of the vocabulary that come after the first few.
+pub struct Held {
+    piece: &'static str,
+    gate: Arc<Gate>,
+    passes: Arc<AtomicUsize>,
+}
+
+impl Held {
+    pub fn after(free: usize, piece: &'static str) -> Self {
+        let gate = Gate::after(free);
+        let passes = faults::inject(piece, Fault::Hold(Arc::clone(&gate)));
+        Self { piece, gate, passes }
+    }
+
+    /// Completes when a pass is held.
+    pub async fn reached(&self) {
+        let gate = Arc::clone(&self.gate);
+        tokio::task::spawn_blocking(move || gate.wait_until_held()).await.unwrap();
+    }
+
+    /// The output of `request`; `time` goes by while one of its passes is held.
+    pub async fn while_time_goes_by<T>(
+        &self,
+        clock: &StoppedClock,
+        time: Duration,
+        request: impl Future<Output = T>,
+    ) -> T {
+        let mut request = std::pin::pin!(request);
+        tokio::select! {
+            _ = &mut request => panic!("it was done after {} passes", self.passes()),
+            () = self.reached() => clock.advance(time).await,
+        }
+        request.await
+    }
+
+    /// Passes with the piece so far, held ones among them.
+    pub fn passes(&self) -> usize {
+        self.passes.load(Ordering::Relaxed)
+    }
+
+    pub fn open(&self) {
+        self.gate.open();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        faults::heal(self.piece);
+        self.gate.open();
+    }
 }

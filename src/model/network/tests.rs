@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
 use serde_json::Value;
 
 use super::*;
@@ -43,7 +42,7 @@ fn source(folder: &str) -> Source {
 }
 
 fn load(folder: &str) -> Model {
-    let placement = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
+    let placement = Placement::reference().expect("the feature candle");
     Model::load(folder, &source(folder), &placement).expect("the model loads")
 }
 
@@ -73,7 +72,7 @@ fn logit() -> Vec<Scalar> {
 /// first, and at the embedding block's output.
 fn gradients(folder: &str) -> Vec<Vec<f64>> {
     let model = load(folder);
-    let b = Candle { dtype: DType::F64, device: Device::Cpu };
+    let b = Candle::reference();
     let checkpoint = Checkpoint::read(&source(folder)).expect("the files");
     let network =
         Network::place(&model.encoder, &model.head.block, model.activation(), &b, &checkpoint)

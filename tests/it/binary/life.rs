@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -13,7 +12,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::{Served, explaind, run};
-use crate::support::{certify, golden_folder};
+use crate::support::{blocking_until, certify, golden_folder};
 
 fn signal(served: &Served, name: &str) {
     let id = served.child.id().to_string();
@@ -22,19 +21,14 @@ fn signal(served: &Served, name: &str) {
 
 /// Ids that GET /models has, as soon as they are these.
 fn until_models_are(served: &Served, wanted: &[&str]) {
-    let start = Instant::now();
-    loop {
+    blocking_until(|| {
         let mut reply = ureq::get(format!("{}/models", served.url)).call().unwrap();
         let list: Value = reply.body_mut().read_json().unwrap();
         let models = list["models"].as_array().unwrap();
         let ready = models.iter().filter(|model| model["state"] == "ready");
         let ids: Vec<&str> = ready.map(|model| model["id"].as_str().unwrap()).collect();
-        if ids == wanted {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "{ids:?}, {:?}", served.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        ids == wanted
+    });
 }
 
 fn configure(file: &Path, models: &[(&str, &str)]) {
@@ -60,11 +54,7 @@ fn a_hangup_reads_the_models_again() {
     until_models_are(&served, &["c", "a"]);
     std::fs::write(&file, "[server]\nlisten = \"nowhere\"").unwrap();
     signal(&served, "HUP");
-    let start = Instant::now();
-    while !served.log().contains("the new configuration is not taken") {
-        assert!(start.elapsed() < Duration::from_secs(20), "{}", served.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    blocking_until(|| served.log().contains("the new configuration is not taken"));
     until_models_are(&served, &["c", "a"]);
     signal(&served, "TERM");
     assert!(served.child.wait().unwrap().success());
@@ -77,9 +67,15 @@ fn a_second_signal_ends_it_at_once() {
         "methods": [{"name": "integrated_gradients", "n_steps": 2_000}]});
     let url = format!("{}/explain", served.url);
     let answer = std::thread::spawn(move || ureq::post(url).send_json(&body).is_ok());
-    std::thread::sleep(Duration::from_millis(500));
+    let metrics = || {
+        let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
+        reply.body_mut().read_to_string().unwrap()
+    };
+    blocking_until(|| metrics().contains("explaind_queue_requests 1\n"));
     signal(&served, "TERM");
-    std::thread::sleep(Duration::from_millis(500));
+    // As soon as it knows of the first signal, it hears the second.
+    let ready = || ureq::get(format!("{}/readyz", served.url)).call().is_ok();
+    blocking_until(|| !ready());
     assert!(served.child.try_wait().unwrap().is_none(), "an answer is in flight");
     signal(&served, "TERM");
     let status = served.child.wait().unwrap();

@@ -4,7 +4,6 @@ mod life;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -81,12 +80,7 @@ fn serves_on_a_free_port_and_stops_when_told() {
     assert!(run(&["healthcheck", "--address", address]).status.success());
     let stopped = Command::new("kill").arg(served.child.id().to_string()).status().unwrap();
     assert!(stopped.success());
-    let start = Instant::now();
-    while served.child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it must stop on SIGTERM");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(served.child.wait().unwrap().success());
+    assert!(served.child.wait().unwrap().success(), "it must stop on SIGTERM");
     assert!(!run(&["healthcheck", "--address", address]).status.success());
 }
 

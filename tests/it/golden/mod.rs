@@ -8,8 +8,9 @@ mod methods;
 use std::collections::BTreeMap;
 use std::fs;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use explaind::attribution::Granularity;
+use explaind::backend::candle::Candle;
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::explainer::Explainer;
@@ -166,14 +167,14 @@ async fn errors_of(folder: &str, placement: &Placement) -> Errors {
 /// The largest relative error allowed.
 fn limit(placement: &Placement) -> f64 {
     match placement {
-        Placement::Candle { dtype: DType::F64, .. } => 1e-9,
+        Placement::Candle(Candle { dtype: DType::F64, .. }) => 1e-9,
         _ => 1e-4,
     }
 }
 
 /// The reference, and every path of the back end that serves.
 fn placements() -> Vec<Placement> {
-    let mut placements = vec![Placement::Candle { dtype: DType::F64, device: Device::Cpu }];
+    let mut placements = vec![Placement::reference().unwrap()];
     placements.extend(Isa::available().into_iter().map(Placement::Cpu));
     placements
 }

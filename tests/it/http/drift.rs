@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::models::{ask, config, settled, until};
-use crate::support::golden_folder;
+use super::models::{ask, config, settled};
 use crate::support::service::start_with;
+use crate::support::{golden_folder, until};
 
 #[tokio::test]
 async fn files_that_change_or_go_are_said_and_loaded_again() {

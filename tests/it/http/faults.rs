@@ -1,6 +1,5 @@
 //! Passes that panic, fail, give no numbers or take long, beside ones that do not.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use explaind::config::Config;
@@ -8,7 +7,8 @@ use explaind::model::faults::{Fault, heal, inject};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::service::{start, start_with};
+use crate::support::service::{patient, single_file, start, start_with};
+use crate::support::{Held, StoppedClock};
 
 /// The answer to a text beside others, by itself before.
 async fn neighbours_are_whole(word: &str, fault: Fault) {
@@ -19,7 +19,7 @@ async fn neighbours_are_whole(word: &str, fault: Fault) {
     for text in &texts {
         alone.push(service.explain(ask(text.clone())).await["results"].clone());
     }
-    inject(word, fault);
+    inject(word, fault.clone());
     for _ in 0..3 {
         let poison = ask(format!("a {word} for all"));
         let poisoned = async { service.post("/explain", poison).await };
@@ -75,7 +75,7 @@ async fn where_every_pass_fails_it_is_not_ready_until_one_works() {
         source: folder.to_str().unwrap().to_owned(),
         activation: None,
     }];
-    let service = start_with(&Config { models, ..Config::default() }).await;
+    let service = start_with(&Config { models, ..patient() }).await;
     assert_eq!(service.get("/readyz").await.status, 200);
     let first = service.service.explainer.pool.get(None).unwrap().text.piece(5);
     inject(&first, Fault::Error);
@@ -89,32 +89,34 @@ async fn where_every_pass_fails_it_is_not_ready_until_one_works() {
     assert_eq!(service.get("/readyz").await.status, 200);
 }
 
+/// One worker: a pass is held, and nothing of its request runs after it.
 #[tokio::test]
 async fn work_that_is_late_or_left_stops_within_a_pass() {
-    let service = start().await;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let struck = inject("snow", Fault::Slow(Duration::from_millis(50)));
-    // 2,000 rows of five tokens: 40 passes or more.
-    let body = |budget: u64| {
-        json!({
-            "inputs": "the snow", "attention": false, "budget_ms": budget,
-            "methods": [{"name": "integrated_gradients", "n_steps": 2_000}],
-        })
-    };
-    service.post("/explain", body(200)).await.problem(408, "deadline_exceeded");
-    let idle = async |before: usize| {
+    let service = single_file().await;
+    let clock = StoppedClock::new();
+    // 2,000 rows of five tokens: passes enough.
+    let methods = json!([{"name": "integrated_gradients", "n_steps": 2_000}]);
+    let body = json!({"inputs": "the snow", "attention": false, "budget_ms": 1_000,
+                      "methods": methods});
+    let idle = async |held: Held| {
         assert_eq!(service.service.explainer.engine.admission.in_flight(), 0);
-        let at = struck.load(Ordering::Relaxed);
-        assert!((before..before + 30).contains(&at), "{at} passes ran");
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        let later = struck.load(Ordering::Relaxed);
-        assert!(later <= at + workers, "{at} passes, then {later}");
-        later
+        held.open();
+        // Whatever were to run still would do so before another caller is done.
+        for _ in 0..3 {
+            service.explain(json!({"inputs": "rain", "methods": ["saliency"]})).await;
+        }
+        assert_eq!(held.passes(), 4);
     };
-    let before = idle(1).await;
+    let held = Held::after(3, "snow");
+    let request = service.post("/explain", &body);
+    let reply = held.while_time_goes_by(&clock, Duration::from_secs(1), request).await;
+    reply.problem(504, "deadline_exceeded");
+    idle(held).await;
     // A caller that leaves drops the future of its answer.
-    let left = service.post("/explain", body(60_000));
-    assert!(tokio::time::timeout(Duration::from_millis(200), left).await.is_err());
-    idle(before).await;
-    heal("snow");
+    let held = Held::after(3, "snow");
+    tokio::select! {
+        _ = service.post("/explain", &body) => panic!("a pass of it is held"),
+        () = held.reached() => {}
+    }
+    idle(held).await;
 }

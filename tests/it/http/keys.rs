@@ -7,7 +7,8 @@ use explaind::config::{AdminKey, Config, Server};
 use serde_json::json;
 
 use super::GREAT;
-use crate::support::service::{self, Running};
+use crate::support::service::{self, Running, patient};
+use crate::support::until_async;
 
 const KEY: &str = "a-key-of-some-length";
 const ADMIN: &str = "an-admin-key-of-some-length";
@@ -17,7 +18,7 @@ fn key(name: &str, secret: &str) -> NamedKey {
 }
 
 async fn serving(server: Server) -> Running {
-    service::start_with(&Config { server, ..Config::default() }).await
+    service::start_with(&Config { server, ..patient() }).await
 }
 
 async fn status(service: &Running, path: &str, key: Option<&str>) -> u16 {
@@ -73,15 +74,8 @@ async fn a_file_of_keys_is_read_again() {
     let with = async |key| status(&service, "/models", Some(key)).await;
     assert_eq!((with(KEY).await, with("the-new-key-of-today").await), (200, 401));
     fs::write(&path, format!("app:{}\n", digest("the-new-key-of-today"))).unwrap();
-    let mut found = (0, 0);
-    for _ in 0..50 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        found = (with(KEY).await, with("the-new-key-of-today").await);
-        if found == (401, 200) {
-            break;
-        }
-    }
-    assert_eq!(found, (401, 200));
+    let renewed = async || (with(KEY).await, with("the-new-key-of-today").await) == (401, 200);
+    until_async(renewed).await;
     // A file that is broken leaves the keys as they were.
     fs::write(&path, "app:plain-text").unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;

@@ -1,10 +1,9 @@
 //! Both built-in models, and the units of their texts.
 
-use explaind::config::Config;
 use serde_json::{Value, json};
 
 use super::GREAT;
-use crate::support::service::{start, start_with};
+use crate::support::service::{patient, start, start_with};
 
 #[tokio::test]
 async fn chinese_is_explained_by_its_words() {
@@ -35,7 +34,7 @@ async fn auto_goes_by_the_script() {
     let neither = json!({"inputs": "Привет", "model": "auto"});
     let problem = service.post("/explain", neither).await.problem(422, "invalid_field");
     assert_eq!(problem["pointer"], "/model");
-    let mut config = Config::default();
+    let mut config = patient();
     config.models.retain(|model| model.id == "sentiment-en");
     let service = start_with(&config).await;
     let chinese = json!({"inputs": "质量很差", "model": "auto"});
@@ -91,7 +90,7 @@ async fn sentences_and_spans_are_scored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn models_mixed_under_load_do_not_mix() {
     // However slow the machine, nothing is to be refused here.
-    let mut config = Config::default();
+    let mut config = patient();
     config.limits.request_ms = 3_600_000;
     let service = start_with(&config).await;
     let cases = [

@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use explaind::config::{AdminKey, Config, ModelEntry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::GREAT;
-use crate::support::golden_folder;
-use crate::support::service::{Running, start_with, unready};
+use crate::support::service::{Running, patient, start_with, unready};
+use crate::support::{Held, PATIENCE, golden_folder, until, until_async};
 
 fn golden(name: &str) -> Value {
     json!({ "source": golden_folder(name) })
@@ -23,7 +23,7 @@ pub fn config(models: &[(&str, &str)]) -> Config {
         source: (*source).to_owned(),
         activation: None,
     };
-    Config { models: models.iter().map(entry).collect(), ..Config::default() }
+    Config { models: models.iter().map(entry).collect(), ..patient() }
 }
 
 async fn small() -> Running {
@@ -32,27 +32,18 @@ async fn small() -> Running {
 
 /// What GET /models/{id} says once nothing is loading any more.
 pub async fn settled(service: &Running, id: &str) -> Value {
-    let start = Instant::now();
-    loop {
-        let model = service.get(&format!("/models/{id}")).await.json();
-        if model["state"] != "loading" && model["next"]["state"] != "loading" {
-            return model;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "{model}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let path = format!("/models/{id}");
+    let state = async || service.get(&path).await.json();
+    until_async(async || {
+        let model = state().await;
+        model["state"] != "loading" && model["next"]["state"] != "loading"
+    })
+    .await;
+    state().await
 }
 
 pub fn ask(model: &str) -> Value {
     json!({"model": model, "inputs": "good movie", "methods": ["saliency"]})
-}
-
-pub async fn until(what: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !what() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it takes too long");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]
@@ -107,7 +98,7 @@ async fn another_source_takes_over_without_a_gap() {
     });
     let reply = service.put("/models/first", golden("albert-sequence")).await;
     assert_eq!(reply.status, 202);
-    let seen = tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap().unwrap();
+    let seen = tokio::time::timeout(PATIENCE, asking).await.unwrap().unwrap();
     assert!(seen.iter().all(|name| name == "bert" || name == "albert"), "{seen:?}");
     let after = service.explain(ask("first")).await;
     assert_ne!(before["model"]["revision"], after["model"]["revision"]);
@@ -208,12 +199,15 @@ async fn requests_in_flight_keep_their_model() {
     // And a real one, over HTTP.
     service.put("/models/first", json!({"source": "builtin:sentiment-en"})).await;
     settled(&service, "first").await;
-    let long = json!({"model": "first", "inputs": GREAT,
-                      "methods": [{"name": "integrated_gradients", "n_steps": 300}]});
-    let (answer, _) = tokio::join!(service.explain(long), async {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        service.delete("/models/first").await
+    let held = Held::after(0, "bridge");
+    let long = json!({"model": "first", "inputs": "a bridge", "methods": ["saliency"]});
+    let (answer, reply) = tokio::join!(service.explain(long), async {
+        held.reached().await;
+        let reply = service.delete("/models/first").await;
+        held.open();
+        reply
     });
+    assert_eq!(reply.status, 202);
     assert_eq!(answer["model"]["id"], "first");
     until(|| pool.memory_bytes() == 0).await;
 }
@@ -382,5 +376,5 @@ async fn the_service_ends_while_it_loads() {
     let (_reload, reload) = tokio::sync::mpsc::channel(1);
     let signals = explaind::app::Signals { stop, reload };
     let run = explaind::app::run(config, listener, |_| panic!("it is not ready"), signals);
-    tokio::time::timeout(Duration::from_secs(20), run).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, run).await.unwrap().unwrap();
 }

@@ -3,11 +3,10 @@
 use axum::body::Body;
 use axum::http::{Request, header};
 use explaind::attribution::METHODS;
-use explaind::config::Config;
 use serde_json::{Value, json};
 
 use super::{GREAT, top_word};
-use crate::support::service::{self, start};
+use crate::support::service::{self, patient, start};
 
 #[tokio::test]
 async fn the_catalogue() {
@@ -30,7 +29,7 @@ async fn the_catalogue() {
 
 #[tokio::test]
 async fn readiness_follows_loading_and_draining() {
-    let service = service::unready(&Config::default());
+    let service = service::unready(&patient());
     assert_eq!(service.get("/livez").await.status, 200);
     service.get("/readyz").await.problem(503, "not_ready");
     service.post("/explain", json!({"inputs": GREAT})).await.problem(503, "not_ready");

@@ -4,7 +4,7 @@ use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use crate::support::golden_folder;
-use crate::support::service::{Running, start_with};
+use crate::support::service::{Running, patient, start_with};
 
 /// A service with one tiny model of each task.
 pub async fn start() -> Running {
@@ -20,7 +20,7 @@ pub async fn start() -> Running {
         ("next", "bert-nsp"),
         ("similar", "mpnet-embed"),
     ];
-    start_with(&Config { models: models.map(entry).to_vec(), ..Config::default() }).await
+    start_with(&Config { models: models.map(entry).to_vec(), ..patient() }).await
 }
 
 fn result(answer: &Value) -> &Value {

@@ -4,6 +4,7 @@ use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::GREAT;
+use crate::support::service::patient;
 use crate::support::{golden_folder, service};
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -114,7 +115,7 @@ async fn windows_are_bounded() {
 async fn serving(folder: &str) -> service::Running {
     let source = golden_folder(folder).display().to_string();
     let model = ModelEntry { id: folder.to_owned(), source, activation: None };
-    service::start_with(&Config { models: vec![model], ..Config::default() }).await
+    service::start_with(&Config { models: vec![model], ..patient() }).await
 }
 
 #[tokio::test]

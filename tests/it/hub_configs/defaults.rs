@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
 use explaind::rows::Row;
@@ -47,7 +47,7 @@ fn deepen(tensors: &mut HashMap<String, Tensor>, count: usize) {
 /// What a model says of a few tokens, or why it does not load.
 fn outcome(folder: &Path, config: &Value) -> Result<Vec<f64>, String> {
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    let placement = Placement::Candle { dtype: DType::F64, device: Device::Cpu };
+    let placement = Placement::reference().unwrap();
     let source = Source::Directory(folder.to_owned());
     let model = Model::load("changed", &source, &placement).map_err(|error| error.to_string())?;
     let encoding = model.encode(&input("a b c d e", None), Truncate::No);

@@ -5,7 +5,6 @@ mod server;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use explaind::checkpoint::hub::{Access, Settings};
 use explaind::checkpoint::{Checkpoint, LoadError, Weights};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use server::{COMMIT, Hub, Trouble};
 use tempfile::TempDir;
 
-use crate::support::golden_folder;
+use crate::support::{blocking_until, golden_folder};
 
 /// A hub with the tiny model, and a cache that is empty.
 struct Setting {
@@ -302,21 +301,11 @@ fn a_service_that_still_downloads_stops_when_told() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let start = Instant::now();
     let stalled = || setting.hub.requests().iter().any(|line| line.contains("/storage/"));
-    while !stalled() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it must ask for the weights");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    blocking_until(stalled);
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > Duration::from_secs(10) {
-            child.kill().unwrap();
-            panic!("it must stop on SIGTERM");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    // It must stop on SIGTERM.
+    child.wait().unwrap();
 }
 
 /// A cache that another program has filled, as `hf download` does.

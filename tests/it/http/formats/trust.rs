@@ -1,11 +1,14 @@
 //! What pages, pictures and tensors say of how far to trust them.
 
+use std::time::Duration;
+
 use scraper::{ElementRef, Html, Selector};
 use serde_json::{Value, json};
 
 use super::page::{ask, texts};
 use super::{GREAT, HOSTILE, inert, text};
-use crate::support::service::{Running, start};
+use crate::support::service::{Running, single_file, start};
+use crate::support::{Held, StoppedClock};
 
 const MIXED: &str = "The plot is not good, but this movie is really great.";
 
@@ -179,10 +182,13 @@ async fn methods_say_what_they_took_and_what_they_rest_on() {
     assert!(said.contains("took 40 forward rows, "), "{said}");
     assert!(!said.contains("stopped early"));
     let hurried = json!({
-        "inputs": GREAT, "methods": [{"name": "lime", "max_evals": 20_000}], "attention": false,
-        "budget_ms": 3_000,
+        "inputs": "a prison film, and a good one at that",
+        "methods": [{"name": "lime", "max_evals": 200}], "attention": false, "budget_ms": 1_000,
     });
-    let page = ask(&start().await, hurried).await;
+    let (service, clock) = (single_file().await, StoppedClock::new());
+    let held = Held::after(3, "prison");
+    let page = ask(&service, hurried);
+    let page = held.while_time_goes_by(&clock, Duration::from_millis(900), page).await;
     let said = all(&page);
     assert!(said.contains("stopped early, after ") && said.contains("ran out of time"), "{said}");
 }

@@ -5,14 +5,15 @@
 //! and nothing is taped.
 //!
 //! - [`cpu`]: slices of f32, the one that serves.
-//! - [`candle`]: candle tensors, for GPUs, and in f64 as the judge in tests.
+//! - `candle`: candle tensors, for GPUs, and in f64 as the judge in tests.
 //!
 //! Rows of different lengths lie one after the other in `[tokens of all rows,
 //! width]`, without padding: no mask exists and no row can attend to another.
 
+#[cfg(feature = "candle")]
 pub mod candle;
 pub mod cpu;
-#[cfg(test)]
+#[cfg(all(test, feature = "candle"))]
 mod tests;
 
 use std::fmt;

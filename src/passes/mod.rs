@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Span, debug_span};
 
+mod time;
+
+pub use time::TimeLimit;
+
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::pace::Pace;
@@ -62,11 +66,12 @@ pub struct Passes {
     jobs: mpsc::Sender<Job>,
     /// Who all is charged: the request, and a part of it.
     charged: Vec<Arc<Mutex<Usage>>>,
-    /// When a method that can stop early should have.
-    deadline: Option<Instant>,
+    time: Option<TimeLimit>,
     listener: Option<Listener>,
     /// Of rows, from queue to answer.
     pace: Arc<Pace>,
+    /// When the newest outputs came.
+    last_output: Arc<Mutex<Option<tokio::time::Instant>>>,
 }
 
 impl Passes {
@@ -75,22 +80,27 @@ impl Passes {
             model,
             jobs,
             charged: vec![Arc::default()],
-            deadline: None,
+            time: None,
             listener: None,
             pace: Arc::new(Pace::new(0.5)),
+            last_output: Arc::default(),
         }
     }
 
-    /// The same, for methods that should be done at `deadline` if they can.
-    pub fn until(self, deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), ..self }
+    /// The same, within `limit`.
+    pub fn within(self, limit: TimeLimit) -> Self {
+        Self { time: Some(limit), ..self }
     }
 
     /// The same, with only this share of the time that is left.
     pub fn for_a_share(&self, share: f64) -> Self {
-        let now = Instant::now();
-        let cut = |deadline: Instant| now + deadline.saturating_duration_since(now).mul_f64(share);
-        Self { deadline: self.deadline.map(cut), ..self.clone() }
+        Self { time: self.time.map(|time| time.cut_to(share)), ..self.clone() }
+    }
+
+    /// The same, for work that the answer can do without: it fails with
+    /// `deadline_exceeded` while there is still time to answer.
+    pub fn expendable(&self) -> Self {
+        Self { time: self.time.map(TimeLimit::expendable), ..self.clone() }
     }
 
     /// The same, with someone who follows along.
@@ -102,22 +112,43 @@ impl Passes {
         &self.model
     }
 
-    /// Runs `rows` and waits for all of them; one output a row, in order.
-    /// Dropping the future takes the rows that have not run out of the queue.
+    /// Runs `rows` and waits for all of them; one output a row, in order. Fails with
+    /// `deadline_exceeded` where they are not done in time. Dropping the future takes
+    /// the rows that have not run out of the queue.
     pub async fn run(&self, rows: Vec<Row>) -> Result<Vec<RowOutput>> {
+        let outputs = self.queued(rows);
+        match &self.time {
+            Some(time) => time.before_deadline(outputs).await?,
+            None => outputs.await,
+        }
+    }
+
+    /// The same for rows that a method can do without: none where they are not done
+    /// by the time at which it should answer from what it has.
+    pub async fn run_in_time(&self, rows: Vec<Row>) -> Result<Option<Vec<RowOutput>>> {
+        let outputs = self.queued(rows);
+        match &self.time {
+            Some(time) => time.before_stop(outputs).await.transpose(),
+            None => outputs.await.map(Some),
+        }
+    }
+
+    async fn queued(&self, rows: Vec<Row>) -> Result<Vec<RowOutput>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let gradient_rows = rows.iter().filter(|row| !row.differentiated().is_empty()).count();
         let (all, forward_rows) = (rows.len(), rows.len() - gradient_rows);
         let (reply, finished) = oneshot::channel();
-        let queued = Instant::now();
+        let start = tokio::time::Instant::now();
         let span = debug_span!("rows", count = all, gradients = gradient_rows);
         let span = if span.is_disabled() { Span::current() } else { span };
-        let job = Job { model: Arc::clone(&self.model), rows, reply, queued, span };
+        let (model, queued) = (Arc::clone(&self.model), Instant::now());
+        let job = Job { model, rows, reply, queued, span };
         self.jobs.send(job).await.map_err(|_| stopped())?;
         let finished = finished.await.map_err(|_| stopped())??;
-        self.pace.note(all, queued.elapsed().as_secs_f64());
+        *lock(&self.last_output) = Some(tokio::time::Instant::now());
+        self.pace.note(all, start.elapsed().as_secs_f64());
         self.charge(Usage {
             forward_rows,
             gradient_rows,
@@ -134,7 +165,8 @@ impl Passes {
     }
 
     /// Runs plain work that takes long on a thread that may block. It is handed a
-    /// function that says whether anybody still waits: the caller may leave.
+    /// function that says whether anybody still waits: the caller may leave, or its
+    /// time be over.
     pub async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
@@ -146,10 +178,11 @@ impl Passes {
             }
         }
         let waiting = Waiting(Arc::new(AtomicBool::new(true)));
-        let go_on = Arc::clone(&waiting.0);
+        let (go_on, time) = (Arc::clone(&waiting.0), self.time);
         let work = move || {
             let start = Instant::now();
-            (work(&|| go_on.load(Ordering::Relaxed)), start.elapsed())
+            let is_over = || time.is_some_and(|time| time.is_over());
+            (work(&|| go_on.load(Ordering::Relaxed) && !is_over()), start.elapsed())
         };
         let (done, compute) = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
         self.charge(Usage { compute, ..Usage::default() });
@@ -160,8 +193,27 @@ impl Passes {
     /// before.
     pub fn have_time_for(&self, rows: usize) -> bool {
         let needed = self.pace.seconds_for(rows).unwrap_or_default();
-        let needed = Duration::from_secs_f64(needed);
-        self.deadline.is_none_or(|deadline| Instant::now() + needed <= deadline)
+        self.time.is_none_or(|time| time.allows(Duration::from_secs_f64(needed)))
+    }
+
+    /// `rows`, or as many halvings of it as it takes until there should be time for
+    /// them, down to `least`.
+    pub fn affordable(&self, rows: usize, least: usize) -> usize {
+        let mut rows = rows;
+        while rows > least && !self.have_time_for(rows) {
+            rows = (rows / 2).max(least);
+        }
+        rows
+    }
+
+    /// The time since outputs came last; none before the first.
+    pub fn since_last_output(&self) -> Option<Duration> {
+        lock(&self.last_output).map(|at| at.elapsed())
+    }
+
+    /// The error of work that gave up because its time was over, or nobody waited.
+    pub fn late(&self) -> Error {
+        self.time.map_or_else(stopped, |time| time.late())
     }
 
     /// Whether somebody is told how far methods have come.

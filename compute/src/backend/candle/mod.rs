@@ -14,6 +14,7 @@ mod relation;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::fmt;
 use std::ops::Range;
 
 use candle_core::{DType, Device, Error, Result, Tensor};
@@ -30,6 +31,22 @@ pub struct Candle {
 }
 
 impl Candle {
+    /// In f64 on the CPU: what others are checked by.
+    pub fn reference() -> Self {
+        Self { dtype: DType::F64, device: Device::Cpu }
+    }
+
+    /// In f32 on the first GPU; where there is none, why.
+    pub fn cuda() -> std::result::Result<Self, String> {
+        Device::new_cuda(0)
+            .map(|device| Self { dtype: DType::F32, device })
+            .map_err(|error| format!("no CUDA device can be used: {error}"))
+    }
+
+    pub fn device_name(&self) -> &'static str {
+        if self.device.is_cpu() { "cpu" } else { "cuda" }
+    }
+
     fn place(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
         Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
     }
@@ -37,6 +54,12 @@ impl Candle {
     fn indices(&self, places: &[usize]) -> Result<Tensor> {
         let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
         Tensor::new(places, &self.device)
+    }
+}
+
+impl fmt::Display for Candle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "candle ({:?}, {})", self.device.location(), self.dtype.as_str())
     }
 }
 
