@@ -6,6 +6,7 @@ FROM docker.io/library/rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+COPY compute compute
 COPY config config
 COPY models models
 # The manifest names them; they are not built.

@@ -86,7 +86,8 @@ impl Explainer {
         let reading = TimeLimit::new(start, limit, Duration::ZERO);
         let (Checked { question, readings, wished }, room) =
             reading.before_deadline(read).await??;
-        let tokens = readings.iter().flatten().flat_map(Reading::encodings).map(Encoding::len).sum();
+        let tokens =
+            readings.iter().flatten().flat_map(Reading::encodings).map(Encoding::len).sum();
         let closing = Arc::clone(&self.engine.closing);
         let time = TimeLimit::new(start, limit, expected(&closing, tokens));
         let passes = self.engine.passes(&question.model).within(time);

@@ -8,7 +8,7 @@ use explaind::text::tokenizer::Truncate;
 use explaind::text::{Encoding, Input, Unit};
 use proptest::prelude::*;
 
-use crate::support::{input, load};
+use crate::support::{cases, input, load};
 
 /// Both built-in models: word pieces, and characters.
 fn models() -> &'static [Arc<Model>] {
@@ -116,7 +116,7 @@ fn chosen_texts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500, 5_000)))]
 
     #[test]
     fn any_text(text in any::<String>()) {

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::support::{golden_folder, load};
+use crate::support::{cases, golden_folder, load};
 
 const PASS_TOKENS: usize = 24;
 const WORKERS: usize = 3;
@@ -195,7 +195,11 @@ impl World {
 fn nothing_is_lost_swapped_or_spoilt_whatever_the_order() {
     let model = || load(Source::Directory(golden_folder("bert-tiny")), &Placement::default());
     let models = [model(), model()];
-    let config = ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig {
+        cases: cases(500, 2_000),
+        failure_persistence: None,
+        ..Default::default()
+    };
     proptest!(config, |(steps in steps())| {
         let mut world = World::new(models.clone());
         steps.into_iter().for_each(|step| world.apply(step));

@@ -82,8 +82,12 @@ pub mod service {
     use axum::Router;
     use axum::body::Body;
     use axum::http::{HeaderMap, Request, StatusCode, header};
-    use explaind::config::Config;
+    use std::sync::{Arc, LazyLock};
+
+    use explaind::checkpoint::Source;
+    use explaind::config::{Config, ModelEntry};
     use explaind::http::Service;
+    use explaind::model::{Model, Placement};
     use explaind::{app, http, telemetry};
     use http_body_util::BodyExt;
     use serde_json::Value;
@@ -128,11 +132,28 @@ pub mod service {
         Running { router: http::router(service.clone()), service }
     }
 
+    /// A service with its models. The built-in ones are loaded once for all tests of a
+    /// process: a service does not change a model.
     pub async fn start_with(config: &Config) -> Running {
         let running = unready(config);
-        app::load(&running.service.explainer, &config.models).await.expect("models load");
+        let explainer = &running.service.explainer;
+        let names = |config: &Config| config.models.iter().map(|m| m.source.clone()).collect();
+        let (named, usual): (Vec<String>, Vec<String>) = (names(config), names(&Config::default()));
+        if named == usual {
+            explainer.pool.fill(BUILTINS.clone());
+        } else {
+            app::load(explainer, &config.models).await.expect("models load");
+        }
         running
     }
+
+    static BUILTINS: LazyLock<Vec<Arc<Model>>> = LazyLock::new(|| {
+        let load = |entry: &ModelEntry| {
+            let source: Source = entry.source.parse().expect("a source");
+            Arc::new(Model::load(&entry.id, &source, &Placement::default()).expect("it loads"))
+        };
+        Config::default().models.iter().map(load).collect()
+    });
 
     /// The defaults, but for time: however slow the machine, nothing is to be refused
     /// or given up for it where a test is about something else.
@@ -210,6 +231,17 @@ pub fn certify(folder: &Path) -> (Tls, CertificateDer<'static>) {
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
     (files, made.cert.der().clone())
+}
+
+/// Whether `EXPLAIND_TESTS=long` asks for all that is not needed on every change:
+/// scripts/long-tests.
+pub fn long_form() -> bool {
+    std::env::var("EXPLAIND_TESTS").is_ok_and(|value| value == "long")
+}
+
+/// Random cases of a property.
+pub fn cases(short: u32, long: u32) -> u32 {
+    if long_form() { long } else { short }
 }
 
 /// How long a test waits for what must come: a guard against hanging, not a bound.

@@ -289,9 +289,7 @@ async fn sampling_stops_in_time_and_says_what_it_reached() {
         json!({"name": "smooth_grad", "n_samples": 100}),
         json!({"name": "gradient_shap", "n_samples": 100}),
     ] {
-        let body = |method: &Value| {
-            json!({"inputs": text, "methods": [method], "attention": false, "budget_ms": 1_000})
-        };
+        let body = |method: &Value| json!({"inputs": text, "methods": [method], "attention": false, "budget_ms": 1_000});
         let result = interrupted(&service, "doctor", 6, &body(&method)).await;
         let one = &result["explanations"][0];
         let samples = one["n_samples"].as_u64().unwrap();
@@ -333,7 +331,9 @@ async fn adaptive_steps_stop_in_time() {
     assert_eq!(one["n_steps"], 9);
     drop(held);
     let held = Held::after(1, "hospital");
-    let reply = held.while_time_goes_by(&clock, Duration::from_secs(1), service.post("/explain", &body)).await;
+    let reply = held
+        .while_time_goes_by(&clock, Duration::from_secs(1), service.post("/explain", &body))
+        .await;
     reply.problem(504, "deadline_exceeded");
 }
 
