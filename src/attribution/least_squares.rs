@@ -36,7 +36,8 @@ pub fn ridge(samples: &[Sample], y: &[f64], alpha: f64) -> Line {
         sample.present.iter().zip(&z_means).map(|(&z, mean)| number(z) - mean).collect()
     };
     let rows = samples.iter().zip(y).map(|(s, y)| (centred(s), y - y_mean, s.weight));
-    let coefficients = solve(n, rows, alpha);
+    let penalty = |largest: f64, i, j| if i == j { alpha.max(BREATH * largest) } else { 0. };
+    let coefficients = solve(n, rows, penalty);
     let along = |z: &[f64]| z.iter().zip(&coefficients).map(|(z, c)| z * c).sum::<f64>();
     let mut left = 0.;
     let mut all = 0.;
@@ -48,23 +49,37 @@ pub fn ridge(samples: &[Sample], y: &[f64], alpha: f64) -> Line {
     Line { intercept: y_mean - along(&z_means), coefficients, r2 }
 }
 
-/// The coefficients that add up to `sum` and minimise `Σ w (y - c·z)²`: the last
-/// one is taken out, and what is left has no constraint.
+/// The coefficients that add up to `sum` and minimise `Σ w (y - c·z)²`; where the
+/// samples leave a choice, those nearest to an even split. What each has beyond the even
+/// split adds up to 0: the last one's is taken out, and what is left has no constraint.
 pub fn with_sum(samples: &[Sample], y: &[f64], sum: f64) -> Vec<f64> {
     let n = samples.first().map_or(0, |sample| sample.present.len());
     let Some(last) = n.checked_sub(1) else { return Vec::new() };
+    let even = sum / n as f64;
     let rows = samples.iter().zip(y).map(|(sample, y)| {
+        let there = sample.present.iter().filter(|present| **present).count();
         let z_last = number(sample.present[last]);
         let z = sample.present[..last].iter().map(|&z| number(z) - z_last).collect();
-        (z, y - z_last * sum, sample.weight)
+        (z, y - even * there as f64, sample.weight)
     });
-    let mut coefficients = solve(last, rows, 0.);
-    coefficients.push(sum - coefficients.iter().sum::<f64>());
-    coefficients
+    // The last one's square is the square of the others' sum.
+    let penalty = |largest: f64, i, j| BREATH * largest * if i == j { 2. } else { 1. };
+    let mut beyond = solve(last, rows, penalty);
+    beyond.push(-beyond.iter().sum::<f64>());
+    beyond.into_iter().map(|beyond| even + beyond).collect()
 }
 
-/// `(Σ w z zᵀ + alpha I) c = Σ w z y`, `[n]`.
-fn solve(n: usize, rows: impl Iterator<Item = (Vec<f64>, f64, f64)>, alpha: f64) -> Vec<f64> {
+/// Samples too few to tell the units apart leave a matrix singular: so much of its
+/// largest entry makes the smallest answer the one.
+const BREATH: f64 = 1e-12;
+
+/// `(Σ w z zᵀ + P) c = Σ w z y`, `[n]`; `penalty` gives P, from the largest entry on the
+/// diagonal.
+fn solve(
+    n: usize,
+    rows: impl Iterator<Item = (Vec<f64>, f64, f64)>,
+    penalty: impl Fn(f64, usize, usize) -> f64,
+) -> Vec<f64> {
     let mut matrix = vec![vec![0.; n]; n];
     let mut right = vec![0.; n];
     for (z, y, weight) in rows {
@@ -74,10 +89,10 @@ fn solve(n: usize, rows: impl Iterator<Item = (Vec<f64>, f64, f64)>, alpha: f64)
             right[i] += along * y;
         }
     }
-    // Samples too few to tell the units apart leave the matrix singular: a breath
-    // of ridge makes the smallest answer the one.
-    let breath = 1e-12 * (0..n).map(|i| matrix[i][i]).fold(0., f64::max);
-    (0..n).for_each(|i| matrix[i][i] += alpha.max(breath));
+    let largest = (0..n).map(|i| matrix[i][i]).fold(0., f64::max);
+    for (i, row) in matrix.iter_mut().enumerate() {
+        row[..=i].iter_mut().enumerate().for_each(|(j, cell)| *cell += penalty(largest, i, j));
+    }
     cholesky_solve(matrix, right)
 }
 
@@ -136,8 +151,14 @@ mod tests {
         let y: Vec<f64> = samples.iter().map(linear).collect();
         let exact = with_sum(&samples, &y, 1.5);
         assert!((exact[0] - 2.).abs() < 1e-9 && (exact[1] + 1.).abs() < 1e-9);
+        // All that is known is that the first one has 2 of the 7: the others share the
+        // rest, whichever of them is the last.
         let few = with_sum(&samples[..2], &y[..2], 7.);
-        assert!((few.iter().sum::<f64>() - 7.).abs() < 1e-9);
-        assert!(few.iter().all(|c| c.is_finite()));
+        for (found, expected) in few.iter().zip([2., 2.5, 2.5]) {
+            assert!((found - expected).abs() < 1e-3, "{few:?}");
+        }
+        // Nothing is known of any.
+        let none = with_sum(&samples[..1], &y[..1], 6.);
+        assert_eq!(none, [2., 2., 2.]);
     }
 }

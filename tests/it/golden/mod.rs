@@ -122,6 +122,13 @@ fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Error
         let size = scores.iter().map(|score| score.abs()).sum::<f64>().max(values[0].abs());
         let gap = completeness.convergence_delta - golden["convergence_delta"].as_f64().unwrap();
         errors.worsen("delta", gap.abs() / size);
+        // The reference's own numbers say whether they add up within the tolerance, 1 %,
+        // unless they lie on its edge.
+        let theirs: f64 = numbers(&golden["token"]).iter().map(|score| score.abs()).sum();
+        let share = golden["convergence_delta"].as_f64().unwrap().abs() / theirs;
+        if (share - 0.01).abs() > 1e-4 {
+            assert_eq!(completeness.converged, share < 0.01, "{name}: {share} is left over");
+        }
     }
 }
 
