@@ -372,5 +372,6 @@ fn in_order(wanted: &[usize], mut maps: Vec<(usize, AttentionMap)>) -> Vec<Atten
     maps.into_iter().map(|(_, map)| map).collect()
 }
 
-#[cfg(all(test, feature = "candle"))]
+#[cfg(test)]
+#[cfg(feature = "candle")]
 mod tests;

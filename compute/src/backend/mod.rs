@@ -13,7 +13,8 @@
 #[cfg(feature = "candle")]
 pub mod candle;
 pub mod cpu;
-#[cfg(all(test, feature = "candle"))]
+#[cfg(test)]
+#[cfg(feature = "candle")]
 mod tests;
 
 use std::fmt;
