@@ -10,6 +10,8 @@ WARM_UP = 0.2
 # the time, or they would tell more of the load than of the service.
 WINDOW = 0.25
 MINUTES_TO_JUDGE = 5
+# The longest that /livez and /readyz may take while all cores are busy.
+PROBE_SECONDS = 5
 
 
 class Memory:
@@ -30,6 +32,12 @@ class Memory:
 def judge_memory(tally, memory, minutes):
     if minutes >= MINUTES_TO_JUDGE and memory.growth() > GROWTH:
         tally.violation(f"memory grew by {memory.growth():.1%} after warm-up")
+
+
+def judge_probes(tally, minutes):
+    """The short form is of a build that is not optimised: nothing is judged by its speed."""
+    if minutes >= MINUTES_TO_JUDGE and tally.slowest_probe > PROBE_SECONDS:
+        tally.violation(f"/livez or /readyz took {tally.slowest_probe:.1f} s")
 
 
 def judge_rest(tally, before, after):
