@@ -304,7 +304,9 @@ async fn sampling_stops_in_time_and_says_what_it_reached() {
             // These choose their samples by how many there are to be.
             _ => continue,
         }
-        let whole = service.explain(body(&shorter)).await;
+        let mut shorter = body(&shorter);
+        shorter["budget_ms"] = json!(3_600_000);
+        let whole = service.explain(shorter).await;
         let whole = &whole["results"][0]["explanations"][0];
         assert_eq!(one["attributions"], whole["attributions"], "{method}");
         assert_eq!(whole["finished"], true);
@@ -319,7 +321,10 @@ async fn adaptive_steps_stop_in_time() {
     let method = json!({"name": "integrated_gradients", "tolerance": 1e-6});
     let text = "The hospital is not good, but the cast is great. I would see it again, and again!";
     let body = json!({"inputs": text, "methods": [method], "attention": false, "budget_ms": 1_000});
-    let all = service.explain(body.clone()).await;
+    // As long as it takes.
+    let mut patient = body.clone();
+    patient["budget_ms"] = json!(3_600_000);
+    let all = service.explain(patient).await;
     let all = &all["results"][0]["explanations"][0];
     assert_eq!(all["n_steps"], 129);
     // The prediction and the first 9 points take a pass each.
