@@ -90,9 +90,7 @@ async fn sentences_and_spans_are_scored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn models_mixed_under_load_do_not_mix() {
     // However slow the machine, nothing is to be refused here.
-    let mut config = patient();
-    config.limits.request_ms = 3_600_000;
-    let service = start_with(&config).await;
+    let service = start_with(&patient()).await;
     let cases = [
         ("sentiment-en", GREAT),
         ("sentiment-zh", "这部电影真的很棒"),
