@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use common::{machine, median, model_folder, python_program};
 use explaind::attribution::{self, Granularity};
 use explaind::checkpoint::Source;
+use explaind::config::Limits;
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
-use explaind::explainer::{Explainer, Limits};
+use explaind::explainer::Explainer;
 use explaind::explanation::{Explanation, Question};
 use explaind::model::{Model, Placement};
 use explaind::rows::{Maps, Row};
@@ -120,8 +121,10 @@ impl Ours {
         let time = Duration::from_secs(3_600);
         let pass = PassLimits { tokens: 256, bytes: 256 << 20, workers };
         let engine = Engine::start(engine::Limits { pass, queued_work: 1 << 27, time });
-        let limits = Limits { inputs: 1, attention_values: 1 << 30, time };
-        let explainer = Explainer { pool, engine: engine.expect("workers start"), limits };
+        let limits =
+            Limits { attention_values: 1 << 30, request_ms: 3_600_000, ..Limits::default() };
+        let engine = engine.expect("workers start");
+        let explainer = Explainer { pool, engine, limits: Arc::new(limits) };
         Self { runtime: Runtime::new().expect("a runtime"), explainer, model }
     }
 

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::checkpoint::Source;
 use crate::config::{ActivationName, Config, ModelEntry};
 use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
-use crate::explainer::{Explainer, Limits};
+use crate::explainer::Explainer;
 use crate::http::{self, Connections, Service, Tls};
 use crate::model::Budget;
 use crate::telemetry;
@@ -49,11 +49,7 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     Ok(Explainer {
         pool: Arc::new(ModelPool::new(budget, placement)),
         engine: Engine::start(limits).map_err(StartError::of)?,
-        limits: Limits {
-            inputs: config.limits.inputs,
-            attention_values: config.limits.attention_values,
-            time: config.limits.request_time(),
-        },
+        limits: Arc::new(config.limits.clone()),
     })
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::attention::{self, Wished};
+use crate::config::Limits;
 use crate::engine::{Engine, ModelPool};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Answer, Question};
@@ -28,17 +29,7 @@ pub use prepared::{Event, Prepared, Progress};
 pub struct Explainer {
     pub pool: Arc<ModelPool>,
     pub engine: Engine,
-    pub limits: Limits,
-}
-
-/// What one request may ask for.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    pub inputs: usize,
-    /// Numbers of attention in one answer.
-    pub attention_values: usize,
-    /// The longest that a request may take, queue included.
-    pub time: Duration,
+    pub limits: Arc<Limits>,
 }
 
 /// An input as it will be read.
@@ -107,7 +98,8 @@ impl Explainer {
 
     /// What a question may take: its own budget, within the service's limit.
     fn limit(&self, question: &Question) -> Duration {
-        question.budget.map_or(self.limits.time, |own| own.min(self.limits.time))
+        let most = self.limits.request_time();
+        question.budget.map_or(most, |own| own.min(most))
     }
 
     /// Checks what can be checked of a question and tokenises its inputs.

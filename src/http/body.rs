@@ -22,9 +22,9 @@ impl<T: DeserializeOwned> FromRequest<Service> for JsonBody<T> {
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Failure> {
         check_type(&request)?;
-        let patience = service.explainer.limits.time;
+        let patience = service.limits.request_time();
         let late = |_| Error::new(Code::RequestTimeout, "the body did not arrive in time");
-        let body = read(request.into_body(), service.body_bytes);
+        let body = read(request.into_body(), service.limits.body_bytes);
         let bytes = tokio::time::timeout(patience, body).await.map_err(late)??;
         Ok(Self(parse(&bytes)?))
     }

@@ -90,7 +90,7 @@ async fn write(
     let span = Span::current();
     let write = move || span.in_scope(|| render(answer));
     let body = tokio::task::spawn_blocking(write).await.map_err(Error::internal)??;
-    check_size(body.len(), service.response_bytes)?;
+    check_size(body.len(), service.limits.response_bytes)?;
     Ok(Written::new(form, described, body))
 }
 

@@ -17,7 +17,7 @@ pub const FIELDS: usize = 100;
 
 /// Middleware that refuses heads that are too large.
 pub async fn bounded(State(service): State<Service>, request: Request, next: Next) -> Response {
-    match check(&request, service.header_bytes) {
+    match check(&request, service.limits.header_bytes) {
         Ok(()) => next.run(request).await,
         Err(error) => Failure::from(error).into_response(),
     }

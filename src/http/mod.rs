@@ -45,7 +45,7 @@ use keys::KeyRing;
 use quota::Quotas;
 pub use tls::Tls;
 
-use crate::config::{Config, Sources};
+use crate::config::{Config, Limits, Sources};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
@@ -56,12 +56,7 @@ use crate::telemetry;
 pub struct Service {
     pub explainer: Arc<Explainer>,
     pub metrics: PrometheusHandle,
-    /// Of a request's body, decompressed.
-    pub body_bytes: usize,
-    /// Of a request's head.
-    header_bytes: usize,
-    /// Of an answer.
-    response_bytes: usize,
+    limits: Arc<Limits>,
     cache: Option<ResultCache>,
     /// Where models may be loaded from.
     sources: Arc<Sources>,
@@ -75,11 +70,9 @@ pub struct Service {
 impl Service {
     pub fn new(explainer: Explainer, metrics: PrometheusHandle, config: &Config) -> Self {
         Self {
+            limits: Arc::clone(&explainer.limits),
             explainer: Arc::new(explainer),
             metrics,
-            body_bytes: config.limits.body_bytes,
-            header_bytes: config.limits.header_bytes,
-            response_bytes: config.limits.response_bytes,
             cache: ResultCache::new(config.cache.mebibytes),
             sources: Arc::new(config.sources.clone()),
             quotas: Quotas::new(&config.limits),

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
+use explaind::config::Limits;
 use explaind::config::Tls;
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
-use explaind::explainer::{Explainer, Limits};
+use explaind::explainer::Explainer;
 use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
 use explaind::model::faults::{self, Fault, Gate};
 use explaind::model::{Model, Placement};
@@ -34,7 +35,11 @@ pub fn explainer(model: &Arc<Model>) -> Explainer {
     Explainer {
         pool,
         engine: Engine::start(limits).expect("the worker starts"),
-        limits: Limits { inputs: 64, attention_values: 1 << 27, time: Duration::from_secs(600) },
+        limits: Arc::new(Limits {
+            attention_values: 1 << 27,
+            request_ms: 600_000,
+            ..Limits::default()
+        }),
     }
 }
 
