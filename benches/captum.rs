@@ -153,7 +153,7 @@ impl Ours {
             maps: Maps { layers: (0..self.model.layers()).collect(), ..Maps::default() },
             ..Row::forward(encoding.ids, [].into())
         };
-        let passes = self.explainer.engine.passes(&self.model);
+        let passes = self.explainer.engine.passes(&self.model, Arc::default());
         let start = Instant::now();
         let output = self.runtime.block_on(passes.run_one(row)).expect("an output");
         (start.elapsed().as_secs_f64(), output.logits)

@@ -2,11 +2,12 @@
 //! told when to come back. So nothing that was let in fails half-way for lack
 //! of room, and one request with many inputs counts as what it is.
 //!
-//! Two bounds hold: a fixed one, for memory, and one of time. Jobs take turns at
-//! the worker, so until a request of cost c is done, each other one has taken
-//! min(c, its own cost) beside it. Where that is more than there is time for,
-//! the request is refused: else all would be late together.
+//! Two bounds hold: a fixed one, for memory, and one of time. The time is predicted
+//! by the rule that rows are served by (`engine/batcher/turns.rs`): keys have equal
+//! shares, and within a key its requests. Where a request would not be done in time,
+//! it is refused: else all would be late together.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use metrics::gauge;
 use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::pace::Pace;
+use crate::passes::Requester;
 
 /// Room for a number of tokens × rows × layers.
 pub struct Admission {
@@ -23,13 +25,28 @@ pub struct Admission {
     horizon: Duration,
     /// Of tokens through the layers of recent passes.
     pace: Pace,
-    /// The cost of each request in flight.
-    costs: Mutex<Vec<usize>>,
+    in_flight: Mutex<Vec<InFlight>>,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// Tokens × rows × layers.
+    pub cost: usize,
+    /// On all cores, with nothing beside it.
+    pub time: Duration,
+    /// The name of its key.
+    pub caller: Arc<str>,
+}
+
+struct InFlight {
+    cost: usize,
+    requester: Arc<Requester>,
 }
 
 /// Room held until dropped.
 pub struct Admitted {
-    cost: usize,
+    requester: Arc<Requester>,
     admission: Arc<Admission>,
 }
 
@@ -42,13 +59,14 @@ impl Admission {
     /// within half of the `time` they have: the estimate may be off.
     pub fn new(capacity: usize, time: Duration) -> Self {
         let pace = Pace::starting_with(0.95, PRIOR.0, PRIOR.1);
-        Self { capacity, horizon: time / 2, pace, costs: Mutex::default() }
+        Self { capacity, horizon: time / 2, pace, in_flight: Mutex::default() }
     }
 
-    /// Takes room for `cost` tokens × rows × layers, or refuses: for ever when it can
-    /// never fit, else with the seconds after which there should be room. A
-    /// request that finds nothing else in flight is let in whatever its time.
-    pub fn admit(self: &Arc<Self>, cost: usize) -> Result<Admitted> {
+    /// Takes room for a request, or refuses: for ever when it can never fit, else with
+    /// the seconds after which there should be room. A request that finds nothing else
+    /// in flight is let in whatever its time.
+    pub fn admit(self: &Arc<Self>, demand: Demand) -> Result<Admitted> {
+        let Demand { cost, time, caller } = demand;
         if cost > self.capacity {
             let detail = format!(
                 "the request costs {cost} tokens x rows x layers and at most {} are taken at once; send \
@@ -57,19 +75,20 @@ impl Admission {
             );
             return Err(Error::new(Code::RequestTooExpensive, detail));
         }
-        let mut costs = lock(&self.costs);
-        let beside: usize = costs.iter().map(|&other| other.min(cost)).sum();
-        let late = self.seconds_for(beside + cost) - self.horizon.as_secs_f64();
-        if beside > 0 && late > 0. {
-            return Err(overloaded(late));
+        let mut in_flight = lock(&self.in_flight);
+        if let Some(late) = predicted(&in_flight, time, &caller).checked_sub(self.horizon)
+            && !in_flight.is_empty()
+        {
+            return Err(overloaded(late.as_secs_f64()));
         }
-        let lacking = (costs.iter().sum::<usize>() + cost).saturating_sub(self.capacity);
+        let lacking = (sum(&in_flight) + cost).saturating_sub(self.capacity);
         if lacking > 0 {
             return Err(overloaded(self.seconds_for(lacking)));
         }
-        costs.push(cost);
-        publish(&costs);
-        Ok(Admitted { cost, admission: Arc::clone(self) })
+        let requester = Arc::new(Requester::new(caller, time));
+        in_flight.push(InFlight { cost, requester: Arc::clone(&requester) });
+        publish(&in_flight);
+        Ok(Admitted { requester, admission: Arc::clone(self) })
     }
 
     /// The most tokens × rows × layers that are taken at once.
@@ -79,17 +98,12 @@ impl Admission {
 
     /// Tokens × rows × layers of the requests in flight.
     pub fn in_flight(&self) -> usize {
-        lock(&self.costs).iter().sum()
+        sum(&lock(&self.in_flight))
     }
 
     /// Notes a pass of so much work in `seconds`, for the estimates.
     pub fn note_pass(&self, work: usize, seconds: f64) {
         self.pace.note(work, seconds);
-    }
-
-    /// Tokens × rows × layers that there is time for, at the pace of recent passes.
-    pub fn work_in(&self, time: Duration) -> usize {
-        (time.as_secs_f64() / self.seconds_for(1).max(f64::MIN_POSITIVE)) as usize
     }
 
     /// What so many tokens of forward passes of `model` should take; a walk back is
@@ -100,9 +114,9 @@ impl Admission {
         Duration::from_secs_f64(seconds * tokens as f64)
     }
 
-    /// What the work of all requests in flight should take.
+    /// What all requests in flight should take together.
     pub fn queue_time(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds_for(self.in_flight()))
+        lock(&self.in_flight).iter().map(|other| other.requester.expected).sum()
     }
 
     fn seconds_for(&self, work: usize) -> f64 {
@@ -110,19 +124,41 @@ impl Admission {
     }
 }
 
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut costs = lock(&self.admission.costs);
-        if let Some(place) = costs.iter().position(|&other| other == self.cost) {
-            costs.swap_remove(place);
-        }
-        publish(&costs);
+impl Admitted {
+    pub fn requester(&self) -> &Arc<Requester> {
+        &self.requester
     }
 }
 
-fn publish(costs: &[usize]) {
-    gauge!("explaind_queue_work").set(costs.iter().sum::<usize>() as f64);
-    gauge!("explaind_queue_requests").set(costs.len() as f64);
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut in_flight = lock(&self.admission.in_flight);
+        in_flight.retain(|other| !Arc::ptr_eq(&other.requester, &self.requester));
+        publish(&in_flight);
+    }
+}
+
+/// When a request of `time` is done that begins now: those of its own key take as much
+/// beside it as it does, or what they need, and each other key as much as its own.
+fn predicted(in_flight: &[InFlight], time: Duration, caller: &str) -> Duration {
+    let mut of_key = time;
+    let mut others: HashMap<&str, Duration> = HashMap::new();
+    for InFlight { requester, .. } in in_flight {
+        match &*requester.caller == caller {
+            true => of_key += requester.expected.min(time),
+            false => *others.entry(&requester.caller).or_default() += requester.expected,
+        }
+    }
+    of_key + others.into_values().map(|other| other.min(of_key)).sum::<Duration>()
+}
+
+fn sum(in_flight: &[InFlight]) -> usize {
+    in_flight.iter().map(|other| other.cost).sum()
+}
+
+fn publish(in_flight: &[InFlight]) {
+    gauge!("explaind_queue_work").set(sum(in_flight) as f64);
+    gauge!("explaind_queue_requests").set(in_flight.len() as f64);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -144,51 +180,66 @@ mod tests {
         Arc::new(Admission::new(capacity, Duration::from_secs(60)))
     }
 
+    fn cost(cost: usize) -> Demand {
+        Demand { cost, time: Duration::ZERO, caller: "a".into() }
+    }
+
+    fn seconds(seconds: u64, caller: &str) -> Demand {
+        Demand { cost: 1, time: Duration::from_secs(seconds), caller: caller.into() }
+    }
+
     #[test]
     fn room_is_given_back() {
         let admission = admission(10);
-        let held = admission.admit(7).unwrap();
+        let held = admission.admit(cost(7)).unwrap();
         assert_eq!(admission.in_flight(), 7);
-        let refused = admission.admit(4).err().unwrap();
+        let refused = admission.admit(cost(4)).err().unwrap();
         assert_eq!(refused.code, Code::Overloaded);
         assert!(refused.retry_after.is_some_and(|seconds| seconds >= 1));
         drop(held);
-        assert!(admission.admit(10).is_ok());
+        assert!(admission.admit(cost(10)).is_ok());
     }
 
     #[test]
     fn what_can_never_fit_is_refused_for_good() {
-        let refused = admission(10).admit(11).err().unwrap();
+        let refused = admission(10).admit(cost(11)).err().unwrap();
         assert_eq!(refused.code, Code::RequestTooExpensive);
         assert_eq!(refused.retry_after, None);
     }
 
     #[test]
     fn no_more_is_taken_than_can_be_done_in_time() {
-        let admission = admission(10_000_000);
-        for _ in 0..200 {
-            admission.note_pass(100, 0.1);
-        }
-        // 1,000 tokens a second, 30 seconds: three of 10,000 fit, a fourth does not.
-        let mut held: Vec<Admitted> = (0..3).map(|_| admission.admit(9_900).unwrap()).collect();
-        assert_eq!(admission.admit(9_900).err().unwrap().code, Code::Overloaded);
+        let admission = admission(1_000);
+        // Half of 60 seconds: three of 9 fit, a fourth does not.
+        let mut held: Vec<_> = (0..3).map(|_| admission.admit(seconds(9, "a")).unwrap()).collect();
+        assert_eq!(admission.admit(seconds(9, "a")).err().unwrap().code, Code::Overloaded);
         held.pop();
-        held.push(admission.admit(9_900).unwrap());
+        held.push(admission.admit(seconds(9, "a")).unwrap());
         held.clear();
-        let _large = admission.admit(500_000).expect("nothing else is in flight");
-        assert!(admission.admit(500).is_ok(), "a small request takes turns with a large one");
-        assert_eq!(admission.admit(20_000).err().unwrap().retry_after, Some(10));
+        let _large = admission.admit(seconds(500, "a")).expect("nothing else is in flight");
+        assert!(admission.admit(seconds(10, "a")).is_ok(), "it takes turns with the large one");
+        // Done after 40 seconds.
+        assert_eq!(admission.admit(seconds(20, "a")).err().unwrap().retry_after, Some(10));
+    }
+
+    #[test]
+    fn a_key_with_many_requests_has_no_more_than_its_share() {
+        let admission = admission(1_000);
+        let _one_key: Vec<_> = (0..3).map(|_| admission.admit(seconds(9, "a")).unwrap()).collect();
+        assert!(admission.admit(seconds(9, "a")).is_err());
+        assert!(admission.admit(seconds(9, "b")).is_ok(), "18 seconds");
+        assert!(admission.admit(seconds(20, "b")).is_err(), "40 seconds");
     }
 
     #[test]
     fn the_wait_follows_the_pace() {
         let admission = admission(400_000);
-        let _held = admission.admit(400_000).unwrap();
-        let slow = admission.admit(200_000).err().unwrap().retry_after.unwrap();
+        let _held = admission.admit(cost(400_000)).unwrap();
+        let slow = admission.admit(cost(200_000)).err().unwrap().retry_after.unwrap();
         for _ in 0..200 {
             admission.note_pass(200_000, 1.);
         }
-        let fast = admission.admit(200_000).err().unwrap().retry_after.unwrap();
+        let fast = admission.admit(cost(200_000)).err().unwrap().retry_after.unwrap();
         assert!(slow >= 10 && fast <= 2, "{slow} then {fast}");
     }
 }

@@ -1,7 +1,7 @@
 //! Whether passes work: known from those that ran of late, else found out with one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -50,7 +50,7 @@ impl Health {
 impl Engine {
     /// Whether passes work: by one of `model`, through the queue and the workers that
     /// serve, unless others have just shown it.
-    pub async fn works(&self, model: &std::sync::Arc<Model>) -> Result<()> {
+    pub async fn works(&self, model: &Arc<Model>) -> Result<()> {
         if self.health.works() {
             return Ok(());
         }
@@ -58,7 +58,7 @@ impl Engine {
         if self.health.works() {
             return Ok(());
         }
-        let probe = async { self.passes(model).run_one(probe::row(model)?).await };
+        let probe = async { self.passes(model, Arc::default()).run_one(probe::row(model)?).await };
         let detail = match timeout(PATIENCE, probe).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(_)) => "passes fail; the log says why",

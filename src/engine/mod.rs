@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use admission::{Admission, Admitted};
+pub use admission::{Admission, Admitted, Demand};
 pub use batcher::PassLimits;
 use health::Health;
 pub use loading::Wanted;
@@ -25,7 +25,7 @@ pub use status::{Progress, Put, Status};
 
 use crate::model::Model;
 use crate::pace::Pace;
-use crate::passes::{Job, Passes};
+use crate::passes::{Job, Passes, Requester};
 
 /// Jobs that may lie in the channel before senders wait. Admission bounds what
 /// they add up to.
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     /// A handle for one request to `model`.
-    pub fn passes(&self, model: &Arc<Model>) -> Passes {
-        Passes::new(Arc::clone(model), self.jobs.clone())
+    pub fn passes(&self, model: &Arc<Model>, requester: Arc<Requester>) -> Passes {
+        Passes::new(Arc::clone(model), requester, self.jobs.clone())
     }
 }

@@ -1,14 +1,15 @@
 //! The threads that run passes. They outlive a panic in one, and any other.
 //!
-//! Each worker takes a pass from the batcher and runs it by itself. A worker
-//! with nothing to do leads: it alone waits for the next job, the others for
-//! their turn to lead. One that is in a heavy pass looks between two layers
-//! whether light jobs have come, and runs them at once.
+//! There are two lanes, each with a thread for every pass that may run at a time. The
+//! main lane runs what there is. The express lane runs small requests beside a large
+//! one that keeps the main lane busy: the operating system shares the cores out, so
+//! that a small request never waits for the end of a pass, and a large one always has
+//! half of the cores.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,26 +20,38 @@ use tokio::sync::mpsc;
 use tracing::error;
 
 use super::Admission;
-use super::batcher::{Batch, Batcher, PassLimits, PassResult};
+use super::batcher::{Batch, Batcher, Lane, PassLimits, PassResult};
 use super::health::Health;
 use crate::error::Error;
 use crate::passes::Job;
 
 /// What the workers share.
 struct Workers {
-    queue: Mutex<mpsc::Receiver<Job>>,
-    batcher: Mutex<Batcher>,
+    waiting: Mutex<Waiting>,
+    /// That something may have come for those who wait.
+    more: Condvar,
     admission: Arc<Admission>,
     health: Arc<Health>,
-    count: usize,
-    /// That a pass has room for.
-    pass_tokens: usize,
-    busy: AtomicUsize,
-    /// Threads that idle workers lend to a lone row.
-    pool: ThreadPool,
+    limits: PassLimits,
+    /// Passes that run.
+    running: AtomicUsize,
 }
 
-/// Multiply-adds of a forward pass that are worth all threads.
+struct Waiting {
+    batcher: Batcher,
+    /// Nothing comes any more.
+    closed: bool,
+}
+
+/// One of the threads of a lane.
+struct Worker {
+    lane: Lane,
+    /// The cores that its lane may use. A product is done by all that are idle.
+    cores: Arc<ThreadPool>,
+    all: Arc<Workers>,
+}
+
+/// Multiply-adds of a pass that are worth more threads than one.
 const WORTH_SHARING: u64 = 30_000_000;
 
 /// Starts the workers. They end when the last sender is dropped and no job is
@@ -49,42 +62,44 @@ pub fn spawn(
     admission: Arc<Admission>,
     health: Arc<Health>,
 ) -> std::io::Result<()> {
-    let cores = Arc::new(cores_for(limits.workers));
-    let of_pool = Arc::clone(&cores);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(limits.workers)
-        .thread_name(|i| format!("explaind-row-{i}"))
-        .start_handler(move |i| keep_to(of_pool.get(i)))
-        .build()
-        .map_err(std::io::Error::other)?;
-    let workers = Arc::new(Workers {
-        queue: Mutex::new(queue),
-        batcher: Mutex::new(Batcher::new(limits)),
+    let all = Arc::new(Workers {
+        waiting: Mutex::new(Waiting { batcher: Batcher::new(limits), closed: false }),
+        more: Condvar::new(),
         admission,
         health,
-        count: limits.workers,
-        pass_tokens: limits.tokens,
-        busy: AtomicUsize::new(0),
-        pool,
+        limits,
+        running: AtomicUsize::new(0),
     });
-    for i in 0..limits.workers {
-        let workers = Arc::clone(&workers);
-        let core = cores.get(i).copied();
-        let work = move || {
-            keep_to(core.as_ref());
-            while workers.turn() {}
-        };
-        thread::Builder::new().name(format!("explaind-worker-{i}")).spawn(work)?;
+    for (lane, name) in [(Lane::Main, "worker"), (Lane::Express, "express")] {
+        let cores = Arc::new(threads(limits.workers, name)?);
+        for i in 0..limits.workers {
+            let worker = Worker { lane, cores: Arc::clone(&cores), all: Arc::clone(&all) };
+            let name = format!("explaind-{name}-{i}");
+            thread::Builder::new().name(name).spawn(move || while worker.turn() {})?;
+        }
     }
+    let collect = move || all.collect(queue);
+    thread::Builder::new().name("explaind-queue".to_owned()).spawn(collect)?;
     Ok(())
 }
 
-/// A core for each worker, where they are to have all that this process may use.
+/// Threads for the products of a lane's passes.
+fn threads(count: usize, lane: &str) -> std::io::Result<ThreadPool> {
+    let (cores, lane) = (cores_for(count), lane.to_owned());
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(count)
+        .thread_name(move |i| format!("explaind-{lane}-core-{i}"))
+        .start_handler(move |i| keep_to(cores.get(i)))
+        .build()
+        .map_err(std::io::Error::other)
+}
+
+/// A core for each thread, where they are to have all that this process may use.
 /// Threads that wake together are often put on one core, and stay there until
 /// the scheduler's next tick: longer than a pass of a small model.
-fn cores_for(workers: usize) -> Vec<CoreId> {
+fn cores_for(count: usize) -> Vec<CoreId> {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if cores.len() == workers { cores } else { Vec::new() }
+    if cores.len() == count { cores } else { Vec::new() }
 }
 
 fn keep_to(core: Option<&CoreId>) {
@@ -93,12 +108,48 @@ fn keep_to(core: Option<&CoreId>) {
 }
 
 impl Workers {
+    /// Hands jobs to the batcher as they come, until nothing can come any more.
+    fn collect(&self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(job) = queue.blocking_recv() {
+            let mut waiting = lock(&self.waiting);
+            waiting.batcher.push(job);
+            // What was sent together is looked at together.
+            while let Ok(job) = queue.try_recv() {
+                waiting.batcher.push(job);
+            }
+            self.more.notify_all();
+        }
+        lock(&self.waiting).closed = true;
+        self.more.notify_all();
+    }
+
+    /// The next pass of a lane; none once nothing can come any more.
+    fn next(&self, lane: Lane) -> Option<Batch> {
+        let mut waiting = lock(&self.waiting);
+        loop {
+            if let Some(batch) = waiting.batcher.next(Instant::now(), lane) {
+                return Some(batch);
+            }
+            if waiting.closed && waiting.batcher.is_empty() {
+                return None;
+            }
+            waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finish(&self, batch: Batch, result: PassResult, took: Duration) {
+        lock(&self.waiting).batcher.finish(batch, result, took);
+        // Rows may be waiting to be run again, or a lane for the end of all.
+        self.more.notify_all();
+    }
+}
+
+impl Worker {
     /// Waits for a pass and runs it; false once nothing can come any more. What
     /// panics here is this crate's fault and costs no more than this turn.
     fn turn(&self) -> bool {
         let turn = || {
-            let Some(batch) = self.wait() else { return false };
-            let _busy = Busy::new(&self.busy);
+            let Some(batch) = self.all.next(self.lane) else { return false };
             self.run(batch);
             true
         };
@@ -109,81 +160,36 @@ impl Workers {
         })
     }
 
-    /// The next pass; none once nothing can come any more.
-    fn wait(&self) -> Option<Batch> {
-        self.collect();
-        loop {
-            if let Some(batch) = self.batcher().next(Instant::now()) {
-                return Some(batch);
-            }
-            let mut queue = lock(&self.queue);
-            // Whoever led before may have left something.
-            if let Some(batch) = self.batcher().next(Instant::now()) {
-                return Some(batch);
-            }
-            let job = queue.blocking_recv()?;
-            self.batcher().push(job);
-        }
-    }
-
-    /// Takes in the jobs that have come, unless another worker waits for them.
-    fn collect(&self) {
-        if let Ok(mut queue) = self.queue.try_lock() {
-            while let Ok(job) = queue.try_recv() {
-                self.batcher().push(job);
-            }
-        }
-    }
-
-    fn batcher(&self) -> MutexGuard<'_, Batcher> {
-        lock(&self.batcher)
-    }
-
-    /// Runs a pass, and between its layers the light jobs that come meanwhile; a
-    /// light job's own pass does not pause.
+    /// Runs a pass and hands out its outputs.
     fn run(&self, batch: Batch) {
-        let elsewhere = AtomicU64::new(0);
-        let pause = || {
-            self.collect();
-            let start = Instant::now();
-            // One pass only: else callers enough would keep the heavy one waiting.
-            if let Some(light) = self.next_light() {
-                self.run_through(light, &|| {}, &AtomicU64::new(0));
-            }
-            elsewhere.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        };
-        self.run_through(batch, &pause, &elsewhere);
-    }
-
-    fn next_light(&self) -> Option<Batch> {
-        self.batcher().next_light(Instant::now())
-    }
-
-    /// Runs a pass and hands out its outputs. `elsewhere` are nanoseconds that
-    /// its pauses took.
-    fn run_through(&self, batch: Batch, pause: &(dyn Fn() + Sync), elsewhere: &AtomicU64) {
+        let running = Running::new(&self.all.running);
         let start = Instant::now();
-        let result = self.outputs(&batch, pause);
-        let paused = Duration::from_nanos(elsewhere.load(Ordering::Relaxed));
-        let took = start.elapsed().saturating_sub(paused);
+        let result = self.outputs(&batch);
+        let took = start.elapsed();
+        // What all cores do in that time: others run beside it.
+        let beside = running.beside();
         let work = batch.tokens() * batch.model.layers();
-        self.admission.note_pass(work * self.count, took.as_secs_f64());
-        self.health.note_pass(result.is_ok());
-        // Others run beside it.
-        batch.model.note_pass(&batch.rows, took.as_secs_f64() / self.count as f64);
+        self.all.admission.note_pass(work * beside, took.as_secs_f64());
+        self.all.health.note_pass(result.is_ok());
+        batch.model.note_pass(&batch.rows, took.as_secs_f64() / beside as f64);
         histogram!("explaind_pass_seconds").record(took.as_secs_f64());
         histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
         histogram!("explaind_pass_tokens").record(batch.tokens() as f64);
-        histogram!("explaind_pass_fill").record(batch.tokens() as f64 / self.pass_tokens as f64);
-        self.batcher().finish(batch, result, took);
+        let fill = batch.tokens() as f64 / self.all.limits.tokens as f64;
+        histogram!("explaind_pass_fill").record(fill);
+        drop(running);
+        self.all.finish(batch, result, took);
     }
 
     /// A fault is logged here; the batcher finds the row that it is of.
-    fn outputs(&self, batch: &Batch, pause: &(dyn Fn() + Sync)) -> PassResult {
-        let run = |threads| batch.model.run_with(&batch.rows, threads, pause);
-        let result = catch_unwind(AssertUnwindSafe(|| match self.threads_for(batch) {
-            1 => run(1),
-            threads => self.pool.install(|| run(threads)),
+    fn outputs(&self, batch: &Batch) -> PassResult {
+        let work: u64 = batch.rows.iter().map(|row| batch.model.row_work(row)).sum();
+        let result = catch_unwind(AssertUnwindSafe(|| match work < WORTH_SHARING {
+            true => batch.model.run(&batch.rows),
+            false => {
+                let threads = self.all.limits.workers;
+                self.cores.install(|| batch.model.run_with(&batch.rows, threads))
+            }
         }));
         let fault = match result {
             Ok(Ok(outputs)) => return Ok(outputs),
@@ -194,30 +200,29 @@ impl Workers {
         error!(model = batch.model.id, rows = batch.rows.len(), fault, "a pass failed");
         Err(Error::internal(fault))
     }
+}
 
-    /// A lone row of a large model is shared with the workers that are idle.
-    fn threads_for(&self, batch: &Batch) -> usize {
-        let large = |row| batch.model.row_work(row) >= WORTH_SHARING;
-        match batch.rows.as_slice() {
-            [row] if large(row) => 1 + self.count - self.busy.load(Ordering::Relaxed).max(1),
-            _ => 1,
-        }
+/// One more pass that runs, while this lives.
+struct Running<'a> {
+    count: &'a AtomicUsize,
+    /// Passes that ran when it began, it among them.
+    at_first: usize,
+}
+
+impl<'a> Running<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        Self { count, at_first: 1 + count.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Passes that ran at a time while it did, it among them, about.
+    fn beside(&self) -> usize {
+        (self.at_first + self.count.load(Ordering::Relaxed)).div_ceil(2)
     }
 }
 
-/// One more worker that has something to do, while this lives.
-struct Busy<'a>(&'a AtomicUsize);
-
-impl<'a> Busy<'a> {
-    fn new(busy: &'a AtomicUsize) -> Self {
-        busy.fetch_add(1, Ordering::Relaxed);
-        Self(busy)
-    }
-}
-
-impl Drop for Busy<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

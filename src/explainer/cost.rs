@@ -1,11 +1,12 @@
 //! What a question may cost, before it is let in and for those who ask.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Checked, Reading};
 use crate::attention::Wished;
 use crate::attribution::Cost;
-use crate::engine::Admission;
+use crate::engine::{Admission, Demand};
 use crate::error::Result;
 use crate::explanation::Question;
 use crate::tasks;
@@ -65,25 +66,45 @@ fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
     readings.iter().flatten().flat_map(Reading::encodings)
 }
 
-/// Tokens × rows × layers that the question may run. Methods that stop in time, and measures,
-/// run no more than `affordable`, what there is time for at the pace of recent
-/// passes.
-pub fn of(read: &Checked, affordable: usize) -> usize {
+/// What the question may run. Methods that stop in time, and measures, run no more than
+/// there is time for at the pace of recent passes.
+pub fn demand(read: &Checked, admission: &Admission, limit: Duration) -> Demand {
     let Checked { question, readings, wished } = read;
-    let (mut sure, mut stopping) = (0usize, 0usize);
+    let (mut sure, mut stopping) = (Work::default(), Work::default());
     for encoding in encodings(readings) {
         let tokens = encoding.len();
-        let work = tokens * question.model.layers();
-        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(work.saturating_mul(rows));
-        add(&mut sure, first_rows(wished.as_ref()));
-        add(&mut stopping, measure_rows(question, encoding));
+        sure.add(tokens, first_rows(wished.as_ref()), 0);
+        stopping.add(tokens, measure_rows(question, encoding), 0);
         for (number, (entry, options)) in question.methods.iter().enumerate() {
             let cost = method_rows(question, encoding, number);
-            let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
-            add(if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure }, rows);
+            let work = if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure };
+            work.add(tokens, cost.forward_rows, cost.gradient_rows);
         }
     }
-    sure.saturating_add(stopping.min(affordable))
+    let time = |work: &Work| admission.time_for(&question.model, work.passed);
+    let share = (limit.as_secs_f64() / time(&stopping).as_secs_f64()).min(1.);
+    let rows = sure.rows.saturating_add((stopping.rows as f64 * share) as usize);
+    Demand {
+        cost: rows.saturating_mul(question.model.layers()),
+        time: time(&sure) + time(&stopping).min(limit),
+        caller: Arc::clone(&question.caller),
+    }
+}
+
+/// Rows by their tokens.
+#[derive(Default)]
+struct Work {
+    rows: usize,
+    /// As often as each goes through the model: a backward pass is as much again.
+    passed: usize,
+}
+
+impl Work {
+    fn add(&mut self, tokens: usize, forward: usize, gradient: usize) {
+        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(tokens.saturating_mul(rows));
+        add(&mut self.rows, forward.saturating_add(gradient));
+        add(&mut self.passed, gradient.saturating_mul(2).saturating_add(forward));
+    }
 }
 
 /// The same for a reader, with the time that it should take at the pace of recent
@@ -122,7 +143,7 @@ pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estim
         time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,
         methods,
         other_rows,
-        cost: of(read, admission.work_in(limit)),
+        cost: demand(read, admission, limit).cost,
         queue: admission.queue_time(),
     }
 }

@@ -71,7 +71,7 @@ impl Explainer {
             let checked = self.read(question).await?;
             self.check_size(&checked)?;
             let admission = &self.engine.admission;
-            let room = admission.admit(cost::of(&checked, admission.work_in(limit)))?;
+            let room = admission.admit(cost::demand(&checked, admission, limit))?;
             Ok((checked, room))
         };
         let reading = TimeLimit::new(start, limit, Duration::ZERO);
@@ -81,7 +81,8 @@ impl Explainer {
             readings.iter().flatten().flat_map(Reading::encodings).map(Encoding::len).sum();
         let closing = Arc::clone(&self.engine.closing);
         let time = TimeLimit::new(start, limit, expected(&closing, tokens));
-        let passes = self.engine.passes(&question.model).within(time);
+        let requester = Arc::clone(room.requester());
+        let passes = self.engine.passes(&question.model, requester).within(time);
         Ok(Prepared { question, readings, wished, passes, tokens, closing, _room: room })
     }
 

@@ -7,6 +7,7 @@ use super::AttentionSelection;
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
 use crate::evaluation::Settings;
 use crate::model::Model;
+use crate::passes::ANYONE;
 use crate::rows::{Output, Scalar};
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
@@ -14,6 +15,8 @@ use crate::text::tokenizer::Truncate;
 /// A validated request to explain.
 #[derive(Clone)]
 pub struct Question {
+    /// The name of the key that asks, which work is shared out by.
+    pub caller: Arc<str>,
     pub model: Arc<Model>,
     pub inputs: Vec<Input>,
     pub target: Target,
@@ -38,6 +41,7 @@ impl Question {
     /// What the model says of `inputs`, and no explanation.
     pub fn prediction(model: Arc<Model>, inputs: Vec<Input>) -> Self {
         Self {
+            caller: ANYONE.into(),
             model,
             inputs,
             target: Target::Predicted,

@@ -21,6 +21,7 @@ use crate::explanation::{
     Target, Window,
 };
 use crate::model::Model;
+use crate::passes::ANYONE;
 use crate::rows::Output;
 use crate::script::Script;
 use crate::text::Input;
@@ -31,6 +32,7 @@ impl ExplainRequest {
     pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
         let inputs = inputs(self.inputs, self.spans, explainer.limits.inputs)?;
         Ok(Question {
+            caller: ANYONE.into(),
             model: model(explainer, self.model.as_deref(), &inputs)?,
             inputs,
             target: target(self.target)?,

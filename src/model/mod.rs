@@ -72,12 +72,7 @@ pub struct PassError(String);
 
 /// A network whose back end is not of interest any more.
 trait Run: Send + Sync {
-    fn run(
-        &self,
-        rows: &[Row],
-        threads: usize,
-        pause: &(dyn Fn() + Sync),
-    ) -> Result<Vec<RowOutput>, PassError>;
+    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError>;
 }
 
 /// A network and what it was placed on.
@@ -87,26 +82,16 @@ struct Placed<B: Backend> {
 }
 
 impl Run for Placed<Cpu> {
-    fn run(
-        &self,
-        rows: &[Row],
-        threads: usize,
-        pause: &(dyn Fn() + Sync),
-    ) -> Result<Vec<RowOutput>, PassError> {
-        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows, pause);
+    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
+        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows);
         Ok(outputs)
     }
 }
 
 #[cfg(feature = "candle")]
 impl Run for Placed<Candle> {
-    fn run(
-        &self,
-        rows: &[Row],
-        _threads: usize,
-        pause: &(dyn Fn() + Sync),
-    ) -> Result<Vec<RowOutput>, PassError> {
-        self.network.run(&self.backend, rows, pause).map_err(|error| PassError(error.to_string()))
+    fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
+        self.network.run(&self.backend, rows).map_err(|error| PassError(error.to_string()))
     }
 }
 
@@ -191,18 +176,13 @@ impl Loaded {
     /// Runs rows of any lengths together on this thread, one output a row, in
     /// their order.
     pub fn run(&self, rows: &[Row]) -> Result<Vec<RowOutput>, PassError> {
-        self.run_with(rows, 1, &|| {})
+        self.run_with(rows, 1)
     }
 
     /// The same; each product may use `threads` of the rayon pool that this is
-    /// called in, and `pause` is called before each layer in either direction.
-    pub fn run_with(
-        &self,
-        rows: &[Row],
-        threads: usize,
-        pause: &(dyn Fn() + Sync),
-    ) -> Result<Vec<RowOutput>, PassError> {
-        let pass = || self.runner.run(rows, threads, pause);
+    /// called in.
+    pub fn run_with(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
+        let pass = || self.runner.run(rows, threads);
         #[cfg(feature = "faults")]
         let pass = || faults::run(self, rows, pass);
         pass()

@@ -44,8 +44,6 @@ struct Pass<'a, B> {
     packed: Packed<'a>,
     /// The states that each layer gives.
     wanted: Vec<Wanted>,
-    /// Called before each layer, in either direction.
-    pause: &'a (dyn Fn() + Sync),
 }
 
 impl<B: Backend> Network<B> {
@@ -62,17 +60,12 @@ impl<B: Backend> Network<B> {
     }
 
     /// Runs rows of any lengths together, one output a row, in their order.
-    pub fn run(
-        &self,
-        b: &B,
-        rows: &[Row],
-        pause: &(dyn Fn() + Sync),
-    ) -> Result<Vec<RowOutput>, B::Error> {
+    pub fn run(&self, b: &B, rows: &[Row]) -> Result<Vec<RowOutput>, B::Error> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let packed = Packed::new(rows, self.head.pooling);
-        let pass = Pass { b, wanted: self.wanted(&packed), packed, pause };
+        let pass = Pass { b, wanted: self.wanted(&packed), packed };
         let forwarded = self.forward(&pass)?;
         let outputs = self.backward(&pass, forwarded)?;
         let mut in_order: Vec<(usize, RowOutput)> =
@@ -105,7 +98,6 @@ impl<B: Backend> Network<B> {
         let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); packed.rows.len()];
         let (mut layers, mut convolution) = (Vec::new(), None);
         for (number, layer) in self.encoder.running().enumerate() {
-            (pass.pause)();
             let (output, saved) = layer.forward(b, &hidden, &pass.wanted[number])?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
@@ -301,7 +293,6 @@ impl<B: Backend> Network<B> {
             grad = b.layer_norm_vjp(norm, saved, &grad)?;
         }
         for (number, layer) in self.encoder.running().enumerate().rev() {
-            (pass.pause)();
             let wanted = pass.wanted[number].first(count);
             let saved = &forwarded.layers[number];
             let beside = self.encoder.convolution.as_ref().zip(forwarded.convolution.as_ref());

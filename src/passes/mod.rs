@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Span, debug_span};
 
+mod requester;
 mod time;
 
+pub use requester::{ANYONE, Requester};
 pub use time::TimeLimit;
 
 use crate::error::{Error, Result};
@@ -21,6 +23,7 @@ use crate::rows::{Row, RowOutput};
 pub struct Job {
     pub model: Arc<Model>,
     pub rows: Vec<Row>,
+    pub requester: Arc<Requester>,
     /// Closed once the caller has left: the rows need not run any more.
     pub reply: oneshot::Sender<Result<Finished>>,
     pub queued: Instant,
@@ -63,6 +66,7 @@ type Listener = Arc<dyn Fn(Progress) + Send + Sync>;
 #[derive(Clone)]
 pub struct Passes {
     model: Arc<Model>,
+    requester: Arc<Requester>,
     jobs: mpsc::Sender<Job>,
     /// Who all is charged: the request, and a part of it.
     charged: Vec<Arc<Mutex<Usage>>>,
@@ -75,9 +79,10 @@ pub struct Passes {
 }
 
 impl Passes {
-    pub fn new(model: Arc<Model>, jobs: mpsc::Sender<Job>) -> Self {
+    pub fn new(model: Arc<Model>, requester: Arc<Requester>, jobs: mpsc::Sender<Job>) -> Self {
         Self {
             model,
+            requester,
             jobs,
             charged: vec![Arc::default()],
             time: None,
@@ -144,7 +149,8 @@ impl Passes {
         let span = debug_span!("rows", count = all, gradients = gradient_rows);
         let span = if span.is_disabled() { Span::current() } else { span };
         let (model, queued) = (Arc::clone(&self.model), Instant::now());
-        let job = Job { model, rows, reply, queued, span };
+        let requester = Arc::clone(&self.requester);
+        let job = Job { model, rows, requester, reply, queued, span };
         self.jobs.send(job).await.map_err(|_| stopped())?;
         let finished = finished.await.map_err(|_| stopped())??;
         *lock(&self.last_output) = Some(tokio::time::Instant::now());

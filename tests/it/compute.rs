@@ -132,11 +132,11 @@ fn a_rows_numbers_do_not_depend_on_the_number_of_threads() {
     let one = model.run(&rows).unwrap();
     for threads in [2, 3, 5] {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let shared = pool.install(|| model.run_with(&rows, threads, &|| {})).unwrap();
+        let shared = pool.install(|| model.run_with(&rows, threads)).unwrap();
         assert_same(&one, &shared, &format!("{threads} threads"));
         for (row, one) in rows.iter().zip(&one) {
             let row = std::slice::from_ref(row);
-            let alone = pool.install(|| model.run_with(row, threads, &|| {})).unwrap();
+            let alone = pool.install(|| model.run_with(row, threads)).unwrap();
             assert_eq!(numbers(&alone[0]), numbers(one), "alone on {threads} threads");
         }
     }
@@ -185,16 +185,4 @@ fn the_built_in_model_agrees_with_the_reference() {
         println!("{}: {worst:e}", isa.name());
         assert!(worst < 1e-5, "{} is {worst:e} off", isa.name());
     }
-}
-
-#[test]
-fn a_pass_pauses_before_every_layer_in_both_directions() {
-    let pauses = std::sync::atomic::AtomicUsize::new(0);
-    let pause = || {
-        pauses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    };
-    let rows = tiny_rows();
-    tiny(&Placement::default()).run_with(&rows[1..2], 1, &pause).unwrap();
-    let scalars = rows[1].differentiated().len();
-    assert_eq!(pauses.into_inner(), 2 + 2 * scalars);
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use explaind::checkpoint::Source;
-use explaind::engine::batcher::{Batch, Batcher, PassLimits};
+use explaind::engine::batcher::{Batch, Batcher, Lane, PassLimits};
 use explaind::error::{Code, Error, Result};
 use explaind::model::{Model, Placement};
-use explaind::passes::{Finished, Job};
+use explaind::passes::{Finished, Job, Requester};
 use explaind::rows::{Row, Tokens};
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -29,12 +29,27 @@ fn row(tokens: usize) -> Row {
 
 type Reply = oneshot::Receiver<Result<Finished>>;
 
+/// A request of its own, of the key *a*, that should take a second.
 fn push(batcher: &mut Batcher, model: &Arc<Model>, rows: &[usize]) -> Reply {
+    push_for(batcher, model, rows, &requester("a", 1))
+}
+
+fn requester(key: &str, seconds: u64) -> Arc<Requester> {
+    Arc::new(Requester::new(key.into(), Duration::from_secs(seconds)))
+}
+
+fn push_for(
+    batcher: &mut Batcher,
+    model: &Arc<Model>,
+    rows: &[usize],
+    requester: &Arc<Requester>,
+) -> Reply {
     let (reply, answer) = oneshot::channel();
     let rows = rows.iter().map(|&tokens| row(tokens)).collect();
     batcher.push(Job {
         model: Arc::clone(model),
         rows,
+        requester: Arc::clone(requester),
         reply,
         queued: Instant::now(),
         span: Span::none(),
@@ -56,26 +71,83 @@ fn run_batch(batcher: &mut Batcher, batch: Option<Batch>) -> Vec<usize> {
 }
 
 fn run(batcher: &mut Batcher) -> Vec<usize> {
-    let batch = batcher.next(Instant::now());
+    let batch = batcher.next(Instant::now(), Lane::Main);
     run_batch(batcher, batch)
 }
 
-fn run_light(batcher: &mut Batcher) -> Vec<usize> {
-    let batch = batcher.next_light(Instant::now());
+fn run_express(batcher: &mut Batcher) -> Vec<usize> {
+    let batch = batcher.next(Instant::now(), Lane::Express);
     run_batch(batcher, batch)
 }
 
 #[test]
-fn a_small_job_runs_in_the_midst_of_a_large_ones_pass() {
+fn a_small_request_has_a_lane_beside_a_large_one() {
     let (model, mut batcher) = (model(), batcher(32));
-    let _large = push(&mut batcher, &model, &[5; 5_000]);
-    let heavy = batcher.next(Instant::now()).unwrap();
-    assert!(heavy.tokens() <= 32);
-    let mut small = push(&mut batcher, &model, &[4, 4]);
-    assert_eq!(run_light(&mut batcher), [4, 4]);
+    let _large = push_for(&mut batcher, &model, &[5; 5_000], &requester("a", 60));
+    let heavy = batcher.next(Instant::now(), Lane::Main).unwrap();
+    assert!(run_express(&mut batcher).is_empty(), "a large one keeps to the main lane");
+    let mut small = push_for(&mut batcher, &model, &[4, 4], &requester("a", 1));
+    assert_eq!(run_express(&mut batcher), [4, 4]);
     assert_eq!(small.try_recv().unwrap().unwrap().outputs.len(), 2);
-    assert!(run_light(&mut batcher).is_empty());
     assert_eq!(run_batch(&mut batcher, Some(heavy)), [5; 6]);
+}
+
+#[test]
+fn a_small_request_is_not_packed_into_the_passes_of_a_large_one() {
+    let (model, mut batcher) = (model(), batcher(32));
+    let _large = push_for(&mut batcher, &model, &[5; 8], &requester("a", 60));
+    let _small = push_for(&mut batcher, &model, &[4, 4], &requester("a", 1));
+    assert_eq!(run(&mut batcher), [5; 6]);
+    assert_eq!(run(&mut batcher), [5; 2]);
+    assert_eq!(run(&mut batcher), [4, 4], "an idle worker takes what there is");
+}
+
+/// Tokens of rows of these lengths that were run in so many passes.
+fn tokens_by_length<const N: usize>(
+    batcher: &mut Batcher,
+    lengths: [usize; N],
+    passes: usize,
+) -> [usize; N] {
+    let ran: Vec<usize> = (0..passes).flat_map(|_| run(batcher)).collect();
+    lengths.map(|length| ran.iter().filter(|&&ran| ran == length).sum())
+}
+
+#[test]
+fn a_request_of_many_jobs_has_the_share_of_one() {
+    let (model, mut batcher) = (model(), batcher(60));
+    let greedy = requester("a", 60);
+    let _greedy: Vec<Reply> =
+        (0..60).map(|_| push_for(&mut batcher, &model, &[5; 100], &greedy)).collect();
+    let _other = push_for(&mut batcher, &model, &[4; 1_000], &requester("a", 60));
+    let [greedy, other] = tokens_by_length(&mut batcher, [5, 4], 40);
+    assert!(greedy.abs_diff(other) <= 60, "{greedy} and {other}");
+}
+
+#[test]
+fn a_key_of_many_requests_has_the_share_of_one() {
+    let (model, mut batcher) = (model(), batcher(60));
+    let greedy = |batcher: &mut Batcher| push_for(batcher, &model, &[5; 100], &requester("a", 60));
+    let _greedy: Vec<Reply> = (0..60).map(|_| greedy(&mut batcher)).collect();
+    let _other = push_for(&mut batcher, &model, &[4; 1_000], &requester("b", 60));
+    let [greedy, other] = tokens_by_length(&mut batcher, [5, 4], 40);
+    assert!(greedy.abs_diff(other) <= 60, "{greedy} and {other}");
+}
+
+#[test]
+fn a_request_of_one_job_after_the_other_keeps_its_account() {
+    let (model, mut batcher) = (model(), batcher(60));
+    let rounds = requester("a", 60);
+    let _other = push_for(&mut batcher, &model, &[4; 1_000], &requester("a", 60));
+    let mut tokens = [0, 0];
+    for _ in 0..20 {
+        // Each puts it ahead of the other, which has to catch up before the next.
+        let mut round = push_for(&mut batcher, &model, &[50], &rounds);
+        while round.try_recv().is_err() {
+            let ran = tokens_by_length(&mut batcher, [50, 4], 1);
+            (tokens[0], tokens[1]) = (tokens[0] + ran[0], tokens[1] + ran[1]);
+        }
+    }
+    assert!(tokens[0].abs_diff(tokens[1]) <= 60, "{tokens:?}");
 }
 
 #[test]
@@ -110,7 +182,7 @@ fn what_waits_is_shared_among_the_workers() {
     let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes: 1 << 30, workers: 2 });
     let _job = push(&mut batcher, &model, &[10; 20]);
     let passes: Vec<usize> =
-        (0..2).map(|_| batcher.next(Instant::now()).unwrap().tokens()).collect();
+        (0..2).map(|_| batcher.next(Instant::now(), Lane::Main).unwrap().tokens()).collect();
     assert_eq!(passes, [100, 50], "half of what waits, but no smaller than is worth it");
 }
 
@@ -175,7 +247,7 @@ fn a_fault_fails_the_jobs_of_that_pass_only() {
     let (model, mut batcher) = (model(), batcher(8));
     let mut failed = push(&mut batcher, &model, &[8, 8]);
     let mut good = push(&mut batcher, &model, &[3]);
-    let batch = batcher.next(Instant::now()).unwrap();
+    let batch = batcher.next(Instant::now(), Lane::Main).unwrap();
     assert_eq!(batch.rows.len(), 1);
     batcher.finish(batch, Err(Error::internal("broken")), Duration::ZERO);
     assert_eq!(failed.try_recv().unwrap().err().unwrap().code, Code::Internal);
@@ -188,7 +260,7 @@ fn a_fault_fails_the_jobs_of_that_pass_only() {
 fn a_number_that_is_not_finite_is_an_error() {
     let (model, mut batcher) = (model(), batcher(8));
     let mut reply = push(&mut batcher, &model, &[3]);
-    let batch = batcher.next(Instant::now()).unwrap();
+    let batch = batcher.next(Instant::now(), Lane::Main).unwrap();
     let mut outputs = model.run(&batch.rows).unwrap();
     outputs[0].logits[1] = f64::NAN;
     batcher.finish(batch, Ok(outputs), Duration::ZERO);
@@ -202,7 +274,7 @@ fn a_pass_that_fails_is_run_again_in_halves() {
     let mut replies: Vec<Reply> =
         lengths.iter().map(|&tokens| push(&mut batcher, &model, &[tokens])).collect();
     let mut sizes = Vec::new();
-    while let Some(batch) = batcher.next(Instant::now()) {
+    while let Some(batch) = batcher.next(Instant::now(), Lane::Main) {
         sizes.push(batch.rows.len());
         let result = match batch.rows.iter().any(|row| row.tokens.len() == 3) {
             true => Err(Error::internal("broken")),

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use explaind::checkpoint::Source;
-use explaind::engine::batcher::{Batch, Batcher, PassLimits};
+use explaind::engine::batcher::{Batch, Batcher, Lane, PassLimits};
 use explaind::error::Error;
 use explaind::model::{Model, Placement};
-use explaind::passes::{Finished, Job};
+use explaind::passes::{Finished, Job, Requester};
 use explaind::rows::{Row, RowOutput, Tokens};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -21,18 +21,23 @@ use crate::support::{cases, golden_folder, load};
 
 const PASS_TOKENS: usize = 24;
 const WORKERS: usize = 3;
+/// Of two keys, and of different sizes.
+const REQUESTS: usize = 5;
+
+/// The last worker is of the express lane.
+fn lane(worker: usize) -> Lane {
+    if worker + 1 == WORKERS { Lane::Express } else { Lane::Main }
+}
 
 /// What can happen.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A job comes; a row is its length, and whether passes with it fail.
-    Come { model: usize, rows: Vec<(usize, bool)> },
+    /// A job of a request comes; a row is its length, and whether passes with it fail.
+    Come { request: usize, model: usize, rows: Vec<(usize, bool)> },
     /// The caller of one of the jobs leaves.
     Leave(usize),
     /// A worker takes a pass, if it has none.
     Take(usize),
-    /// A worker in the midst of a pass runs a light one.
-    TakeLight(usize),
     /// A worker's pass ends.
     End(usize),
 }
@@ -40,10 +45,10 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let row = (2..40_usize, prop::bool::weighted(0.05));
     let step = prop_oneof![
-        3 => (0..2_usize, vec(row, 1..30)).prop_map(|(model, rows)| Step::Come { model, rows }),
+        3 => (0..REQUESTS, 0..2_usize, vec(row, 1..30))
+            .prop_map(|(request, model, rows)| Step::Come { request, model, rows }),
         1 => (0..20_usize).prop_map(Step::Leave),
-        4 => (0..WORKERS).prop_map(Step::Take),
-        2 => (0..WORKERS).prop_map(Step::TakeLight),
+        5 => (0..WORKERS).prop_map(Step::Take),
         4 => (0..WORKERS).prop_map(Step::End),
     ];
     vec(step, 1..120)
@@ -82,6 +87,7 @@ fn outputs(batch: &Batch) -> Result<Vec<RowOutput>, Error> {
 struct World {
     batcher: Batcher,
     models: [Arc<Model>; 2],
+    requests: [Arc<Requester>; REQUESTS],
     callers: Vec<Caller>,
     /// The pass that each worker is in.
     running: HashMap<usize, Batch>,
@@ -94,6 +100,10 @@ impl World {
         Self {
             batcher: Batcher::new(limits),
             models,
+            requests: std::array::from_fn(|i| {
+                let expected = Duration::from_millis(10u64.pow(i as u32));
+                Arc::new(Requester::new(["a", "b"][i % 2].into(), expected))
+            }),
             callers: Vec::new(),
             running: HashMap::new(),
             passes: 0,
@@ -102,7 +112,7 @@ impl World {
 
     fn apply(&mut self, step: Step) {
         match step {
-            Step::Come { model, rows } => self.come(model, rows),
+            Step::Come { request, model, rows } => self.come(request, model, rows),
             Step::Leave(job) => {
                 let count = self.callers.len().max(1);
                 if let Some(caller) = self.callers.get_mut(job % count) {
@@ -110,15 +120,9 @@ impl World {
                 }
             }
             Step::Take(worker) if !self.running.contains_key(&worker) => {
-                if let Some(batch) = self.batcher.next(Instant::now()) {
+                if let Some(batch) = self.batcher.next(Instant::now(), lane(worker)) {
                     self.check(&batch);
                     self.running.insert(worker, batch);
-                }
-            }
-            Step::TakeLight(worker) if self.running.contains_key(&worker) => {
-                if let Some(batch) = self.batcher.next_light(Instant::now()) {
-                    self.check(&batch);
-                    self.end(batch);
                 }
             }
             Step::End(worker) => {
@@ -126,16 +130,17 @@ impl World {
                     self.end(batch);
                 }
             }
-            Step::Take(_) | Step::TakeLight(_) => {}
+            Step::Take(_) => {}
         }
     }
 
-    fn come(&mut self, model: usize, rows: Vec<(usize, bool)>) {
+    fn come(&mut self, request: usize, model: usize, rows: Vec<(usize, bool)>) {
         let (reply, answer) = oneshot::channel();
         let job = self.callers.len();
         self.batcher.push(Job {
             model: Arc::clone(&self.models[model]),
             rows: rows.iter().enumerate().map(|(number, of)| row(job, number, *of)).collect(),
+            requester: Arc::clone(&self.requests[request]),
             reply,
             queued: Instant::now(),
             span: Span::none(),

@@ -79,7 +79,7 @@ fn gradients(folder: &str) -> Vec<Vec<f64>> {
             .expect("the weights");
     let rows = [Row { want: Want::Gradients(Reduce::TimesInput, logit()), ..row(folder, &model) }];
     let packed = Packed::new(&rows, network.head.pooling);
-    let pass = Pass { b: &b, wanted: network.wanted(&packed), packed, pause: &|| {} };
+    let pass = Pass { b: &b, wanted: network.wanted(&packed), packed };
     let forwarded = network.forward(&pass).expect("a forward pass");
     let sizes = |grad: &_| {
         let rows = b.rows(grad).expect("numbers");

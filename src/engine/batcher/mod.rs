@@ -1,14 +1,15 @@
 //! Waiting rows → one pass. No clock, no thread, no channel: the workers feed
 //! jobs in and report what their rows gave.
 //!
-//! Jobs share a pass and take turns by what they have cost so far, so a job of
-//! two rows is not kept waiting by one of five thousand, nor a small model by a
-//! large one. A job that fits into one pass is light: a worker that is in the
-//! midst of a heavy pass runs it between two layers. Rows of a job whose caller
-//! has left are dropped before they run.
+//! Requests share passes and take turns by what they have cost so far ([`turns`]), so
+//! one of two rows is not kept waiting by one of five thousand, nor a small model by
+//! a large one. Small requests have a lane of their own beside the main one. Rows of
+//! a job whose caller has left are dropped before they run.
 //!
 //! A pass that fails is run again in halves, until the row that it fails on is
 //! alone: that one's job fails, and its neighbours never hear of it.
+
+mod turns;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::passes::{Finished, Job};
 use crate::rows::{Row, RowOutput};
+pub use turns::Lane;
+use turns::{Border, Size, Turns};
 
 /// Rows of one model that run together.
 pub struct Batch {
@@ -87,6 +90,7 @@ pub struct Batcher {
     limits: PassLimits,
     next_number: u64,
     jobs: Vec<InFlight>,
+    turns: Turns,
     /// Parts of passes that failed, to be run by themselves.
     again: Vec<Batch>,
 }
@@ -94,7 +98,6 @@ pub struct Batcher {
 struct InFlight {
     number: u64,
     job: Job,
-    light: bool,
     /// Rows before this one have been handed out.
     taken: usize,
     /// Tokens of the rows that have not.
@@ -111,11 +114,21 @@ impl InFlight {
     fn next_row(&self) -> Option<&Row> {
         self.job.rows.get(self.taken)
     }
+
+    fn waits(&self, border: Border, size: Size) -> bool {
+        self.next_row().is_some() && border.size(&self.job.requester) == size
+    }
 }
 
 impl Batcher {
     pub fn new(limits: PassLimits) -> Self {
-        Self { limits, next_number: 0, jobs: Vec::new(), again: Vec::new() }
+        Self {
+            limits,
+            next_number: 0,
+            jobs: Vec::new(),
+            turns: Turns::default(),
+            again: Vec::new(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -124,17 +137,14 @@ impl Batcher {
 
     pub fn push(&mut self, job: Job) {
         let waiting = job.rows.iter().map(|row| row.tokens.len()).sum();
-        // It goes on from where the others are: what they had before it came is
-        // not made up for.
-        let served = self.jobs.iter().map(|entry| entry.served).min().unwrap_or_default();
+        self.turns.enter(&job.requester, &self.jobs);
         let number = self.next_number;
         self.next_number += 1;
         self.jobs.push(InFlight {
             number,
-            light: waiting <= self.limits.tokens,
             taken: 0,
             waiting,
-            served,
+            served: 0,
             outputs: job.rows.iter().map(|_| None).collect(),
             missing: job.rows.len(),
             waited: None,
@@ -143,20 +153,14 @@ impl Batcher {
         });
     }
 
-    /// The next pass, if any row waits. Heavy jobs come first: light ones run
-    /// between the layers of their passes ([`Self::next_light`]), so neither
-    /// waits for the other to end.
-    pub fn next(&mut self, now: Instant) -> Option<Batch> {
-        self.drop_abandoned();
-        let heavy = self.jobs.iter().any(|entry| !entry.light && entry.next_row().is_some());
-        let batch = self.next_again().or_else(|| self.pass(now, !heavy))?;
-        Some(self.traced(batch))
-    }
-
-    /// The next pass of light jobs.
-    pub fn next_light(&mut self, now: Instant) -> Option<Batch> {
-        self.drop_abandoned();
-        let batch = self.pass(now, true)?;
+    /// The next pass of a lane, if any row waits there.
+    pub fn next(&mut self, now: Instant, lane: Lane) -> Option<Batch> {
+        self.jobs.retain(|entry| !entry.job.reply.is_closed());
+        self.turns.keep(&self.jobs);
+        let border = Border::of(&self.jobs);
+        let mut sizes = lane.sizes().iter();
+        let batch = self.next_again();
+        let batch = batch.or_else(|| sizes.find_map(|&size| self.pass(now, border, size)))?;
         Some(self.traced(batch))
     }
 
@@ -185,13 +189,9 @@ impl Batcher {
         batch
     }
 
-    fn drop_abandoned(&mut self) {
-        self.jobs.retain(|entry| !entry.job.reply.is_closed());
-    }
-
-    fn pass(&mut self, now: Instant, light: bool) -> Option<Batch> {
-        let waits = |entry: &&InFlight| entry.light == light && entry.next_row().is_some();
-        let first = self.jobs.iter().filter(waits).min_by_key(|entry| entry.served)?;
+    fn pass(&mut self, now: Instant, border: Border, size: Size) -> Option<Batch> {
+        let waits = |entry: &&InFlight| entry.waits(border, size);
+        let first = self.jobs.iter().filter(waits).min_by_key(|entry| self.turns.of(entry))?;
         let model = Arc::clone(&first.job.model);
         let of_model =
             |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
@@ -199,27 +199,34 @@ impl Batcher {
         let tokens = self.limits.share(waiting);
         let mut room = Room { tokens, bytes: self.limits.bytes, empty: true };
         let mut batch = Batch::of(model);
-        while self.take_row(&mut batch, &mut room, now, light) {}
+        let fits = |entry: &InFlight, batch: &Batch, room: &Room| {
+            entry.waits(border, size)
+                && entry.job.model.shares_weights_with(&batch.model)
+                && entry.next_row().is_some_and(|row| room.fits(&batch.model, row))
+        };
+        while let Some(place) = self.first(|entry| fits(entry, &batch, &room)) {
+            self.take_row(place, &mut batch, &mut room, now);
+        }
         Some(batch)
     }
 
-    /// One row of the job that has had least, of those whose next row fits.
-    fn take_row(&mut self, batch: &mut Batch, room: &mut Room, now: Instant, light: bool) -> bool {
-        let model = &batch.model;
-        let fitting = self.jobs.iter_mut().filter(|entry| {
-            entry.light == light
-                && entry.job.model.shares_weights_with(model)
-                && entry.next_row().is_some_and(|row| room.fits(model, row))
-        });
-        let Some(entry) = fitting.min_by_key(|entry| entry.served) else { return false };
+    /// The job whose turn it is, of those that may.
+    fn first(&self, may: impl Fn(&InFlight) -> bool) -> Option<usize> {
+        let candidates = self.jobs.iter().enumerate().filter(|(_, entry)| may(entry));
+        candidates.min_by_key(|(_, entry)| self.turns.of(entry)).map(|(place, _)| place)
+    }
+
+    fn take_row(&mut self, place: usize, batch: &mut Batch, room: &mut Room, now: Instant) {
+        let entry = &mut self.jobs[place];
         let row = entry.job.rows[entry.taken].clone();
-        room.take(model, &row);
+        room.take(&batch.model, &row);
+        let work = batch.model.row_work(&row);
         entry.waiting -= row.tokens.len();
-        entry.served += model.row_work(&row);
+        entry.served += work;
         entry.waited.get_or_insert_with(|| now.duration_since(entry.job.queued));
+        self.turns.charge(&entry.job.requester, work);
         batch.push(row, (entry.number, entry.taken));
         entry.taken += 1;
-        true
     }
 
     /// Hands a pass's outputs to their jobs and answers those that are done. A
