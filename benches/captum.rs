@@ -124,7 +124,7 @@ impl Ours {
         let limits =
             Limits { attention_values: 1 << 30, request_ms: 3_600_000, ..Limits::default() };
         let engine = engine.expect("workers start");
-        let explainer = Explainer { pool, engine, limits: Arc::new(limits) };
+        let explainer = Explainer::new(pool, engine, Arc::new(limits));
         Self { runtime: Runtime::new().expect("a runtime"), explainer, model }
     }
 

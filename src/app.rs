@@ -15,7 +15,7 @@ use crate::checkpoint::Source;
 use crate::config::{ActivationName, Config, ModelEntry};
 use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
 use crate::explainer::Explainer;
-use crate::http::{self, Connections, Service, Tls};
+use crate::http::{self, Connections, Service, Tls, Workplace};
 use crate::model::Budget;
 use crate::telemetry;
 
@@ -46,11 +46,9 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
         mebibytes => Budget::new(mebibytes << 20),
     };
     let placement = config.engine.backend.placement().map_err(StartError::of)?;
-    Ok(Explainer {
-        pool: Arc::new(ModelPool::new(budget, placement)),
-        engine: Engine::start(limits).map_err(StartError::of)?,
-        limits: Arc::new(config.limits.clone()),
-    })
+    let pool = Arc::new(ModelPool::new(budget, placement));
+    let engine = Engine::start(limits).map_err(StartError::of)?;
+    Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())))
 }
 
 /// Threads that passes run on. The count heeds affinity and the container's
@@ -110,7 +108,8 @@ pub async fn run<S: Future<Output = ()>>(
     config.server.listen = listener.local_addr().map_err(StartError::of)?;
     let metrics = telemetry::metrics().map_err(StartError::of)?;
     let tls = config.server.tls.clone().map(Tls::new).transpose().map_err(StartError::of)?;
-    let service = Service::new(explainer(&config)?, metrics, &config);
+    let workplace = Workplace::new().map_err(StartError::of)?;
+    let service = Service::new(explainer(&config)?, workplace.handle(), metrics, &config);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", config.server.listen);
     let connections = Connections::new(listener, tls.clone(), &config.limits);

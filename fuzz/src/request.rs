@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use explaind::config::{Config, ModelEntry};
-use explaind::http::{self, Service};
+use explaind::http::{self, Service, Work};
 use explaind::{app, telemetry};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -85,7 +85,7 @@ fn start() -> Running {
         let explainer = app::explainer(&config).expect("an explainer");
         app::load(&explainer, &config.models).await.expect("models");
         let metrics = telemetry::metrics().expect("metrics");
-        http::router(Service::new(explainer, metrics, &config))
+        http::router(Service::new(explainer, Work::here(), metrics, &config))
     });
     Running { runtime, router }
 }

@@ -94,6 +94,11 @@ impl Options {
             })
     }
 
+    /// Whether they make the method do the same.
+    pub fn same(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &(&'static str, OptionValue)> {
         self.values.iter()
     }

@@ -15,6 +15,15 @@ pub struct Limits {
     /// Inputs of one request.
     #[garde(range(min = 1, max = 10_000))]
     pub inputs: usize,
+    /// Methods of one request.
+    #[garde(range(min = 1, max = 1_000))]
+    pub methods: usize,
+    /// Spans that a caller marks in one input.
+    #[garde(range(min = 1, max = 10_000))]
+    pub spans: usize,
+    /// Parts that one text is read in, where it is longer than the model takes.
+    #[garde(range(min = 1, max = 10_000))]
+    pub windows: usize,
     /// Numbers of attention in one answer.
     #[garde(range(min = 1, max = 1 << 30))]
     pub attention_values: usize,
@@ -52,6 +61,9 @@ impl Default for Limits {
         Self {
             body_bytes: 1 << 20,
             inputs: 64,
+            methods: 32,
+            spans: 512,
+            windows: 64,
             attention_values: 1 << 21,
             request_ms: 60_000,
             idle_ms: 75_000,

@@ -9,7 +9,9 @@ mod windows;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::attention::{self, Wished};
 use crate::config::Limits;
@@ -30,6 +32,8 @@ pub struct Explainer {
     pub pool: Arc<ModelPool>,
     pub engine: Engine,
     pub limits: Arc<Limits>,
+    /// Turns to tokenise.
+    reading: Arc<Semaphore>,
 }
 
 /// An input as it will be read.
@@ -57,6 +61,11 @@ struct Checked {
 }
 
 impl Explainer {
+    pub fn new(pool: Arc<ModelPool>, engine: Engine, limits: Arc<Limits>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { pool, engine, limits, reading: Arc::new(Semaphore::new(cores)) }
+    }
+
     /// Explains every input. An input that fails does not fail the others; an
     /// error here is one of the whole request.
     pub async fn explain(&self, question: Question) -> Result<Answer> {
@@ -90,7 +99,9 @@ impl Explainer {
     /// of its inputs is refused for the first, rather than said to cost nothing.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
         let limit = self.limit(&question);
-        let checked = self.read(question).await?;
+        let reading = TimeLimit::new(Instant::now(), limit, Duration::ZERO);
+        let checked = reading.before_deadline(self.read(question)).await??;
+        self.check_size(&checked)?;
         match prepared::unreadable(&checked.readings).and_then(|errors| errors.into_iter().next()) {
             Some(error) => Err(error),
             None => Ok(cost::estimate(&checked, &self.engine.admission, limit)),
@@ -113,7 +124,7 @@ impl Explainer {
         }
         let wished = attention::wished(&question)?;
         let question = Arc::new(question);
-        let readings = read_all(&question).await?;
+        let readings = self.read_all(&question).await?;
         Ok(Checked { question, readings, wished })
     }
 
@@ -140,17 +151,29 @@ fn expected(closing: &Pace, tokens: usize) -> Duration {
     Duration::from_secs_f64(closing.seconds_for(tokens).unwrap_or_default())
 }
 
-/// Tokenises the inputs on a thread that may block.
-async fn read_all(question: &Arc<Question>) -> Result<Vec<Result<Reading>>> {
-    let question = Arc::clone(question);
-    let read_all = move || {
-        let truncate =
-            if question.window.is_some() { Truncate::Windows } else { question.truncate };
-        let read = |input| {
-            let encoding = question.model.encode(input, truncate)?;
-            windows::reading(&question, encoding, input)
+impl Explainer {
+    /// Tokenises the inputs on a thread that may block, as many requests at a time as
+    /// there are cores: each takes memory many times its text's. Ends between two inputs
+    /// where the caller has left.
+    async fn read_all(&self, question: &Arc<Question>) -> Result<Vec<Result<Reading>>> {
+        // The semaphore is never closed.
+        let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(Error::internal)?;
+        let wanted = CancellationToken::new();
+        let _until_here = wanted.clone().drop_guard();
+        let (question, most) = (Arc::clone(question), self.limits.windows);
+        let read_all = move || {
+            let _turn = turn;
+            let truncate = match question.window {
+                Some(_) => Truncate::Windows { most },
+                None => question.truncate,
+            };
+            let read = |input| {
+                let encoding = question.model.encode(input, truncate)?;
+                windows::reading(&question, encoding, input, most)
+            };
+            let inputs = question.inputs.iter().take_while(|_| !wanted.is_cancelled());
+            inputs.map(read).collect()
         };
-        question.inputs.iter().map(read).collect()
-    };
-    tokio::task::spawn_blocking(read_all).await.map_err(Error::internal)
+        tokio::task::spawn_blocking(read_all).await.map_err(Error::internal)
+    }
 }

@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result, pointer_part};
 /// A request's body as `T`.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Service> for JsonBody<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Service> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Failure> {
@@ -26,7 +26,7 @@ impl<T: DeserializeOwned> FromRequest<Service> for JsonBody<T> {
         let late = |_| Error::new(Code::RequestTimeout, "the body did not arrive in time");
         let body = read(request.into_body(), service.limits.body_bytes);
         let bytes = tokio::time::timeout(patience, body).await.map_err(late)??;
-        Ok(Self(parse(&bytes)?))
+        service.work.run(async move { Ok(Self(parse(&bytes)?)) }).await
     }
 }
 

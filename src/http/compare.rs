@@ -65,9 +65,13 @@ pub async fn compare(
     let every = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
     request.methods.get_or_insert_with(every);
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
-    let (question, key) = ask::question(&service, &headers, request)?;
-    let key = key.map(|key| key.in_form("/explain/compare", form.media_type()));
-    answered(service.cache.as_ref(), key, formats::json(&service, question, response)).await
+    let work = service.work.clone();
+    work.run(async move {
+        let (question, key) = ask::question(&service, &headers, request)?;
+        let key = key.map(|key| key.in_form("/explain/compare", form.media_type()));
+        answered(service.cache.as_ref(), key, formats::json(&service, question, response)).await
+    })
+    .await
 }
 
 fn response(answer: Answer) -> CompareResponse {

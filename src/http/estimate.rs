@@ -39,6 +39,23 @@ pub struct EstimateResponse {
     queue_ms: f32,
 }
 
+impl EstimateResponse {
+    fn new(model: String, estimate: Estimate, cost_limit: usize) -> Self {
+        Self {
+            model,
+            tokens: estimate.tokens,
+            forward_rows: estimate.forward_rows,
+            gradient_rows: estimate.gradient_rows,
+            methods: estimate.methods.iter().map(MethodPrice::new).collect(),
+            other_rows: estimate.other_rows,
+            cost: estimate.cost,
+            cost_limit,
+            expected_ms: estimate.time.as_secs_f32() * 1e3,
+            queue_ms: estimate.queue.as_secs_f32() * 1e3,
+        }
+    }
+}
+
 /// What one method would take.
 #[derive(Serialize, ToSchema)]
 pub struct MethodPrice {
@@ -74,20 +91,13 @@ pub async fn estimate(
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Json<EstimateResponse>, Failure> {
     accept::choose(&headers, &[Form::Json])?;
-    let (question, _) = ask::question(&service, &headers, request)?;
-    let model = question.model.id.clone();
-    let Estimate { tokens, methods, other_rows, forward_rows, gradient_rows, cost, time, queue } =
-        service.explainer.estimate(question).await?;
-    Ok(Json(EstimateResponse {
-        model,
-        tokens,
-        forward_rows,
-        gradient_rows,
-        methods: methods.iter().map(MethodPrice::new).collect(),
-        other_rows,
-        cost,
-        cost_limit: service.explainer.engine.admission.capacity(),
-        expected_ms: time.as_secs_f32() * 1e3,
-        queue_ms: queue.as_secs_f32() * 1e3,
-    }))
+    let work = service.work.clone();
+    work.run(async move {
+        let (question, _) = ask::question(&service, &headers, request)?;
+        let model = question.model.id.clone();
+        let estimate = service.explainer.estimate(question).await?;
+        let cost_limit = service.explainer.engine.admission.capacity();
+        Ok(Json(EstimateResponse::new(model, estimate, cost_limit)))
+    })
+    .await
 }

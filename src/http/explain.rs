@@ -46,18 +46,22 @@ pub async fn explain(
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, Form::ALL)?;
-    let (question, key) = ask::question(&service, &headers, request)?;
-    if form == Form::Lines {
-        let prepared = service.explainer.prepare(question).await?;
-        // Lines, unless it is known before the first one that no input has an answer.
-        return match prepared.unreadable().and_then(formats::of_all) {
-            Some(failure) => Err(failure),
-            None => Ok(stream::lines(prepared, service.limits.response_bytes)),
-        };
-    }
-    let key = key.map(|key| key.in_form("/explain", form.media_type()));
-    let compute = formats::respond(&service, form, question);
-    answered(service.cache.as_ref(), key, compute).await
+    let work = service.work.clone();
+    work.run(async move {
+        let (question, key) = ask::question(&service, &headers, request)?;
+        if form == Form::Lines {
+            let prepared = service.explainer.prepare(question).await?;
+            // Lines, unless it is known before the first one that no input has an answer.
+            return match prepared.unreadable().and_then(formats::of_all) {
+                Some(failure) => Err(failure),
+                None => Ok(stream::lines(&service, prepared)),
+            };
+        }
+        let key = key.map(|key| key.in_form("/explain", form.media_type()));
+        let compute = formats::respond(&service, form, question);
+        answered(service.cache.as_ref(), key, compute).await
+    })
+    .await
 }
 
 /// Predictions only.
@@ -75,8 +79,12 @@ pub async fn predict(
     JsonBody(request): JsonBody<PredictRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, &[Form::Json])?;
-    let (question, key) = ask::question(&service, &headers, request)?;
-    let key = key.map(|key| key.in_form("/predict", form.media_type()));
-    let predict = |answer| json::predict(answer, formats::problem);
-    answered(service.cache.as_ref(), key, formats::json(&service, question, predict)).await
+    let work = service.work.clone();
+    work.run(async move {
+        let (question, key) = ask::question(&service, &headers, request)?;
+        let key = key.map(|key| key.in_form("/predict", form.media_type()));
+        let predict = |answer| json::predict(answer, formats::problem);
+        answered(service.cache.as_ref(), key, formats::json(&service, question, predict)).await
+    })
+    .await
 }

@@ -23,15 +23,19 @@ fn settle(shape: Shape) -> Result<Settings> {
         OneOrMany::One(PlainOr::Plain(name)) => Ok(plain(named(&name, "")?)),
         OneOrMany::One(PlainOr::Parts(object)) => by_object(object),
         OneOrMany::Many(list) => {
-            let mut measures = Vec::new();
-            for (place, shape) in list.into_iter().enumerate() {
-                let pointer = format!("/{place}");
-                let PlainOr::Plain(name) = shape else {
-                    return Err(Error::field(pointer, "a list is of names; give one object alone"));
-                };
-                measures.extend(named(&name, &pointer)?);
-            }
-            Ok(plain(measures))
+            let names: Vec<&str> =
+                list.iter().enumerate().map(plain_name).collect::<Result<_>>()?;
+            Ok(plain(listed(names.into_iter(), "")?))
+        }
+    }
+}
+
+fn plain_name((place, shape): (usize, &PlainOr<String, EvaluateObject>)) -> Result<&str> {
+    match shape {
+        PlainOr::Plain(name) => Ok(name),
+        PlainOr::Parts(_) => {
+            let detail = "a list is of names; give one object alone";
+            Err(Error::field(format!("/{place}"), detail))
         }
     }
 }
@@ -42,10 +46,7 @@ fn by_object(object: EvaluateObject) -> Result<Settings> {
         Some(OneOrMany::One(name)) => vec![name],
         Some(OneOrMany::Many(names)) => names,
     };
-    let mut measures = Vec::new();
-    for (place, name) in names.iter().enumerate() {
-        measures.extend(named(name, &format!("/measures/{place}"))?);
-    }
+    let measures = listed(names.iter().map(String::as_str), "/measures")?;
     let rule = match object.rule {
         None | Some(RuleName::Eraser) => Rule::Eraser,
         Some(RuleName::Ferret) => Rule::Ferret,
@@ -76,6 +77,20 @@ fn checked(thresholds: Vec<f64>) -> Result<Vec<f64>> {
             Err(Error::field(format!("/thresholds/{place}"), detail))
         }
     }
+}
+
+/// Names of a list, whose pointers begin with `list`.
+fn listed<'a>(names: impl Iterator<Item = &'a str>, list: &str) -> Result<Vec<&'static str>> {
+    let mut measures = Vec::new();
+    for (place, name) in names.enumerate() {
+        let pointer = format!("{list}/{place}");
+        let found = named(name, &pointer)?;
+        if let Some(twice) = found.iter().find(|measure| measures.contains(*measure)) {
+            return Err(Error::field(pointer, format!("{twice} is named twice")));
+        }
+        measures.extend(found);
+    }
+    Ok(measures)
 }
 
 fn named(name: &str, pointer: &str) -> Result<Vec<&'static str>> {

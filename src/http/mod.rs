@@ -27,6 +27,7 @@ mod schemas;
 mod shapes;
 mod stream;
 mod tls;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +45,7 @@ pub use connections::Connections;
 use keys::KeyRing;
 use quota::Quotas;
 pub use tls::Tls;
+pub use work::{Work, Workplace};
 
 use crate::config::{Config, Limits, Sources};
 use crate::error::{Code, Error, Result};
@@ -55,6 +57,8 @@ use crate::telemetry;
 #[derive(Clone)]
 pub struct Service {
     pub explainer: Arc<Explainer>,
+    /// Where requests are worked on.
+    work: Work,
     pub metrics: PrometheusHandle,
     limits: Arc<Limits>,
     cache: Option<ResultCache>,
@@ -68,8 +72,14 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn new(explainer: Explainer, metrics: PrometheusHandle, config: &Config) -> Self {
+    pub fn new(
+        explainer: Explainer,
+        work: Work,
+        metrics: PrometheusHandle,
+        config: &Config,
+    ) -> Self {
         Self {
+            work,
             limits: Arc::clone(&explainer.limits),
             explainer: Arc::new(explainer),
             metrics,

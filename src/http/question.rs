@@ -13,7 +13,7 @@ use super::request::{
 };
 use super::shapes::{NameOrList, OneOrMany, PlainOr};
 use crate::attribution::{self, DEFAULT_METHOD, Granularity, MethodEntry, Normalize, Options};
-use crate::config::AUTO;
+use crate::config::{AUTO, Limits};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
@@ -30,7 +30,8 @@ use crate::text::tokenizer::Truncate;
 impl ExplainRequest {
     /// Checks everything that can be checked before a text is read.
     pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
-        let inputs = inputs(self.inputs, self.spans, explainer.limits.inputs)?;
+        let limits = &explainer.limits;
+        let inputs = inputs(self.inputs, self.spans, limits)?;
         Ok(Question {
             caller: ANYONE.into(),
             model: model(explainer, self.model.as_deref(), &inputs)?,
@@ -40,9 +41,9 @@ impl ExplainRequest {
                 Some(OutputName::Probability) => Output::Probability,
                 Some(OutputName::Logit) | None => Output::Logit,
             },
-            methods: methods(self.methods)?,
+            methods: methods(self.methods, limits.methods)?,
             attention: attention(self.attention),
-            granularity: granularity(self.granularity),
+            granularity: granularity(self.granularity)?,
             normalize: match self.normalize {
                 Some(NormalizeName::None) | None => Normalize::None,
                 Some(NormalizeName::L1) => Normalize::L1,
@@ -62,7 +63,7 @@ impl ExplainRequest {
 impl PredictRequest {
     /// A question without methods.
     pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
-        let inputs = inputs(self.inputs, None, explainer.limits.inputs)?;
+        let inputs = inputs(self.inputs, None, &explainer.limits)?;
         let model = model(explainer, self.model.as_deref(), &inputs)?;
         Ok(Question {
             aggregation: aggregation(self.aggregation),
@@ -108,11 +109,21 @@ fn by_script(explainer: &Explainer, inputs: &[Input]) -> Result<Arc<Model>> {
 
 type Pairs = Option<Vec<[usize; 2]>>;
 
-fn inputs(shape: OneOrMany<InputShape>, lone: Pairs, limit: usize) -> Result<Vec<Input>> {
-    let list = match shape {
-        OneOrMany::One(one) => return Ok(vec![with_spans(input(one, "/inputs"), lone)?]),
-        OneOrMany::Many(list) => list,
+fn inputs(shape: OneOrMany<InputShape>, lone: Pairs, limits: &Limits) -> Result<Vec<Input>> {
+    let inputs = match shape {
+        OneOrMany::One(one) => vec![with_spans(input(one, "/inputs"), lone)?],
+        OneOrMany::Many(list) => listed(list, lone, limits.inputs)?,
     };
+    match inputs.iter().find(|input| input.spans.len() > limits.spans) {
+        None => Ok(inputs),
+        Some(Input { spans, spans_pointer, .. }) => {
+            let detail = format!("{} spans; at most {} are taken", spans.len(), limits.spans);
+            Err(Error::field(spans_pointer, detail))
+        }
+    }
+}
+
+fn listed(list: Vec<InputShape>, lone: Pairs, limit: usize) -> Result<Vec<Input>> {
     if list.is_empty() {
         return Err(Error::new(Code::InputEmpty, "inputs is empty").at("/inputs"));
     }
@@ -195,10 +206,27 @@ fn class(shape: ClassShape) -> Class {
 
 type Configured = (&'static MethodEntry, Options);
 
-fn methods(shapes: Option<Vec<MethodShape>>) -> Result<Vec<Configured>> {
+fn methods(shapes: Option<Vec<MethodShape>>, limit: usize) -> Result<Vec<Configured>> {
     let default = || vec![MethodShape::Name(DEFAULT_METHOD.to_owned())];
-    let shapes = shapes.unwrap_or_else(default).into_iter().enumerate();
-    shapes.map(|(i, shape)| method(shape).map_err(|e| e.within(&format!("/methods/{i}")))).collect()
+    let shapes = shapes.unwrap_or_else(default);
+    if shapes.len() > limit {
+        let detail = format!("methods has {} elements; at most {limit} are taken", shapes.len());
+        return Err(Error::field("/methods", detail));
+    }
+    let mut methods: Vec<Configured> = Vec::with_capacity(shapes.len());
+    for (place, shape) in shapes.into_iter().enumerate() {
+        let within = |error: Error| error.within(&format!("/methods/{place}"));
+        let (entry, options) = method(shape).map_err(within)?;
+        let same =
+            |(other, of_other): &Configured| other.name == entry.name && of_other.same(&options);
+        if let Some(first) = methods.iter().position(same) {
+            let detail =
+                format!("the same as methods[{first}]: {} with the same options", entry.name);
+            return Err(within(Error::field("", detail)));
+        }
+        methods.push((entry, options));
+    }
+    Ok(methods)
 }
 
 fn method(shape: MethodShape) -> Result<Configured> {
@@ -254,9 +282,9 @@ fn window(shape: WindowObject) -> Window {
     Window { stride: shape.stride, combine: shape.combine.map(combine) }
 }
 
-fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Vec<Granularity> {
+fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Result<Vec<Granularity>> {
     let names = match shape {
-        None => return vec![Granularity::Token, Granularity::Word],
+        None => return Ok(vec![Granularity::Token, Granularity::Word]),
         Some(OneOrMany::One(name)) => vec![name],
         Some(OneOrMany::Many(names)) => names,
     };
@@ -265,7 +293,14 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Vec<Granularity> {
         GranularityName::Word => Granularity::Word,
         GranularityName::Sentence => Granularity::Sentence,
     };
-    names.into_iter().map(unit).collect()
+    let units: Vec<Granularity> = names.into_iter().map(unit).collect();
+    match (1..units.len()).find(|&place| units[..place].contains(&units[place])) {
+        None => Ok(units),
+        Some(place) => {
+            let pointer = format!("/granularity/{place}");
+            Err(Error::field(pointer, "the granularity is named twice"))
+        }
+    }
 }
 
 fn aggregation(name: Option<AggregationName>) -> Aggregation {

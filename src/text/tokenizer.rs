@@ -1,5 +1,6 @@
 //! The checkpoint's own tokenizer, and the limits around it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokenizers::{EncodeInput, PostProcessor as _, Tokenizer, TruncationParams};
@@ -71,23 +72,28 @@ impl TextEncoder {
         if input.text_pair.as_deref().is_some_and(is_blank) {
             return Err(empty(&input.pair_pointer(), "is empty"));
         }
-        let mut encoding = self.tokenize(&self.whole, input)?;
-        let count = encoding.len();
-        let too_long = count > self.max_tokens;
-        if too_long && truncate == Truncate::No {
-            let detail = format!(
-                "{} has {count} tokens; {model} takes {}. Send truncate: true to cut it. \
-                 Send window: {{\"stride\": 16}} to read it in parts.",
-                place(&input.pointer),
-                self.max_tokens
-            );
-            return Err(Error::new(Code::InputTooLong, detail).at(&input.pointer));
+        match truncate {
+            Truncate::Yes => {
+                let read = self.start_of(input);
+                let encoding = self.tokenize(&self.cut, &read)?;
+                let cut = !encoding.get_overflowing().is_empty() || *read != *input;
+                self.finish(&read, &encoding, cut)
+            }
+            Truncate::No => {
+                self.check_characters(model, input, 1)?;
+                let encoding = self.tokenize(&self.whole, input)?;
+                match encoding.len() <= self.max_tokens {
+                    true => self.finish(input, &encoding, false),
+                    false => {
+                        Err(self.too_long(model, input, &format!("{} tokens", encoding.len())))
+                    }
+                }
+            }
+            Truncate::Windows { most } => {
+                self.check_characters(model, input, most)?;
+                self.finish(input, &self.tokenize(&self.whole, input)?, false)
+            }
         }
-        let cut = too_long && truncate == Truncate::Yes;
-        if cut {
-            encoding = self.tokenize(&self.cut, input)?;
-        }
-        self.finish(input, &encoding, cut)
     }
 
     /// Tokenises each text of a pair by itself.
@@ -97,6 +103,55 @@ impl TextEncoder {
         let text = self.encode(model, &Input { text_pair: None, ..input.clone() }, truncate)?;
         let apart = Some(Box::new(self.encode(model, &pair, truncate)?));
         Ok(Encoding { apart, ..text })
+    }
+
+    /// Characters of a text that are read at most, where it is read in so many parts.
+    /// Tokens seldom have more than ten; a text that is over this is mostly space.
+    fn characters(&self, parts: usize) -> usize {
+        const ALONE: usize = 64;
+        const IN_PARTS: usize = 12;
+        self.max_tokens * (ALONE + IN_PARTS * (parts - 1))
+    }
+
+    /// Refuses a text that is too long even to be counted.
+    fn check_characters(&self, model: &str, input: &Input, parts: usize) -> Result<()> {
+        let most = self.characters(parts);
+        let long = |text: &String| text.len() > most && text.chars().nth(most).is_some();
+        match std::iter::once(&input.text).chain(&input.text_pair).any(long) {
+            true => Err(self.too_long(model, input, &format!("more than {most} characters"))),
+            false => Ok(()),
+        }
+    }
+
+    fn too_long(&self, model: &str, input: &Input, length: &str) -> Error {
+        let detail = format!(
+            "{} has {length}; {model} takes {} tokens. Send truncate: true to cut it. \
+             Send window: {{\"stride\": 16}} to read it in parts.",
+            place(&input.pointer),
+            self.max_tokens
+        );
+        Error::new(Code::InputTooLong, detail).at(&input.pointer)
+    }
+
+    /// As much of the texts as can be read, which ends with a whole word if it can.
+    fn start_of<'a>(&self, input: &'a Input) -> Cow<'a, Input> {
+        let most = self.characters(1);
+        let start = |text: &str| -> Option<String> {
+            let (end, _) = text.char_indices().nth(most)?;
+            let start = &text[..end];
+            let word = start.rfind(char::is_whitespace).filter(|&at| !is_blank(&start[..at]));
+            Some(start[..word.unwrap_or(end)].to_owned())
+        };
+        let text = start(&input.text);
+        let pair = input.text_pair.as_deref().map(|pair| (pair, start(pair)));
+        if text.is_none() && pair.as_ref().is_none_or(|(_, start)| start.is_none()) {
+            return Cow::Borrowed(input);
+        }
+        Cow::Owned(Input {
+            text: text.unwrap_or_else(|| input.text.clone()),
+            text_pair: pair.map(|(pair, start)| start.unwrap_or_else(|| pair.to_owned())),
+            ..input.clone()
+        })
     }
 
     fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
@@ -160,6 +215,11 @@ impl TextEncoder {
 
     /// The ids of a text without special tokens.
     pub fn content(&self, text: &str) -> Result<Vec<u32>> {
+        let most = self.characters(1);
+        if text.len() > most && text.chars().nth(most).is_some() {
+            let detail = format!("the text has more than {most} characters");
+            return Err(Error::new(Code::InvalidField, detail));
+        }
         let encoding = self.whole.encode_fast(text, false).map_err(Error::internal)?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -172,8 +232,8 @@ pub enum Truncate {
     No,
     /// Its end is cut, and the answer says so.
     Yes,
-    /// It stays whole, to be read in windows.
-    Windows,
+    /// It stays whole, to be read in windows, so many at most.
+    Windows { most: usize },
 }
 
 struct Units {

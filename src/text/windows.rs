@@ -7,9 +7,6 @@ use std::sync::Arc;
 use super::{Encoding, TextEncoder, Unit};
 use crate::error::{Code, Error, Result};
 
-/// The most parts of one text: each is as much work as a whole input.
-const MOST: usize = 128;
-
 /// A part by itself, and the place of each of its tokens in the whole.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -19,9 +16,14 @@ pub struct Part {
     pub content: Range<usize>,
 }
 
-/// The parts of `whole`, neighbours with at least `stride` tokens in common. Of a
-/// pair, the second text is cut and every part has all of the first.
-pub fn split(whole: &Encoding, text: &TextEncoder, stride: usize) -> Result<Vec<Part>> {
+/// The parts of `whole`, `most` at most, neighbours with at least `stride` tokens in
+/// common. Of a pair, the second text is cut and every part has all of the first.
+pub fn split(
+    whole: &Encoding,
+    text: &TextEncoder,
+    stride: usize,
+    most: usize,
+) -> Result<Vec<Part>> {
     let content = content(whole);
     let around = whole.tokens.len() - content.len();
     let Some(room) = text.max_tokens.checked_sub(around).filter(|room| *room > 0) else {
@@ -35,10 +37,10 @@ pub fn split(whole: &Encoding, text: &TextEncoder, stride: usize) -> Result<Vec<
         let detail = format!("a window holds {room} tokens of the text; stride must be less");
         return Err(Error::field("/window/stride", detail));
     }
-    let ranges = ranges(whole, content.clone(), room, stride);
-    if ranges.len() > MOST {
+    let ranges = ranges(whole, content.clone(), [room, stride], most);
+    if ranges.len() > most {
         let detail = format!(
-            "the text takes more than {MOST} windows; take a smaller stride, or send less of it"
+            "the text takes more than {most} windows; take a smaller stride, or send less of it"
         );
         return Err(Error::new(Code::InputTooLong, detail));
     }
@@ -61,8 +63,8 @@ fn content(whole: &Encoding) -> Range<usize> {
 fn ranges(
     whole: &Encoding,
     content: Range<usize>,
-    room: usize,
-    stride: usize,
+    [room, stride]: [usize; 2],
+    most_parts: usize,
 ) -> Vec<Range<usize>> {
     let ends = |units: &[Unit]| -> Vec<usize> {
         units.iter().filter_map(|unit| Some(unit.tokens.last()? + 1)).collect()
@@ -74,7 +76,7 @@ fn ranges(
     let mut start = content.start;
     loop {
         let most = start + room;
-        if most >= content.end || ranges.len() == MOST {
+        if most >= content.end || ranges.len() == most_parts {
             ranges.push(start..content.end);
             return ranges;
         }

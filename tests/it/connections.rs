@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use explaind::config::{Config, Limits, Server};
-use explaind::http::{self, Connections, Service};
+use explaind::http::{self, Connections, Service, Work};
 use explaind::{app, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -34,7 +34,7 @@ async fn listen(config: Config) -> Listening {
     let address = listener.local_addr().unwrap();
     let explainer = app::explainer(&config).unwrap();
     app::load(&explainer, &config.models).await.unwrap();
-    let service = Service::new(explainer, telemetry::metrics().unwrap(), &config);
+    let service = Service::new(explainer, Work::here(), telemetry::metrics().unwrap(), &config);
     let tls = config.server.tls.clone().map(|files| http::Tls::new(files).unwrap());
     let connections = Connections::new(listener, tls.clone(), &config.limits);
     let (stop, stopping) = oneshot::channel::<()>();

@@ -32,15 +32,9 @@ pub fn explainer(model: &Arc<Model>) -> Explainer {
     let time = Duration::from_secs(600);
     let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2 };
     let limits = engine::Limits { pass, queued_work: 1 << 27, time };
-    Explainer {
-        pool,
-        engine: Engine::start(limits).expect("the worker starts"),
-        limits: Arc::new(Limits {
-            attention_values: 1 << 27,
-            request_ms: 600_000,
-            ..Limits::default()
-        }),
-    }
+    let engine = Engine::start(limits).expect("the worker starts");
+    let limits = Limits { attention_values: 1 << 27, request_ms: 600_000, ..Limits::default() };
+    Explainer::new(pool, engine, Arc::new(limits))
 }
 
 pub fn input(text: &str, text_pair: Option<&str>) -> Input {
@@ -91,7 +85,7 @@ pub mod service {
 
     use explaind::checkpoint::Source;
     use explaind::config::{Config, ModelEntry};
-    use explaind::http::Service;
+    use explaind::http::{Service, Work};
     use explaind::model::{Model, Placement};
     use explaind::{app, http, telemetry};
     use http_body_util::BodyExt;
@@ -133,7 +127,7 @@ pub mod service {
     pub fn unready(config: &Config) -> Running {
         let explainer = app::explainer(config).expect("an explainer");
         let metrics = telemetry::metrics().expect("metrics");
-        let service = Service::new(explainer, metrics, config);
+        let service = Service::new(explainer, Work::here(), metrics, config);
         Running { router: http::router(service.clone()), service }
     }
 

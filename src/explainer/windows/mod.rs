@@ -36,11 +36,17 @@ pub fn check(question: &Question) -> Result<()> {
 }
 
 /// How an input is read: in parts where the question allows it and it is too long.
-pub fn reading(question: &Question, encoding: Encoding, input: &Input) -> Result<Reading> {
+/// There are `most` of them at most.
+pub fn reading(
+    question: &Question,
+    encoding: Encoding,
+    input: &Input,
+    most: usize,
+) -> Result<Reading> {
     let text = &question.model.text;
     match question.window {
         Some(window) if encoding.tokens.len() > text.max_tokens => {
-            let parts = windows::split(&encoding, text, window.stride)
+            let parts = windows::split(&encoding, text, window.stride, most)
                 .map_err(|error| error.at(&input.pointer))?;
             Ok(Reading::Parts(encoding, parts))
         }

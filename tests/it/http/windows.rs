@@ -109,7 +109,7 @@ async fn windows_are_bounded() {
     let service = service::start().await;
     let body = json!({"inputs": "good ".repeat(5_000), "window": {"stride": 120}});
     let problem = service.post("/explain", body).await.problem(422, "input_too_long");
-    assert!(problem["detail"].as_str().unwrap().contains("128 windows"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("64 windows"), "{problem}");
 }
 
 async fn serving(folder: &str) -> service::Running {
