@@ -49,7 +49,7 @@ pub struct LoadRequest {
         (status = 202, description = "It is being loaded", body = ModelInfo),
         ManageProblems,
     ),
-    security(("admin_key" = []), ()),
+    security(("admin_key" = [])),
 )]
 pub async fn load(
     _: Admin,
@@ -87,7 +87,7 @@ pub async fn load(
         (status = 204, description = "It is gone"),
         UnloadProblems,
     ),
-    security(("admin_key" = []), ()),
+    security(("admin_key" = [])),
 )]
 pub async fn unload(
     _: Admin,

@@ -63,13 +63,13 @@ async fn say(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
 
 fn post(body: &str) -> String {
     format!(
-        "POST /explain HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: \
+        "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \
          {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
 }
 
-const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_flight_is_answered_and_who_comes_later_is_told() {
@@ -152,8 +152,8 @@ async fn open(address: SocketAddr, bytes: &'static str, seen: &'static str) -> J
     client
 }
 
-const HALF_A_HEAD: &str = "POST /explain HTTP/1.1\r\nHost: a\r\nContent-";
-const HALF_A_BODY: &str = "POST /explain HTTP/1.1\r\nHost: a\r\nContent-Type: \
+const HALF_A_HEAD: &str = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-";
+const HALF_A_BODY: &str = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
                            application/json\r\nContent-Length: 90\r\nExpect: \
                            100-continue\r\n\r\n{\"inputs\": ";
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -165,7 +165,7 @@ async fn a_head_and_the_time_between_two_have_their_own_bound() {
     let clock = StoppedClock::new();
     let half = until_closed(&clock, open(running.address, HALF_A_HEAD, "").await).await;
     assert!(half.is_empty() || half.starts_with("HTTP/1.1 408 "), "{half}");
-    let idle = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    let idle = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let idle = open(running.address, idle, "{\"status\":\"live\"}").await;
     let start = Instant::now();
     let idle = until_closed(&clock, idle).await;
@@ -193,8 +193,8 @@ async fn what_is_no_http_harms_nobody() {
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"GET / HTTP/9.9\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nrubbish rubbish rubbish",
-        b"POST /explain HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999999\r\n\r\n",
-        b"POST /explain HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999999999999999\r\n\r\n",
+        b"POST /explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\0\0\0\0\r\n\r\n",
     ] {
         let answer = say(running.address, bytes).await;
