@@ -164,8 +164,12 @@ mod tests {
 
     const LOOPBACK: [&str; 6] =
         ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:1", "[::1]:8080", "localhost."];
-    const EVIL: [&str; 4] =
-        ["evil.example", "localhost.evil.example:8080", "127.0.0.1.evil.example", "evillocalhost.org"];
+    const EVIL: [&str; 4] = [
+        "evil.example",
+        "localhost.evil.example:8080",
+        "127.0.0.1.evil.example",
+        "evillocalhost.org",
+    ];
 
     #[test]
     fn on_loopback_only_loopback() {
@@ -194,7 +198,8 @@ mod tests {
     #[test]
     fn names_that_are_configured() {
         let server = server("0.0.0.0:80", &["Example.org", "other.example:8080"]);
-        for host in ["example.org", "EXAMPLE.ORG:443", "other.example:8080", "10.0.0.1", "localhost"]
+        for host in
+            ["example.org", "EXAMPLE.ORG:443", "other.example:8080", "10.0.0.1", "localhost"]
         {
             assert!(answers(&server, host), "{host}");
         }

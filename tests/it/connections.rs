@@ -203,6 +203,55 @@ async fn what_is_no_http_harms_nobody() {
     assert!(say(running.address, LIVE).await.starts_with("HTTP/1.1 200 "));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_is_named_once() {
+    let running = listen(patient()).await;
+    let get = |head: &str| format!("GET /livez {head}Connection: close\r\n\r\n");
+    for (head, status) in [
+        ("HTTP/1.1\r\nHost: localhost\r\n", 200),
+        ("HTTP/1.1\r\nHost: evil.example\r\n", 421),
+        ("HTTP/1.1\r\n", 400),
+        ("HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n", 400),
+        ("HTTP/1.0\r\n", 200),
+    ] {
+        let answer = say(running.address, get(head)).await;
+        assert!(answer.split(' ').nth(1) == Some(&status.to_string()), "{head}: {answer}");
+    }
+}
+
+/// GET /livez by HTTP/2 without TLS, with this `:authority`, as RFC 9113 and 7541 write
+/// it.
+fn get_livez(authority: &str) -> Vec<u8> {
+    let literal = |name: u8, value: &str| [&[name, value.len() as u8], value.as_bytes()].concat();
+    // :method GET and :scheme http are in the static table, :path and :authority are not.
+    let head = [vec![0x82, 0x86], literal(4, "/livez"), literal(1, authority)].concat();
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let (settings, headers) = (frame(4, 0, 0, &[]), frame(1, 5, 1, &head));
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), settings, headers].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_authority_of_http_2_is_the_host() {
+    let running = listen(patient()).await;
+    for (authority, seen) in [("localhost", "\"live\""), ("evil.example", "misdirected_request")] {
+        let (address, bytes) = (running.address, get_livez(authority));
+        let reading = spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(&bytes).unwrap();
+            let (mut answer, mut piece) = (String::new(), [0; 1024]);
+            while !answer.contains(seen) {
+                let read = stream.read(&mut piece).unwrap();
+                assert!(read > 0, "{answer}");
+                answer += &String::from_utf8_lossy(&piece[..read]);
+            }
+        });
+        reading.await.unwrap();
+    }
+}
+
 fn trusting(certificate: CertificateDer<'static>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
