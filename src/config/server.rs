@@ -1,6 +1,5 @@
 //! Where the service listens, and to whom.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminKey, NamedKey, keys};
+use crate::files;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -77,7 +77,7 @@ impl Server {
 
 fn readable(file: &Path, _: &()) -> garde::Result {
     let wrong = |error| garde::Error::new(format!("{}: {error}", file.display()));
-    File::open(file).map(|_| ()).map_err(wrong)
+    files::open(file).map(|_| ()).map_err(wrong)
 }
 
 fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {

@@ -28,6 +28,7 @@ mod schemas;
 mod shapes;
 mod stream;
 mod tls;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
