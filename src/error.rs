@@ -20,7 +20,6 @@ pub enum Code {
     ModelLoading,
     TooManyModels,
     Unauthorized,
-    Forbidden,
     NotFound,
     MethodNotAllowed,
     NotAcceptable,
@@ -28,6 +27,8 @@ pub enum Code {
     PayloadTooLarge,
     HeadersTooLarge,
     UriTooLong,
+    /// The request is for a host that this service is not.
+    MisdirectedRequest,
     RequestTooExpensive,
     ResponseTooLarge,
     Overloaded,

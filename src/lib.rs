@@ -7,6 +7,7 @@
 pub use explaind_compute::{backend, blocks, random, rows};
 
 pub mod error;
+mod files;
 mod pace;
 pub mod script;
 

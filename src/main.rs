@@ -14,7 +14,7 @@ use commands::evaluate::{Evaluate, evaluate};
 use commands::healthcheck::healthcheck;
 use explaind::app::{self, Signals};
 use explaind::checkpoint::Source;
-use explaind::config::{Config, Log, ModelEntry, keys};
+use explaind::config::{AdminKey, Config, Log, ModelEntry, keys};
 use explaind::explanation::Answer;
 use explaind::http::problem::Problem;
 use explaind::render::terminal::{self, Colours};
@@ -146,7 +146,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 fn serve(flags: Serve) -> Result<(), Failure> {
-    let config = flags.config()?;
+    let mut config = flags.config()?;
     let _logging = telemetry::start_logging(&config.log)?;
     if !config.server.listen.ip().is_loopback() && !config.server.needs_key() {
         tracing::warn!(
@@ -160,12 +160,24 @@ fn serve(flags: Serve) -> Result<(), Failure> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        if config.server.admin_key.is_none() {
+            config.server.admin_key = Some(new_admin_key());
+        }
         let signals = Signals { stop: stop_signal()?, reload: reload_signal(flags)? };
         Ok(app::run(config, listener, announce, signals).await?)
     });
     // A model that is still being downloaded must not hold up the end.
     runtime.shutdown_background();
     done
+}
+
+/// A key for this run, shown to whoever started it: on standard error and not by the
+/// log, which others may read.
+fn new_admin_key() -> AdminKey {
+    let (key, text) = AdminKey::generate();
+    // Where nobody listens, nobody has the key.
+    let _ = writeln!(io::stderr(), "admin key until the service ends: {text}");
+    key
 }
 
 impl Serve {

@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
+
+use crate::files;
 
 /// The largest file that is read at once; vocabularies of 250,000 pieces take
 /// a quarter of it. A larger one is no tokenizer and no configuration.
@@ -55,12 +57,7 @@ fn slice(data: &'static [u8], start: u64, bytes: usize) -> io::Result<&'static [
 
 /// Reads a file that must be small.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    let mut data = Vec::new();
-    File::open(path)?.take(SMALL + 1).read_to_end(&mut data)?;
-    match data.len() as u64 > SMALL {
-        true => Err(io::Error::other(format!("is larger than {} MiB", SMALL >> 20))),
-        false => Ok(data),
-    }
+    files::read(path, SMALL)
 }
 
 /// Reads from a place in a file without moving a position that threads share.

@@ -1,7 +1,7 @@
 //! Whether the files that a model was loaded from are still what they were.
 
 use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::{Checkpoint, LoadError, digest_head, written};
+use crate::files;
 
 /// The files of a checkpoint on this machine, in the order of its digest. None of a
 /// built-in model.
@@ -92,7 +93,7 @@ impl OnDisk {
         let mut hasher = Sha256::new();
         let mut piece = vec![0; 1 << 16];
         for (name, path) in &self.files {
-            let mut file = File::open(path)?;
+            let mut file = files::open(path)?;
             digest_head(name, file.metadata()?.len(), &mut hasher);
             loop {
                 match file.read(&mut piece)? {
@@ -114,6 +115,7 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::time::Duration;
 
     use super::*;

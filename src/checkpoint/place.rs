@@ -1,12 +1,12 @@
 //! Where the files of one checkpoint lie, whatever its source.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::path::PathBuf;
 
 use super::content::{self, Content};
 use super::hub;
 use super::source::{Builtin, Source};
+use crate::files;
 
 pub const ABSENT: &str = "no such file";
 
@@ -79,7 +79,7 @@ impl Place {
         match self.find(name)? {
             Found::Memory(data) => Ok(Content::Memory(data)),
             Found::Path(path) => {
-                File::open(path).map(Content::Disk).map_err(|error| error.to_string())
+                files::open(&path).map(Content::Disk).map_err(|error| error.to_string())
             }
         }
     }

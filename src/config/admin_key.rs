@@ -27,6 +27,12 @@ impl AdminKey {
         }
     }
 
+    /// A new key, and its text, which nothing else keeps.
+    pub fn generate() -> (Self, String) {
+        let text = format!("{:032x}", rand::random::<u128>());
+        (Self(Sha256::digest(&text).into()), text)
+    }
+
     /// Whether `given` is the key. Takes as long for any guess.
     pub fn is(&self, given: &[u8]) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();
@@ -62,6 +68,9 @@ mod tests {
             assert!(!key.is(other.as_bytes()), "{other:?}");
         }
         assert!(!format!("{key:?}").contains("horse"));
+        let (key, text) = AdminKey::generate();
+        assert!(key.is(text.as_bytes()) && AdminKey::new(&text) == Ok(key));
+        assert_ne!(AdminKey::generate().1, text);
         assert!(AdminKey::new("short").is_err() && AdminKey::new(&"é".repeat(20)).is_err());
     }
 }

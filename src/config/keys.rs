@@ -3,20 +3,21 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::files;
+
 /// What a digest begins with.
 const PREFIX: &str = "sha256:";
 
 /// The largest file of keys that is read, which is fifty thousand of them. It may
 /// change while the service runs, into whatever somebody puts there.
-const LARGEST: u64 = 8 << 20;
+pub const LARGEST: u64 = 8 << 20;
 
 /// A name and the digest of its key, as `NAME:sha256:HEX`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,8 +87,14 @@ pub fn find<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> Optio
 
 /// The keys of a file: one a line, empty lines and those that begin with # left out.
 pub fn read(file: &Path) -> Result<Vec<NamedKey>, String> {
+    let wrong = |error: io::Error| format!("{}: {error}", file.display());
+    parse(file, &files::read(file, LARGEST).map_err(wrong)?)
+}
+
+/// The same of a file's content.
+pub fn parse(file: &Path, content: &[u8]) -> Result<Vec<NamedKey>, String> {
     let place = file.display();
-    let content = read_text(file).map_err(|error| format!("{place}: {error}"))?;
+    let content = str::from_utf8(content).map_err(|error| format!("{place}: {error}"))?;
     let lines = content.lines().map(str::trim).enumerate();
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -96,15 +103,6 @@ pub fn read(file: &Path) -> Result<Vec<NamedKey>, String> {
             NamedKey::try_from(line.to_owned()).map_err(wrong)
         })
         .collect()
-}
-
-fn read_text(file: &Path) -> io::Result<String> {
-    let mut content = String::new();
-    File::open(file)?.take(LARGEST + 1).read_to_string(&mut content)?;
-    match content.len() as u64 > LARGEST {
-        true => Err(io::Error::other(format!("is larger than {} MiB", LARGEST >> 20))),
-        false => Ok(content),
-    }
 }
 
 /// Refuses two keys of one name.
@@ -118,7 +116,7 @@ pub fn unique_names(keys: &[NamedKey], _: &()) -> garde::Result {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
 
     use super::*;
 

@@ -1,6 +1,5 @@
 //! Where the service listens, and to whom.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminKey, NamedKey, keys};
+use crate::files;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -17,7 +17,8 @@ pub struct Server {
     /// After SIGTERM, for answers in flight.
     #[garde(range(min = 0, max = 3_600_000))]
     pub drain_ms: u64,
-    /// Of those who may load and unload models. Never written out.
+    /// Of those who may load and unload models; without one, a new one is printed at
+    /// each start. Never written out.
     #[garde(skip)]
     #[serde(skip_serializing)]
     pub admin_key: Option<AdminKey>,
@@ -27,6 +28,10 @@ pub struct Server {
     /// More of them, one a line; read again when it changes.
     #[garde(custom(readable_keys))]
     pub keys_file: Option<PathBuf>,
+    /// Names that requests may be addressed to, NAME or NAME:PORT, besides this machine's
+    /// own addresses; "*" is any. None: those that no public domain has.
+    #[garde(inner(custom(host)))]
+    pub hosts: Vec<String>,
     /// Encrypts connections; none by default.
     #[garde(dive)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +61,7 @@ impl Default for Server {
             admin_key: None,
             keys: Vec::new(),
             keys_file: None,
+            hosts: Vec::new(),
             tls: None,
             cors_origins: Vec::new(),
         }
@@ -71,12 +77,25 @@ impl Server {
 
 fn readable(file: &Path, _: &()) -> garde::Result {
     let wrong = |error| garde::Error::new(format!("{}: {error}", file.display()));
-    File::open(file).map(|_| ()).map_err(wrong)
+    files::open(file).map(|_| ()).map_err(wrong)
 }
 
 fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {
     let read = file.as_deref().map(keys::read).transpose();
     read.map(|_| ()).map_err(garde::Error::new)
+}
+
+/// `example.org` or `example.org:8080`, as requests name it.
+fn host(host: &str, _: &()) -> garde::Result {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
+        _ => host,
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    match host == "*" || !name.is_empty() && name.chars().all(plain) {
+        true => Ok(()),
+        false => Err(garde::Error::new("a host is NAME or NAME:PORT, such as example.org, or *")),
+    }
 }
 
 /// `https://example.org`, as browsers send it: no path, no wildcard.

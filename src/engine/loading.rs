@@ -13,8 +13,8 @@ use tracing::{error, info};
 
 use super::pool::{Entered, ModelPool};
 use super::probe;
-use super::status::Put;
-use crate::checkpoint::{LoadError, Source};
+use super::status::{LoadFailure, Progress, Put};
+use crate::checkpoint::Source;
 use crate::error::{Code, Error, Result};
 use crate::heads::activation::OutputActivation;
 use crate::model::{Described, Full, Model};
@@ -75,9 +75,10 @@ impl ModelPool {
         if !self.models().is_empty() {
             return Ok(());
         }
-        let failures =
-            self.list().into_iter().filter_map(|status| self.get(Some(&status.id)).err());
-        errors.extend(failures);
+        errors.extend(self.list().into_iter().filter_map(|status| match status.progress {
+            Some(Progress::Failed(failure)) => Some(failure.error),
+            _ => None,
+        }));
         Err(errors)
     }
 
@@ -111,10 +112,10 @@ impl ModelPool {
                 bytes = model.memory_bytes(),
                 "loaded"
             ),
-            Err(cause) => error!(
+            Err(failure) => error!(
                 id = load.id,
                 source = %load.wanted.source,
-                cause = cause.detail,
+                cause = failure.error.detail,
                 "a model could not be loaded"
             ),
         }
@@ -127,7 +128,7 @@ impl ModelPool {
         self: &Arc<Self>,
         load: &Entered,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Model> {
+    ) -> Result<Model, LoadFailure> {
         let (reply, loaded) = oneshot::channel();
         let pool = Arc::clone(self);
         let (id, wanted) = (load.id.clone(), load.wanted.clone());
@@ -139,7 +140,7 @@ impl ModelPool {
         let thread = thread::Builder::new().name("explaind-loader".to_owned());
         thread.spawn(work).map_err(Error::internal)?;
         let panicked = "the loader gave up; the log says where";
-        loaded.await.unwrap_or_else(|_| Err(Error::new(Code::ModelInvalid, panicked)))
+        loaded.await.unwrap_or_else(|_| Err(Error::new(Code::ModelInvalid, panicked).into()))
     }
 
     /// Threads that put weights in place: half of the cores where the others may
@@ -150,11 +151,11 @@ impl ModelPool {
     }
 
     /// Reads a checkpoint and puts its weights in place, unless they are there.
-    fn read(&self, id: &str, wanted: &Wanted) -> Result<Model> {
-        let described = Described::read(&wanted.source, wanted.activation).map_err(invalid)?;
+    fn read(&self, id: &str, wanted: &Wanted) -> Result<Model, LoadFailure> {
+        let described = Described::read(&wanted.source, wanted.activation)?;
         let alike = self.alike(wanted);
         if !alike.is_empty() {
-            let revision = described.revision().map_err(invalid)?;
+            let revision = described.revision()?;
             if let Some(same) = alike.iter().find(|model| model.revision == revision) {
                 return Ok(same.under_id(id));
             }
@@ -167,14 +168,10 @@ impl ModelPool {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(self.threads());
         let threads = threads.build().map_err(Error::internal)?;
         let place = || described.place(id, placement, room);
-        let model = threads.install(place).map_err(invalid)?;
+        let model = threads.install(place)?;
         warm_up(&model)?;
         Ok(model)
     }
-}
-
-fn invalid(error: LoadError) -> Error {
-    Error::new(Code::ModelInvalid, error.to_string())
 }
 
 fn too_large(id: &str, bytes: usize, full: &Full) -> Error {

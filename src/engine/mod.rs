@@ -21,7 +21,7 @@ pub use batcher::PassLimits;
 use health::Health;
 pub use loading::Wanted;
 pub use pool::ModelPool;
-pub use status::{Progress, Put, Status};
+pub use status::{LoadFailure, Progress, Put, Status};
 
 use crate::model::Model;
 use crate::pace::Pace;

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
 use super::loading::{LOADS_AT_A_TIME, Wanted};
-use super::status::{Progress, Put, Status};
+use super::status::{LoadFailure, Progress, Put, Status};
 use crate::checkpoint::Drift;
 use crate::error::{Code, Error, Result};
 use crate::model::{Budget, Model, Placement};
@@ -58,7 +58,7 @@ enum Fate {
     Loading {
         _over: DropGuard,
     },
-    Failed(Error),
+    Failed(LoadFailure),
 }
 
 /// A load that has been entered and is to be run.
@@ -269,7 +269,7 @@ impl ModelPool {
 
     /// Puts a loaded model in its place, or notes why there is none. A load that
     /// nobody wants any more is dropped.
-    pub(super) fn settle(&self, load: &Entered, result: Result<Model>) {
+    pub(super) fn settle(&self, load: &Entered, result: Result<Model, LoadFailure>) {
         let mut state = self.lock();
         let Some(entry) = state.loading(load) else { return };
         let (old, ended) = match result {
@@ -278,8 +278,8 @@ impl ModelPool {
                 entry.drift = None;
                 (entry.model.replace(Arc::new(model)), entry.attempt.take())
             }
-            Err(error) => {
-                let fate = Fate::Failed(error);
+            Err(failure) => {
+                let fate = Fate::Failed(failure);
                 let Entered { number, wanted, .. } = load;
                 let failed = Attempt { number: *number, wanted: wanted.clone(), fate };
                 (None, entry.attempt.replace(failed))
@@ -330,7 +330,7 @@ impl Entry {
     fn status(&self) -> Status {
         let progress = self.attempt.as_ref().map(|attempt| match &attempt.fate {
             Fate::Loading { .. } => Progress::Loading,
-            Fate::Failed(error) => Progress::Failed(error.clone()),
+            Fate::Failed(failure) => Progress::Failed(failure.clone()),
         });
         let drift = self.drift.clone();
         Status { id: self.id.clone(), model: self.model.clone(), drift, progress }
@@ -344,7 +344,7 @@ impl Entry {
     fn serving(&self) -> Result<Arc<Model>> {
         let failed = match (&self.model, &self.attempt) {
             (Some(model), _) => return Ok(Arc::clone(model)),
-            (None, Some(Attempt { fate: Fate::Failed(error), .. })) => error,
+            (None, Some(Attempt { fate: Fate::Failed(failure), .. })) => &failure.public,
             (None, _) => {
                 let detail = format!("the model {} is loading; ask again", self.id);
                 let error = Error::new(Code::NotReady, detail);

@@ -2,15 +2,44 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::Drift;
-use crate::error::Error;
+use crate::checkpoint::{Drift, LoadError};
+use crate::error::{Code, Error};
 use crate::model::Model;
+
+/// Why a model could not be loaded.
+#[derive(Debug, Clone)]
+pub struct LoadFailure {
+    /// For the log and for who has the admin key: it may name folders.
+    pub error: Error,
+    /// For all others.
+    pub public: Error,
+}
+
+impl From<Error> for LoadFailure {
+    /// Of an error that names no folder.
+    fn from(error: Error) -> Self {
+        Self { public: error.clone(), error }
+    }
+}
+
+impl From<LoadError> for LoadFailure {
+    fn from(error: LoadError) -> Self {
+        let what = if error.file.is_empty() { "the source" } else { &error.file };
+        let public = format!(
+            "{what} cannot be read; the log says why, and GET /models/{{id}} with the admin key"
+        );
+        Self {
+            error: Error::new(Code::ModelInvalid, error.to_string()),
+            public: Error::new(Code::ModelInvalid, public),
+        }
+    }
+}
 
 /// How far a model is that does not serve, or not yet.
 #[derive(Debug, Clone)]
 pub enum Progress {
     Loading,
-    Failed(Error),
+    Failed(LoadFailure),
     /// It is in use by the requests that were there before.
     Unloading,
 }

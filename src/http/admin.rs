@@ -1,11 +1,8 @@
-//! Who may change what is served: whoever has the key; without a configured
-//! one, whoever is on this machine.
-
-use std::net::IpAddr;
+//! Who may change what is served: whoever sends the admin key, wherever the
+//! request comes from.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 
 use super::Service;
@@ -13,65 +10,38 @@ use super::problem::Failure;
 use crate::config::{AdminKey, Server};
 use crate::error::{Code, Error, Result};
 
-/// The rule, from the configuration.
+/// The rule, from the configuration. Without a key, nobody may.
 #[derive(Debug, Clone)]
-pub enum Guard {
-    Key(AdminKey),
-    /// No key, and nobody but this machine can connect.
-    Loopback,
-    Closed,
-}
-
-/// Headers that say that somebody else asks, through a proxy on this machine.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+pub struct Guard(Option<AdminKey>);
 
 impl Guard {
     pub fn new(server: &Server) -> Self {
-        match &server.admin_key {
-            Some(key) => Self::Key(key.clone()),
-            None if server.listen.ip().is_loopback() => Self::Loopback,
-            None => Self::Closed,
-        }
+        Self(server.admin_key.clone())
     }
 
     /// Whether the request carries the admin key.
     pub fn is_admin(&self, headers: &HeaderMap) -> bool {
-        match (self, bearer(headers)) {
-            (Self::Key(key), Some(given)) => key.is(given),
+        match (&self.0, bearer(headers)) {
+            (Some(key), Some(given)) => key.is(given),
             _ => false,
         }
     }
 
-    fn check(&self, parts: &Parts) -> Result<()> {
-        match self {
-            Self::Key(key) => match bearer(&parts.headers) {
-                Some(given) if key.is(given) => Ok(()),
-                Some(_) => Err(unauthorized("the key is not the admin key")),
-                None => Err(unauthorized("this needs the admin key")),
-            },
-            Self::Loopback if is_local(parts) => Ok(()),
-            Self::Loopback => Err(forbidden(
-                "without an admin key, models are loaded and unloaded from this machine only, \
-                 not through a proxy or another name",
-            )),
-            Self::Closed => {
-                Err(forbidden("models are loaded and unloaded by those who have the admin key"))
-            }
+    fn check(&self, headers: &HeaderMap) -> Result<()> {
+        match (self.is_admin(headers), bearer(headers)) {
+            (true, _) => Ok(()),
+            (false, Some(_)) => Err(unauthorized("the key is not the admin key")),
+            (false, None) => Err(unauthorized("this needs the admin key")),
         }
     }
 }
 
 fn unauthorized(what: &str) -> Error {
-    let detail = format!("{what}; send Authorization: Bearer KEY");
-    Error::new(Code::Unauthorized, detail)
-}
-
-fn forbidden(what: &str) -> Error {
     let detail = format!(
-        "{what}; configure server.admin_key (or EXPLAIND_SERVER__ADMIN_KEY), and send \
-         Authorization: Bearer KEY"
+        "{what}; send Authorization: Bearer KEY with server.admin_key or, where none is \
+         configured, the key that the service printed when it started"
     );
-    Error::new(Code::Forbidden, detail)
+    Error::new(Code::Unauthorized, detail)
 }
 
 /// The credentials of the scheme Bearer, whose name has no case.
@@ -81,21 +51,6 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
 }
 
-/// Whether nobody else speaks through this connection: no proxy, and no page
-/// in a browser here whose host's name was pointed at this machine.
-fn is_local(parts: &Parts) -> bool {
-    let host = parts.headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    let hosts = host.into_iter().chain(parts.uri.authority().map(Authority::as_str));
-    let mut hosts = hosts.map(|host| host.parse::<Authority>());
-    let forwarded = FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
-    !forwarded && hosts.all(|host| host.is_ok_and(|host| is_loopback(host.host())))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
 /// A request by one who may.
 pub struct Admin;
 
@@ -103,7 +58,7 @@ impl FromRequestParts<Service> for Admin {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Failure> {
-        service.guard.check(parts)?;
+        service.guard.check(&parts.headers)?;
         Ok(Self)
     }
 }
@@ -119,12 +74,12 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        guard.check(&parts).map_err(|error| error.code)
+        guard.check(&parts.headers).map_err(|error| error.code)
     }
 
     #[test]
     fn the_key_and_nothing_else() {
-        let guard = Guard::Key(AdminKey::new("0123456789abcdef").unwrap());
+        let guard = Guard(Some(AdminKey::new("0123456789abcdef").unwrap()));
         let with = |value| allowed(&guard, &[("authorization", value)]);
         assert_eq!(with("Bearer 0123456789abcdef"), Ok(()));
         assert_eq!(with("bearer  0123456789abcdef"), Ok(()));
@@ -136,16 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_only_this_machine() {
-        for host in ["localhost:8080", "127.0.0.1", "127.9.9.9:1", "[::1]:8080", "LOCALHOST"] {
-            assert_eq!(allowed(&Guard::Loopback, &[("host", host)]), Ok(()), "{host}");
-            assert_eq!(allowed(&Guard::Closed, &[("host", host)]), Err(Code::Forbidden));
-            let through = [("host", host), ("x-forwarded-for", "192.0.2.1")];
-            assert_eq!(allowed(&Guard::Loopback, &through), Err(Code::Forbidden));
-        }
-        for host in ["example.org", "127.0.0.1.example.org", "192.0.2.1:8080", "", "é", "a b"] {
-            let result = allowed(&Guard::Loopback, &[("host", host)]);
-            assert_eq!(result, Err(Code::Forbidden), "{host}");
+    fn without_a_key_nobody() {
+        let guard = Guard(None);
+        for headers in [&[][..], &[("host", "localhost")], &[("authorization", "Bearer ")]] {
+            assert_eq!(allowed(&guard, headers), Err(Code::Unauthorized), "{headers:?}");
         }
     }
 }

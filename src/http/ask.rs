@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 
 use super::Service;
 use super::cache::Key;
+use super::gate::Caller;
 use super::request::{ExplainRequest, PredictRequest};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
@@ -47,6 +48,7 @@ impl Ask for PredictRequest {
 /// The question of a request, and what its answer may be kept under.
 pub fn question(
     service: &Service,
+    caller: &Caller,
     headers: &HeaderMap,
     request: impl Ask,
 ) -> Result<(Question, Option<Key>)> {
@@ -54,8 +56,9 @@ pub fn question(
     let asked = service.cache.as_ref().map(|_| serde_json::to_vec(&request)).transpose();
     let asked = asked.map_err(Error::internal)?;
     let mut question = request.into_question(&service.explainer)?;
+    question.caller = caller.name().into();
     question.budget = question.budget.into_iter().chain(timeout).min();
-    let key = asked.map(|asked| Key::of(&question, &asked));
+    let key = asked.map(|asked| Key::of(caller, &question, &asked));
     Ok((question, key))
 }
 

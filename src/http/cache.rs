@@ -12,6 +12,7 @@ use moka::notification::RemovalCause;
 use sha2::{Digest, Sha256};
 
 use super::formats::{SERVER_TIMING, Written};
+use super::gate::Caller;
 use super::problem::Failure;
 use crate::explanation::Question;
 
@@ -39,13 +40,15 @@ pub fn describe() {
 pub struct Key(Sha256);
 
 impl Key {
-    /// Of a canonical request, with the time that its caller has: those who wait for
-    /// one answer must be ready to wait as long.
-    pub fn of(question: &Question, request: &[u8]) -> Self {
+    /// Of a canonical request; of its caller, for a hit would tell what another has
+    /// asked; and of the time that it has, for those who wait for one answer must be ready
+    /// to wait as long.
+    pub fn of(caller: &Caller, question: &Question, request: &[u8]) -> Self {
         let model = &question.model;
         let time = question.budget.map_or(0, |budget| budget.as_millis()).to_le_bytes();
         // Lengths keep one part from running into the next.
-        let parts = [model.id.as_bytes(), model.revision.as_bytes(), &time, request];
+        let name = caller.name().as_bytes();
+        let parts = [name, model.id.as_bytes(), model.revision.as_bytes(), &time, request];
         Self(parts.iter().fold(Sha256::new(), |digest, part| {
             digest.chain_update(part.len().to_le_bytes()).chain_update(part)
         }))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -81,7 +82,7 @@ pub struct WaitingModel {
 pub struct ModelProgress {
     #[schema(inline)]
     state: ProgressName,
-    /// Why it failed.
+    /// Why it failed; with the admin key, with the names of folders.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
@@ -94,12 +95,29 @@ enum ProgressName {
     Unloading,
 }
 
+/// Who reads about models: whoever has the admin key also sees where they lie.
+#[derive(Debug, Clone, Copy)]
+pub enum Reader {
+    Anyone,
+    Admin,
+}
+
+impl Reader {
+    fn of(service: &Service, headers: &HeaderMap) -> Self {
+        if service.guard.is_admin(headers) { Self::Admin } else { Self::Anyone }
+    }
+}
+
 impl ModelProgress {
-    fn new(progress: Progress) -> Self {
+    fn new(progress: Progress, reader: Reader) -> Self {
         match progress {
             Progress::Loading => Self { state: ProgressName::Loading, problem: None },
             Progress::Unloading => Self { state: ProgressName::Unloading, problem: None },
-            Progress::Failed(error) => {
+            Progress::Failed(failure) => {
+                let error = match reader {
+                    Reader::Anyone => failure.public,
+                    Reader::Admin => failure.error,
+                };
                 Self { state: ProgressName::Failed, problem: Some(Problem::new(error, None)) }
             }
         }
@@ -107,15 +125,16 @@ impl ModelProgress {
 }
 
 impl ModelInfo {
-    pub fn new(status: Status) -> Self {
+    pub fn new(status: Status, reader: Reader) -> Self {
+        let of = |progress| ModelProgress::new(progress, reader);
         match (status.model, status.progress) {
             (Some(model), next) => {
                 let drift = status.drift.as_ref().map(ToString::to_string);
-                let next = next.map(ModelProgress::new);
+                let next = next.map(of);
                 Self::Serving(Box::new(ServingModel { drift, next, ..ServingModel::new(&model) }))
             }
             (None, progress) => {
-                let progress = ModelProgress::new(progress.unwrap_or(Progress::Unloading));
+                let progress = of(progress.unwrap_or(Progress::Unloading));
                 Self::Waiting(WaitingModel { id: status.id, progress })
             }
         }
@@ -260,14 +279,16 @@ impl OptionInfo {
     responses((status = 200, description = "The models", body = ModelList), ListProblems),
     security(("key" = []), ()),
 )]
-pub async fn models(State(service): State<Service>) -> Json<ModelList> {
-    let models = service.explainer.pool.list().into_iter().map(ModelInfo::new).collect();
-    Json(ModelList { models })
+pub async fn models(State(service): State<Service>, headers: HeaderMap) -> Json<ModelList> {
+    let reader = Reader::of(&service, &headers);
+    let list = service.explainer.pool.list().into_iter();
+    Json(ModelList { models: list.map(|status| ModelInfo::new(status, reader)).collect() })
 }
 
 /// One model.
 ///
-/// What GET /models says of it; after PUT, how far it is.
+/// What GET /models says of it; after PUT, how far it is. Where it failed, the admin key
+/// sees the whole reason, others not where its files lie.
 #[utoipa::path(
     get, path = "/models/{id}", tag = "catalogue",
     params(("id" = String, Path, description = "An id of GET /models")),
@@ -277,8 +298,10 @@ pub async fn models(State(service): State<Service>) -> Json<ModelList> {
 pub async fn model(
     State(service): State<Service>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Json<ModelInfo>, Failure> {
-    Ok(Json(ModelInfo::new(service.explainer.pool.status(&id)?)))
+    let status = service.explainer.pool.status(&id)?;
+    Ok(Json(ModelInfo::new(status, Reader::of(&service, &headers))))
 }
 
 /// Every method with its options, defaults, paper and cost, and every measure.

@@ -1,6 +1,6 @@
 //! POST /explain/compare: every method on one input, measured and ranked.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use super::accept::{self, Form};
 use super::ask::RequestTimeout;
 use super::body::JsonBody;
 use super::cache::answered;
+use super::gate::Caller;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, MethodShape};
@@ -58,6 +59,7 @@ pub struct Ranked {
 )]
 pub async fn compare(
     State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     JsonBody(mut request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
@@ -67,7 +69,7 @@ pub async fn compare(
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
     let work = service.work.clone();
     work.run(async move {
-        let (question, key) = ask::question(&service, &headers, request)?;
+        let (question, key) = ask::question(&service, &caller, &headers, request)?;
         let key = key.map(|key| key.in_form("/explain/compare", form.media_type()));
         answered(service.cache.as_ref(), key, formats::json(&service, question, response)).await
     })

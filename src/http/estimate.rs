@@ -1,7 +1,7 @@
 //! POST /estimate: what a request would cost, before it is sent.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::accept::{self, Form};
 use super::ask::RequestTimeout;
 use super::body::JsonBody;
+use super::gate::Caller;
 use super::openapi::WorkProblems;
 use super::problem::Failure;
 use super::request::ExplainRequest;
@@ -87,13 +88,14 @@ impl MethodPrice {
 )]
 pub async fn estimate(
     State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Json<EstimateResponse>, Failure> {
     accept::choose(&headers, &[Form::Json])?;
     let work = service.work.clone();
     work.run(async move {
-        let (question, _) = ask::question(&service, &headers, request)?;
+        let (question, _) = ask::question(&service, &caller, &headers, request)?;
         let model = question.model.id.clone();
         let estimate = service.explainer.estimate(question).await?;
         let cost_limit = service.explainer.engine.admission.capacity();

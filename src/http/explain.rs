@@ -1,6 +1,6 @@
 //! POST /explain and POST /predict.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
@@ -8,6 +8,7 @@ use super::accept::{self, Form};
 use super::ask::RequestTimeout;
 use super::body::JsonBody;
 use super::cache::answered;
+use super::gate::Caller;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
 use super::request::{ExplainRequest, PredictRequest};
@@ -42,13 +43,14 @@ use crate::render::json::{self, Line};
 )]
 pub async fn explain(
     State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, Form::ALL)?;
     let work = service.work.clone();
     work.run(async move {
-        let (question, key) = ask::question(&service, &headers, request)?;
+        let (question, key) = ask::question(&service, &caller, &headers, request)?;
         if form == Form::Lines {
             let prepared = service.explainer.prepare(question).await?;
             // Lines, unless it is known before the first one that no input has an answer.
@@ -75,13 +77,14 @@ pub async fn explain(
 )]
 pub async fn predict(
     State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<PredictRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, &[Form::Json])?;
     let work = service.work.clone();
     work.run(async move {
-        let (question, key) = ask::question(&service, &headers, request)?;
+        let (question, key) = ask::question(&service, &caller, &headers, request)?;
         let key = key.map(|key| key.in_form("/predict", form.media_type()));
         let predict = |answer| json::predict(answer, formats::problem);
         answered(service.cache.as_ref(), key, formats::json(&service, question, predict)).await

@@ -14,34 +14,48 @@ use crate::error::{Code, Error, Result};
 /// Routes for orchestrators and readers: they run no model, and are open to all.
 pub const OPEN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/openapi.json"];
 
+/// Whose key a request carries, by its name; in every request that was let in, but to
+/// routes that are open to all.
+#[derive(Clone)]
+pub struct Caller(String);
+
+impl Caller {
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A name for all who need no key, and one for who holds the admin key: no key can
 /// be called so.
 const ANYONE: &str = "*";
 const ADMIN: &str = "*admin";
 
 /// Middleware that lets pass who may.
-pub async fn gate(State(service): State<Service>, request: Request, next: Next) -> Response {
+pub async fn gate(State(service): State<Service>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     if path.is_some_and(|path| OPEN.contains(&path)) {
         return next.run(request).await;
     }
-    let entered = enter(&service, request.headers());
-    match entered {
-        Ok(counted) => counted.until_sent(next.run(request).await),
+    match enter(&service, request.headers()) {
+        Ok((caller, counted)) => {
+            request.extensions_mut().insert(caller);
+            counted.until_sent(next.run(request).await)
+        }
         Err(error) => Failure::from(error).into_response(),
     }
 }
 
-fn enter(service: &Service, headers: &HeaderMap) -> Result<Counted> {
+fn enter(service: &Service, headers: &HeaderMap) -> Result<(Caller, Counted)> {
     service.open()?;
-    service.quotas.count(&caller(service, headers)?)
+    let caller = caller(service, headers)?;
+    let counted = service.quotas.count(caller.name())?;
+    Ok((caller, counted))
 }
 
-/// The name of the request's key.
-fn caller(service: &Service, headers: &HeaderMap) -> Result<String> {
-    let Some(ring) = &service.keys else { return Ok(ANYONE.to_owned()) };
+fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller> {
+    let Some(ring) = &service.keys else { return Ok(Caller(ANYONE.to_owned())) };
     let of_admin = || service.guard.is_admin(headers).then(|| ADMIN.to_owned());
-    ring.name_of(headers).or_else(of_admin).ok_or_else(|| {
+    ring.name_of(headers).or_else(of_admin).map(Caller).ok_or_else(|| {
         let detail = "this needs a key; send Authorization: Bearer KEY";
         Error::new(Code::Unauthorized, detail)
     })

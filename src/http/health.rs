@@ -69,6 +69,9 @@ pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     if let Some(cache) = &service.cache {
         gauge!("explaind_cache_bytes").set(cache.bytes().await as f64);
     }
+    if let Some(keys) = &service.keys {
+        keys.refresh();
+    }
     (kind, service.metrics.render() + &model_bytes(&service))
 }
 

@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::HeaderMap;
-use tracing::{info, warn};
+use metrics::gauge;
+use tracing::{error, info};
 
 use super::admin::bearer;
+use super::watched::{Contents, Watched};
 use crate::config::{NamedKey, Server, keys};
 
-/// The file is looked at again this long after it was last.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Whether the file is of no use as it is.
+const FAILED: &str = "explaind_keys_file_failed";
 
 /// The keys in force.
 #[derive(Clone)]
@@ -23,62 +24,73 @@ pub struct KeyRing {
 /// Keys in a file that may change while the service runs.
 struct KeyFile {
     path: PathBuf,
-    read: Mutex<Read>,
+    state: Mutex<State>,
 }
 
-/// What was read of it, and when.
-struct Read {
+struct State {
+    watched: Watched<1>,
     keys: Arc<Vec<NamedKey>>,
-    changed: Option<SystemTime>,
-    looked: Instant,
 }
 
 impl KeyRing {
     /// None where no key is needed.
     pub fn new(server: &Server) -> Option<Self> {
         let file = server.keys_file.clone().map(|path| Arc::new(KeyFile::new(path)));
-        server.needs_key().then(|| Self { configured: Arc::new(server.keys.clone()), file })
+        let ring = Self { configured: Arc::new(server.keys.clone()), file };
+        ring.refresh();
+        server.needs_key().then_some(ring)
     }
 
     /// The name of the key that the request carries.
     pub fn name_of(&self, headers: &HeaderMap) -> Option<String> {
         let given = bearer(headers)?;
-        let of_file = self.file.as_ref().map(|file| file.keys()).unwrap_or_default();
+        let of_file = self.refresh();
         let key = keys::find(self.configured.iter().chain(of_file.iter()), given)?;
         Some(key.name.clone())
+    }
+
+    /// Looks at the file, where there is one, and gives its keys.
+    pub fn refresh(&self) -> Arc<Vec<NamedKey>> {
+        self.file.as_ref().map(|file| file.keys()).unwrap_or_default()
     }
 }
 
 impl KeyFile {
     fn new(path: PathBuf) -> Self {
-        let read = Read { keys: Arc::default(), changed: None, looked: Instant::now() };
-        let file = Self { path, read: Mutex::new(read) };
-        file.refresh(&mut file.read.lock().unwrap_or_else(PoisonError::into_inner));
-        file
+        let watched = Watched::new([path.clone()], keys::LARGEST);
+        Self { path, state: Mutex::new(State { watched, keys: Arc::default() }) }
     }
 
     fn keys(&self) -> Arc<Vec<NamedKey>> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.looked.elapsed() >= AGAIN {
-            self.refresh(&mut read);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(news) = state.watched.news() {
+            state.keys = self.renewed(news, &state.keys);
         }
-        Arc::clone(&read.keys)
+        Arc::clone(&state.keys)
     }
 
-    /// Reads the file if it has changed; one that cannot be read leaves the keys as
-    /// they were.
-    fn refresh(&self, read: &mut Read) {
-        read.looked = Instant::now();
-        let changed = std::fs::metadata(&self.path).and_then(|data| data.modified()).ok();
-        if changed.is_some() && changed == read.changed {
-            return;
-        }
-        match keys::read(&self.path) {
+    /// The keys in force from now on. A file that is gone or cannot be read has none; in
+    /// one that is malformed somebody is writing, and those before hold.
+    fn renewed(&self, news: Contents<1>, before: &Arc<Vec<NamedKey>>) -> Arc<Vec<NamedKey>> {
+        let failed = gauge!(FAILED);
+        failed.set(1.);
+        let [content] = match news {
+            Ok(contents) => contents,
+            Err(error) => {
+                error!(error, "the file of keys cannot be read; none of its keys is valid");
+                return Arc::default();
+            }
+        };
+        match keys::parse(&self.path, &content) {
             Ok(found) => {
                 info!(keys = found.len(), "the file of keys was read");
-                (read.keys, read.changed) = (Arc::new(found), changed);
+                failed.set(0.);
+                Arc::new(found)
             }
-            Err(error) => warn!(error, "the file of keys cannot be read; those before hold"),
+            Err(error) => {
+                error!(error, "the file of keys is malformed; the keys before hold");
+                Arc::clone(before)
+            }
         }
     }
 }

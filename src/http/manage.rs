@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Service;
 use super::admin::Admin;
 use super::body::JsonBody;
-use super::catalogue::ModelInfo;
+use super::catalogue::{ModelInfo, Reader};
 use super::openapi::{ManageProblems, UnloadProblems};
 use super::problem::Failure;
 use crate::checkpoint::Source;
@@ -49,7 +49,7 @@ pub struct LoadRequest {
         (status = 202, description = "It is being loaded", body = ModelInfo),
         ManageProblems,
     ),
-    security(("admin_key" = []), ()),
+    security(("admin_key" = [])),
 )]
 pub async fn load(
     _: Admin,
@@ -73,7 +73,7 @@ pub async fn load(
         Put::Same => StatusCode::OK,
         Put::Loading => StatusCode::ACCEPTED,
     };
-    Ok((status, Json(ModelInfo::new(pool.status(&id)?))).into_response())
+    Ok((status, Json(ModelInfo::new(pool.status(&id)?, Reader::Admin))).into_response())
 }
 
 /// Unload a model.
@@ -87,7 +87,7 @@ pub async fn load(
         (status = 204, description = "It is gone"),
         UnloadProblems,
     ),
-    security(("admin_key" = []), ()),
+    security(("admin_key" = [])),
 )]
 pub async fn unload(
     _: Admin,
@@ -96,7 +96,9 @@ pub async fn unload(
 ) -> Result<Response, Failure> {
     let status = service.explainer.pool.remove(&id)?;
     Ok(match status.progress {
-        Some(_) => (StatusCode::ACCEPTED, Json(ModelInfo::new(status))).into_response(),
+        Some(_) => {
+            (StatusCode::ACCEPTED, Json(ModelInfo::new(status, Reader::Admin))).into_response()
+        }
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }

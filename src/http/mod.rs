@@ -14,6 +14,7 @@ mod formats;
 mod gate;
 mod headers;
 mod health;
+mod hosts;
 mod keys;
 mod manage;
 mod measures;
@@ -28,6 +29,7 @@ mod shapes;
 mod stream;
 mod tls;
 mod work;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +44,7 @@ use utoipa_axum::routes;
 use admin::Guard;
 use cache::ResultCache;
 pub use connections::Connections;
+use hosts::Hosts;
 use keys::KeyRing;
 use quota::Quotas;
 pub use tls::Tls;
@@ -66,6 +69,7 @@ pub struct Service {
     sources: Arc<Sources>,
     quotas: Quotas,
     guard: Guard,
+    hosts: Arc<Hosts>,
     keys: Option<KeyRing>,
     cors_origins: Arc<[String]>,
     draining: Arc<AtomicBool>,
@@ -87,6 +91,7 @@ impl Service {
             sources: Arc::new(config.sources.clone()),
             quotas: Quotas::new(&config.limits),
             guard: Guard::new(&config.server),
+            hosts: Arc::new(Hosts::new(&config.server)),
             keys: KeyRing::new(&config.server),
             cors_origins: config.server.cors_origins.clone().into(),
             draining: Arc::default(),

@@ -48,7 +48,8 @@ impl Modify for Keys {
             ),
             (
                 "admin_key",
-                "`server.admin_key`; where none is configured, this machine alone may, without a key.",
+                "`server.admin_key`; where none is configured, the key that the service prints when \
+                 it starts.",
             ),
         ] {
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
@@ -72,8 +73,10 @@ pub fn description() -> OpenApi {
 }
 
 /// What a request may be told before it reaches its route.
-const COMMON: [(&str, &str); 3] = [
+const COMMON: [(&str, &str); 5] = [
+    ("400", "The request names no host, or several"),
     ("414", "The path is too long"),
+    ("421", "The host that the request names is none of server.hosts"),
     ("431", "There are too many headers, or they are too large"),
     ("500", "A fault of the service"),
 ];
@@ -174,7 +177,6 @@ problems! {
     ManageProblems:
     "400" => "Malformed JSON, or a path that is not UTF-8",
     "401" => "The admin key is missing or wrong",
-    "403" => "No admin key is configured, and the request is not from this machine",
     "408" => "The body did not arrive in time",
     "409" => "It is being loaded from another source, or there are too many models",
     "413" => "The body is too large",
@@ -191,7 +193,6 @@ problems! {
     UnloadProblems:
     "400" => "The path is not UTF-8",
     "401" => "The admin key is missing or wrong",
-    "403" => "No admin key is configured, and the request is not from this machine",
     "404" => "No such model",
 }
 

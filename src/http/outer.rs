@@ -24,7 +24,7 @@ use tracing::{Instrument, info, info_span};
 
 use super::accept::Form;
 use super::problem::{Failure, problems};
-use super::{Service, gate, headers};
+use super::{Service, gate, headers, hosts};
 use crate::error::Error;
 #[cfg(feature = "otlp")]
 use crate::telemetry;
@@ -45,7 +45,8 @@ pub fn wrap(router: Router, service: Service) -> Router {
             .layer(middleware::from_fn(observe))
             .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
-            .layer(middleware::from_fn_with_state(service, headers::bounded))
+            .layer(middleware::from_fn_with_state(service.clone(), headers::bounded))
+            .layer(middleware::from_fn_with_state(service, hosts::known))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(RequestDecompressionLayer::new()),
     )

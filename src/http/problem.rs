@@ -58,7 +58,6 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
         Code::ModelLoading => (S::CONFLICT, "model_loading", "Model loading"),
         Code::TooManyModels => (S::CONFLICT, "too_many_models", "Too many models"),
         Code::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Unauthorized"),
-        Code::Forbidden => (S::FORBIDDEN, "forbidden", "Forbidden"),
         Code::NotFound => (S::NOT_FOUND, "not_found", "Not found"),
         Code::MethodNotAllowed => {
             (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
@@ -70,6 +69,9 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
         Code::PayloadTooLarge => (S::PAYLOAD_TOO_LARGE, "payload_too_large", "Body too large"),
         Code::HeadersTooLarge => {
             (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Headers too large")
+        }
+        Code::MisdirectedRequest => {
+            (S::MISDIRECTED_REQUEST, "misdirected_request", "Misdirected request")
         }
         Code::UriTooLong => (S::URI_TOO_LONG, "uri_too_long", "Path too long"),
         Code::RequestTooExpensive => {

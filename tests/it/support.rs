@@ -80,11 +80,11 @@ pub fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
 pub mod service {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{HeaderMap, Request, StatusCode, header};
+    use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
     use std::sync::{Arc, LazyLock};
 
     use explaind::checkpoint::Source;
-    use explaind::config::{Config, ModelEntry};
+    use explaind::config::{AdminKey, Config, ModelEntry};
     use explaind::http::{Service, Work};
     use explaind::model::{Model, Placement};
     use explaind::{app, http, telemetry};
@@ -154,11 +154,15 @@ pub mod service {
         Config::default().models.iter().map(load).collect()
     });
 
+    /// The admin key of [`patient`], as it is sent.
+    const ADMIN: [(&str, &str); 1] = [("authorization", "Bearer the-admin-key-of-all-tests")];
+
     /// The defaults, but for time: however slow the machine, nothing is to be refused
-    /// or given up for it where a test is about something else.
+    /// or given up for it where a test is about something else. With an admin key.
     pub fn patient() -> Config {
         let mut config = Config::default();
         config.limits.request_ms = 3_600_000;
+        config.server.admin_key = Some(AdminKey::new("the-admin-key-of-all-tests").unwrap());
         config
     }
 
@@ -174,7 +178,10 @@ pub mod service {
     }
 
     impl Running {
-        pub async fn send(&self, request: Request<Body>) -> Reply {
+        /// To this machine, where the request does not say otherwise.
+        pub async fn send(&self, mut request: Request<Body>) -> Reply {
+            let local = HeaderValue::from_static("localhost");
+            request.headers_mut().entry(header::HOST).or_insert(local);
             let response = self.router.clone().oneshot(request).await.expect("an answer");
             let (parts, body) = response.into_parts();
             let body = body.collect().await.expect("a body").to_bytes().to_vec();
@@ -206,12 +213,17 @@ pub mod service {
             self.send(request.body(Body::from(body.to_string())).unwrap()).await
         }
 
+        /// By who has the admin key, as the two below.
+        pub async fn get_as_admin(&self, path: &str) -> Reply {
+            self.request("GET", path, &ADMIN, "").await
+        }
+
         pub async fn put(&self, path: &str, body: impl ToString) -> Reply {
-            self.request("PUT", path, &[], body).await
+            self.request("PUT", path, &ADMIN, body).await
         }
 
         pub async fn delete(&self, path: &str) -> Reply {
-            self.request("DELETE", path, &[], "").await
+            self.request("DELETE", path, &ADMIN, "").await
         }
 
         /// The answer of POST /explain, which must be good.

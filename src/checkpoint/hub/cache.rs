@@ -2,10 +2,13 @@
 //! `blobs/<etag>` hold contents, `snapshots/<commit>/<file>` point to them,
 //! `refs/<revision>` hold the commit that a branch or tag was last seen at.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::repository::Repository;
+use crate::files;
+
+/// Bytes of a file that holds a commit.
+const LONGEST_REFERENCE: u64 = 1_024;
 
 /// One model's part of the cache.
 #[derive(Debug)]
@@ -31,7 +34,10 @@ impl Cache {
     pub fn commit(&self, revision: &str) -> Option<String> {
         let commit = match is_commit(revision) {
             true => revision.to_owned(),
-            false => fs::read_to_string(self.reference(revision)).ok()?.trim().to_owned(),
+            false => files::read_text(&self.reference(revision), LONGEST_REFERENCE)
+                .ok()?
+                .trim()
+                .to_owned(),
         };
         (is_commit(&commit) && self.snapshot(&commit).is_dir()).then_some(commit)
     }

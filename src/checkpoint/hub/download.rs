@@ -12,6 +12,7 @@ use super::Failure;
 use super::cache::Cache;
 use super::client::{self, Client, Metadata};
 use super::progress::Progress;
+use crate::files;
 
 /// Downloads without progress before one is given up.
 const ATTEMPTS: u32 = 3;
@@ -158,7 +159,7 @@ fn check(said: &Metadata, part: &Path, start: u64) -> Result<(), Failure> {
 }
 
 fn digest(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = files::open(path)?;
     let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE]);
     loop {
         match file.read(&mut piece)? {

@@ -2,9 +2,13 @@
 //! that Python's huggingface_hub reads, with its defaults.
 
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use crate::files;
+
+/// Bytes of a file that holds a token.
+const LONGEST_TOKEN: u64 = 16_384;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -75,7 +79,11 @@ impl Settings {
         let token_file = folder("HF_TOKEN_PATH").or_else(|| Some(hub_home?.join("token")));
         let token = given("HF_TOKEN")
             .or_else(|| given("HUGGING_FACE_HUB_TOKEN"))
-            .or_else(|| fs::read_to_string(token_file?).ok().filter(|text| !text.trim().is_empty()))
+            .or_else(|| {
+                files::read_text(&token_file?, LONGEST_TOKEN)
+                    .ok()
+                    .filter(|text| !text.trim().is_empty())
+            })
             .map(|token| token.trim().parse())
             .transpose()?;
         let endpoint = given("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
@@ -94,6 +102,8 @@ fn is_true(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Settings {

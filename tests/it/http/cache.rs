@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::header;
+use explaind::config::keys::digest;
 use explaind::config::{Cache, Config, Limits};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -68,6 +69,25 @@ async fn what_differs_is_asked_anew() {
     assert!(page.headers.contains_key("content-security-policy"), "guards are kept too");
     let prediction = service.post("/predict", json!({"inputs": GREAT})).await;
     assert_eq!(outcome(&prediction), MISS);
+}
+
+#[tokio::test]
+async fn what_one_key_asked_is_not_told_to_another() {
+    let mut config = Config { cache: Cache { mebibytes: 8 }, ..patient() };
+    let names = ["app", "batch"];
+    let secret = |name: &str| format!("the-key-of-{name}-for-tests");
+    let key = |name: &&str| format!("{name}:{}", digest(&secret(name))).try_into().unwrap();
+    config.server.keys = names.iter().map(key).collect();
+    let service = start_with(&config).await;
+    let body = json!({"inputs": GREAT, "methods": ["saliency"]});
+    for wanted in [MISS, HIT] {
+        for name in names {
+            let bearer = format!("Bearer {}", secret(name));
+            let headers = [("authorization", bearer.as_str())];
+            let reply = service.request("POST", "/explain", &headers, &body).await;
+            assert_eq!(outcome(&reply), wanted, "{name}");
+        }
+    }
 }
 
 #[tokio::test]

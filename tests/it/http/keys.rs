@@ -1,14 +1,15 @@
 //! Keys of those who may ask, and what browsers are told.
 
 use std::fs;
+use std::time::Duration;
 
 use explaind::config::keys::{NamedKey, digest};
 use explaind::config::{AdminKey, Config, Server};
 use serde_json::json;
 
 use super::GREAT;
+use crate::support::StoppedClock;
 use crate::support::service::{self, Running, patient};
-use crate::support::until_async;
 
 const KEY: &str = "a-key-of-some-length";
 const ADMIN: &str = "an-admin-key-of-some-length";
@@ -65,21 +66,34 @@ async fn work_needs_a_key_and_health_does_not() {
 }
 
 #[tokio::test]
-async fn a_file_of_keys_is_read_again() {
+async fn a_file_of_keys_is_as_it_is_now() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
-    fs::write(&path, format!("app:{}\n", digest(KEY))).unwrap();
+    let write = |secret: &str| fs::write(&path, format!("app:{}\n", digest(secret))).unwrap();
+    write(KEY);
     let server = Server { keys_file: Some(path.clone()), ..Server::default() };
     let service = serving(server).await;
-    let with = async |key| status(&service, "/models", Some(key)).await;
-    assert_eq!((with(KEY).await, with("the-new-key-of-today").await), (200, 401));
-    fs::write(&path, format!("app:{}\n", digest("the-new-key-of-today"))).unwrap();
-    let renewed = async || (with(KEY).await, with("the-new-key-of-today").await) == (401, 200);
-    until_async(renewed).await;
-    // A file that is broken leaves the keys as they were.
+    let clock = StoppedClock::new();
+    let new = "the-new-key-of-today";
+    let statuses = async || {
+        clock.advance(Duration::from_secs(1)).await;
+        let [old, new] = [KEY, new].map(|key| status(&service, "/models", Some(key)));
+        (old.await, new.await)
+    };
+    assert_eq!(statuses().await, (200, 401));
+    write(new);
+    assert_eq!(statuses().await, (401, 200));
+    // In one that is malformed somebody is writing.
     fs::write(&path, "app:plain-text").unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
-    assert_eq!(with("the-new-key-of-today").await, 200);
+    assert_eq!(statuses().await, (401, 200));
+    // Without the file, none of its keys is valid.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(statuses().await, (401, 401));
+    fs::create_dir(&path).unwrap();
+    assert_eq!(statuses().await, (401, 401));
+    fs::remove_dir(&path).unwrap();
+    write(new);
+    assert_eq!(statuses().await, (401, 200));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod drift;
 mod errors;
 mod faults;
 mod formats;
+mod hosts;
 mod keys;
 mod languages;
 mod limits;
