@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::IntoParams;
 
-use super::Service;
 use super::cache::Key;
 use super::request::{ExplainRequest, PredictRequest};
+use super::{Service, accounting};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
@@ -54,6 +54,7 @@ pub fn question(
     let asked = service.cache.as_ref().map(|_| serde_json::to_vec(&request)).transpose();
     let asked = asked.map_err(Error::internal)?;
     let mut question = request.into_question(&service.explainer)?;
+    accounting::note_model(&question.model.id);
     question.budget = question.budget.into_iter().chain(timeout).min();
     let key = asked.map(|asked| Key::of(&question, &asked));
     Ok((question, key))

@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Service;
 use super::problem::Failure;
 use super::quota::Counted;
+use super::{Service, accounting};
 use crate::error::{Code, Error, Result};
 
 /// Routes for orchestrators and readers: they run no model, and are open to all.
@@ -34,7 +34,9 @@ pub async fn gate(State(service): State<Service>, request: Request, next: Next) 
 
 fn enter(service: &Service, headers: &HeaderMap) -> Result<Counted> {
     service.open()?;
-    service.quotas.count(&caller(service, headers)?)
+    let caller = caller(service, headers)?;
+    accounting::note_key(&caller);
+    service.quotas.count(&caller)
 }
 
 /// The name of the request's key.

@@ -1,6 +1,7 @@
 //! The HTTP surface: the only floor that knows axum and status codes.
 
 mod accept;
+mod accounting;
 mod admin;
 mod ask;
 mod body;
@@ -15,6 +16,7 @@ mod gate;
 mod headers;
 mod health;
 mod keys;
+mod malformed;
 mod manage;
 mod measures;
 pub mod openapi;
@@ -27,6 +29,7 @@ mod schemas;
 mod shapes;
 mod stream;
 mod tls;
+mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,7 +136,7 @@ fn documented() -> OpenApiRouter<Service> {
 pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
-    telemetry::describe_routes(description.paths.paths.keys());
+    telemetry::describe_routes(description.paths.paths.keys().map(String::as_str));
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
