@@ -186,7 +186,9 @@ async fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &
 fn audit<T>(action: &str, id: &str, done: Result<T, impl Display>) {
     const TARGET: &str = telemetry::AUDIT;
     match done {
-        Ok(_) => info!(target: TARGET, action, id, key = RELOAD, outcome = "ok", "model management"),
+        Ok(_) => {
+            info!(target: TARGET, action, id, key = RELOAD, outcome = "ok", "model management")
+        }
         Err(error) => {
             let outcome = "failed";
             warn!(target: TARGET, action, id, key = RELOAD, outcome, %error, "model management");

@@ -54,7 +54,8 @@ pub struct Account {
 
 impl Account {
     fn open(request: &Request) -> Self {
-        let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
+        let route =
+            request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
         let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
         let method = known(request.method());
         let span = span(id.unwrap_or_default(), method, route);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use utoipa::IntoParams;
 
@@ -14,7 +14,7 @@ use crate::explainer::Explainer;
 use crate::explanation::Question;
 
 /// As `budget_ms`, for those who do not write the body.
-const REQUEST_TIMEOUT: &str = "x-request-timeout";
+pub const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 
 /// The header, as it is described.
 #[derive(IntoParams)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
+use super::conditional::{IfNoneMatch, NotModified, Tagged};
 use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
 use crate::attribution::options::AUTO;
@@ -256,13 +257,13 @@ impl OptionInfo {
 ///
 /// Each with its labels, sizes, limits and revision, or with why it failed.
 #[utoipa::path(
-    get, path = "/models", tag = "catalogue",
-    responses((status = 200, description = "The models", body = ModelList), ListProblems),
+    get, path = "/models", tag = "catalogue", params(IfNoneMatch),
+    responses((status = 200, description = "The models", body = ModelList), NotModified, ListProblems),
     security(("key" = []), ()),
 )]
-pub async fn models(State(service): State<Service>) -> Json<ModelList> {
+pub async fn models(State(service): State<Service>) -> Result<Tagged, Failure> {
     let models = service.explainer.pool.list().into_iter().map(ModelInfo::new).collect();
-    Json(ModelList { models })
+    Ok(Tagged::json(&ModelList { models })?)
 }
 
 /// One model.
@@ -285,11 +286,11 @@ pub async fn model(
 ///
 /// What `methods` and `evaluate` of a request may name.
 #[utoipa::path(
-    get, path = "/methods", tag = "catalogue",
-    responses((status = 200, description = "The methods", body = MethodList), ListProblems),
+    get, path = "/methods", tag = "catalogue", params(IfNoneMatch),
+    responses((status = 200, description = "The methods", body = MethodList), NotModified, ListProblems),
     security(("key" = []), ()),
 )]
-pub async fn methods() -> Json<MethodList> {
+pub async fn methods() -> Result<Tagged, Failure> {
     let methods = METHODS.iter().map(MethodInfo::new).collect();
-    Json(MethodList { methods, measures: MeasureInfo::all() })
+    Ok(Tagged::json(&MethodList { methods, measures: MeasureInfo::all() })?)
 }

@@ -12,7 +12,8 @@ use super::{Service, accounting};
 use crate::error::{Code, Error, Result};
 
 /// Routes for orchestrators and readers: they run no model, and are open to all.
-pub const OPEN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/openapi.json"];
+pub const OPEN: [&str; 6] =
+    ["/livez", "/readyz", "/metrics", "/openapi.json", "/problems", "/problems/{code}"];
 
 /// A name for all who need no key, and one for who holds the admin key: no key can
 /// be called so.
@@ -41,8 +42,10 @@ fn enter(service: &Service, headers: &HeaderMap) -> Result<Counted> {
 
 /// The name of the request's key.
 fn caller(service: &Service, headers: &HeaderMap) -> Result<String> {
-    let Some(ring) = &service.keys else { return Ok(ANYONE.to_owned()) };
     let of_admin = || service.guard.is_admin(headers).then(|| ADMIN.to_owned());
+    let Some(ring) = &service.keys else {
+        return Ok(of_admin().unwrap_or_else(|| ANYONE.to_owned()));
+    };
     ring.name_of(headers).or_else(of_admin).ok_or_else(|| {
         let detail = "this needs a key; send Authorization: Bearer KEY";
         Error::new(Code::Unauthorized, detail)

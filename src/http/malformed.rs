@@ -25,10 +25,7 @@ use crate::error::{Code, Error};
 
 /// A connection and its service, so that heads that cannot be read are answered with
 /// problems, logged and counted.
-pub fn answered<S>(
-    stream: S,
-    router: Router,
-) -> (Completing<S>, AddExtension<Router, Requests>) {
+pub fn answered<S>(stream: S, router: Router) -> (Completing<S>, AddExtension<Router, Requests>) {
     let requests = Requests::default();
     let router = Extension(requests.clone()).layer(router);
     (Completing { stream, requests, settled: Some(0), answer: None }, router)
@@ -137,7 +134,8 @@ fn problem(status: StatusCode, id: &str) -> (Vec<u8>, Vec<u8>) {
     let field = |name: &str, value: &[u8]| [name.as_bytes(), b": ", value, b"\r\n"].concat();
     let guards = guarded(().into_response());
     let own = own.iter().map(|(name, value)| field(name, value.as_bytes()));
-    let guards = guards.headers().iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
+    let guards =
+        guards.headers().iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
     (own.chain(guards).flatten().collect(), body)
 }
 

@@ -8,6 +8,7 @@ mod body;
 mod cache;
 mod catalogue;
 mod compare;
+mod conditional;
 mod connections;
 mod estimate;
 mod explain;
@@ -20,8 +21,11 @@ mod malformed;
 mod manage;
 mod measures;
 pub mod openapi;
+mod options;
 mod outer;
 pub mod problem;
+mod problem_guide;
+mod problem_pages;
 mod question;
 mod quota;
 mod request;
@@ -45,6 +49,7 @@ use admin::Guard;
 use cache::ResultCache;
 pub use connections::Connections;
 use keys::KeyRing;
+use options::Allowed;
 use quota::Quotas;
 pub use tls::Tls;
 
@@ -130,6 +135,8 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
         .routes(routes!(openapi::openapi_json))
+        .routes(routes!(problem_pages::index))
+        .routes(routes!(problem_pages::page))
 }
 
 /// The whole service.
@@ -142,5 +149,5 @@ pub fn router(service: Service) -> Router {
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
         .layer(middleware::from_fn_with_state(service.clone(), gate::gate))
         .with_state(service.clone());
-    outer::wrap(router, service)
+    outer::wrap(router, service, Allowed::of(&description.paths))
 }

@@ -5,29 +5,29 @@ use std::any::Any;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
-use tower_http::cors::CorsLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::request_id::{
     MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
 };
 
 use super::accept::Form;
+use super::options::{self, Allowed};
 use super::problem::{Failure, problems};
-use super::{Service, accounting, gate, headers};
+use super::{Service, accounting, conditional, gate, headers};
 use crate::error::Error;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around the routes, the outermost first.
-pub fn wrap(router: Router, service: Service) -> Router {
-    let cors = cors(&service.cors_origins);
+pub fn wrap(router: Router, service: Service, allowed: Allowed) -> Router {
+    let cors = options::cors(&service.cors_origins);
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_request_id)
@@ -35,8 +35,11 @@ pub fn wrap(router: Router, service: Service) -> Router {
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))
             .layer(middleware::from_fn(accounting::account))
             .map_response(guarded)
+            .layer(middleware::from_fn_with_state(allowed, options::allow))
             .option_layer(cors)
+            .layer(middleware::from_fn(options::end))
             .layer(middleware::from_fn_with_state(service.clone(), gate::last_words))
+            .layer(middleware::from_fn(conditional::revalidate))
             .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
             .layer(middleware::from_fn_with_state(service, headers::bounded))
@@ -63,19 +66,6 @@ pub fn guarded(mut response: axum::response::Response) -> axum::response::Respon
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
-}
-
-/// Lets the scripts of these origins ask; without any, no browser does.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
-    let origins: Vec<HeaderValue> =
-        origins.iter().filter_map(|origin| origin.parse().ok()).collect();
-    (!origins.is_empty()).then(|| {
-        CorsLayer::new()
-            .allow_origin(origins)
-            .allow_methods([Method::GET, Method::POST])
-            .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT])
-            .expose_headers([REQUEST_ID, header::RETRY_AFTER])
-    })
 }
 
 /// A caller's request id is echoed and logged: only short plain ones are taken.

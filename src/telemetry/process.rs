@@ -38,18 +38,8 @@ fn taken() -> Option<Vec<Figure>> {
             "Resident memory, in bytes",
             (stat.rss * procfs::page_size()) as f64,
         ),
-        (
-            "process_virtual_memory_bytes",
-            "gauge",
-            "Virtual memory, in bytes",
-            stat.vsize as f64,
-        ),
-        (
-            "process_open_fds",
-            "gauge",
-            "Open file descriptors",
-            process.fd_count().ok()? as f64,
-        ),
+        ("process_virtual_memory_bytes", "gauge", "Virtual memory, in bytes", stat.vsize as f64),
+        ("process_open_fds", "gauge", "Open file descriptors", process.fd_count().ok()? as f64),
         ("process_max_fds", "gauge", "The most file descriptors that may be open", most),
         ("process_threads", "gauge", "Threads", stat.num_threads as f64),
         (
