@@ -209,3 +209,54 @@ impl<S: AsyncRead + Unpin> AsyncRead for Completing<S> {
         Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const HEAD: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
+
+    /// What the other end gets, through a socket that takes little at a time, of what
+    /// `write` writes.
+    async fn received(write: impl AsyncFnOnce(&mut Completing<tokio::io::DuplexStream>)) -> String {
+        let (mut client, stream) = tokio::io::duplex(7);
+        let (mut stream, _) = answered(stream, Router::new());
+        let write = async {
+            write(&mut stream).await;
+            stream.shutdown().await.unwrap();
+        };
+        let mut text = String::new();
+        let (_, read) = tokio::join!(write, client.read_to_string(&mut text));
+        read.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_head_alone_becomes_a_whole_problem() {
+        let text = received(async |stream| stream.write_all(HEAD.as_bytes()).await.unwrap()).await;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n") && head.ends_with("date: now"));
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["code"], "bad_request");
+    }
+
+    #[tokio::test]
+    async fn responses_to_requests_go_out_as_they_are() {
+        let text = received(async |stream| {
+            // Handed over before its first byte is written, as short ones are.
+            drop(stream.requests.begin());
+            stream.write_all(HEAD.as_bytes()).await.unwrap();
+            let longer = stream.requests.begin();
+            stream.flush().await.unwrap();
+            stream.write_all(HEAD.as_bytes()).await.unwrap();
+            drop(longer);
+            stream.flush().await.unwrap();
+            stream.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
+        })
+        .await;
+        assert_eq!(text, format!("{HEAD}{HEAD}HTTP/1.1 408 Request Timeout\r\n\r\n"));
+    }
+}
