@@ -1,5 +1,6 @@
 //! Wires configuration, models, engine and routes together and runs them.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -171,16 +172,31 @@ async fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &
             Ok(wanted) => pool.load(&entry.id, wanted).await.map_err(StartError::of),
             Err(error) => Err(error),
         };
-        if let Err(error) = begun {
-            warn!(id = entry.id, %error, "a model cannot be loaded");
-        }
+        audit("load", &entry.id, begun);
     }
     for gone in old.iter().filter(|entry| new.iter().all(|other| other.id != entry.id)) {
         // DELETE may have been quicker.
-        let _ = pool.remove(&gone.id);
+        audit("unload", &gone.id, pool.remove(&gone.id));
     }
     pool.arrange(&new.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>());
 }
+
+/// Says what a reload did to a model, as the lines of PUT and DELETE do.
+fn audit<T>(action: &str, id: &str, done: Result<T, impl Display>) {
+    const TARGET: &str = telemetry::AUDIT;
+    match done {
+        Ok(_) => {
+            info!(target: TARGET, action, id, key = RELOAD, outcome = "ok", "model management")
+        }
+        Err(error) => {
+            let outcome = "failed";
+            warn!(target: TARGET, action, id, key = RELOAD, outcome, %error, "model management");
+        }
+    }
+}
+
+/// In place of a key's name; no key can be called so.
+const RELOAD: &str = "*reload";
 
 /// What goes on beside the answers, until this is dropped.
 struct Upkeep([JoinHandle<()>; 2]);

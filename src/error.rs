@@ -3,9 +3,22 @@
 
 use std::fmt;
 
-/// What went wrong, by the name that callers see in `code`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
+/// The codes, and the list of all of them.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident,)+) => {
+        /// What went wrong, by the name that callers see in `code`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $code,)+
+        }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+        }
+    };
+}
+
+codes! {
     BadRequest,
     InvalidJson,
     InvalidField,

@@ -3,6 +3,8 @@
 mod logging;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod process;
+mod requests;
 
 use std::sync::OnceLock;
 
@@ -13,9 +15,11 @@ use crate::attribution::METHODS;
 pub use logging::{Logging, start_logging};
 #[cfg(feature = "otlp")]
 pub use otlp::{HEADERS, join};
+pub use process::process;
+pub use requests::{Ended, OpenConnection, Outcome, UNMATCHED, describe_routes};
 
-/// How a request can end, as the metrics count it.
-pub const OUTCOMES: &[&str] = &["ok", "client_error", "overloaded", "server_error"];
+/// The target of the lines that say who changed which models are served.
+pub const AUDIT: &str = "explaind::audit";
 
 /// The process's metrics in Prometheus' text format. One recorder serves all
 /// routers of the process.
@@ -29,6 +33,10 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
     let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.];
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .set_buckets_for_metric(
+            Matcher::Full(requests::DURATION.to_owned()),
+            &requests::DURATION_BUCKETS,
+        )?
         .set_buckets_for_metric(Matcher::Full("explaind_pass_rows".to_owned()), &counts)?
         .set_buckets_for_metric(Matcher::Full("explaind_pass_tokens".to_owned()), &counts)?
         .set_buckets_for_metric(Matcher::Full("explaind_steps".to_owned()), &counts)?
@@ -80,8 +88,8 @@ fn describe() {
         describe_histogram!(*name, *meaning);
         at_zero(histogram!(*name));
     }
-    describe_counter!("explaind_requests_total", "Requests by route and outcome");
-    describe_histogram!("explaind_request_seconds", "Time from request to answer, by route");
+    describe_gauge!("explaind_build_info", "1, with the version that runs as a label");
+    gauge!("explaind_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.);
     describe_counter!(
         "explaind_not_converged_total",
         "Explanations whose scores do not add up within tolerance, by method"
@@ -101,14 +109,3 @@ fn describe() {
 /// To be in the text before its first sample, a histogram must have been asked for
 /// and read once.
 fn at_zero(_: metrics::Histogram) {}
-
-/// Makes the counts and times of these routes exist, at zero.
-pub fn describe_routes<'a>(routes: impl Iterator<Item = &'a String>) {
-    for route in routes {
-        for outcome in OUTCOMES {
-            counter!("explaind_requests_total", "route" => route.clone(), "outcome" => *outcome)
-                .increment(0);
-        }
-        at_zero(histogram!("explaind_request_seconds", "route" => route.clone()));
-    }
-}

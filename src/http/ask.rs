@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use utoipa::IntoParams;
 
-use super::Service;
 use super::cache::Key;
 use super::gate::Caller;
 use super::request::{ExplainRequest, PredictRequest};
+use super::{Service, accounting};
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::Question;
 
 /// As `budget_ms`, for those who do not write the body.
-const REQUEST_TIMEOUT: &str = "x-request-timeout";
+pub const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 
 /// The header, as it is described.
 #[derive(IntoParams)]
@@ -57,6 +57,7 @@ pub fn question(
     let asked = asked.map_err(Error::internal)?;
     let mut question = request.into_question(&service.explainer)?;
     question.caller = caller.name().into();
+    accounting::note_model(&question.model.id);
     question.budget = question.budget.into_iter().chain(timeout).min();
     let key = asked.map(|asked| Key::of(caller, &question, &asked));
     Ok((question, key))

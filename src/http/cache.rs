@@ -17,7 +17,7 @@ use super::problem::Failure;
 use crate::explanation::Question;
 
 /// RFC 9211.
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// What the cache had for a request: its name in the metrics, and in the header.
 struct Outcome(&'static str, &'static str);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Service;
+use super::conditional::{IfNoneMatch, NotModified, Tagged};
 use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
 use crate::attribution::options::AUTO;
@@ -275,14 +276,15 @@ impl OptionInfo {
 ///
 /// Each with its labels, sizes, limits and revision, or with why it failed.
 #[utoipa::path(
-    get, path = "/models", tag = "catalogue",
-    responses((status = 200, description = "The models", body = ModelList), ListProblems),
+    get, path = "/models", tag = "catalogue", params(IfNoneMatch),
+    responses((status = 200, description = "The models", body = ModelList), NotModified, ListProblems),
     security(("key" = []), ()),
 )]
-pub async fn models(State(service): State<Service>, headers: HeaderMap) -> Json<ModelList> {
+pub async fn models(State(service): State<Service>, headers: HeaderMap) -> Result<Tagged, Failure> {
     let reader = Reader::of(&service, &headers);
     let list = service.explainer.pool.list().into_iter();
-    Json(ModelList { models: list.map(|status| ModelInfo::new(status, reader)).collect() })
+    let models = list.map(|status| ModelInfo::new(status, reader)).collect();
+    Ok(Tagged::json(&ModelList { models })?)
 }
 
 /// One model.
@@ -308,11 +310,11 @@ pub async fn model(
 ///
 /// What `methods` and `evaluate` of a request may name.
 #[utoipa::path(
-    get, path = "/methods", tag = "catalogue",
-    responses((status = 200, description = "The methods", body = MethodList), ListProblems),
+    get, path = "/methods", tag = "catalogue", params(IfNoneMatch),
+    responses((status = 200, description = "The methods", body = MethodList), NotModified, ListProblems),
     security(("key" = []), ()),
 )]
-pub async fn methods() -> Json<MethodList> {
+pub async fn methods() -> Result<Tagged, Failure> {
     let methods = METHODS.iter().map(MethodInfo::new).collect();
-    Json(MethodList { methods, measures: MeasureInfo::all() })
+    Ok(Tagged::json(&MethodList { methods, measures: MeasureInfo::all() })?)
 }

@@ -19,9 +19,10 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 
-use super::headers;
 use super::tls::Tls;
+use super::{headers, malformed};
 use crate::config::Limits;
+use crate::telemetry::OpenConnection;
 
 /// How long a caller may take nothing of what it is sent.
 const UNREAD: Duration = Duration::from_secs(30);
@@ -109,8 +110,9 @@ impl Connections {
         stream.set_write_timeout(Some(UNREAD));
         let stream: Bounded = Box::pin(stream);
         let (builder, tls, idle) = (self.builder.clone(), self.tls.clone(), self.idle);
+        let open = OpenConnection::count();
         tokio::spawn(async move {
-            let _slot = slot;
+            let _held = (slot, open);
             match tls {
                 None => drive(&builder, stream, router, watcher).await,
                 Some(tls) => match timeout(idle, tls.accept(stream)).await {
@@ -147,6 +149,7 @@ async fn drive(
     router: Router,
     watcher: Option<Watcher>,
 ) {
+    let (stream, router) = malformed::answered(stream, router);
     let service = TowerToHyperService::new(router);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let served = match watcher {

@@ -24,12 +24,8 @@ pub struct Written {
 
 impl Written {
     fn new(form: Form, answer: Described, body: Vec<u8>) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(form)));
-        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        let mut headers = headers(form);
         headers.extend(answer.timing.map(|timing| (SERVER_TIMING, timing)));
-        let guards = guards(form).iter();
-        headers.extend(guards.map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
         Self { headers, body: body.into(), lasting: answer.lasting }
     }
 
@@ -139,6 +135,13 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 /// An input's error as it stands in an answer.
 pub fn problem(error: Error) -> Problem {
     Problem::new(error, None)
+}
+
+/// The header fields of everything in this form.
+pub fn headers(form: Form) -> HeaderMap {
+    let own = [(header::CONTENT_TYPE, content_type(form)), (header::VARY, "accept")];
+    let fields = own.iter().chain(guards(form));
+    fields.map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
 }
 
 fn content_type(form: Form) -> &'static str {

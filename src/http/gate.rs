@@ -6,13 +6,15 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Service;
 use super::problem::Failure;
 use super::quota::Counted;
+use super::{Service, accounting};
 use crate::error::{Code, Error, Result};
+use crate::passes::ANYONE;
 
 /// Routes for orchestrators and readers: they run no model, and are open to all.
-pub const OPEN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/openapi.json"];
+pub const OPEN: [&str; 6] =
+    ["/livez", "/readyz", "/metrics", "/openapi.json", "/problems", "/problems/{code}"];
 
 /// Whose key a request carries, by its name; in every request that was let in, but to
 /// routes that are open to all.
@@ -25,9 +27,7 @@ impl Caller {
     }
 }
 
-/// A name for all who need no key, and one for who holds the admin key: no key can
-/// be called so.
-const ANYONE: &str = "*";
+/// The name of who holds the admin key, which no other key can have.
 const ADMIN: &str = "*admin";
 
 /// Middleware that lets pass who may.
@@ -48,14 +48,18 @@ pub async fn gate(State(service): State<Service>, mut request: Request, next: Ne
 fn enter(service: &Service, headers: &HeaderMap) -> Result<(Caller, Counted)> {
     service.open()?;
     let caller = caller(service, headers)?;
+    accounting::note_key(caller.name());
     let counted = service.quotas.count(caller.name())?;
     Ok((caller, counted))
 }
 
+/// Whose key the request carries.
 fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller> {
-    let Some(ring) = &service.keys else { return Ok(Caller(ANYONE.to_owned())) };
-    let of_admin = || service.guard.is_admin(headers).then(|| ADMIN.to_owned());
-    ring.name_of(headers).or_else(of_admin).map(Caller).ok_or_else(|| {
+    let of_admin = || service.guard.is_admin(headers).then(|| Caller(ADMIN.to_owned()));
+    let Some(ring) = &service.keys else {
+        return Ok(of_admin().unwrap_or_else(|| Caller(ANYONE.to_owned())));
+    };
+    ring.name_of(headers).map(Caller).or_else(of_admin).ok_or_else(|| {
         let detail = "this needs a key; send Authorization: Bearer KEY";
         Error::new(Code::Unauthorized, detail)
     })

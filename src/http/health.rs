@@ -14,6 +14,7 @@ use super::Service;
 use super::openapi::NotReady;
 use super::problem::Failure;
 use crate::engine::{Progress, Status};
+use crate::telemetry;
 
 #[derive(Serialize, ToSchema)]
 pub struct Health {
@@ -59,7 +60,7 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
 
 /// What it did, as Prometheus' text.
 ///
-/// Requests by route and outcome, passes, queues, models' memory.
+/// Requests by route and outcome, passes, queues, models' memory, the process.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Counts and times", body = String, content_type = "text/plain")),
@@ -72,7 +73,7 @@ pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     if let Some(keys) = &service.keys {
         keys.refresh();
     }
-    (kind, service.metrics.render() + &model_bytes(&service))
+    (kind, service.metrics.render() + &model_bytes(&service) + &telemetry::process())
 }
 
 /// A gauge a model, made when it is asked for: a label goes with its model.

@@ -1,12 +1,14 @@
 //! The HTTP surface: the only floor that knows axum and status codes.
 
 mod accept;
+mod accounting;
 mod admin;
 mod ask;
 mod body;
 mod cache;
 mod catalogue;
 mod compare;
+mod conditional;
 mod connections;
 mod estimate;
 mod explain;
@@ -16,11 +18,15 @@ mod headers;
 mod health;
 mod hosts;
 mod keys;
+mod malformed;
 mod manage;
 mod measures;
 pub mod openapi;
+mod options;
 mod outer;
 pub mod problem;
+mod problem_guide;
+mod problem_pages;
 mod question;
 mod quota;
 mod request;
@@ -28,8 +34,9 @@ mod schemas;
 mod shapes;
 mod stream;
 mod tls;
-mod work;
+mod trace;
 mod watched;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +53,7 @@ use cache::ResultCache;
 pub use connections::Connections;
 use hosts::Hosts;
 use keys::KeyRing;
+use options::Allowed;
 use quota::Quotas;
 pub use tls::Tls;
 pub use work::{Work, Workplace};
@@ -142,17 +150,19 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
         .routes(routes!(openapi::openapi_json))
+        .routes(routes!(problem_pages::index))
+        .routes(routes!(problem_pages::page))
 }
 
 /// The whole service.
 pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
-    telemetry::describe_routes(description.paths.paths.keys());
+    telemetry::describe_routes(description.paths.paths.keys().map(String::as_str));
     let router = router
         .fallback(async || StatusCode::NOT_FOUND)
         .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
         .layer(middleware::from_fn_with_state(service.clone(), gate::gate))
         .with_state(service.clone());
-    outer::wrap(router, service)
+    outer::wrap(router, service, Allowed::of(&description.paths))
 }

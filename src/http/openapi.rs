@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use axum::http::header;
-use axum::response::IntoResponse;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi as _};
 
+use super::conditional::{IfNoneMatch, NotModified, Tagged};
 use super::gate::OPEN;
 use super::problem::Problem;
 
@@ -29,6 +28,7 @@ use super::problem::Problem;
         (name = "explanations", description = "Predictions and what they rest on"),
         (name = "catalogue", description = "Models and methods"),
         (name = "health", description = "For orchestrators and monitoring"),
+        (name = "problems", description = "What each error means and what to do"),
     ),
     components(schemas(Problem)),
     modifiers(&Keys),
@@ -123,13 +123,17 @@ pub fn yaml() -> Result<String, String> {
 ///
 /// The same as openapi.yaml in the repository.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "health",
-    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
+    get, path = "/openapi.json", tag = "health", params(IfNoneMatch),
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"),
+        NotModified,
+    ),
 )]
-pub async fn openapi_json() -> impl IntoResponse {
-    static JSON: LazyLock<String> =
-        LazyLock::new(|| description().to_json().unwrap_or_else(|_| "{}".to_owned()));
-    ([(header::CONTENT_TYPE, "application/json")], JSON.as_str())
+pub async fn openapi_json() -> Tagged {
+    static JSON: LazyLock<Tagged> = LazyLock::new(|| {
+        Tagged::of(description().to_json().unwrap_or_else(|_| "{}".to_owned()).into_bytes())
+    });
+    JSON.clone()
 }
 
 /// Problem responses of a set of routes.
@@ -208,6 +212,13 @@ problems! {
     /// Of the routes that list.
     ListProblems:
     "401" => "Keys are configured, and none of them was sent",
+}
+
+problems! {
+    /// Of the pages about problems.
+    PageProblems:
+    "404" => "No problem has this code",
+    "406" => "The caller accepts nothing that is given here; `detail` lists what is",
 }
 
 problems! {

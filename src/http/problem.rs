@@ -40,7 +40,7 @@ pub struct Problem {
 }
 
 /// The status, name and title of each code.
-fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
+pub fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
     use StatusCode as S;
     match code {
         Code::BadRequest => (S::BAD_REQUEST, "bad_request", "Bad request"),
@@ -151,7 +151,11 @@ pub async fn problems(
     request: Request,
     next: Next,
 ) -> Response {
-    let response = next.run(request).await;
+    written(next.run(request).await, &request_id)
+}
+
+/// The response as it was, or with an error's body if its status is that of one.
+pub fn written(response: Response, request_id: &RequestId) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;

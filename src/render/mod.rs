@@ -3,6 +3,7 @@
 pub mod json;
 pub mod page;
 pub mod picture;
+pub mod problems;
 pub mod tensors;
 pub mod terminal;
 

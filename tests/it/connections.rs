@@ -8,6 +8,7 @@ use std::time::Duration;
 use explaind::config::{Config, Limits, Server};
 use explaind::http::{self, Connections, Service, Work};
 use explaind::{app, telemetry};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -16,7 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::support::service::patient;
-use crate::support::{Held, PATIENCE, StoppedClock, certify, until_async};
+use crate::support::{Held, PATIENCE, StoppedClock, certify, log, until, until_async};
 
 /// A service on a port of its own.
 struct Listening {
@@ -75,7 +76,7 @@ const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\
 async fn in_flight_is_answered_and_who_comes_later_is_told() {
     let mut running = listen(patient()).await;
     let held = Held::after(0, "ocean");
-    let slow = serde_json::json!({"inputs": "an ocean of time"}).to_string();
+    let slow = json!({"inputs": "an ocean of time"}).to_string();
     let in_flight = tokio::spawn(say(running.address, post(&slow)));
     held.reached().await;
     running.service.drain();
@@ -250,6 +251,65 @@ async fn the_authority_of_http_2_is_the_host() {
         });
         reading.await.unwrap();
     }
+}
+
+/// The response's problem, and the log line of the request.
+fn told(response: &str) -> (Value, Value) {
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/problem+json"), "{head}");
+    assert!(head.contains("cache-control: no-store"), "{head}");
+    assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+    let problem: Value = serde_json::from_str(body).unwrap();
+    let id = problem["request_id"].as_str().unwrap();
+    assert!(head.contains(&format!("x-request-id: {id}\r\n")), "{head}");
+    let lines = log::of(id);
+    let [line] = &lines[..] else { panic!("not one line: {lines:?}") };
+    assert_eq!(
+        (&line["span"]["route"], &line["span"]["method"]),
+        (&json!("unmatched"), &json!("_OTHER"))
+    );
+    (problem, line.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_cannot_be_read_are_problems_and_accounted_for() {
+    log::keep();
+    let running = listen(patient()).await;
+    let fields = "a: b\r\n".repeat(500);
+    let live = LIVE.replace("Connection: close\r\n", "");
+    for (bytes, status, code, outcome) in [
+        ("GET /livez HTTP/9.9\r\n\r\n".to_owned(), 400, "bad_request", "malformed"),
+        ("nonsense\r\n\r\n".to_owned(), 400, "bad_request", "malformed"),
+        ("GET / HTTP/1.1\r\nHost a\r\n\r\n".to_owned(), 400, "bad_request", "malformed"),
+        (format!("GET / HTTP/1.1\r\n{fields}\r\n"), 431, "headers_too_large", "too_large"),
+        (format!("{live}nonsense\r\n\r\n"), 400, "bad_request", "malformed"),
+    ] {
+        let answer = say(running.address, bytes.as_bytes()).await;
+        let place = answer.rfind("HTTP/1.1 ").unwrap();
+        assert_eq!(place > 0, bytes.starts_with(&live), "one response a request: {answer}");
+        let (problem, line) = told(&answer[place..]);
+        assert_eq!((&problem["status"], &problem["code"]), (&json!(status), &json!(code)));
+        let fields = &line["fields"];
+        assert_eq!((&fields["status"], &fields["outcome"]), (&json!(status), &json!(outcome)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_the_connection_has_a_log_line_too() {
+    log::keep();
+    let running = listen(patient()).await;
+    let held = Held::after(0, "island");
+    let body = post(r#"{"inputs": "an island in the sun"}"#);
+    let body = body.replace("Host: a", "Host: a\r\nX-Request-Id: socket-left");
+    let mut stream = std::net::TcpStream::connect(running.address).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    held.reached().await;
+    assert!(log::of("socket-left").is_empty(), "it is still at work");
+    drop(stream);
+    until(|| !log::of("socket-left").is_empty()).await;
+    let lines = log::of("socket-left");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["fields"]["outcome"], "cancelled");
 }
 
 fn trusting(certificate: CertificateDer<'static>) -> RootCertStore {

@@ -80,7 +80,7 @@ pub fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
 pub mod service {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+    use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
     use std::sync::{Arc, LazyLock};
 
     use explaind::checkpoint::Source;
@@ -178,11 +178,16 @@ pub mod service {
     }
 
     impl Running {
-        /// To this machine, where the request does not say otherwise.
-        pub async fn send(&self, mut request: Request<Body>) -> Reply {
+        /// The answer with its body still to be read. To this machine, where the request
+        /// does not say otherwise.
+        pub async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
             let local = HeaderValue::from_static("localhost");
             request.headers_mut().entry(header::HOST).or_insert(local);
-            let response = self.router.clone().oneshot(request).await.expect("an answer");
+            self.router.clone().oneshot(request).await.expect("an answer")
+        }
+
+        pub async fn send(&self, request: Request<Body>) -> Reply {
+            let response = self.answer(request).await;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.expect("a body").to_bytes().to_vec();
             Reply { status: parts.status, headers: parts.headers, body }
@@ -232,6 +237,48 @@ pub mod service {
             assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
             reply.json()
         }
+    }
+}
+
+/// What this process logs at `info`, of all tests: each finds its own by request ids.
+pub mod log {
+    use std::io::{self, Write};
+    use std::sync::{Mutex, Once};
+
+    use serde_json::Value;
+    use tracing_subscriber::EnvFilter;
+
+    static WRITTEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+    struct Sink;
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            WRITTEN.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// From now on lines are kept.
+    pub fn keep() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let filter = EnvFilter::new("explaind=info");
+            let lines = tracing_subscriber::fmt().json().with_env_filter(filter);
+            lines.with_writer(|| Sink).init();
+        });
+    }
+
+    /// The lines of the request with this id.
+    pub fn of(id: &str) -> Vec<Value> {
+        let written = WRITTEN.lock().unwrap().clone();
+        let lines = String::from_utf8(written).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+        lines.filter(|line: &Value| line["span"]["id"] == id).collect()
     }
 }
 

@@ -12,7 +12,7 @@ mod matrices;
 mod matrix;
 mod patterns;
 mod predicted;
-mod style;
+pub(super) mod style;
 mod warnings;
 mod windows;
 

@@ -52,6 +52,10 @@ fn a_hangup_reads_the_models_again() {
     configure(&file, &[("c", "builtin:sentiment-zh"), ("a", "builtin:sentiment-en")]);
     signal(&served, "HUP");
     until_models_are(&served, &["c", "a"]);
+    for (action, id) in [("load", "c"), ("load", "a"), ("unload", "b")] {
+        let line = format!("action={action:?} id={id:?} key=\"*reload\" outcome=\"ok\"");
+        blocking_until(|| served.log().matches(&line).count() == 1);
+    }
     std::fs::write(&file, "[server]\nlisten = \"nowhere\"").unwrap();
     signal(&served, "HUP");
     blocking_until(|| served.log().contains("the new configuration is not taken"));

@@ -99,7 +99,7 @@ async fn a_file_of_keys_is_as_it_is_now() {
 #[tokio::test]
 async fn browsers_are_told_to_keep_out_unless_invited() {
     let service = service::start().await;
-    let reply = service.get("/models").await;
+    let reply = service.get("/models/sentiment-en").await;
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),

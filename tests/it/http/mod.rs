@@ -1,11 +1,13 @@
 //! The HTTP surface in-process, on the real built-in models.
 
+mod accounting;
 mod answers;
 mod cache;
 mod drift;
 mod errors;
 mod faults;
 mod formats;
+mod gateways;
 mod hosts;
 mod keys;
 mod languages;

@@ -64,6 +64,9 @@ async fn metrics_exist_before_traffic_and_count_once() {
         "explaind_cache_requests_total{outcome=\"hit\"}",
         "explaind_cache_evictions_total",
         "explaind_worker_restarts_total",
+        "explaind_requests_total{route=\"unmatched\",outcome=\"malformed\"}",
+        "explaind_connections_open",
+        concat!("explaind_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
     ] {
         assert!(text().await.contains(name), "{name}");
     }
@@ -137,6 +140,8 @@ async fn the_committed_description_is_the_generated_one() {
             "/models/{id}",
             "/openapi.json",
             "/predict",
+            "/problems",
+            "/problems/{code}",
             "/readyz"
         ]
     );

@@ -1,0 +1,194 @@
+//! What the log and the metrics have of every request, and what they must not have.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use explaind::config::keys::digest;
+use serde_json::Value;
+
+use super::{Served, explaind};
+use crate::support::blocking_until;
+
+/// What every request below carries somewhere.
+const TEXT: &str = "zanzibar";
+const KEY: &str = "sesame-sesame-sesame";
+const ADMIN: &str = "abracadabra-abracadabra";
+
+fn serve() -> Served {
+    let mut command = explaind();
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .env("EXPLAIND_LOG__FORMAT", "json")
+        .env("EXPLAIND_LOG__FILTER", "info,explaind=trace")
+        .env("EXPLAIND_SERVER__ADMIN_KEY", ADMIN)
+        .env("EXPLAIND_SERVER__KEYS", format!("[\"app:{}\"]", digest(KEY)))
+        .env("EXPLAIND_ENGINE__QUEUED_WORK", "20000");
+    Served::of(command)
+}
+
+fn connect(served: &Served) -> TcpStream {
+    TcpStream::connect(served.url.trim_start_matches("http://")).unwrap()
+}
+
+/// The status of the response to these bytes.
+fn say(served: &Served, bytes: &str) -> u16 {
+    let mut stream = connect(served);
+    stream.write_all(bytes.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer to {bytes}")).parse().unwrap()
+}
+
+fn head(method: &str, path: &str, key: &str, more: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer \
+         {key}\r\nContent-Type: application/json\r\n{more}"
+    )
+}
+
+fn ask(method: &str, path: &str, key: &str, body: &str) -> String {
+    head(method, path, key, &format!("Content-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+/// Every route and every way to be refused, with its status.
+fn requests() -> Vec<(String, u16)> {
+    let inputs = format!(r#"{{"inputs": "{TEXT} is great", "methods": ["saliency"]}}"#);
+    let costly = format!(
+        r#"{{"inputs": "{TEXT}", "methods": [{{"name": "integrated_gradients", "n_steps": 2000}}]}}"#
+    );
+    let predict = format!(r#"{{"inputs": "{TEXT} is great"}}"#);
+    let source = format!(r#"{{"source": "builtin:{TEXT}"}}"#);
+    let many = format!("{TEXT}: {TEXT}\r\n");
+    let wrong = format!("{KEY}-not");
+    let mut requests = vec![
+        (ask("POST", "/explain", KEY, &inputs), 200),
+        (ask("POST", "/explain/compare", KEY, &inputs), 200),
+        (ask("POST", "/estimate", KEY, &inputs), 200),
+        (ask("POST", "/predict", KEY, &predict), 200),
+        (ask("POST", "/explain", ADMIN, &inputs), 200),
+        (ask("POST", "/explain", &wrong, &inputs), 401),
+        (ask("POST", "/explain", KEY, &inputs[1..]), 400),
+        (ask("POST", "/explain", KEY, &inputs.replace("methods", TEXT)), 422),
+        (ask("POST", "/explain", KEY, &inputs.replace("saliency", TEXT)), 422),
+        (ask("POST", "/explain", KEY, &format!(r#"{{"model": "{TEXT}", "inputs": "a"}}"#)), 404),
+        (
+            ask("POST", "/explain", KEY, &predict.replace(TEXT, &format!("{TEXT} ").repeat(400))),
+            422,
+        ),
+        (ask("POST", "/explain", KEY, &costly), 422),
+        (ask("POST", &format!("/{TEXT}?{KEY}"), KEY, ""), 404),
+        (ask("GET", &format!("/explain?{TEXT}={KEY}"), KEY, ""), 405),
+        (ask("GET", &format!("/models/{TEXT}"), KEY, ""), 404),
+        (ask("PUT", "/models/new", ADMIN, &source), 422),
+        (ask("PUT", "/models/new", KEY, &source), 401),
+        (ask("DELETE", "/models/new", ADMIN, ""), 404),
+        (ask("GET", &format!("/problems/{TEXT}"), KEY, ""), 404),
+        (head("GET", "/livez", KEY, &format!("X-Request-Id: {TEXT}<>\r\n\r\n")), 200),
+        (head("GET", "/livez", KEY, &format!("traceparent: {TEXT}\r\n\r\n")), 200),
+        (
+            head(
+                "POST",
+                "/explain",
+                KEY,
+                &format!("Accept: {TEXT}/a\r\nContent-Length: {}\r\n\r\n{inputs}", inputs.len()),
+            ),
+            406,
+        ),
+        (
+            head(
+                "POST",
+                "/explain",
+                KEY,
+                &format!("Content-Encoding: {TEXT}\r\nContent-Length: 0\r\n\r\n"),
+            ),
+            415,
+        ),
+        (
+            head(
+                "POST",
+                "/explain",
+                KEY,
+                &format!(
+                    "X-Request-Timeout: {TEXT}\r\nContent-Length: {}\r\n\r\n{inputs}",
+                    inputs.len()
+                ),
+            ),
+            400,
+        ),
+        (head("GET", "/livez", KEY, &format!("{}\r\n", many.repeat(150))), 431),
+        (head("GET", "/livez", KEY, &format!("{}\r\n", many.repeat(500))), 431),
+        (head("GET", "/livez", KEY, &format!("{TEXT} {KEY}\r\n\r\n")), 400),
+        (ask(&TEXT.to_uppercase(), "/livez", KEY, ""), 405),
+        (ask("OPTIONS", "/explain", KEY, ""), 204),
+        (format!("{TEXT} {KEY}\r\n\r\n"), 400),
+    ];
+    for path in [
+        "/models",
+        "/methods",
+        "/models/sentiment-en",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/problems",
+        "/problems/internal",
+    ] {
+        requests.push((ask("GET", path, KEY, ""), 200));
+    }
+    requests
+}
+
+/// Log lines that say how a request ended.
+fn ends(log: &str) -> Vec<Value> {
+    let lines = log.lines().map(|line| serde_json::from_str(line).expect("JSON"));
+    lines.filter(|line: &Value| line["fields"]["message"] == "request ended").collect()
+}
+
+/// Requests by route and outcome, as the metrics have them.
+fn counts(metrics: &str) -> BTreeMap<(String, String), usize> {
+    let series =
+        metrics.lines().filter_map(|line| line.strip_prefix("explaind_requests_total{route=\""));
+    let counts = series.map(|line| {
+        let (route, rest) = line.split_once("\",outcome=\"").unwrap();
+        let (outcome, count) = rest.split_once("\"} ").unwrap();
+        ((route.to_owned(), outcome.to_owned()), count.parse().unwrap())
+    });
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn every_request_is_one_line_and_one_count_without_its_text_or_key() {
+    let served = serve();
+    let requests = requests();
+    for (bytes, status) in &requests {
+        assert_eq!(say(&served, bytes), *status, "{}", &bytes[..bytes.len().min(600)]);
+    }
+    // And one that leaves in the middle of its body.
+    let half = ask("POST", "/explain", KEY, TEXT).replace("Content-Length: ", "Content-Length: 9");
+    let mut stream = connect(&served);
+    stream.write_all(half.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Both).unwrap();
+    blocking_until(|| ends(&served.log()).len() > requests.len());
+    let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
+    let counted = counts(&reply.body_mut().read_to_string().unwrap());
+    blocking_until(|| ends(&served.log()).len() > requests.len() + 1);
+    let log = served.log();
+    let mut lines = ends(&log);
+    // The reading of the metrics ended after it was read.
+    lines.pop();
+    assert_eq!(lines.len(), requests.len() + 1);
+    let mut logged = BTreeMap::new();
+    for line in &lines {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let place = (text(&line["span"]["route"]), text(&line["fields"]["outcome"]));
+        *logged.entry(place).or_insert(0) += 1;
+    }
+    assert_eq!(logged, counted);
+    for line in log.lines() {
+        for secret in [TEXT, KEY, ADMIN] {
+            assert!(!line.to_lowercase().contains(secret), "{line}");
+        }
+    }
+}
