@@ -52,7 +52,7 @@ pub async fn explain(
         // Lines, unless it is known before the first one that no input has an answer.
         return match prepared.unreadable().and_then(formats::of_all) {
             Some(failure) => Err(failure),
-            None => Ok(stream::lines(prepared, service.limits.response_bytes)),
+            None => Ok(stream::lines(&service, prepared)),
         };
     }
     let key = key.map(|key| key.in_form("/explain", form.media_type()));

@@ -14,6 +14,9 @@ use crate::error::{Code, Error, Result};
 /// Routes for orchestrators and readers: they run no model, and are open to all.
 pub const OPEN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/openapi.json"];
 
+/// Those that say how the service does, on the listener for probes too.
+pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
 /// A name for all who need no key, and one for who holds the admin key: no key can
 /// be called so.
 const ANYONE: &str = "*";
@@ -34,6 +37,7 @@ pub async fn gate(State(service): State<Service>, request: Request, next: Next) 
 
 fn enter(service: &Service, headers: &HeaderMap) -> Result<Counted> {
     service.open()?;
+    service.unsent.room()?;
     service.quotas.count(&caller(service, headers)?)
 }
 

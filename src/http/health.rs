@@ -66,6 +66,7 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
 )]
 pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    gauge!("explaind_unsent_response_bytes").set(service.unsent.bytes() as f64);
     if let Some(cache) = &service.cache {
         gauge!("explaind_cache_bytes").set(cache.bytes().await as f64);
     }

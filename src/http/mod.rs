@@ -19,6 +19,7 @@ mod manage;
 mod measures;
 pub mod openapi;
 mod outer;
+mod pieces;
 pub mod problem;
 mod question;
 mod quota;
@@ -27,6 +28,8 @@ mod schemas;
 mod shapes;
 mod stream;
 mod tls;
+mod unread;
+mod unsent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +47,7 @@ pub use connections::Connections;
 use keys::KeyRing;
 use quota::Quotas;
 pub use tls::Tls;
+use unsent::Unsent;
 
 use crate::config::{Config, Limits, Sources};
 use crate::error::{Code, Error, Result};
@@ -57,6 +61,7 @@ pub struct Service {
     pub explainer: Arc<Explainer>,
     pub metrics: PrometheusHandle,
     limits: Arc<Limits>,
+    unsent: Unsent,
     cache: Option<ResultCache>,
     /// Where models may be loaded from.
     sources: Arc<Sources>,
@@ -73,6 +78,7 @@ impl Service {
             limits: Arc::clone(&explainer.limits),
             explainer: Arc::new(explainer),
             metrics,
+            unsent: Unsent::new(config.limits.response_mebibytes_total),
             cache: ResultCache::new(config.cache.mebibytes),
             sources: Arc::new(config.sources.clone()),
             quotas: Quotas::new(&config.limits),

@@ -24,7 +24,7 @@ use tracing::{Instrument, info, info_span};
 
 use super::accept::Form;
 use super::problem::{Failure, problems};
-use super::{Service, gate, headers};
+use super::{Service, gate, headers, unsent};
 use crate::error::Error;
 #[cfg(feature = "otlp")]
 use crate::telemetry;
@@ -34,6 +34,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Puts the layers around the routes, the outermost first.
 pub fn wrap(router: Router, service: Service) -> Router {
     let cors = cors(&service.cors_origins);
+    let unsent = service.unsent.clone();
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_request_id)
@@ -43,8 +44,10 @@ pub fn wrap(router: Router, service: Service) -> Router {
             .option_layer(cors)
             .layer(middleware::from_fn_with_state(service.clone(), gate::last_words))
             .layer(middleware::from_fn(observe))
+            .layer(middleware::from_fn_with_state(unsent.clone(), unsent::counted_compressed))
             .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
+            .layer(middleware::from_fn_with_state(unsent, unsent::counted))
             .layer(middleware::from_fn_with_state(service, headers::bounded))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(RequestDecompressionLayer::new()),

@@ -79,6 +79,8 @@ fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
             (S::UNPROCESSABLE_ENTITY, "response_too_large", "Response too large")
         }
         Code::Overloaded => (S::TOO_MANY_REQUESTS, "overloaded", "Overloaded"),
+        // The same to a caller, but that the work may have been done already.
+        Code::ResponsesUnsent => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
         Code::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Rate limited"),
         Code::DeadlineExceeded => (S::GATEWAY_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
         Code::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
