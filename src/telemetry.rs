@@ -55,7 +55,6 @@ const GAUGES: &[(&str, &str)] = &[
     ("explaind_queue_requests", "Requests in flight"),
     ("explaind_models", "Models in memory"),
     ("explaind_models_drifted", "Models that are not what is on disk any more"),
-    ("explaind_unsent_response_bytes", "Bytes of the responses that are written and not sent"),
     ("explaind_cache_bytes", "Bytes of the answers that are kept"),
 ];
 

@@ -55,7 +55,7 @@ fn caller(service: &Service, headers: &HeaderMap) -> Result<String> {
 /// about to end.
 pub async fn last_words(State(service): State<Service>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if service.open().is_err() {
+    if service.stays().is_err() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

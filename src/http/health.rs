@@ -66,11 +66,19 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
 )]
 pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    gauge!("explaind_unsent_response_bytes").set(service.unsent.bytes() as f64);
     if let Some(cache) = &service.cache {
         gauge!("explaind_cache_bytes").set(cache.bytes().await as f64);
     }
-    (kind, service.metrics.render() + &model_bytes(&service))
+    (kind, service.metrics.render() + &model_bytes(&service) + &unsent_bytes(&service))
+}
+
+/// A gauge of this service, made when it is asked for: it changes with every piece that is
+/// sent.
+fn unsent_bytes(service: &Service) -> String {
+    let name = "explaind_unsent_response_bytes";
+    let help = "Bytes of responses that are written and not sent";
+    let bytes = service.unsent.bytes();
+    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {bytes}\n\n")
 }
 
 /// A gauge a model, made when it is asked for: a label goes with its model.

@@ -32,12 +32,12 @@ mod unread;
 mod unsent;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -69,7 +69,8 @@ pub struct Service {
     guard: Guard,
     keys: Option<KeyRing>,
     cors_origins: Arc<[String]>,
-    draining: Arc<AtomicBool>,
+    retiring: CancellationToken,
+    draining: CancellationToken,
 }
 
 impl Service {
@@ -85,32 +86,49 @@ impl Service {
             guard: Guard::new(&config.server),
             keys: KeyRing::new(&config.server),
             cors_origins: config.server.cors_origins.clone().into(),
-            draining: Arc::default(),
+            retiring: CancellationToken::new(),
+            draining: CancellationToken::new(),
         }
     }
 
-    /// From now on new work is refused and readiness is false.
+    /// From now on readiness is false. New work is still taken, from those who have not
+    /// seen that.
+    pub fn retire(&self) {
+        self.retiring.cancel();
+    }
+
+    /// From now on new work is refused, and readiness is false.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.retire();
+        self.draining.cancel();
     }
 
     /// Whether new work is taken.
     pub fn open(&self) -> Result<()> {
-        match self.draining.load(Ordering::Relaxed) {
-            true => Err(Error::new(Code::Draining, "the service is shutting down")),
-            false => Ok(()),
-        }
+        unless(&self.draining)
+    }
+
+    /// Whether it will go on to be.
+    pub fn stays(&self) -> Result<()> {
+        unless(&self.retiring)
     }
 
     /// Whether requests can be answered: there is a model, and passes work.
     pub async fn ready(&self) -> Result<()> {
-        self.open()?;
+        self.stays()?;
         let explainer = &self.explainer;
         explainer.pool.ready()?;
         match explainer.pool.models().first() {
             Some(model) => explainer.engine.works(model).await,
             None => Ok(()),
         }
+    }
+}
+
+fn unless(ending: &CancellationToken) -> Result<()> {
+    match ending.is_cancelled() {
+        true => Err(Error::new(Code::Draining, "the service is shutting down")),
+        false => Ok(()),
     }
 }
 
@@ -140,10 +158,24 @@ pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
     telemetry::describe_routes(description.paths.paths.keys());
-    let router = router
-        .fallback(async || StatusCode::NOT_FOUND)
-        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+    let router = with_fallbacks(router)
         .layer(middleware::from_fn_with_state(service.clone(), gate::gate))
         .with_state(service.clone());
     outer::wrap(router, service)
+}
+
+/// How the service does, for a listener of its own: no more than `gate::PROBES`.
+pub fn probes(service: Service) -> Router {
+    let (router, _) = OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .split_for_parts();
+    outer::wrap(with_fallbacks(router).with_state(service.clone()), service)
+}
+
+fn with_fallbacks(router: Router<Service>) -> Router<Service> {
+    router
+        .fallback(async || StatusCode::NOT_FOUND)
+        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
 }

@@ -86,7 +86,7 @@ pub fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
 pub mod service {
     use axum::Router;
     use axum::body::Body;
-    use axum::http::{HeaderMap, Request, StatusCode, header};
+    use axum::http::{HeaderMap, Request, Response, StatusCode, header};
     use std::sync::{Arc, LazyLock};
 
     use explaind::checkpoint::Source;
@@ -181,10 +181,15 @@ pub mod service {
 
     impl Running {
         pub async fn send(&self, request: Request<Body>) -> Reply {
-            let response = self.router.clone().oneshot(request).await.expect("an answer");
+            let response = self.unread(request).await;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.expect("a body").to_bytes().to_vec();
             Reply { status: parts.status, headers: parts.headers, body }
+        }
+
+        /// An answer of which nothing has been read.
+        pub async fn unread(&self, request: Request<Body>) -> Response<Body> {
+            self.router.clone().oneshot(request).await.expect("an answer")
         }
 
         pub async fn get(&self, path: &str) -> Reply {

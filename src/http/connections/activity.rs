@@ -265,3 +265,81 @@ impl Drop for InFlight {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn activity(bytes_per_second: u32) -> Arc<Activity> {
+        let limits = Limits { response_bytes_per_second: bytes_per_second, ..Limits::default() };
+        Arc::new(Activity::new(&limits))
+    }
+
+    /// Whether it is overdue after that time, and with what.
+    async fn after(activity: &Activity, time: Duration) -> Option<Overdue> {
+        let times = Times { idle: 60 * SECOND, head: 10 * SECOND };
+        tokio::time::timeout(time, activity.overdue(times)).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_has_its_times() {
+        let activity = activity(1_000);
+        assert_eq!(after(&activity, 59 * SECOND).await, None);
+        activity.arrived(b"G");
+        assert_eq!(after(&activity, 9 * SECOND).await, None);
+        activity.arrived(b"ET /");
+        assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Head));
+        let request = activity.begin(Version::HTTP_11);
+        assert_eq!(after(&activity, 1_000 * SECOND).await, None, "it is at work");
+        drop(request);
+        assert_eq!(after(&activity, 59 * SECOND).await, None);
+        assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Request));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_are_no_heads() {
+        let activity = activity(1_000);
+        activity.arrived(b"PRI * HTTP/2.0\r\n");
+        assert_eq!(after(&activity, 59 * SECOND).await, None);
+        drop(activity.begin(Version::HTTP_2));
+        activity.arrived(b"\0\0\x08\x06");
+        assert_eq!(after(&activity, 59 * SECOND).await, None);
+        activity.arrived(b"\0\0\x08\x06");
+        assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Request));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_keeps_the_pace_over_a_while() {
+        let activity = activity(1_000);
+        let request = activity.begin(Version::HTTP_11);
+        request.handed_over(1 << 20);
+        // Faster at first, which saves nothing for later.
+        request.sent(500_000);
+        for _ in 0..20 {
+            assert_eq!(after(&activity, 20 * SECOND).await, None);
+            request.sent(20_000);
+        }
+        let window = WINDOW + activity.time_of(PIECE);
+        assert_eq!(after(&activity, window - SECOND).await, None, "a pause");
+        assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Reader));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_always_a_little_too_slow_is_found() {
+        let activity = activity(1_000);
+        let request = activity.begin(Version::HTTP_2);
+        let other = activity.begin(Version::HTTP_2);
+        request.handed_over(1 << 20);
+        let mut seconds = 0;
+        while after(&activity, 10 * SECOND).await.is_none() {
+            request.sent(5_000);
+            // What another stream reads is not its merit.
+            other.handed_over(100_000);
+            other.sent(100_000);
+            seconds += 10;
+        }
+        assert!((60..300).contains(&seconds), "{seconds}");
+    }
+}
