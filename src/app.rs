@@ -1,7 +1,7 @@
 //! Wires configuration, models, engine and routes together and runs them.
 
 use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::checkpoint::Source;
-use crate::config::{ActivationName, Config, ModelEntry};
+use crate::config::{ActivationName, Config, Limits, ModelEntry};
 use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
 use crate::explainer::Explainer;
 use crate::http::{self, Connections, Service, Tls, Workplace};
@@ -98,8 +100,11 @@ pub struct Signals<S> {
     pub reload: mpsc::Receiver<Config>,
 }
 
-/// Serves on `listener` until it is to stop, then gives answers in flight the
-/// configured time. `announce` is called with its address once readiness is true.
+/// Connections of those who ask how the service does, on a listener of their own.
+const PROBE_CONNECTIONS: usize = 16;
+
+/// Serves on `listener` until it is to stop, goes on for the configured time with readiness
+/// false, then gives answers in flight theirs. `announce` is called with its address once readiness is true.
 pub async fn run<S: Future<Output = ()>>(
     mut config: Config,
     listener: TcpListener,
@@ -120,6 +125,7 @@ pub async fn run<S: Future<Output = ()>>(
         // An error means that the sender is gone: stop as well.
         let _ = stopping.await;
     }));
+    let probes = serve_probes(&service, &config).await?;
     let upkeep = Upkeep::start(&service, &config);
     let mut shutdown = pin!(signals.stop);
     tokio::select! {
@@ -140,17 +146,37 @@ pub async fn run<S: Future<Output = ()>>(
         () = &mut shutdown => {}
     }
     info!("shutting down");
+    service.retire();
+    sleep(Duration::from_millis(config.server.lame_duck_ms)).await;
     drop(upkeep);
     service.drain();
     let _ = stop.send(());
     let drain = Duration::from_millis(config.server.drain_ms);
-    match tokio::time::timeout(drain, &mut serving).await {
+    let served = timeout(drain, &mut serving).await;
+    drop(probes);
+    match served {
         Ok(served) => served.map_err(StartError::of),
         Err(_) => {
             info!("answers still in flight are given up");
             Ok(())
         }
     }
+}
+
+/// Answers probes where the configuration has a listener for them, until this is dropped.
+async fn serve_probes(
+    service: &Service,
+    config: &Config,
+) -> Result<Option<AbortOnDropHandle<()>>, StartError> {
+    let Some(address) = config.server.probe_listen else { return Ok(None) };
+    let cannot = |error| StartError(format!("cannot listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(StartError::of)?;
+    info!(%address, "probes are answered");
+    let limits = Limits { connections: PROBE_CONNECTIONS, ..config.limits.clone() };
+    let probes = Connections::new(listener, None, &limits);
+    let serving = probes.serve(http::probes(service.clone()), pending());
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving))))
 }
 
 /// Loads the models and sees that they can answer.

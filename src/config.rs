@@ -299,6 +299,7 @@ mod tests {
             [limits]
             inputs = 0
             body_bytes = "big"
+            response_mebibytes_total = 1
             [log]
             filter = "a=b=c"
             [[models]]
@@ -312,6 +313,7 @@ mod tests {
             "server.prot",
             "limits.inputs",
             "limits.body_bytes",
+            "limits.response_mebibytes_total",
             "log.filter",
             "models[0].id",
             "models[0].source",
@@ -319,7 +321,7 @@ mod tests {
             let start = format!("{path}:");
             assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
         }
-        assert_eq!(errors.len(), 8, "{errors:#?}");
+        assert_eq!(errors.len(), 9, "{errors:#?}");
     }
 
     #[test]

@@ -45,6 +45,8 @@ codes! {
     RequestTooExpensive,
     ResponseTooLarge,
     Overloaded,
+    /// Too much of other responses is waiting to be read.
+    ResponsesUnsent,
     /// A key asks for more than its share.
     RateLimited,
     /// There was no answer in the time that the request had.

@@ -31,8 +31,11 @@ pub struct Limits {
     /// found.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
-    /// What a connection may take for the head of a request, and be idle between two:
-    /// longer than whoever stands before the service keeps its own.
+    /// What the head of a request may take to arrive, from its first byte.
+    #[garde(range(min = 100, max = 3_600_000))]
+    pub head_ms: u64,
+    /// How long a connection may have no request: longer than whoever stands before the
+    /// service keeps its own.
     #[garde(range(min = 100, max = 3_600_000))]
     pub idle_ms: u64,
     /// Of the names and values of a request's headers.
@@ -41,7 +44,15 @@ pub struct Limits {
     /// Of an answer, before it is compressed.
     #[garde(range(min = 1_024, max = 1 << 32))]
     pub response_bytes: usize,
-    /// Connections that are open at a time; more wait.
+    /// Mebibytes of all responses that have not been sent; requests beyond are told to
+    /// come back.
+    #[garde(range(min = 1, max = 1 << 20), custom(holds_a_response(&self.response_bytes)))]
+    pub response_mebibytes_total: usize,
+    /// How fast a response must be read, at least; slower readers are disconnected.
+    #[garde(range(min = 256, max = 1 << 30))]
+    pub response_bytes_per_second: u32,
+    /// Connections that are open at a time; idle ones give way to more, others let them
+    /// wait.
     #[garde(range(min = 1, max = 1 << 20))]
     pub connections: usize,
     /// Requests of one key in flight at a time; 0 is no limit. Where no keys are
@@ -66,9 +77,12 @@ impl Default for Limits {
             windows: 64,
             attention_values: 1 << 21,
             request_ms: 60_000,
+            head_ms: 10_000,
             idle_ms: 75_000,
             header_bytes: 16_384,
             response_bytes: 1 << 26,
+            response_mebibytes_total: 256,
+            response_bytes_per_second: 8_192,
             connections: 1_024,
             key_requests: 0,
             key_requests_per_minute: 0,
@@ -82,7 +96,22 @@ impl Limits {
         Duration::from_millis(self.request_ms)
     }
 
+    pub fn head_time(&self) -> Duration {
+        Duration::from_millis(self.head_ms)
+    }
+
     pub fn idle_time(&self) -> Duration {
         Duration::from_millis(self.idle_ms)
+    }
+}
+
+/// A response that is let through by itself must fit when there is no other.
+fn holds_a_response(response_bytes: &usize) -> impl FnOnce(&usize, &()) -> garde::Result {
+    let bytes = *response_bytes;
+    move |mebibytes, ()| match mebibytes << 20 >= bytes {
+        true => Ok(()),
+        false => Err(garde::Error::new(format!(
+            "holds less than one response of limits.response_bytes ({bytes})"
+        ))),
     }
 }

@@ -14,7 +14,16 @@ use crate::files;
 pub struct Server {
     #[garde(skip)]
     pub listen: SocketAddr,
-    /// After SIGTERM, for answers in flight.
+    /// Where /livez, /readyz and /metrics are answered too, over plain HTTP, whatever
+    /// the connections of the service do; nowhere by default.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_listen: Option<SocketAddr>,
+    /// After SIGTERM, how long requests are still taken while readiness is false
+    /// already: until whoever sends them has seen that.
+    #[garde(range(min = 0, max = 3_600_000))]
+    pub lame_duck_ms: u64,
+    /// After that, for answers in flight.
     #[garde(range(min = 0, max = 3_600_000))]
     pub drain_ms: u64,
     /// Of those who may load and unload models; without one, a new one is printed at
@@ -57,6 +66,8 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            probe_listen: None,
+            lame_duck_ms: 0,
             drain_ms: 10_000,
             admin_key: None,
             keys: Vec::new(),

@@ -1,6 +1,5 @@
 //! Answers written in the form that the caller accepts.
 
-use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -8,8 +7,9 @@ use tracing::Span;
 
 use super::Service;
 use super::accept::Form;
+use super::pieces::{Pieces, Writer};
 use super::problem::{Failure, Problem};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::explanation::{Answer, Question, Used};
 use crate::render::{json, page, picture, tensors};
 
@@ -17,16 +17,16 @@ use crate::render::{json, page, picture, tensors};
 #[derive(Clone)]
 pub struct Written {
     headers: HeaderMap,
-    body: Bytes,
+    body: Pieces,
     /// Whether the same request would get it again.
     pub lasting: bool,
 }
 
 impl Written {
-    fn new(form: Form, answer: Described, body: Vec<u8>) -> Self {
+    fn new(form: Form, answer: Described, body: Pieces) -> Self {
         let mut headers = headers(form);
         headers.extend(answer.timing.map(|timing| (SERVER_TIMING, timing)));
-        Self { headers, body: body.into(), lasting: answer.lasting }
+        Self { headers, body, lasting: answer.lasting }
     }
 
     /// Bytes that it takes to keep.
@@ -38,7 +38,7 @@ impl Written {
 
 impl IntoResponse for Written {
     fn into_response(self) -> Response {
-        (self.headers, self.body).into_response()
+        (self.headers, self.body.into_body()).into_response()
     }
 }
 
@@ -54,11 +54,14 @@ pub async fn respond(
     form: Form,
     question: Question,
 ) -> Result<Written, Failure> {
-    write(service, form, question, move |answer| match form {
-        Form::Page => Ok(page::render(&answer, |error| problem(error.clone()).to_string()).into()),
-        Form::Picture => picture::render(&answer).map(String::into_bytes),
-        Form::Tensors => tensors::render(answer, problem),
-        Form::Json | Form::Lines => to_json(&json::explain(answer, problem)),
+    write(service, form, question, move |answer, writer| match form {
+        Form::Page => {
+            let page = page::render(&answer, |error| problem(error.clone()).to_string());
+            writer.bytes(page.as_bytes())
+        }
+        Form::Picture => writer.bytes(picture::render(&answer)?.as_bytes()),
+        Form::Tensors => writer.bytes(&tensors::render(answer, problem)?),
+        Form::Json | Form::Lines => writer.json(&json::explain(answer, problem)),
     })
     .await
 }
@@ -69,14 +72,14 @@ pub async fn json<T: Serialize>(
     question: Question,
     render: impl FnOnce(Answer) -> T + Send + 'static,
 ) -> Result<Written, Failure> {
-    write(service, Form::Json, question, move |answer| to_json(&render(answer))).await
+    write(service, Form::Json, question, move |answer, writer| writer.json(&render(answer))).await
 }
 
 async fn write(
     service: &Service,
     form: Form,
     question: Question,
-    render: impl FnOnce(Answer) -> Result<Vec<u8>> + Send + 'static,
+    render: impl FnOnce(Answer, &mut Writer) -> Result<()> + Send + 'static,
 ) -> Result<Written, Failure> {
     let answer = answer(service, question).await?;
     let described =
@@ -84,22 +87,13 @@ async fn write(
     // On a thread that may block: attention can be millions of numbers. The
     // request's span goes along: an input's internal error is logged there.
     let span = Span::current();
-    let write = move || span.in_scope(|| render(answer));
+    let mut writer = Writer::new(&service.unsent, service.limits.response_bytes);
+    let write = move || {
+        span.in_scope(|| render(answer, &mut writer))?;
+        writer.finish()
+    };
     let body = tokio::task::spawn_blocking(write).await.map_err(Error::internal)??;
-    check_size(body.len(), service.limits.response_bytes)?;
     Ok(Written::new(form, described, body))
-}
-
-/// Refuses what is too large to send.
-pub fn check_size(bytes: usize, limit: usize) -> Result<()> {
-    if bytes <= limit {
-        return Ok(());
-    }
-    let detail = format!(
-        "the answer is {bytes} bytes and at most {limit} are sent; select layers and heads of \
-         attention, fewer granularities, methods or inputs, or take application/x-safetensors"
-    );
-    Err(Error::new(Code::ResponseTooLarge, detail))
 }
 
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -126,10 +120,6 @@ async fn answer(service: &Service, question: Question) -> Result<Answer, Failure
 pub fn of_all(errors: Vec<Error>) -> Option<Failure> {
     let mut errors = errors.into_iter();
     Some(Failure { error: errors.next()?, others: errors.collect() })
-}
-
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(Error::internal)
 }
 
 /// An input's error as it stands in an answer.

@@ -16,6 +16,9 @@ use crate::passes::ANYONE;
 pub const OPEN: [&str; 6] =
     ["/livez", "/readyz", "/metrics", "/openapi.json", "/problems", "/problems/{code}"];
 
+/// Those that say how the service does, on the listener for probes too.
+pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
 /// Whose key a request carries, by its name; in every request that was let in, but to
 /// routes that are open to all.
 #[derive(Clone)]
@@ -47,6 +50,7 @@ pub async fn gate(State(service): State<Service>, mut request: Request, next: Ne
 
 fn enter(service: &Service, headers: &HeaderMap) -> Result<(Caller, Counted)> {
     service.open()?;
+    service.unsent.room()?;
     let caller = caller(service, headers)?;
     accounting::note_key(caller.name());
     let counted = service.quotas.count(caller.name())?;
@@ -69,7 +73,7 @@ fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller> {
 /// about to end.
 pub async fn last_words(State(service): State<Service>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if service.open().is_err() {
+    if service.stays().is_err() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

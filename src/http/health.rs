@@ -73,7 +73,22 @@ pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     if let Some(keys) = &service.keys {
         keys.refresh();
     }
-    (kind, service.metrics.render() + &model_bytes(&service) + &telemetry::process())
+    (
+        kind,
+        service.metrics.render()
+            + &model_bytes(&service)
+            + &unsent_bytes(&service)
+            + &telemetry::process(),
+    )
+}
+
+/// A gauge of this service, made when it is asked for: it changes with every piece that is
+/// sent.
+fn unsent_bytes(service: &Service) -> String {
+    let name = "explaind_unsent_response_bytes";
+    let help = "Bytes of responses that are written and not sent";
+    let bytes = service.unsent.bytes();
+    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {bytes}\n\n")
 }
 
 /// A gauge a model, made when it is asked for: a label goes with its model.

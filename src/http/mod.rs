@@ -24,6 +24,7 @@ mod measures;
 pub mod openapi;
 mod options;
 mod outer;
+mod pieces;
 pub mod problem;
 mod problem_guide;
 mod problem_pages;
@@ -35,16 +36,18 @@ mod shapes;
 mod stream;
 mod tls;
 mod trace;
+mod unread;
+mod unsent;
 mod watched;
 mod work;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -56,6 +59,7 @@ use keys::KeyRing;
 use options::Allowed;
 use quota::Quotas;
 pub use tls::Tls;
+use unsent::Unsent;
 pub use work::{Work, Workplace};
 
 use crate::config::{Config, Limits, Sources};
@@ -72,6 +76,7 @@ pub struct Service {
     work: Work,
     pub metrics: PrometheusHandle,
     limits: Arc<Limits>,
+    unsent: Unsent,
     cache: Option<ResultCache>,
     /// Where models may be loaded from.
     sources: Arc<Sources>,
@@ -80,7 +85,8 @@ pub struct Service {
     hosts: Arc<Hosts>,
     keys: Option<KeyRing>,
     cors_origins: Arc<[String]>,
-    draining: Arc<AtomicBool>,
+    retiring: CancellationToken,
+    draining: CancellationToken,
 }
 
 impl Service {
@@ -95,6 +101,7 @@ impl Service {
             limits: Arc::clone(&explainer.limits),
             explainer: Arc::new(explainer),
             metrics,
+            unsent: Unsent::new(config.limits.response_mebibytes_total),
             cache: ResultCache::new(config.cache.mebibytes),
             sources: Arc::new(config.sources.clone()),
             quotas: Quotas::new(&config.limits),
@@ -102,32 +109,49 @@ impl Service {
             hosts: Arc::new(Hosts::new(&config.server)),
             keys: KeyRing::new(&config.server),
             cors_origins: config.server.cors_origins.clone().into(),
-            draining: Arc::default(),
+            retiring: CancellationToken::new(),
+            draining: CancellationToken::new(),
         }
     }
 
-    /// From now on new work is refused and readiness is false.
+    /// From now on readiness is false. New work is still taken, from those who have not
+    /// seen that.
+    pub fn retire(&self) {
+        self.retiring.cancel();
+    }
+
+    /// From now on new work is refused, and readiness is false.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.retire();
+        self.draining.cancel();
     }
 
     /// Whether new work is taken.
     pub fn open(&self) -> Result<()> {
-        match self.draining.load(Ordering::Relaxed) {
-            true => Err(Error::new(Code::Draining, "the service is shutting down")),
-            false => Ok(()),
-        }
+        unless(&self.draining)
+    }
+
+    /// Whether it will go on to be.
+    pub fn stays(&self) -> Result<()> {
+        unless(&self.retiring)
     }
 
     /// Whether requests can be answered: there is a model, and passes work.
     pub async fn ready(&self) -> Result<()> {
-        self.open()?;
+        self.stays()?;
         let explainer = &self.explainer;
         explainer.pool.ready()?;
         match explainer.pool.models().first() {
             Some(model) => explainer.engine.works(model).await,
             None => Ok(()),
         }
+    }
+}
+
+fn unless(ending: &CancellationToken) -> Result<()> {
+    match ending.is_cancelled() {
+        true => Err(Error::new(Code::Draining, "the service is shutting down")),
+        false => Ok(()),
     }
 }
 
@@ -159,10 +183,25 @@ pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
     telemetry::describe_routes(description.paths.paths.keys().map(String::as_str));
-    let router = router
-        .fallback(async || StatusCode::NOT_FOUND)
-        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+    let router = with_fallbacks(router)
         .layer(middleware::from_fn_with_state(service.clone(), gate::gate))
         .with_state(service.clone());
     outer::wrap(router, service, Allowed::of(&description.paths))
+}
+
+/// How the service does, for a listener of its own: no more than `gate::PROBES`.
+pub fn probes(service: Service) -> Router {
+    let (router, description) = OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .split_for_parts();
+    let router = with_fallbacks(router).with_state(service.clone());
+    outer::wrap(router, service, Allowed::of(&description.paths))
+}
+
+fn with_fallbacks(router: Router<Service>) -> Router<Service> {
+    router
+        .fallback(async || StatusCode::NOT_FOUND)
+        .method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
 }

@@ -11,7 +11,7 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi as _};
 
 use super::conditional::{IfNoneMatch, NotModified, Tagged};
-use super::gate::OPEN;
+use super::gate::{OPEN, PROBES};
 use super::problem::Problem;
 
 #[derive(utoipa::OpenApi)]
@@ -81,15 +81,25 @@ const COMMON: [(&str, &str); 5] = [
     ("500", "A fault of the service"),
 ];
 
+/// The same, but for probes.
+const UNSENT: [(&str, &str); 1] = [(
+    "503",
+    "Too much of other responses is waiting to be read; Retry-After says when to come back",
+)];
+
 /// The same, on routes that are not open to all.
 const OF_KEYS: [(&str, &str); 2] = [
     ("429", "The key has used its share; Retry-After says when to come back"),
-    ("503", "The service is shutting down"),
+    ("503", "Too much of other responses is waiting to be read, or the service is shutting down"),
 ];
 
 fn add_common(description: &mut OpenApi) {
     for (path, item) in &mut description.paths.paths {
-        let of_keys: &[_] = if OPEN.contains(&path.as_str()) { &[] } else { &OF_KEYS };
+        let of_keys: &[_] = match path.as_str() {
+            probe if PROBES.contains(&probe) => &[],
+            open if OPEN.contains(&open) => &UNSENT,
+            _ => &OF_KEYS,
+        };
         let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
         for operation in methods.into_iter().filter_map(Option::as_mut) {
             for (status, meaning) in COMMON.iter().chain(of_keys) {
@@ -172,7 +182,8 @@ problems! {
     "422" => "A field is wrong, or an input is empty or too long; `pointer` says which",
     "429" => "The queue is full, or the key has used its share; Retry-After says when to come back",
     "500" => "A fault of the service",
-    "503" => "The model is loading or could not be loaded, or the service is shutting down",
+    "503" => "The model is loading or could not be loaded, too much of other responses is waiting \
+              to be read (Retry-After says when to come back), or the service is shutting down",
     "504" => "Not finished in time",
 }
 
@@ -189,7 +200,7 @@ problems! {
               large for limits.model_mebibytes, is found while it is loaded: its state is \
               then failed, with this status in its problem",
     "500" => "A fault of the service",
-    "503" => "Shutting down",
+    "503" => "Too much of other responses is waiting to be read, or the service is shutting down",
 }
 
 problems! {

@@ -20,7 +20,7 @@ use tower_http::request_id::{
 use super::accept::Form;
 use super::options::{self, Allowed};
 use super::problem::{Failure, problems};
-use super::{Service, accounting, conditional, gate, headers, hosts};
+use super::{Service, accounting, conditional, gate, headers, hosts, unsent};
 use crate::error::Error;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,6 +28,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Puts the layers around the routes, the outermost first.
 pub fn wrap(router: Router, service: Service, allowed: Allowed) -> Router {
     let cors = options::cors(&service.cors_origins);
+    let unsent = service.unsent.clone();
     router.layer(
         ServiceBuilder::new()
             .map_request(drop_odd_request_id)
@@ -40,8 +41,10 @@ pub fn wrap(router: Router, service: Service, allowed: Allowed) -> Router {
             .layer(middleware::from_fn(options::end))
             .layer(middleware::from_fn_with_state(service.clone(), gate::last_words))
             .layer(middleware::from_fn(conditional::revalidate))
+            .layer(middleware::from_fn_with_state(unsent.clone(), unsent::counted_compressed))
             .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn(problems))
+            .layer(middleware::from_fn_with_state(unsent, unsent::counted))
             .layer(middleware::from_fn_with_state(service.clone(), headers::bounded))
             .layer(middleware::from_fn_with_state(service, hosts::known))
             .layer(CatchPanicLayer::custom(panicked))

@@ -81,6 +81,9 @@ pub fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
             (S::UNPROCESSABLE_ENTITY, "response_too_large", "Response too large")
         }
         Code::Overloaded => (S::TOO_MANY_REQUESTS, "overloaded", "Overloaded"),
+        Code::ResponsesUnsent => {
+            (S::SERVICE_UNAVAILABLE, "responses_unsent", "Responses are waiting to be read")
+        }
         Code::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Rate limited"),
         Code::DeadlineExceeded => (S::GATEWAY_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
         Code::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),

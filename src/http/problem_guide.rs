@@ -154,6 +154,12 @@ pub fn guide(code: Code) -> [&'static str; 3] {
             "Send it again after the seconds in Retry-After. A request that costs less may be \
              taken earlier.",
         ],
+        Code::ResponsesUnsent => [
+            "Too many bytes of responses wait to be read.",
+            "The responses that clients have asked for and not yet read are over \
+             `limits.response_mebibytes_total` together.",
+            "Read the responses that are open, and send the request again after Retry-After.",
+        ],
         Code::RateLimited => [
             "The key has used its share.",
             "It has sent more requests than `limits.key_requests_per_minute`, or has more of them \

@@ -7,30 +7,34 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{Stream, StreamExt, poll_fn};
+use futures_util::stream::{self, Stream, StreamExt, poll_fn};
 use tokio::sync::mpsc;
 use tracing::Span;
 
 use super::accept::Form;
+use super::pieces::Writer;
 use super::{Service, Work, formats};
+use crate::error::Result;
 use crate::explainer::{Event, Prepared};
 use crate::model::Model;
 use crate::render::json;
 
 /// Answers line by line. A caller that leaves drops the body, and with it the
-/// work.
+/// work; for one that does not read, the work waits.
 pub fn lines(service: &Service, prepared: Prepared) -> Response {
     let model = Arc::clone(prepared.model());
-    let (span, limit) = (Span::current(), service.limits.response_bytes);
+    let (span, service) = (Span::current(), service.clone());
+    let work = service.work.clone();
     let lines = prepared.stream().then(move |event| {
-        let (model, span) = (Arc::clone(&model), span.clone());
+        let (model, span, service) = (Arc::clone(&model), span.clone(), service.clone());
         async move {
             // Attention can be millions of numbers: not on a thread that serves.
-            let write = move || span.in_scope(|| line(event, &model, limit));
-            Bytes::from(tokio::task::spawn_blocking(write).await.unwrap_or_default())
+            let write = move || span.in_scope(|| line(event, &model, &service));
+            tokio::task::spawn_blocking(write).await.unwrap_or_default()
         }
     });
-    let body = Body::from_stream(worked_on(&service.work, lines).map(Ok::<_, Infallible>));
+    let pieces = lines.flat_map(|line| stream::iter(line.into_iter().map(Ok::<_, Infallible>)));
+    let body = Body::from_stream(worked_on(&work, pieces));
     let headers = [(header::CONTENT_TYPE, Form::Lines.media_type()), (header::VARY, "accept")];
     (headers, body).into_response()
 }
@@ -56,17 +60,34 @@ fn worked_on<S: Stream<Item: Send> + Send + 'static>(
     })
 }
 
-fn line(event: Event, model: &Model, limit: usize) -> Vec<u8> {
-    let written =
-        |event| serde_json::to_vec(&json::line(event, model, formats::problem)).unwrap_or_default();
+/// The pieces of a line. A result that there is no room for has its error instead, and
+/// progress is left out.
+fn line(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
     let place = match &event {
         Event::Result { index, id, .. } => Some((*index, id.clone())),
-        Event::Progress(_) | Event::End(_) => None,
+        Event::Progress(_) => None,
+        Event::End(_) => return short(event, model, service),
     };
-    let mut bytes = written(event);
-    if let (Err(error), Some((index, id))) = (formats::check_size(bytes.len(), limit), place) {
-        bytes = written(Event::Result { index, id, result: Box::new(Err(error)) });
+    match (pieces(event, model, service), place) {
+        (Ok(pieces), _) => pieces,
+        (Err(error), Some((index, id))) => {
+            short(Event::Result { index, id, result: Box::new(Err(error)) }, model, service)
+        }
+        (Err(_), None) => Vec::new(),
     }
-    bytes.push(b'\n');
-    bytes
+}
+
+fn pieces(event: Event, model: &Model, service: &Service) -> Result<Vec<Bytes>> {
+    let mut writer = Writer::new(&service.unsent, service.limits.response_bytes);
+    writer.json(&json::line(event, model, formats::problem))?;
+    writer.bytes(b"\n")?;
+    writer.finish_counted()
+}
+
+/// A line that must be said, room or no room.
+fn short(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
+    let line = serde_json::to_vec(&json::line(event, model, formats::problem));
+    let mut line = line.unwrap_or_default();
+    line.push(b'\n');
+    vec![service.unsent.count(0).piece(line.into())]
 }

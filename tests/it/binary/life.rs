@@ -87,6 +87,35 @@ fn a_second_signal_ends_it_at_once() {
     assert!(!answer.join().unwrap());
 }
 
+#[test]
+fn requests_are_taken_until_it_is_seen_that_it_ends() {
+    let mut command = explaind();
+    command.args(["--listen", "127.0.0.1:0"]);
+    command.env("EXPLAIND_SERVER__LAME_DUCK_MS", "3600000");
+    command.env("EXPLAIND_SERVER__PROBE_LISTEN", "127.0.0.1:0");
+    let mut served = Served::of(command);
+    let log = served.log();
+    let probes = log.lines().find(|line| line.contains("probes are answered")).unwrap();
+    let port: String = probes
+        .split("127.0.0.1:")
+        .nth(1)
+        .unwrap()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let probes = format!("127.0.0.1:{port}");
+    let healthy = || run(&["healthcheck", "--address", &probes]).status.success();
+    assert!(healthy());
+    signal(&served, "TERM");
+    blocking_until(|| !healthy());
+    let body = json!({"inputs": "good"});
+    let reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+    assert_eq!(reply.status(), 200, "not ready, and yet at work");
+    assert!(ureq::get(format!("http://{probes}/livez")).call().is_ok());
+    signal(&served, "INT");
+    assert_eq!(served.child.wait().unwrap().code(), Some(130));
+}
+
 /// A collector that takes everything; the bodies that it gets.
 fn collector() -> (String, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -17,6 +17,7 @@ mod operations;
 mod streaming;
 mod tasks;
 mod trust;
+mod unsent;
 mod windows;
 
 use serde_json::Value;

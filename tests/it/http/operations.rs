@@ -36,6 +36,12 @@ async fn readiness_follows_loading_and_draining() {
     assert_eq!(service.get("/models").await.json(), json!({"models": []}));
     let service = start().await;
     assert_eq!(service.get("/readyz").await.status, 200);
+    service.service.retire();
+    service.get("/readyz").await.problem(503, "draining");
+    let body = json!({"inputs": GREAT});
+    let reply = service.post("/explain", body).await;
+    assert_eq!(reply.status, 200, "work is still taken");
+    assert_eq!(reply.headers[header::CONNECTION], "close", "but no more through this connection");
     service.service.drain();
     service.get("/readyz").await.problem(503, "draining");
     service.post("/explain", json!({"inputs": GREAT})).await.problem(503, "draining");
@@ -53,6 +59,7 @@ async fn metrics_exist_before_traffic_and_count_once() {
         "explaind_queue_requests",
         "explaind_models",
         "explaind_models_drifted",
+        "explaind_unsent_response_bytes",
         "explaind_model_bytes{model=\"sentiment-en\"}",
         "explaind_pass_seconds_count",
         "explaind_pass_rows_count",
