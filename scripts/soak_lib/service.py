@@ -32,10 +32,11 @@ MEANT = f'a model could not be loaded id="{BROKEN}"'
 class Service:
     """A running process; `address` is where it listens."""
 
-    def __init__(self, binary, folder, name):
+    def __init__(self, binary, folder, name, limits=""):
+        """`limits` are lines for the configuration's section of that name."""
         self.log = Path(folder) / f"{name}.log"
-        config = Path(folder) / "soak.toml"
-        config.write_text(CONFIG)
+        config = Path(folder) / "service.toml"
+        config.write_text(CONFIG + limits)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [Path(binary).resolve(), "--config", config],

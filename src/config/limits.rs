@@ -12,6 +12,9 @@ pub struct Limits {
     /// Of a request's body, decompressed.
     #[garde(range(min = 1_024, max = 1 << 30))]
     pub body_bytes: usize,
+    /// Mebibytes of the bodies of all requests in flight.
+    #[garde(range(min = 1, max = 1 << 20), custom(holds_one("body_bytes", &self.body_bytes)))]
+    pub request_mebibytes_total: usize,
     /// Inputs of one request.
     #[garde(range(min = 1, max = 10_000))]
     pub inputs: usize,
@@ -46,7 +49,7 @@ pub struct Limits {
     pub response_bytes: usize,
     /// Mebibytes of all responses that have not been sent; requests beyond are told to
     /// come back.
-    #[garde(range(min = 1, max = 1 << 20), custom(holds_a_response(&self.response_bytes)))]
+    #[garde(range(min = 1, max = 1 << 20), custom(holds_one("response_bytes", &self.response_bytes)))]
     pub response_mebibytes_total: usize,
     /// How fast a response must be read, at least; slower readers are disconnected.
     #[garde(range(min = 256, max = 1 << 30))]
@@ -71,6 +74,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 1 << 20,
+            request_mebibytes_total: 128,
             inputs: 64,
             methods: 32,
             spans: 512,
@@ -106,12 +110,11 @@ impl Limits {
 }
 
 /// A response that is let through by itself must fit when there is no other.
-fn holds_a_response(response_bytes: &usize) -> impl FnOnce(&usize, &()) -> garde::Result {
-    let bytes = *response_bytes;
+fn holds_one(what: &str, bytes: &usize) -> impl FnOnce(&usize, &()) -> garde::Result {
+    let holds = format!("holds less than limits.{what}, {bytes} bytes");
+    let bytes = *bytes;
     move |mebibytes, ()| match mebibytes << 20 >= bytes {
         true => Ok(()),
-        false => Err(garde::Error::new(format!(
-            "holds less than one response of limits.response_bytes ({bytes})"
-        ))),
+        false => Err(garde::Error::new(holds)),
     }
 }

@@ -4,6 +4,7 @@ mod apart;
 mod cost;
 mod prepared;
 mod single;
+mod size;
 mod windows;
 
 use std::sync::Arc;
@@ -44,6 +45,13 @@ pub enum Reading {
 }
 
 impl Reading {
+    /// All of it.
+    fn whole(&self) -> &Encoding {
+        match self {
+            Self::Whole(encoding) | Self::Parts(encoding, _) => encoding,
+        }
+    }
+
     /// What is put through the model at a time.
     fn encodings(&self) -> Vec<&Encoding> {
         match self {
@@ -78,7 +86,7 @@ impl Explainer {
         let start = Instant::now();
         let read = async {
             let checked = self.read(question).await?;
-            self.check_size(&checked)?;
+            size::check(&checked, &self.limits)?;
             let admission = &self.engine.admission;
             let room = admission.admit(cost::demand(&checked, admission, limit))?;
             Ok((checked, room))
@@ -101,7 +109,7 @@ impl Explainer {
         let limit = self.limit(&question);
         let reading = TimeLimit::new(Instant::now(), limit, Duration::ZERO);
         let checked = reading.before_deadline(self.read(question)).await??;
-        self.check_size(&checked)?;
+        size::check(&checked, &self.limits)?;
         match prepared::unreadable(&checked.readings).and_then(|errors| errors.into_iter().next()) {
             Some(error) => Err(error),
             None => Ok(cost::estimate(&checked, &self.engine.admission, limit)),
@@ -126,23 +134,6 @@ impl Explainer {
         let question = Arc::new(question);
         let readings = self.read_all(&question).await?;
         Ok(Checked { question, readings, wished })
-    }
-
-    /// Refuses an answer whose attention would be too large to send.
-    fn check_size(&self, checked: &Checked) -> Result<()> {
-        let per_square = checked.wished.as_ref().map_or(0, Wished::matrices);
-        let encodings = checked.readings.iter().flatten().flat_map(Reading::encodings);
-        let squares = encodings.map(|encoding| encoding.tokens.len().pow(2));
-        let values = per_square * squares.sum::<usize>();
-        if values <= self.limits.attention_values {
-            return Ok(());
-        }
-        let detail = format!(
-            "the attention asked for is {values} numbers and at most {} are sent; select layers \
-             and heads, heads: \"mean\", or send fewer inputs",
-            self.limits.attention_values
-        );
-        Err(Error::new(Code::ResponseTooLarge, detail).at("/attention"))
     }
 }
 

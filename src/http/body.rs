@@ -1,21 +1,56 @@
 //! JSON bodies: read within the limit, strictly, with a pointer to what is
 //! wrong.
 
-use axum::body::{Body, to_bytes};
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Service;
 use super::problem::Failure;
 use super::shapes::Object;
 use crate::error::{Code, Error, Result, pointer_part};
 
-/// A request's body as `T`.
-pub struct JsonBody<T>(pub T);
+/// A request's body as `T`, and the room that it takes: to be held for as long as what was
+/// read is.
+pub struct JsonBody<T>(pub T, pub Room);
+
+/// Room that bodies hold, of that for all of them.
+pub struct Room(#[allow(dead_code)] Option<OwnedSemaphorePermit>); // held, not read
+
+/// Room for the bodies of all requests at a time.
+#[derive(Clone)]
+pub struct Bodies(Arc<Semaphore>);
+
+/// Bytes that room is measured in.
+const UNIT: usize = 1 << 10;
+
+impl Bodies {
+    pub fn new(mebibytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((mebibytes << 20) / UNIT)))
+    }
+
+    /// Takes room for so many bytes more.
+    fn add(&self, room: &mut Room, bytes: usize) -> Result<()> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.0).try_acquire_many_owned(units).map_err(|_| {
+            let detail = "the bodies of other requests take all the room there is; come back later";
+            Error { retry_after: Some(1), ..Error::new(Code::Overloaded, detail) }
+        })?;
+        match &mut room.0 {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
 
 impl<T: DeserializeOwned + Send + 'static> FromRequest<Service> for JsonBody<T> {
     type Rejection = Failure;
@@ -24,9 +59,9 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Service> for JsonBody<T> 
         check_type(&request)?;
         let patience = service.limits.request_time();
         let late = |_| Error::new(Code::RequestTimeout, "the body did not arrive in time");
-        let body = read(request.into_body(), service.limits.body_bytes);
-        let bytes = tokio::time::timeout(patience, body).await.map_err(late)??;
-        service.work.run(async move { Ok(Self(parse(&bytes)?)) }).await
+        let body = read(request.into_body(), service.limits.body_bytes, &service.bodies);
+        let (bytes, room) = tokio::time::timeout(patience, body).await.map_err(late)??;
+        service.work.run(async move { Ok(Self(parse(&bytes)?, room)) }).await
     }
 }
 
@@ -40,23 +75,34 @@ fn check_type(request: &Request) -> Result<()> {
     Err(Error::new(Code::UnsupportedMediaType, detail))
 }
 
-async fn read(body: Body, limit: usize) -> Result<axum::body::Bytes> {
-    to_bytes(body, limit).await.map_err(|error| {
-        match is_length_limit(&error) {
-            true => {
-                let detail = format!("the body is over {limit} bytes; send less at once");
-                Error::new(Code::PayloadTooLarge, detail)
-            }
-            // A broken upload, or bytes that do not decompress.
-            false => Error::new(Code::InvalidJson, "the body could not be read to its end"),
+async fn read(body: Body, limit: usize, bodies: &Bodies) -> Result<(Vec<u8>, Room)> {
+    let mut body = Limited::new(body, limit);
+    let (mut bytes, mut room) = (Vec::new(), Room(None));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unreadable(&*error, limit))?;
+        if let Ok(data) = frame.into_data() {
+            bodies.add(&mut room, data.len())?;
+            bytes.extend_from_slice(&data);
         }
-    })
+    }
+    Ok((bytes, room))
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+fn unreadable(error: &(dyn std::error::Error + 'static), limit: usize) -> Error {
+    match is_length_limit(error) {
+        true => {
+            let detail = format!("the body is over {limit} bytes; send less at once");
+            Error::new(Code::PayloadTooLarge, detail)
+        }
+        // A broken upload, or bytes that do not decompress.
+        false => Error::new(Code::InvalidJson, "the body could not be read to its end"),
+    }
+}
+
+fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
+        if error.is::<LengthLimitError>() {
             return true;
         }
         cause = error.source();

@@ -61,7 +61,7 @@ pub async fn compare(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(mut request): JsonBody<ExplainRequest>,
+    JsonBody(mut request, room): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, &[Form::Json])?;
     let every = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
@@ -69,6 +69,7 @@ pub async fn compare(
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
     let work = service.work.clone();
     work.run(async move {
+        let _room = room;
         let (question, key) = ask::question(&service, &caller, &headers, request)?;
         let key = key.map(|key| key.in_form("/explain/compare", form.media_type()));
         answered(service.cache.as_ref(), key, formats::json(&service, question, response)).await

@@ -90,11 +90,12 @@ pub async fn estimate(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(request): JsonBody<ExplainRequest>,
+    JsonBody(request, room): JsonBody<ExplainRequest>,
 ) -> Result<Json<EstimateResponse>, Failure> {
     accept::choose(&headers, &[Form::Json])?;
     let work = service.work.clone();
     work.run(async move {
+        let _room = room;
         let (question, _) = ask::question(&service, &caller, &headers, request)?;
         let model = question.model.id.clone();
         let estimate = service.explainer.estimate(question).await?;

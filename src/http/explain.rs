@@ -45,11 +45,12 @@ pub async fn explain(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(request): JsonBody<ExplainRequest>,
+    JsonBody(request, room): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, Form::ALL)?;
     let work = service.work.clone();
     work.run(async move {
+        let _room = room;
         let (question, key) = ask::question(&service, &caller, &headers, request)?;
         if form == Form::Lines {
             let prepared = service.explainer.prepare(question).await?;
@@ -79,11 +80,12 @@ pub async fn predict(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(request): JsonBody<PredictRequest>,
+    JsonBody(request, room): JsonBody<PredictRequest>,
 ) -> Result<Response, Failure> {
     let form = accept::choose(&headers, &[Form::Json])?;
     let work = service.work.clone();
     work.run(async move {
+        let _room = room;
         let (question, key) = ask::question(&service, &caller, &headers, request)?;
         let key = key.map(|key| key.in_form("/predict", form.media_type()));
         let predict = |answer| json::predict(answer, formats::problem);

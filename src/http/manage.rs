@@ -55,7 +55,7 @@ pub async fn load(
     _: Admin,
     State(service): State<Service>,
     Path(id): Path<String>,
-    JsonBody(request): JsonBody<LoadRequest>,
+    JsonBody(request, _room): JsonBody<LoadRequest>,
 ) -> Result<Response, Failure> {
     config::check_id(&id).map_err(|reason| Error::field("", format!("the id {reason}")))?;
     let sources = Arc::clone(&service.sources);

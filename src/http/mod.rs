@@ -52,6 +52,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use admin::Guard;
+use body::Bodies;
 use cache::ResultCache;
 pub use connections::Connections;
 use hosts::Hosts;
@@ -76,6 +77,7 @@ pub struct Service {
     work: Work,
     pub metrics: PrometheusHandle,
     limits: Arc<Limits>,
+    bodies: Bodies,
     unsent: Unsent,
     cache: Option<ResultCache>,
     /// Where models may be loaded from.
@@ -99,6 +101,7 @@ impl Service {
         Self {
             work,
             limits: Arc::clone(&explainer.limits),
+            bodies: Bodies::new(config.limits.request_mebibytes_total),
             explainer: Arc::new(explainer),
             metrics,
             unsent: Unsent::new(config.limits.response_mebibytes_total),

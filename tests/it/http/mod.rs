@@ -14,6 +14,7 @@ mod languages;
 mod limits;
 mod models;
 mod operations;
+mod priced;
 mod streaming;
 mod tasks;
 mod trust;

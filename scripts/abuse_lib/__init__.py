@@ -1,0 +1,1 @@
+"""Attacks on the service, one after the other, each with bounds."""
