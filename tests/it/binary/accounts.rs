@@ -192,3 +192,20 @@ fn every_request_is_one_line_and_one_count_without_its_text_or_key() {
         }
     }
 }
+
+#[test]
+fn open_connections_are_counted_while_they_are_open() {
+    let served = serve();
+    let open = || -> f64 {
+        let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
+        let text = reply.body_mut().read_to_string().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix("explaind_connections_open "));
+        value.unwrap().parse().unwrap()
+    };
+    // The one that asks counts too.
+    blocking_until(|| open() == 1.);
+    let idle: Vec<TcpStream> = (0..3).map(|_| connect(&served)).collect();
+    blocking_until(|| open() == 4.);
+    drop(idle);
+    blocking_until(|| open() == 1.);
+}
