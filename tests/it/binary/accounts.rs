@@ -69,7 +69,7 @@ fn requests() -> Vec<(String, u16)> {
         (ask("POST", "/predict", KEY, &predict), 200),
         (ask("POST", "/explain", ADMIN, &inputs), 200),
         (ask("POST", "/explain", &wrong, &inputs), 401),
-        (ask("POST", "/explain", KEY, &inputs[1..]), 400),
+        (ask("POST", "/explain", KEY, &inputs[..inputs.len() - 1]), 400),
         (ask("POST", "/explain", KEY, &inputs.replace("methods", TEXT)), 422),
         (ask("POST", "/explain", KEY, &inputs.replace("saliency", TEXT)), 422),
         (ask("POST", "/explain", KEY, &format!(r#"{{"model": "{TEXT}", "inputs": "a"}}"#)), 404),
@@ -191,4 +191,21 @@ fn every_request_is_one_line_and_one_count_without_its_text_or_key() {
             assert!(!line.to_lowercase().contains(secret), "{line}");
         }
     }
+}
+
+#[test]
+fn open_connections_are_counted_while_they_are_open() {
+    let served = serve();
+    let open = || -> f64 {
+        let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
+        let text = reply.body_mut().read_to_string().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix("explaind_connections_open "));
+        value.unwrap().parse().unwrap()
+    };
+    // The one that asks counts too.
+    blocking_until(|| open() == 1.);
+    let idle: Vec<TcpStream> = (0..3).map(|_| connect(&served)).collect();
+    blocking_until(|| open() == 4.);
+    drop(idle);
+    blocking_until(|| open() == 1.);
 }

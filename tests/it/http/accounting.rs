@@ -1,15 +1,18 @@
 //! One log line and one count for each request, however it ends.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, Response};
 use explaind::config::keys::digest;
 use explaind::config::{AdminKey, Config, Server};
+use explaind::model::faults::{Fault, heal, inject};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::GREAT;
 use crate::support::service::{Running, patient, start, start_with};
-use crate::support::{Held, log, until_async};
+use crate::support::{Held, StoppedClock, log, until_async};
 
 const LINES: (&str, &str) = ("accept", "application/x-ndjson");
 
@@ -40,6 +43,9 @@ fn outcome(id: &str) -> String {
     end(id)["fields"]["outcome"].as_str().unwrap().to_owned()
 }
 
+/// Method, path, header, body; status, route and outcome.
+type Case<'a> = (&'a str, &'a str, (&'a str, &'a str), &'a str, u16, &'a str, &'a str);
+
 #[tokio::test]
 async fn each_request_has_one_line_with_how_it_ended() {
     log::keep();
@@ -48,7 +54,7 @@ async fn each_request_has_one_line_with_how_it_ended() {
     let none = ("accept", "*/*");
     let large = json!({"inputs": "a".repeat(2 << 20)}).to_string();
     let long = format!("/{}", "a".repeat(9_000));
-    let cases: [(&str, &str, (&str, &str), &str, u16, &str, &str); 15] = [
+    let cases: [Case; 15] = [
         ("POST", "/explain", none, &good, 200, "/explain", "ok"),
         ("POST", "/explain", LINES, &good, 200, "/explain", "streamed"),
         ("POST", "/explain", LINES, "{}", 422, "/explain", "client_error"),
@@ -103,6 +109,26 @@ async fn what_there_is_no_room_or_time_for_has_a_line() {
     drop(room);
     service.service.drain();
     assert_eq!((ask("drain").await, outcome("drain")), (503, "overloaded".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_late_or_fails_has_a_line() {
+    log::keep();
+    let service = start().await;
+    let any = ("accept", "*/*");
+    let body = json!({"inputs": "a forest of trees", "methods": ["saliency"]}).to_string();
+    inject("forest", Fault::Error);
+    let failed = service.send(request("failed", "POST", "/explain", any, &body)).await;
+    heal("forest");
+    failed.problem(500, "internal");
+    assert_eq!(outcome("failed"), "server_error");
+    let clock = StoppedClock::new();
+    let held = Held::after(0, "harbor");
+    let body = json!({"inputs": "a harbor", "methods": ["saliency"], "budget_ms": 1_000});
+    let asked = service.send(request("late", "POST", "/explain", any, &body.to_string()));
+    let late = held.while_time_goes_by(&clock, Duration::from_secs(1), asked).await;
+    late.problem(504, "deadline_exceeded");
+    assert_eq!(outcome("late"), "deadline");
 }
 
 /// The answer to POST /explain, with its body unread.
@@ -250,9 +276,9 @@ async fn the_process_is_measured() {
     assert!(began <= now + 1. && began > now - 86_400., "{began} of {now}");
     let spent = value("process_cpu_seconds_total").await;
     let more = async || {
-        (0..100_000_u64).for_each(|n| {
+        for n in 0..100_000_u64 {
             std::hint::black_box(n);
-        });
+        }
         value("process_cpu_seconds_total").await > spent
     };
     until_async(more).await;
