@@ -8,7 +8,9 @@ use explaind::http::{self, Connections};
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 
-use super::{ALIVE, ALIVE_SEEN, LIVE, connect, listen, post, read_to_end, read_until, say};
+use super::{
+    ALIVE, ALIVE_SEEN, LIVE, connect, listen, post, read_to_end, read_until, say, until_done,
+};
 use crate::support::service::patient;
 use crate::support::{Held, StoppedClock};
 
@@ -54,14 +56,12 @@ async fn busy_connections_do_not_give_way() {
         clock.advance(Duration::from_millis(100)).await;
         tokio::task::yield_now().await;
     }
+    assert!(!waiting.is_finished(), "there is no room for it");
     held.open();
     for busy in busy {
         assert!(busy.await.unwrap().starts_with("HTTP/1.1 200 "));
     }
-    while !waiting.is_finished() {
-        clock.advance(Duration::from_millis(100)).await;
-        tokio::task::yield_now().await;
-    }
+    until_done(&clock, &waiting).await;
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 "));
 }
 
