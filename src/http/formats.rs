@@ -92,7 +92,8 @@ async fn write(
         span.in_scope(|| render(answer, &mut writer))?;
         writer.finish()
     };
-    let body = tokio::task::spawn_blocking(write).await.map_err(Error::internal)??;
+    // Counted here until this returns it, and then by `unsent::counted`.
+    let (body, _counted) = tokio::task::spawn_blocking(write).await.map_err(Error::internal)??;
     Ok(Written::new(form, described, body))
 }
 

@@ -71,10 +71,10 @@ impl Writer {
         Ok(())
     }
 
-    /// The pieces, which count no more.
-    pub fn finish(mut self) -> Result<Pieces> {
+    /// The pieces, and what counts them until they are on their way as a response.
+    pub fn finish(mut self) -> Result<(Pieces, Counted)> {
         self.close_piece()?;
-        Ok(Pieces { bytes: self.limit - self.left, pieces: self.pieces })
+        Ok((Pieces { bytes: self.limit - self.left, pieces: self.pieces }, self.counted))
     }
 
     /// The pieces, each counted until it is dropped.
@@ -155,9 +155,11 @@ mod tests {
         let mut writer = Writer::new(&unsent, 1 << 20);
         writer.json(&numbers).unwrap();
         assert!(unsent.bytes() >= 3 * PIECE, "it counts while it is written");
-        let pieces = writer.finish().ok().unwrap();
-        assert_eq!(unsent.bytes(), 0);
+        let (pieces, counted) = writer.finish().ok().unwrap();
         let length = pieces.len();
+        assert_eq!(unsent.bytes(), length);
+        drop(counted);
+        assert_eq!(unsent.bytes(), 0);
         let read = pieces.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(read.len(), length);
         assert_eq!(serde_json::from_slice::<Vec<u32>>(&read).unwrap(), numbers);

@@ -86,12 +86,13 @@ async fn until_closed(clock: &StoppedClock, open: JoinHandle<String>) -> String 
     open.await.unwrap()
 }
 
+/// In steps with a pause after each: what is at the other end is to see it in time.
 async fn until_done<T>(clock: &StoppedClock, task: &JoinHandle<T>) {
-    while !task.is_finished() {
+    until_async(async || {
         clock.advance(Duration::from_millis(100)).await;
-        // Sockets are looked at in between.
-        tokio::task::yield_now().await;
-    }
+        task.is_finished()
+    })
+    .await;
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

@@ -6,15 +6,36 @@ use std::time::Duration;
 use explaind::config::{Config, Limits};
 use explaind::http::{self, Connections};
 use tokio::net::TcpListener;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{ALIVE, ALIVE_SEEN, LIVE, connect, listen, post, read_to_end, read_until, say};
+use super::{
+    ALIVE, ALIVE_SEEN, LIVE, Listening, connect, listen, post, read_to_end, read_until, say,
+    until_done,
+};
 use crate::support::service::patient;
 use crate::support::{Held, StoppedClock};
 
+/// Two connections, and two passes at a time.
 fn two() -> Config {
-    let limits = Limits { connections: 2, idle_ms: 3_600_000, ..patient().limits };
-    Config { limits, ..patient() }
+    let mut config = patient();
+    config.limits = Limits { connections: 2, idle_ms: 3_600_000, ..config.limits };
+    config.engine.threads = 2;
+    config
+}
+
+/// Connections whose requests are at work until these passes are let go.
+async fn busy(running: &Listening, words: [&'static str; 2]) -> [(Held, JoinHandle<String>); 2] {
+    let [first, second] = words.map(|word| {
+        let body = post(&serde_json::json!({"inputs": word}).to_string());
+        (Held::after(0, word), body)
+    });
+    let mut all = Vec::new();
+    for (held, body) in [first, second] {
+        let answer = tokio::spawn(say(running.address, body));
+        held.reached().await;
+        all.push((held, answer));
+    }
+    all.try_into().ok().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,25 +64,19 @@ async fn the_longest_idle_connection_gives_way() {
 #[tokio::test]
 async fn busy_connections_do_not_give_way() {
     let running = listen(two()).await;
-    let held = Held::after(0, "harbor");
-    let body = post(&serde_json::json!({"inputs": "a harbor"}).to_string());
-    let busy = [(); 2].map(|()| tokio::spawn(say(running.address, body.clone())));
-    // A pass holds them both up, or the second waits behind it.
-    held.reached().await;
+    let busy = busy(&running, ["harbor", "island"]).await;
     let clock = StoppedClock::new();
     let waiting = tokio::spawn(say(running.address, LIVE));
     for _ in 0..100 {
         clock.advance(Duration::from_millis(100)).await;
         tokio::task::yield_now().await;
     }
-    held.open();
-    for busy in busy {
-        assert!(busy.await.unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(!waiting.is_finished(), "there is no room for it");
+    for (held, answer) in busy {
+        held.open();
+        assert!(answer.await.unwrap().starts_with("HTTP/1.1 200 "));
     }
-    while !waiting.is_finished() {
-        clock.advance(Duration::from_millis(100)).await;
-        tokio::task::yield_now().await;
-    }
+    until_done(&clock, &waiting).await;
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200 "));
 }
 
@@ -78,10 +93,7 @@ async fn who_never_asked_gives_way_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_have_connections_of_their_own() {
     let running = listen(two()).await;
-    let held = Held::after(0, "valley");
-    let body = post(&serde_json::json!({"inputs": "a valley"}).to_string());
-    let busy = [(); 2].map(|()| tokio::spawn(say(running.address, body.clone())));
-    held.reached().await;
+    let busy = busy(&running, ["valley", "desert"]).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let probes = Connections::new(listener, None, &two().limits);
@@ -97,9 +109,9 @@ async fn probes_have_connections_of_their_own() {
     running.service.drain();
     let ready = say(address, LIVE.replace("livez", "readyz")).await;
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("\"draining\""), "{ready}");
-    held.open();
-    for busy in busy {
-        busy.await.unwrap();
+    for (held, answer) in busy {
+        held.open();
+        assert!(answer.await.unwrap().starts_with("HTTP/1.1 200 "));
     }
     probes.abort();
 }
