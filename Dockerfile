@@ -20,9 +20,10 @@ FROM docker.io/library/debian:bookworm-slim
 COPY --from=build --chmod=0755 /explaind /usr/local/bin/explaind
 # No account has this number: the service owns nothing.
 USER 10001:10001
-ENV EXPLAIND_SERVER__LISTEN=0.0.0.0:8080
+# On all interfaces; a platform may choose another one.
+ENV PORT=8080
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=15s --retries=3 \
-    CMD ["explaind", "healthcheck", "--address", "127.0.0.1:8080"]
+    CMD ["explaind", "healthcheck"]
 ENTRYPOINT ["explaind"]

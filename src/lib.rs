@@ -8,6 +8,7 @@ pub use explaind_compute::{backend, blocks, random, rows};
 
 pub mod error;
 mod files;
+mod memory_limit;
 mod pace;
 pub mod script;
 

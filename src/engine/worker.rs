@@ -21,6 +21,7 @@ use tracing::error;
 use super::Admission;
 use super::batcher::{Batch, Batcher, PassLimits, PassResult};
 use super::health::Health;
+use crate::backend::cpu;
 use crate::error::Error;
 use crate::passes::Job;
 
@@ -54,7 +55,7 @@ pub fn spawn(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(limits.workers)
         .thread_name(|i| format!("explaind-row-{i}"))
-        .start_handler(move |i| keep_to(of_pool.get(i)))
+        .start_handler(move |i| settle(of_pool.get(i), limits.bytes))
         .build()
         .map_err(std::io::Error::other)?;
     let workers = Arc::new(Workers {
@@ -71,7 +72,7 @@ pub fn spawn(
         let workers = Arc::clone(&workers);
         let core = cores.get(i).copied();
         let work = move || {
-            keep_to(core.as_ref());
+            settle(core.as_ref(), limits.bytes);
             while workers.turn() {}
         };
         thread::Builder::new().name(format!("explaind-worker-{i}")).spawn(work)?;
@@ -87,9 +88,11 @@ fn cores_for(workers: usize) -> Vec<CoreId> {
     if cores.len() == workers { cores } else { Vec::new() }
 }
 
-fn keep_to(core: Option<&CoreId>) {
+/// Keeps this thread to its core, and the memory that it keeps to what a pass may take.
+fn settle(core: Option<&CoreId>, pass_bytes: usize) {
     // Where it cannot be set, the scheduler decides as ever.
     core.map(|core| core_affinity::set_for_current(*core));
+    cpu::keep_at_most(pass_bytes);
 }
 
 impl Workers {

@@ -1,5 +1,6 @@
 //! The real binary: as a service on a free port, and in the terminal.
 
+mod environment;
 mod life;
 
 use std::io::{BufRead, BufReader};

@@ -10,6 +10,7 @@ mod hosts;
 mod keys;
 mod languages;
 mod limits;
+mod loads;
 mod models;
 mod operations;
 mod streaming;
