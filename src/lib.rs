@@ -34,6 +34,8 @@ pub mod explanation;
 
 pub mod engine;
 
+pub mod config;
+
 mod attention;
 mod tasks;
 mod warnings;
@@ -43,8 +45,6 @@ pub mod explainer;
 pub mod render;
 
 pub mod report;
-
-pub mod config;
 
 pub mod telemetry;
 
