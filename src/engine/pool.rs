@@ -351,7 +351,7 @@ impl Entry {
     fn serving(&self) -> Result<Arc<Model>> {
         let failed = match (&self.model, &self.attempt) {
             (Some(model), _) => return Ok(Arc::clone(model)),
-            (None, Some(Attempt { fate: Fate::Failed(failure), .. })) => &failure.public,
+            (None, Some(Attempt { fate: Fate::Failed(failure), .. })) => failure.public(),
             (None, _) => {
                 let detail = format!("the model {} is loading; ask again", self.id);
                 let error = Error::new(Code::NotReady, detail);
