@@ -20,11 +20,12 @@ FROM docker.io/library/debian:bookworm-slim
 COPY --from=build --chmod=0755 /explaind /usr/local/bin/explaind
 # No account has this number: the service owns nothing.
 USER 10001:10001
-# Probes have connections of their own: callers cannot keep them out.
-ENV EXPLAIND_SERVER__LISTEN=0.0.0.0:8080 \
+# On all interfaces; a platform may choose another port. Probes have connections of their
+# own: callers cannot keep them out.
+ENV PORT=8080 \
     EXPLAIND_SERVER__PROBE_LISTEN=0.0.0.0:8081
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=15s --retries=3 \
-    CMD ["explaind", "healthcheck", "--address", "127.0.0.1:8081"]
+    CMD ["explaind", "healthcheck"]
 ENTRYPOINT ["explaind"]

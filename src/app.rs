@@ -1,5 +1,7 @@
 //! Wires configuration, models, engine and routes together and runs them.
 
+mod sizes;
+
 use std::fmt::Display;
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use sizes::Sizes;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -35,32 +38,23 @@ impl StartError {
 
 /// An explainer that has no models yet.
 pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
+    let sizes = Sizes::of(config);
+    sizes.log();
     let limits = engine::Limits {
         pass: PassLimits {
             tokens: config.engine.batch_tokens,
-            bytes: config.engine.pass_mebibytes << 20,
-            workers: threads(config),
+            bytes: sizes.pass_bytes,
+            workers: sizes.workers,
         },
-        queued_work: config.engine.queued_work,
+        queued_work: sizes.queued_work,
         time: config.limits.request_time(),
     };
-    let budget = match config.limits.model_mebibytes {
-        0 => Budget::default(),
-        mebibytes => Budget::new(mebibytes << 20),
-    };
+    let budget = sizes.model_bytes.map(Budget::new).unwrap_or_default();
     let placement = config.engine.backend.placement().map_err(StartError::of)?;
-    let pool = Arc::new(ModelPool::new(budget, placement));
+    let load_time = config.limits.load_time();
+    let pool = Arc::new(ModelPool::new(budget, placement, load_time));
     let engine = Engine::start(limits).map_err(StartError::of)?;
     Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())))
-}
-
-/// Threads that passes run on. The count heeds affinity and the container's
-/// quota.
-fn threads(config: &Config) -> usize {
-    match config.engine.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
 }
 
 /// Loads the models of the configuration and runs each once. One that cannot be

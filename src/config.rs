@@ -3,6 +3,7 @@
 
 mod admin_key;
 mod backend;
+mod environment;
 pub mod keys;
 mod limits;
 mod model;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 use figment::Figment;
 use figment::error::{Error as FigmentError, Kind};
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -30,9 +31,6 @@ pub use sources::Sources;
 
 /// Read where the service is started, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
-
-/// The environment variable of `server.admin_key`, after its prefix.
-const KEY_VARIABLE: &str = "SERVER__ADMIN_KEY";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -61,18 +59,19 @@ pub struct Engine {
     #[garde(custom(backend::can_compute))]
     pub backend: BackendName,
     /// Passes that run at a time, each on a thread; 0 is one for each core that
-    /// this process may use.
+    /// this process may use, or fewer where there is little memory.
     #[garde(range(max = 1024))]
     pub threads: usize,
     /// Tokens that one pass runs together.
     #[garde(range(min = 1, max = 1 << 20))]
     pub batch_tokens: usize,
     /// Mebibytes that one pass keeps until its gradients are done; a row that
-    /// needs more runs alone.
-    #[garde(range(min = 1, max = 1 << 20))]
+    /// needs more runs alone. 0 is 256, or less where there is little memory.
+    #[garde(range(max = 1 << 20))]
     pub pass_mebibytes: usize,
-    /// Tokens x rows x layers of all requests in flight; more are told to come back.
-    #[garde(range(min = 1, max = u32::MAX as usize))]
+    /// Tokens x rows x layers of all requests in flight; more are told to come back. 0
+    /// is 6 million, or less where there is little memory.
+    #[garde(range(max = u32::MAX as usize))]
     pub queued_work: usize,
     /// How often the files of models are looked at for changes; 0 is never.
     #[garde(range(max = 86_400_000))]
@@ -138,8 +137,8 @@ impl Default for Engine {
             backend: BackendName::Cpu,
             threads: 0,
             batch_tokens: 256,
-            pass_mebibytes: 256,
-            queued_work: 6 << 20,
+            pass_mebibytes: 0,
+            queued_work: 0,
             watch_ms: 10_000,
         }
     }
@@ -170,19 +169,14 @@ impl Config {
         if Path::new(DEFAULT_FILE).is_file() {
             layers = layers.merge(Toml::file_exact(DEFAULT_FILE));
         }
+        layers = environment::with_port(layers, std::env::var(environment::PORT).ok())?;
         if let Some(file) = file {
             if !file.is_file() {
                 return Err(ConfigErrors(vec![format!("{}: no such file", file.display())]));
             }
             layers = layers.merge(Toml::file_exact(file));
         }
-        let env = Env::prefixed("EXPLAIND_").ignore(&[KEY_VARIABLE]).split("__");
-        layers = layers.merge(env);
-        // As it is: figment would take a key of digits for a number.
-        if let Ok(key) = std::env::var(format!("EXPLAIND_{KEY_VARIABLE}")) {
-            layers = layers.merge(Serialized::default("server.admin_key", key));
-        }
-        Self::from_layers(layers)
+        Self::from_layers(environment::over(layers))
     }
 
     fn from_layers(layers: Figment) -> Result<Self, ConfigErrors> {

@@ -8,6 +8,7 @@ pub use explaind_compute::{backend, blocks, random, rows};
 
 pub mod error;
 mod files;
+mod memory_limit;
 mod pace;
 pub mod script;
 
@@ -33,6 +34,8 @@ pub mod explanation;
 
 pub mod engine;
 
+pub mod config;
+
 mod attention;
 mod tasks;
 mod warnings;
@@ -42,8 +45,6 @@ pub mod explainer;
 pub mod render;
 
 pub mod report;
-
-pub mod config;
 
 pub mod telemetry;
 

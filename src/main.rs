@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use commands::evaluate::{Evaluate, evaluate};
-use commands::healthcheck::healthcheck;
+use commands::healthcheck::{Healthcheck, healthcheck};
 use explaind::app::{self, Signals};
 use explaind::checkpoint::Source;
 use explaind::config::{AdminKey, Config, Log, ModelEntry, keys};
@@ -53,12 +53,7 @@ enum Command {
     HashKey,
     /// Print openapi.yaml.
     Openapi,
-    /// Ask a running service whether it is ready, through TLS where it has that; for
-    /// container health checks.
-    Healthcheck {
-        #[arg(long, default_value = "127.0.0.1:8080")]
-        address: SocketAddr,
-    },
+    Healthcheck(Healthcheck),
 }
 
 #[derive(Args)]
@@ -129,7 +124,7 @@ fn main() -> ExitCode {
         Command::CheckConfig { config } => check_config(config),
         Command::HashKey => hash_key(),
         Command::Openapi => openapi(),
-        Command::Healthcheck { address } => healthcheck(address),
+        Command::Healthcheck(flags) => healthcheck(&flags),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
-from .service import BROKEN
+from .service import AS_ADMIN, BROKEN
 from .shapes import GOLDEN, GUESTS
 from .tally import problem
 from .wire import Connection, message
@@ -15,12 +15,12 @@ LOAD_SECONDS = 60
 
 def put(connection, name, source):
     body = json.dumps({"source": str(source)}).encode()
-    headers = [("content-type", "application/json")]
+    headers = [("content-type", "application/json"), AS_ADMIN]
     return connection.ask(message("PUT", f"/models/{name}", headers, body))
 
 
 def delete(connection, name):
-    return connection.ask(message("DELETE", f"/models/{name}"))
+    return connection.ask(message("DELETE", f"/models/{name}", [AS_ADMIN]))
 
 
 def state(connection, name):

@@ -14,10 +14,13 @@ from .texts import MARKERS
 # the default the queue is full before callers by the hundred are needed for it.
 REQUEST_MS = 20_000
 DRAIN_MS = 30_000
+ADMIN_KEY = "the-admin-key-of-the-soak"
+AS_ADMIN = ("authorization", f"Bearer {ADMIN_KEY}")
 CONFIG = f"""
 [server]
 listen = "127.0.0.1:0"
 drain_ms = {DRAIN_MS}
+admin_key = "{ADMIN_KEY}"
 
 [limits]
 request_ms = {REQUEST_MS}

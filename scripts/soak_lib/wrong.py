@@ -3,6 +3,7 @@
 import gzip
 import json
 
+from .service import AS_ADMIN
 from .tally import problem
 from .texts import HOSTILE, MARKERS
 from .wire import Connection, Lost, message
@@ -80,11 +81,12 @@ def places():
     odd = [("x-request-id", "a" * 5000), ("cookie", MARK * 100), ("authorization", MARK)]
     odd += [(f"x-{i}", MARK) for i in range(80)]
     yield post({"inputs": ""}, headers=(*JSON, *odd)), 422, "input_empty"
-    yield message("DELETE", "/models/nobody"), 404, "model_not_found"
-    away = (*JSON, ("x-forwarded-for", "192.0.2.1"))
-    yield post({"source": "builtin:sentiment-en"}, "/models/odd", away, "PUT"), 403, "forbidden"
+    yield message("DELETE", "/models/nobody", [AS_ADMIN]), 404, "model_not_found"
+    yield message("DELETE", "/models/nobody"), 401, "unauthorized"
+    source = {"source": "builtin:sentiment-en"}
+    yield post(source, "/models/odd", method="PUT"), 401, "unauthorized"
     for source in ("builtin:nothing", "", "/no/such/folder", 7):
-        yield post({"source": source}, "/models/odd", method="PUT"), 422, "invalid_field"
+        yield post({"source": source}, "/models/odd", (*JSON, AS_ADMIN), "PUT"), 422, "invalid_field"
 
 
 def no_requests():

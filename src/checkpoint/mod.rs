@@ -1,6 +1,7 @@
 //! A checkpoint in the Hugging Face layout: its files, its configuration, its
 //! tensors. Nothing here knows an architecture.
 
+mod cancel;
 pub mod config;
 mod content;
 pub mod hub;
@@ -21,6 +22,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+pub use cancel::{CancelOnDrop, Cancellation};
 pub use config::ModelConfig;
 pub use layout::{CONFIG, POOLING, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS};
 use layout::{OPTIONAL, VOCABULARIES};
@@ -54,6 +56,7 @@ impl fmt::Display for LoadError {
 pub struct Checkpoint {
     origin: String,
     place: Place,
+    cancellation: Cancellation,
     /// The small files that are there; config.json is the first.
     small: Vec<Small>,
     /// Opened when first asked for: a model that cannot be run for another
@@ -66,29 +69,35 @@ type Small = (&'static str, Cow<'static, [u8]>);
 
 impl Checkpoint {
     /// Reads the small files that `source` points to.
-    pub fn read(source: &Source) -> Result<Self, LoadError> {
+    pub fn read(source: &Source, cancellation: &Cancellation) -> Result<Self, LoadError> {
         let origin = source.to_string();
-        let place = match Place::of(source) {
-            Ok(place) => place,
-            Err(reason) => return Err(LoadError { origin, file: String::new(), reason }),
-        };
-        Self::gather(origin, place)
+        match Place::of(source, cancellation) {
+            Ok(place) => Self::gather(origin, place, cancellation),
+            Err(reason) => Err(LoadError { origin, file: String::new(), reason }),
+        }
     }
 
     /// The same of a model of the hub, with other settings than the environment's.
     pub fn read_hub(
         repository: &hub::Repository,
         settings: &hub::Settings,
+        cancellation: &Cancellation,
     ) -> Result<Self, LoadError> {
         let origin = repository.to_string();
-        match hub::Snapshot::find(repository, settings) {
-            Ok(snapshot) => Self::gather(origin, Place::Hub(snapshot)),
+        match hub::Snapshot::find(repository, settings, cancellation) {
+            Ok(snapshot) => Self::gather(origin, Place::Hub(snapshot), cancellation),
             Err(reason) => Err(LoadError { origin, file: String::new(), reason }),
         }
     }
 
-    fn gather(origin: String, place: Place) -> Result<Self, LoadError> {
-        let mut checkpoint = Self { origin, place, small: Vec::new(), weights: OnceLock::new() };
+    fn gather(
+        origin: String,
+        place: Place,
+        cancellation: &Cancellation,
+    ) -> Result<Self, LoadError> {
+        let cancellation = cancellation.clone();
+        let (small, weights) = (Vec::new(), OnceLock::new());
+        let mut checkpoint = Self { origin, place, cancellation, small, weights };
         checkpoint.keep(CONFIG)?;
         let tokenizer = match checkpoint.has(TOKENIZER) {
             true => &[TOKENIZER],

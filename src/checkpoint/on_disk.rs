@@ -119,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::checkpoint::Source;
+    use crate::checkpoint::{Cancellation, Source};
 
     #[test]
     fn files_that_change_or_go_are_noticed() {
@@ -128,7 +128,9 @@ mod tests {
         for name in ["config.json", "model.safetensors", "tokenizer.json"] {
             fs::copy(golden.join(name), folder.path().join(name)).unwrap();
         }
-        let checkpoint = Checkpoint::read(&Source::Directory(folder.path().into())).unwrap();
+        let checkpoint =
+            Checkpoint::read(&Source::Directory(folder.path().into()), &Cancellation::default())
+                .unwrap();
         let revision = checkpoint.revision().unwrap();
         let on_disk = checkpoint.on_disk().unwrap();
         assert_eq!(on_disk.files.len(), 3);

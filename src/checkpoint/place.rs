@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use super::cancel::Cancellation;
 use super::content::{self, Content};
 use super::hub;
 use super::source::{Builtin, Source};
@@ -19,12 +20,13 @@ pub enum Place {
 
 impl Place {
     /// Finds a source's files; of the hub's it asks which there are.
-    pub fn of(source: &Source) -> Result<Self, String> {
+    pub fn of(source: &Source, cancellation: &Cancellation) -> Result<Self, String> {
         Ok(match source {
             Source::Builtin(builtin) => Self::Builtin(builtin),
             Source::Directory(path) => Self::Directory(path.clone()),
             Source::Hub(repository) => {
-                Self::Hub(hub::Snapshot::find(repository, &hub::Settings::from_environment()?)?)
+                let settings = hub::Settings::from_environment()?;
+                Self::Hub(hub::Snapshot::find(repository, &settings, cancellation)?)
             }
         })
     }

@@ -67,7 +67,10 @@ impl Checkpoint {
         Ok((name.into(), content))
     }
 
+    /// A file that holds tensors. Whatever is read of one is asked for here first, so
+    /// that a load that was cancelled goes no further.
     pub(super) fn large(&self, name: &str) -> Result<&Content, LoadError> {
+        self.cancellation.check().map_err(|reason| self.error("", reason))?;
         let mut contents = self.weight_files()?.contents.iter();
         let found = contents.find(|(file, _)| **file == *name);
         found.map(|(_, content)| content).ok_or_else(|| self.absent(name))

@@ -65,9 +65,12 @@ pub struct Limits {
     /// Requests of one key a minute; 0 is no limit.
     #[garde(range(max = 1 << 30))]
     pub key_requests_per_minute: u32,
-    /// Mebibytes for the weights of all models; 0 is no limit.
+    /// Mebibytes for the weights of all models; 0 is the memory that passes leave.
     #[garde(range(max = 1 << 30))]
     pub model_mebibytes: usize,
+    /// The longest that a model may take to load, its download included.
+    #[garde(range(min = 1, max = 604_800_000))]
+    pub load_ms: u64,
 }
 
 impl Default for Limits {
@@ -91,6 +94,7 @@ impl Default for Limits {
             key_requests: 0,
             key_requests_per_minute: 0,
             model_mebibytes: 0,
+            load_ms: 3_600_000,
         }
     }
 }
@@ -102,6 +106,10 @@ impl Limits {
 
     pub fn head_time(&self) -> Duration {
         Duration::from_millis(self.head_ms)
+    }
+
+    pub fn load_time(&self) -> Duration {
+        Duration::from_millis(self.load_ms)
     }
 
     pub fn idle_time(&self) -> Duration {

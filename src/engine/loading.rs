@@ -7,14 +7,15 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::pool::{Entered, ModelPool};
 use super::probe;
 use super::status::{LoadFailure, Progress, Put};
-use crate::checkpoint::Source;
+use crate::checkpoint::{Cancellation, Source};
 use crate::error::{Code, Error, Result};
 use crate::heads::activation::OutputActivation;
 use crate::model::{Described, Full, Model};
@@ -90,7 +91,7 @@ impl ModelPool {
             let pool = Arc::clone(self);
             let over = over.clone();
             tokio::spawn(async move {
-                // An entry that is taken out ends its load, if that still waits.
+                // An entry that is taken out cancels its load.
                 tokio::select! { () = pool.run(&load) => {}, () = over.cancelled() => {} }
             });
         }
@@ -99,11 +100,13 @@ impl ModelPool {
 
     async fn run(self: &Arc<Self>, load: &Entered) {
         while self.waits_for_another(load) {
-            tokio::time::sleep(GLANCE).await;
+            sleep(GLANCE).await;
         }
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
-        let result = self.on_a_thread(load, permit).await;
+        let result = timeout(self.load_time, self.on_a_thread(load)).await;
+        drop(permit);
+        let result = result.unwrap_or_else(|_| Err(too_slow(self.load_time).into()));
         match &result {
             Ok(model) => info!(
                 id = load.id,
@@ -122,20 +125,18 @@ impl ModelPool {
         self.settle(load, result);
     }
 
-    /// Not one of the runtime's threads: a load cannot be interrupted, and must
-    /// not hold up the service's end. The permit is held until it is over.
-    async fn on_a_thread(
-        self: &Arc<Self>,
-        load: &Entered,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Model, LoadFailure> {
+    /// Not one of the runtime's threads: what blocks there must not hold up the
+    /// service's end. Whoever waits no more cancels the load; until the thread sees
+    /// that, it is in nobody's way.
+    async fn on_a_thread(self: &Arc<Self>, load: &Entered) -> Result<Model, LoadFailure> {
         let (reply, loaded) = oneshot::channel();
         let pool = Arc::clone(self);
         let (id, wanted) = (load.id.clone(), load.wanted.clone());
+        let cancellation = Cancellation::default();
+        let _cancel = cancellation.on_drop();
         let work = move || {
-            let _permit = permit;
-            // Nobody listens where the entry was taken out meanwhile.
-            let _ = reply.send(pool.read(&id, &wanted));
+            // Nobody listens where the load was cancelled.
+            let _ = reply.send(pool.read(&id, &wanted, &cancellation));
         };
         let thread = thread::Builder::new().name("explaind-loader".to_owned());
         thread.spawn(work).map_err(Error::internal)?;
@@ -151,8 +152,13 @@ impl ModelPool {
     }
 
     /// Reads a checkpoint and puts its weights in place, unless they are there.
-    fn read(&self, id: &str, wanted: &Wanted) -> Result<Model, LoadFailure> {
-        let described = Described::read(&wanted.source, wanted.activation)?;
+    fn read(
+        &self,
+        id: &str,
+        wanted: &Wanted,
+        cancellation: &Cancellation,
+    ) -> Result<Model, LoadFailure> {
+        let described = Described::read(&wanted.source, wanted.activation, cancellation)?;
         let alike = self.alike(wanted);
         if !alike.is_empty() {
             let revision = described.revision()?;
@@ -172,6 +178,14 @@ impl ModelPool {
         warm_up(&model)?;
         Ok(model)
     }
+}
+
+fn too_slow(time: Duration) -> Error {
+    let detail = format!(
+        "not loaded within {} s; load it again, and a download goes on where it ended, or raise          limits.load_ms",
+        time.as_secs()
+    );
+    Error::new(Code::DeadlineExceeded, detail)
 }
 
 fn too_large(id: &str, bytes: usize, full: &Full) -> Error {

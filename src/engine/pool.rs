@@ -2,6 +2,7 @@
 //! that are being loaded.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use metrics::gauge;
 use tokio::sync::Semaphore;
@@ -19,12 +20,17 @@ pub const MOST_MODELS: usize = 64;
 /// Seconds after which to ask for a model again that is loading.
 const RETRY_AFTER: u64 = 2;
 
+/// The longest that a load may take where nothing else is said.
+const LOAD_TIME: Duration = Duration::from_secs(3_600);
+
 /// What is served, and what is on its way.
 pub struct ModelPool {
     state: Mutex<State>,
     pub(super) budget: Arc<Budget>,
     pub(super) placement: Placement,
     pub(super) permits: Arc<Semaphore>,
+    /// The longest that a load may take.
+    pub(super) load_time: Duration,
 }
 
 #[derive(Default)]
@@ -70,17 +76,18 @@ pub(super) struct Entered {
 
 impl Default for ModelPool {
     fn default() -> Self {
-        Self::new(Budget::default(), Placement::default())
+        Self::new(Budget::default(), Placement::default(), LOAD_TIME)
     }
 }
 
 impl ModelPool {
-    pub fn new(budget: Budget, placement: Placement) -> Self {
+    pub fn new(budget: Budget, placement: Placement, load_time: Duration) -> Self {
         Self {
             state: Mutex::default(),
             budget: Arc::new(budget),
             placement,
             permits: Arc::new(Semaphore::new(LOADS_AT_A_TIME)),
+            load_time,
         }
     }
 
@@ -344,7 +351,7 @@ impl Entry {
     fn serving(&self) -> Result<Arc<Model>> {
         let failed = match (&self.model, &self.attempt) {
             (Some(model), _) => return Ok(Arc::clone(model)),
-            (None, Some(Attempt { fate: Fate::Failed(failure), .. })) => &failure.public,
+            (None, Some(Attempt { fate: Fate::Failed(failure), .. })) => failure.public(),
             (None, _) => {
                 let detail = format!("the model {} is loading; ask again", self.id);
                 let error = Error::new(Code::NotReady, detail);

@@ -11,14 +11,21 @@ use crate::model::Model;
 pub struct LoadFailure {
     /// For the log and for who has the admin key: it may name folders.
     pub error: Error,
-    /// For all others.
-    pub public: Error,
+    /// Its detail for all others.
+    public: String,
+}
+
+impl LoadFailure {
+    /// What all may know of it.
+    pub fn public(&self) -> Error {
+        Error { detail: self.public.clone(), ..self.error.clone() }
+    }
 }
 
 impl From<Error> for LoadFailure {
     /// Of an error that names no folder.
     fn from(error: Error) -> Self {
-        Self { public: error.clone(), error }
+        Self { public: error.detail.clone(), error }
     }
 }
 
@@ -28,10 +35,7 @@ impl From<LoadError> for LoadFailure {
         let public = format!(
             "{what} cannot be read; the log says why, and GET /models/{{id}} with the admin key"
         );
-        Self {
-            error: Error::new(Code::ModelInvalid, error.to_string()),
-            public: Error::new(Code::ModelInvalid, public),
-        }
+        Self { error: Error::new(Code::ModelInvalid, error.to_string()), public }
     }
 }
 

@@ -22,6 +22,7 @@ use tracing::error;
 use super::Admission;
 use super::batcher::{Batch, Batcher, Lane, PassLimits, PassResult};
 use super::health::Health;
+use crate::backend::cpu;
 use crate::error::Error;
 use crate::passes::Job;
 
@@ -70,12 +71,17 @@ pub fn spawn(
         limits,
         running: AtomicUsize::new(0),
     });
+    let cores = cores_for(limits.workers);
     for (lane, name) in [(Lane::Main, "worker"), (Lane::Express, "express")] {
-        let cores = Arc::new(threads(limits.workers, name)?);
+        let pool = Arc::new(threads(limits, name, cores.clone())?);
         for i in 0..limits.workers {
-            let worker = Worker { lane, cores: Arc::clone(&cores), all: Arc::clone(&all) };
-            let name = format!("explaind-{name}-{i}");
-            thread::Builder::new().name(name).spawn(move || while worker.turn() {})?;
+            let worker = Worker { lane, cores: Arc::clone(&pool), all: Arc::clone(&all) };
+            let core = cores.get(i).copied();
+            let work = move || {
+                settle(core.as_ref(), limits.bytes);
+                while worker.turn() {}
+            };
+            thread::Builder::new().name(format!("explaind-{name}-{i}")).spawn(work)?;
         }
     }
     let collect = move || all.collect(queue);
@@ -84,12 +90,12 @@ pub fn spawn(
 }
 
 /// Threads for the products of a lane's passes.
-fn threads(count: usize, lane: &str) -> std::io::Result<ThreadPool> {
-    let (cores, lane) = (cores_for(count), lane.to_owned());
+fn threads(limits: PassLimits, lane: &str, cores: Vec<CoreId>) -> std::io::Result<ThreadPool> {
+    let lane = lane.to_owned();
     rayon::ThreadPoolBuilder::new()
-        .num_threads(count)
+        .num_threads(limits.workers)
         .thread_name(move |i| format!("explaind-{lane}-core-{i}"))
-        .start_handler(move |i| keep_to(cores.get(i)))
+        .start_handler(move |i| settle(cores.get(i), limits.bytes))
         .build()
         .map_err(std::io::Error::other)
 }
@@ -102,9 +108,11 @@ fn cores_for(count: usize) -> Vec<CoreId> {
     if cores.len() == count { cores } else { Vec::new() }
 }
 
-fn keep_to(core: Option<&CoreId>) {
+/// Keeps this thread to its core, and the memory that it keeps to what a pass may take.
+fn settle(core: Option<&CoreId>, pass_bytes: usize) {
     // Where it cannot be set, the scheduler decides as ever.
     core.map(|core| core_affinity::set_for_current(*core));
+    cpu::keep_at_most(pass_bytes);
 }
 
 impl Workers {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attention::{self, Wished};
 use crate::config::Limits;
 use crate::engine::{Engine, ModelPool};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::explanation::{Answer, Question};
 use crate::heads::Task;
 use crate::pace::Pace;

@@ -116,7 +116,7 @@ impl ModelProgress {
             Progress::Unloading => Self { state: ProgressName::Unloading, problem: None },
             Progress::Failed(failure) => {
                 let error = match reader {
-                    Reader::Anyone => failure.public,
+                    Reader::Anyone => failure.public(),
                     Reader::Admin => failure.error,
                 };
                 Self { state: ProgressName::Failed, problem: Some(Problem::new(error, None)) }

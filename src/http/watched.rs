@@ -31,10 +31,10 @@ impl<const N: usize> Watched<N> {
 
     /// What is there, where that is something else than before.
     pub fn news(&mut self) -> Option<Contents<N>> {
-        let before = match &self.last {
-            Some((looked, _)) if looked.elapsed() < AGAIN => return None,
-            last => last.as_ref().map(|(_, seen)| seen.clone()),
-        };
+        if self.last.as_ref().is_some_and(|(looked, _)| looked.elapsed() < AGAIN) {
+            return None;
+        }
+        let before = self.last.take().map(|(_, seen)| seen);
         let contents = self.read();
         let now = self.last.as_ref().map(|(_, seen)| seen);
         (now != before.as_ref()).then_some(contents)

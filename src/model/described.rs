@@ -9,7 +9,9 @@ use super::memory::{self, Room};
 use super::{Loaded, Model, Placement, place};
 use crate::architectures;
 use crate::blocks;
-use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Source, Weights};
+use crate::checkpoint::{
+    CONFIG, Cancellation, Checkpoint, LoadError, ModelConfig, Source, Weights,
+};
 use crate::heads::activation::OutputActivation;
 use crate::heads::{self, Head, Labels, Parts, Task};
 use crate::pace::Pace;
@@ -30,8 +32,12 @@ pub struct Described {
 
 impl Described {
     /// `activation` goes before what config.json says.
-    pub fn read(source: &Source, activation: Option<OutputActivation>) -> Result<Self, LoadError> {
-        let checkpoint = Checkpoint::read(source)?;
+    pub fn read(
+        source: &Source,
+        activation: Option<OutputActivation>,
+        cancellation: &Cancellation,
+    ) -> Result<Self, LoadError> {
+        let checkpoint = Checkpoint::read(source, cancellation)?;
         let config = ModelConfig::read(&checkpoint)?;
         let architecture = architectures::find(&config, &checkpoint)?;
         let head_kind = heads::find(&config, &checkpoint)?;

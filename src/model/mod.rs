@@ -16,7 +16,7 @@ use crate::backend::Backend;
 use crate::backend::candle::Candle;
 use crate::backend::cpu::Cpu;
 use crate::blocks::{self, Activation, Pooling};
-use crate::checkpoint::{Checkpoint, Drift, LoadError, OnDisk, Source};
+use crate::checkpoint::{Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
@@ -121,7 +121,7 @@ fn place(
 impl Model {
     /// Reads and checks a checkpoint. Blocks for as long as that takes.
     pub fn load(id: &str, source: &Source, placement: &Placement) -> Result<Self, LoadError> {
-        let described = Described::read(source, None)?;
+        let described = Described::read(source, None, &Cancellation::default())?;
         let bytes = described.memory_bytes(placement);
         let room = Arc::new(Budget::default()).take(bytes);
         let room = room.map_err(|_| LoadError {

@@ -2,23 +2,28 @@
 //! hub's own answers say what a file is, the last one has its bytes, and the
 //! token is for the hub alone.
 
+use std::io::Read;
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tracing::debug;
+use tracing::{debug, warn};
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
 use super::Failure;
 use super::repository::Repository;
 use super::settings::{Settings, Token};
+use crate::checkpoint::Cancellation;
 
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
     endpoint: Uri,
     token: Option<Token>,
+    /// Of the load that this is for.
+    pub cancellation: Cancellation,
 }
 
 /// What the hub says of a model at a revision.
@@ -68,7 +73,7 @@ pub fn pause(failures: u32) -> Duration {
 }
 
 impl Client {
-    pub fn new(settings: &Settings) -> Result<Self, Failure> {
+    pub fn new(settings: &Settings, cancellation: &Cancellation) -> Result<Self, Failure> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -84,17 +89,22 @@ impl Client {
         let endpoint = endpoint.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
         let odd = || Failure::Refused(format!("HF_ENDPOINT {:?} is no URL", settings.endpoint));
         let endpoint = endpoint.ok_or_else(odd)?;
-        Ok(Self { agent: config.into(), endpoint, token: settings.token.clone() })
+        let token = settings.token.clone().filter(|_| may_have_token(&endpoint));
+        if settings.token.is_some() && token.is_none() {
+            warn!("{endpoint} is asked without the token: it would be sent without encryption");
+        }
+        Ok(Self { agent: config.into(), endpoint, token, cancellation: cancellation.clone() })
     }
 
     /// The commit of a revision and the files that it has.
     pub fn info(&self, repository: &Repository) -> Result<Info, Failure> {
         let revision = repository.revision().replace('/', "%2F");
         let url = self.url(&format!("api/models/{}/revision/{revision}", repository.id()))?;
-        let (_, mut response) = self.follow(Method::GET, url, None, OtherHosts::Stop)?;
+        let (_, response) = self.follow(Method::GET, url, None, OtherHosts::Stop)?;
         self.expect_success(&response, repository)?;
-        let body = response.body_mut().with_config().limit(LONGEST_INFO).read_to_vec();
-        let body = body.map_err(|error| self.unreachable(error))?;
+        let mut body = Vec::new();
+        let mut reader = self.read(response).take(LONGEST_INFO);
+        reader.read_to_end(&mut body).map_err(|error| self.unreachable(error))?;
         serde_json::from_slice(&body)
             .map_err(|error| Failure::Refused(format!("{} answers oddly: {error}", self.endpoint)))
     }
@@ -131,6 +141,11 @@ impl Client {
         Ok(response)
     }
 
+    /// The body, for as long as the load goes on.
+    pub fn read(&self, response: Response<Body>) -> impl Read + use<> {
+        self.cancellation.reader(response.into_body().into_reader())
+    }
+
     fn url(&self, path: &str) -> Result<Uri, Failure> {
         let base = self.endpoint.to_string();
         let url = format!("{}/{path}", base.trim_end_matches('/'));
@@ -163,6 +178,7 @@ impl Client {
     ) -> Result<Response<Body>, Failure> {
         let mut failures = 0;
         loop {
+            self.cancellation.check().map_err(Failure::Refused)?;
             let failure = match self.send_once(method, at, range) {
                 Ok(response) if is_passing(response.status()) => {
                     self.unreachable(format!("status {}", response.status()))
@@ -236,6 +252,15 @@ impl Client {
     }
 }
 
+/// Whether a token may be sent there: encrypted, or within this machine.
+fn may_have_token(endpoint: &Uri) -> bool {
+    let host = endpoint.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    endpoint.scheme_str() == Some("https")
+        || host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// Whether it may be another status in a moment.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
@@ -269,4 +294,27 @@ fn plain_etag(header: &str) -> Option<String> {
     let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = !etag.is_empty() && etag.len() <= 128 && !etag.starts_with('.');
     (good && etag.chars().all(known)).then(|| etag.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_sent_encrypted_or_not_at_all() {
+        let token = |endpoint: &str| {
+            let token = Some("hf_secret".parse().unwrap());
+            let (endpoint, cache) = (endpoint.to_owned(), std::path::PathBuf::new());
+            let access = super::super::Access::Online;
+            let settings = Settings { cache, endpoint, token, access };
+            Client::new(&settings, &Cancellation::default()).unwrap().token
+        };
+        for safe in ["https://huggingface.co", "http://localhost:80", "http://127.1.2.3:8080"] {
+            assert!(token(safe).is_some(), "{safe}");
+        }
+        assert!(token("http://[::1]:8080").is_some());
+        for open in ["http://huggingface.co", "http://10.0.0.1", "http://localhost.example"] {
+            assert!(token(open).is_none(), "{open}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
@@ -12,10 +13,14 @@ use super::Failure;
 use super::cache::Cache;
 use super::client::{self, Client, Metadata};
 use super::progress::Progress;
+use crate::checkpoint::Cancellation;
 use crate::files;
 
 /// Downloads without progress before one is given up.
 const ATTEMPTS: u32 = 3;
+
+/// How often a download looks after another of the same file.
+const GLANCE: Duration = Duration::from_millis(100);
 
 const PIECE: usize = 1 << 16;
 
@@ -29,7 +34,7 @@ pub fn blob(
 ) -> Result<PathBuf, String> {
     let path = cache.folder.join("blobs").join(&said.etag);
     let unwritable = |error: io::Error| unwritable(&path, &error);
-    let _lock = lock(cache, &said.etag).map_err(unwritable)?;
+    let _lock = lock(cache, &said.etag, &client.cancellation).map_err(unwritable)?;
     if path.metadata().is_ok_and(|found| said.bytes.is_none_or(|bytes| found.len() == bytes)) {
         return Ok(path);
     }
@@ -58,7 +63,7 @@ pub fn blob(
 }
 
 /// Held until it is dropped. The same file as Python's huggingface_hub locks.
-fn lock(cache: &Cache, etag: &str) -> io::Result<File> {
+fn lock(cache: &Cache, etag: &str, cancellation: &Cancellation) -> io::Result<File> {
     let locks = cache.folder.with_file_name(".locks");
     let folder = locks.join(cache.folder.file_name().unwrap_or_default());
     fs::create_dir_all(&folder)?;
@@ -68,7 +73,10 @@ fn lock(cache: &Cache, etag: &str) -> io::Result<File> {
         Ok(()) | Err(TryLockError::Error(_)) => {}
         Err(TryLockError::WouldBlock) => {
             info!("waiting for another download of the same file");
-            file.lock()?;
+            while let Err(TryLockError::WouldBlock) = file.try_lock() {
+                cancellation.check().map_err(io::Error::other)?;
+                sleep(GLANCE);
+            }
         }
     }
     Ok(file)
@@ -106,7 +114,7 @@ fn attempt(
         progress.at(start);
         // One byte more than there should be shows that there are too many.
         let most = said.bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(start) + 1);
-        copy(&mut response.into_body().into_reader().take(most), &mut file, progress)?;
+        copy(&mut client.read(response).take(most), &mut file, progress)?;
     }
     check(said, part, start)
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use tracing::warn;
 
+use super::cancel::Cancellation;
 use cache::Cache;
 #[cfg(feature = "hub")]
 use remote::Remote;
@@ -49,7 +50,7 @@ enum Remote {}
 
 #[cfg(not(feature = "hub"))]
 impl Remote {
-    fn find(_: &Repository, _: &Settings) -> Result<Self, Failure> {
+    fn find(_: &Repository, _: &Settings, _: &Cancellation) -> Result<Self, Failure> {
         Err(Failure::Unreachable("this explaind is built without its feature hub".to_owned()))
     }
 
@@ -80,9 +81,13 @@ enum Files {
 impl Snapshot {
     /// Asks the hub which files there are; where it cannot be reached, takes
     /// what is in the cache.
-    pub fn find(repository: &Repository, settings: &Settings) -> Result<Self, String> {
+    pub fn find(
+        repository: &Repository,
+        settings: &Settings,
+        cancellation: &Cancellation,
+    ) -> Result<Self, String> {
         let cache = Cache::of(repository, &settings.cache);
-        let why = match Self::remote(repository, settings) {
+        let why = match Self::remote(repository, settings, cancellation) {
             Ok(remote) => return Ok(Self { cache, files: Files::Remote(remote.into()) }),
             Err(Failure::Refused(reason)) => return Err(reason),
             Err(Failure::Unreachable(why)) => why,
@@ -104,9 +109,13 @@ impl Snapshot {
         Ok(Self { cache, files: Files::Cached { folder, why } })
     }
 
-    fn remote(repository: &Repository, settings: &Settings) -> Result<Remote, Failure> {
+    fn remote(
+        repository: &Repository,
+        settings: &Settings,
+        cancellation: &Cancellation,
+    ) -> Result<Remote, Failure> {
         match settings.access {
-            Access::Online => Remote::find(repository, settings),
+            Access::Online => Remote::find(repository, settings, cancellation),
             Access::Offline => {
                 Err(Failure::Unreachable("the hub is not asked (HF_HUB_OFFLINE is set)".to_owned()))
             }

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::download;
 use super::repository::Repository;
 use super::settings::Settings;
+use crate::checkpoint::Cancellation;
 
 #[derive(Debug)]
 pub struct Remote {
@@ -21,8 +22,12 @@ pub struct Remote {
 
 impl Remote {
     /// Asks which files there are.
-    pub fn find(repository: &Repository, settings: &Settings) -> Result<Self, Failure> {
-        let client = Client::new(settings)?;
+    pub fn find(
+        repository: &Repository,
+        settings: &Settings,
+        cancellation: &Cancellation,
+    ) -> Result<Self, Failure> {
+        let client = Client::new(settings, cancellation)?;
         let info = client.info(repository)?;
         if !is_commit(&info.sha) {
             return Err(Failure::Refused(format!("the hub names the commit {:?}", info.sha)));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::backend::candle::Candle;
-use crate::checkpoint::Source;
+use crate::checkpoint::{Cancellation, Source};
 use crate::model::{Model, Placement};
 use crate::rows::{Baseline, Output, Path, Reduce, Scalar};
 use crate::text::Input;
@@ -73,7 +73,8 @@ fn logit() -> Vec<Scalar> {
 fn gradients(folder: &str) -> Vec<Vec<f64>> {
     let model = load(folder);
     let b = Candle::reference();
-    let checkpoint = Checkpoint::read(&source(folder)).expect("the files");
+    let checkpoint =
+        Checkpoint::read(&source(folder), &Cancellation::default()).expect("the files");
     let network =
         Network::place(&model.encoder, &model.head.block, model.activation(), &b, &checkpoint)
             .expect("the weights");

@@ -201,6 +201,10 @@ fn its_health_is_seen_through_tls() {
     let address = served.url.trim_start_matches("https://").to_owned();
     let healthy = || run(&["healthcheck", "--address", &address]).status.success();
     assert!(healthy());
+    // As it is configured, the port aside.
+    let config = file.to_str().unwrap();
+    let as_configured = ["healthcheck", "--config", config, "--address", &address];
+    assert!(run(&as_configured).status.success());
     signal(&served, "TERM");
     assert!(served.child.wait().unwrap().success());
     assert!(!healthy());

@@ -1,6 +1,7 @@
 //! The real binary: as a service on a free port, and in the terminal.
 
 mod accounts;
+mod environment;
 mod life;
 
 use std::io::{BufRead, BufReader};

@@ -89,11 +89,14 @@ async fn a_file_of_keys_is_as_it_is_now() {
     // Without the file, none of its keys is valid.
     fs::remove_file(&path).unwrap();
     assert_eq!(statuses().await, (401, 401));
+    let metrics = || async { String::from_utf8(service.get("/metrics").await.body).unwrap() };
+    assert!(metrics().await.contains("explaind_keys_file_failed 1"));
     fs::create_dir(&path).unwrap();
     assert_eq!(statuses().await, (401, 401));
     fs::remove_dir(&path).unwrap();
     write(new);
     assert_eq!(statuses().await, (401, 200));
+    assert!(metrics().await.contains("explaind_keys_file_failed 0"));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod hosts;
 mod keys;
 mod languages;
 mod limits;
+mod loads;
 mod models;
 mod operations;
 mod priced;

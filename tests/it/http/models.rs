@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
 use explaind::config::{AdminKey, Config, ModelEntry};
 use serde_json::{Value, json};
@@ -335,49 +334,4 @@ async fn many_at_once() {
     }
     assert!(refused >= 6, "{refused}");
     assert!(service.get("/models").await.json()["models"].as_array().unwrap().len() <= 64);
-}
-
-/// A folder that takes forever to read: nobody writes into its pipe.
-#[cfg(unix)]
-fn endless_folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("config.json");
-    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
-    folder
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_load_that_does_not_end_is_in_nobodys_way() {
-    let service = small().await;
-    let endless = endless_folder();
-    let source = json!({"source": endless.path()});
-    assert_eq!(service.put("/models/x", &source).await.status, 202);
-    let reply = service.post("/explain", ask("x")).await;
-    reply.problem(503, "not_ready");
-    assert!(reply.headers.contains_key("retry-after"));
-    assert_eq!(service.get("/models/x").await.json()["state"], "loading");
-    assert_eq!(service.put("/models/x", &source).await.status, 202);
-    service.put("/models/x", golden("bert-nli")).await.problem(409, "model_loading");
-    service.explain(ask("first")).await;
-    assert_eq!(service.put("/models/y", golden("bert-nli")).await.status, 202);
-    assert_eq!(settled(&service, "y").await["state"], "ready");
-    // Another of the same waits for it, and gives up with it.
-    assert_eq!(service.put("/models/z", &source).await.status, 202);
-    assert_eq!(service.delete("/models/z").await.status, 204);
-    assert_eq!(service.delete("/models/x").await.status, 204);
-    service.get("/models/x").await.problem(404, "model_not_found");
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn the_service_ends_while_it_loads() {
-    let endless = endless_folder();
-    let config = config(&[("x", endless.path().to_str().unwrap())]);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stop = tokio::time::sleep(Duration::from_millis(100));
-    let (_reload, reload) = tokio::sync::mpsc::channel(1);
-    let signals = explaind::app::Signals { stop, reload };
-    let run = explaind::app::run(config, listener, |_| panic!("it is not ready"), signals);
-    tokio::time::timeout(PATIENCE, run).await.unwrap().unwrap();
 }

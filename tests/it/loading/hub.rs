@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use explaind::checkpoint::hub::{Access, Settings};
-use explaind::checkpoint::{Checkpoint, LoadError, Weights};
+use explaind::checkpoint::{Cancellation, Checkpoint, LoadError, Weights};
 use serde_json::Value;
 use server::{COMMIT, Hub, Trouble};
 use tempfile::TempDir;
@@ -58,7 +58,8 @@ impl Setting {
 
 /// Reads everything that a model needs, and returns the revision.
 fn read(name: &str, settings: &Settings) -> Result<String, LoadError> {
-    let checkpoint = Checkpoint::read_hub(&name.parse().unwrap(), settings)?;
+    let checkpoint =
+        Checkpoint::read_hub(&name.parse().unwrap(), settings, &Cancellation::default())?;
     Weights::read(&checkpoint)?;
     checkpoint.revision()
 }
@@ -98,13 +99,18 @@ fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
     assert!(asked[0].contains("/api/models/owner/tiny/revision/main"), "{asked:#?}");
     // A folder moved away is as good as any directory.
     let source = explaind::checkpoint::Source::Directory(snapshot);
-    assert_eq!(Checkpoint::read(&source).unwrap().revision().unwrap(), revision);
+    assert_eq!(
+        Checkpoint::read(&source, &Cancellation::default()).unwrap().revision().unwrap(),
+        revision
+    );
 }
 
 #[test]
 fn a_sentence_encoder_s_files_are_there() {
     let setting = Setting::new();
-    let checkpoint = Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings()).unwrap();
+    let checkpoint =
+        Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings(), &Cancellation::default())
+            .unwrap();
     let pooling = checkpoint.file("1_Pooling/config.json").unwrap();
     assert!(pooling.starts_with(b"{\"pooling_mode_mean_tokens\""));
     assert_eq!(checkpoint.file("modules.json"), Some(b"[]".as_slice()));
@@ -113,7 +119,8 @@ fn a_sentence_encoder_s_files_are_there() {
 #[test]
 fn weights_are_fetched_when_they_are_asked_for() {
     let setting = Setting::new();
-    Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings()).unwrap();
+    Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings(), &Cancellation::default())
+        .unwrap();
     assert!(!setting.hub.requests().iter().any(|line| line.contains("safetensors")));
 }
 
@@ -127,6 +134,25 @@ fn a_token_is_for_the_hub_alone() {
         asked.iter().partition(|line| line.contains("/storage/"));
     assert!(!storage.is_empty() && storage.iter().all(|line| !line.contains("hf_secret")));
     assert!(!own.is_empty() && own.iter().all(|line| line.contains("Bearer hf_secret")));
+}
+
+#[test]
+fn a_download_ends_when_its_load_is_cancelled() {
+    let setting = Setting::new();
+    setting.hub.trouble(Trouble::Drip);
+    let (settings, cancellation) = (setting.settings(), Cancellation::default());
+    let reading = std::thread::spawn({
+        let cancellation = cancellation.clone();
+        move || {
+            let name = NAME.parse().unwrap();
+            let checkpoint = Checkpoint::read_hub(&name, &settings, &cancellation)?;
+            Weights::read(&checkpoint).map(|_| ())
+        }
+    });
+    blocking_until(|| setting.hub.requests().iter().any(|line| line.contains("/storage/")));
+    cancellation.cancel();
+    let error = reading.join().unwrap().unwrap_err().to_string();
+    assert!(error.contains("cancelled"), "{error}");
 }
 
 #[test]

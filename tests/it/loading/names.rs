@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
-use explaind::checkpoint::{Checkpoint, Source, Weights};
+use explaind::checkpoint::{Cancellation, Checkpoint, Source, Weights};
 
 use super::{copy, load, logits, with_tensors};
 
@@ -53,7 +53,9 @@ fn what_is_asked_for_is_used_and_the_rest_is_listed() {
         tensors.remove("bert.embeddings.LayerNorm.weight");
     };
     with_tensors(folder.path(), add);
-    let checkpoint = Checkpoint::read(&Source::Directory(folder.path().to_owned())).unwrap();
+    let checkpoint =
+        Checkpoint::read(&Source::Directory(folder.path().to_owned()), &Cancellation::default())
+            .unwrap();
     let weights = Weights::read(&checkpoint).unwrap();
     assert!(weights.has("bert.embeddings.LayerNorm.weight"));
     assert!(!weights.has("bert.embeddings.LayerNorm.scale"));

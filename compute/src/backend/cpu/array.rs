@@ -20,16 +20,25 @@ struct Line([f32; LINE]);
 thread_local! {
     /// Memory that this thread has used before. A pass asks for the same sizes
     /// again and again, and fresh pages cost more than small products.
-    static SPARE: RefCell<Spare> = const { RefCell::new(Spare { blocks: Vec::new(), lines: 0 }) };
+    static SPARE: RefCell<Spare> =
+        const { RefCell::new(Spare { blocks: Vec::new(), lines: 0, most: SPARE_LINES }) };
 }
 
 struct Spare {
     blocks: Vec<Vec<Line>>,
     lines: usize,
+    /// Lines that are kept; what is over goes back to the system.
+    most: usize,
 }
 
-/// Lines that a thread keeps, 128 MiB; what is over goes back to the system.
+/// The most that any thread keeps: 128 MiB.
 const SPARE_LINES: usize = (128 << 20) / size_of::<Line>();
+
+/// From now on this thread keeps no more than so many bytes for its next passes.
+pub fn keep_at_most(bytes: usize) {
+    let most = (bytes / size_of::<Line>()).min(SPARE_LINES);
+    SPARE.with_borrow_mut(|spare| spare.most = most);
+}
 
 impl Spare {
     /// The smallest block that is large enough, and not much too large.
@@ -44,7 +53,7 @@ impl Spare {
     }
 
     fn keep(&mut self, block: Vec<Line>) {
-        if self.lines + block.capacity() <= SPARE_LINES {
+        if self.lines + block.capacity() <= self.most {
             self.lines += block.capacity();
             self.blocks.push(block);
         }
@@ -175,5 +184,12 @@ mod tests {
         let taken = Buffer::take(1 << 16);
         assert!(kept() < kept_before, "and is taken again");
         drop(taken);
+        std::thread::spawn(|| {
+            keep_at_most(1 << 16);
+            drop((Buffer::take(1 << 13), Buffer::take(1 << 14)));
+            assert_eq!(kept() * size_of::<Line>(), 1 << 15, "both together are too much");
+        })
+        .join()
+        .unwrap();
     }
 }

@@ -37,6 +37,8 @@ pub enum Trouble {
     },
     /// Large files begin and never end.
     Stall,
+    /// They come a byte at a time, and take minutes.
+    Drip,
     Shorter,
     Longer,
     Different,
@@ -199,6 +201,7 @@ impl Inner {
             Trouble::Stall => {
                 return broken(&data[..1000], data.len(), StatusCode::OK, Ending::Never);
             }
+            Trouble::Drip => return dripping(data),
             Trouble::Cut { at, times: times @ 1.. } => {
                 self.trouble = Trouble::Cut { at, times: times - 1 };
                 // What comes after it is no more than a byte each time.
@@ -239,6 +242,15 @@ fn ranged(mut response: Response, start: usize, length: usize) -> Response {
 enum Ending {
     Abort,
     Never,
+}
+
+fn dripping(data: Vec<u8>) -> Response {
+    let length = data.len().to_string();
+    let drops = stream::iter(data).then(async |byte| {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        Ok::<_, std::io::Error>(Bytes::copy_from_slice(&[byte]))
+    });
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(drops)).into_response()
 }
 
 /// An answer that promises more than it gives.

@@ -1,0 +1,54 @@
+//! Loads that nobody waits for any more end at the next piece that they would read.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a load is to go on, shared by whoever started it and by all that it does.
+#[derive(Debug, Clone, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+/// Cancels when it is dropped.
+#[derive(Debug)]
+pub struct CancelOnDrop(Cancellation);
+
+impl Cancellation {
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
+    }
+
+    /// Fails from the moment that it is cancelled.
+    pub fn check(&self) -> Result<(), String> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err("the load was cancelled".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    /// What `inner` reads, until it is cancelled.
+    pub fn reader<R: Read>(&self, inner: R) -> impl Read + use<R> {
+        Cancellable { cancellation: self.clone(), inner }
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+struct Cancellable<R> {
+    cancellation: Cancellation,
+    inner: R,
+}
+
+impl<R: Read> Read for Cancellable<R> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        self.cancellation.check().map_err(io::Error::other)?;
+        self.inner.read(piece)
+    }
+}

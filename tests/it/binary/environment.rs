@@ -1,0 +1,73 @@
+//! What the surroundings say: variables, and who checks the service's health.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use super::{Served, explaind, run, text};
+use crate::support::{blocking_until, golden_folder};
+
+#[test]
+fn variables_of_a_kubernetes_service_are_none_of_ours() {
+    let good = explaind()
+        .env("EXPLAIND_PORT", "tcp://10.0.0.1:8080")
+        .env("EXPLAIND_PORT_8080_TCP_ADDR", "10.0.0.1")
+        .env("EXPLAIND_SERVICE_HOST", "10.0.0.1")
+        .arg("check-config")
+        .output()
+        .unwrap();
+    assert!(good.status.success(), "{}", text(&good.stderr));
+    let unknown = explaind().env("EXPLAIND_SERVER__PROT", "1").arg("check-config").output();
+    assert!(text(&unknown.unwrap().stderr).contains("server.prot"));
+}
+
+#[test]
+fn a_platform_s_port_is_listened_on_and_checked() {
+    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port().to_string();
+    let with_port = || {
+        let mut command = explaind();
+        command.current_dir(std::env::temp_dir()).env("PORT", &port);
+        command
+    };
+    let healthy = || with_port().arg("healthcheck").status().unwrap().success();
+    assert!(!healthy());
+    let served = Served::of(with_port());
+    assert_eq!(served.url, format!("http://0.0.0.0:{port}"));
+    assert!(healthy());
+    let mut elsewhere = with_port();
+    elsewhere.args(["--listen", "127.0.0.1:0"]);
+    assert!(Served::of(elsewhere).url.starts_with("http://127.0.0.1:"));
+}
+
+#[test]
+fn a_health_check_waits_for_nobody() {
+    // It accepts, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let checked = run(&["healthcheck", "--address", &address, "--timeout-ms", "50"]);
+    assert!(!checked.status.success());
+    assert!(text(&checked.stderr).contains("no answer within 50 ms"), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn models_are_changed_with_the_key_that_is_printed() {
+    let served = Served::start();
+    let log = served.log();
+    let line = log.lines().find_map(|line| line.strip_prefix("admin key until the service ends: "));
+    let key = line.expect("a key").to_owned();
+    assert!(log.contains("memory_mebibytes"), "what was found is logged: {log}");
+    let put = |key: &str| {
+        let request = ureq::put(format!("{}/models/tiny", served.url));
+        let request = request.header("Authorization", format!("Bearer {key}"));
+        let reply = request.send_json(json!({"source": golden_folder("bert-tiny")}));
+        reply.map(|reply| reply.status().as_u16())
+    };
+    assert!(matches!(put("0123456789abcdef"), Err(ureq::Error::StatusCode(401))));
+    assert_eq!(put(&key).unwrap(), 202);
+    blocking_until(|| ureq::get(format!("{}/models/tiny", served.url)).call().is_ok());
+    assert_eq!(served.log().matches(&key).count(), 1, "it is shown once");
+    // Nobody is shown one who has configured one.
+    let mut configured = explaind();
+    configured.args(["--listen", "127.0.0.1:0"]).env("EXPLAIND_SERVER__ADMIN_KEY", &key);
+    assert!(!Served::of(configured).log().contains("admin key"));
+}
