@@ -93,7 +93,9 @@ fn start() -> Running {
 impl Running {
     /// The answer, or null. It may be a refusal, never a fault of the service.
     fn post(&self, path: &str, body: &[u8]) -> Value {
-        let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        let request = Request::post(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json");
         let request = request.body(Body::from(body.to_vec())).expect("a request");
         self.runtime.block_on(async {
             let response = self.router.clone().oneshot(request).await.expect("an answer");
