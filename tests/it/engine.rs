@@ -135,15 +135,15 @@ fn a_key_of_many_requests_has_the_share_of_one() {
 
 #[test]
 fn a_request_of_one_job_after_the_other_keeps_its_account() {
-    let (model, mut batcher) = (model(), batcher(60));
+    let (model, mut batcher) = (model(), batcher(34));
     let rounds = requester("a", 60);
     let _other = push_for(&mut batcher, &model, &[4; 1_000], &requester("a", 60));
     let mut tokens = [0, 0];
     for _ in 0..20 {
         // Each puts it ahead of the other, which has to catch up before the next.
-        let mut round = push_for(&mut batcher, &model, &[50], &rounds);
+        let mut round = push_for(&mut batcher, &model, &[30], &rounds);
         while round.try_recv().is_err() {
-            let ran = tokens_by_length(&mut batcher, [50, 4], 1);
+            let ran = tokens_by_length(&mut batcher, [30, 4], 1);
             (tokens[0], tokens[1]) = (tokens[0] + ran[0], tokens[1] + ran[1]);
         }
     }

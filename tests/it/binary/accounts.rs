@@ -43,7 +43,7 @@ fn say(served: &Served, bytes: &str) -> u16 {
 
 fn head(method: &str, path: &str, key: &str, more: &str) -> String {
     format!(
-        "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer \
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer \
          {key}\r\nContent-Type: application/json\r\n{more}"
     )
 }

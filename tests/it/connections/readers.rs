@@ -66,7 +66,8 @@ async fn nor_may_a_stream_hide_behind_others() {
     let clock = StoppedClock::new();
     let (mut client, connection) = h2(running.address).await;
     let ended = tokio::spawn(connection);
-    let request = Request::post("http://a/explain").header("content-type", "application/json");
+    let request =
+        Request::post("http://localhost/explain").header("content-type", "application/json");
     let (response, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
     body.send_data(Bytes::from(large()), true).unwrap();
     let unread = response.await.unwrap();
@@ -75,7 +76,7 @@ async fn nor_may_a_stream_hide_behind_others() {
     let mut answered = 0_usize;
     while !ended.is_finished() {
         clock.advance(Duration::from_secs(1)).await;
-        let live = Request::get("http://a/livez").body(()).unwrap();
+        let live = Request::get("http://localhost/livez").body(()).unwrap();
         let Ok((response, _)) = client.send_request(live, true) else { break };
         answered += usize::from(response.await.is_ok());
     }

@@ -110,7 +110,8 @@ async fn a_stream_at_work_keeps_its_connection() {
     let held = Held::after(0, "mountain");
     let (mut client, connection) = h2(running.address).await;
     tokio::spawn(connection);
-    let request = Request::post("http://a/explain").header("content-type", "application/json");
+    let request =
+        Request::post("http://localhost/explain").header("content-type", "application/json");
     let (response, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
     body.send_data(Bytes::from(r#"{"inputs": "a mountain"}"#), true).unwrap();
     held.reached().await;
