@@ -98,10 +98,10 @@ async fn scores_are_counted_before_they_are_computed() {
 async fn bodies_share_their_room() {
     let limits = Limits { request_mebibytes_total: 1, ..patient().limits };
     let service = start_with(&Config { limits, ..patient() }).await;
-    let held = crate::support::Held::after(0, "forest");
+    let held = crate::support::Held::after(0, "valley");
     let padding = " ".repeat(600_000);
     let body = |text: &str| format!("{}{padding}", json!({"inputs": text}));
-    let first = service.post("/predict", body("a quiet forest"));
+    let first = service.post("/predict", body("a quiet valley"));
     let second = async {
         held.reached().await;
         let refused = service.post("/predict", body("good")).await;
