@@ -39,7 +39,9 @@ impl Workplace {
 impl Drop for Workplace {
     fn drop(&mut self) {
         // A runtime that is dropped waits, which asynchronous code must not.
-        self.0.take().map(Runtime::shutdown_background);
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
