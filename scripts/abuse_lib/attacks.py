@@ -72,7 +72,7 @@ def many_parts(service):
         refused(service, body("/explain", {"inputs": TEXT, "methods": [
             {"name": "integrated_gradients", "baseline": {"text": MEGABYTE[:900_000]}}]}),
             422, "invalid_field"),
-        refused(service, message("POST", "/explain", JSON, b"[" * 500_000), 400, "invalid_json"),
+        refused(service, message("POST", "/explain", JSON, b"[" * 500_000), 422, "invalid_field"),
     ])
 
 

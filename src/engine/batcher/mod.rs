@@ -1,7 +1,7 @@
 //! Waiting rows → one pass. No clock, no thread, no channel: the workers feed
 //! jobs in and report what their rows gave.
 //!
-//! Requests share passes and take turns by what they have cost so far ([`turns`]), so
+//! Requests share passes and take turns by what they have cost so far (`turns`), so
 //! one of two rows is not kept waiting by one of five thousand, nor a small model by
 //! a large one. Small requests have a lane of their own beside the main one. Rows of
 //! a job whose caller has left are dropped before they run.
