@@ -56,7 +56,9 @@ fn entry(code: Code) -> Entry {
     Entry { code: name, title, status: status.as_u16(), meaning, when, remedy }
 }
 
-/// Every problem: what it means, when it happens, what to do.
+/// Every problem.
+///
+/// What it means, when it happens and what to do; `type` of a problem leads to its own page.
 #[utoipa::path(
     get, path = "/problems", tag = "problems",
     responses(
