@@ -32,7 +32,8 @@ PLACES = re.compile(
     | /inputs/\d+                       # scripts of two kinds in one list
     | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, one over another, or beside a list
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)
-    | /methods/\d+/(baseline(/text)?|max_steps|n_steps|quadrature|replacement|unit)
+    | /methods/\d+(/(baseline(/text)?|max_steps|n_steps|quadrature|replacement|unit))?
+    | /(granularity|evaluate|evaluate/measures)/\d+     # named twice
     | /target/(contrast|token)
     | /truncate                         # beside window
     | /window(/stride|/combine)?

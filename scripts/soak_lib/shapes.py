@@ -28,8 +28,14 @@ def text(rng, model, clauses=None):
     return (texts.chinese if model == "sentiment-zh" else texts.english)(rng, clauses)
 
 
+def name_of(method):
+    return method if isinstance(method, str) else method["name"]
+
+
 def methods(rng, model):
-    return {"inputs": text(rng, model), "methods": [method(rng) for _ in range(rng.randint(1, 3))],
+    # The same twice is refused.
+    some = {name_of(one): one for one in (method(rng) for _ in range(rng.randint(1, 3)))}
+    return {"inputs": text(rng, model), "methods": list(some.values()),
             **pick(rng, seed=(1, 2**53, 2**64 - 1), output=("logit", "probability"),
                    granularity=("token", "word", ["word", "sentence"]),
                    normalize=("none", "l1", "l2", "max"))}

@@ -3,16 +3,19 @@
 //! of room, and one request with many inputs counts as what it is.
 //!
 //! Two bounds hold: a fixed one, for memory, and one of time. The time is predicted
-//! by the rule that rows are served by (`engine/batcher/turns.rs`): keys have equal
-//! shares, and within a key its requests. Where a request would not be done in time,
-//! it is refused: else all would be late together.
+//! by the rule that rows are served by (`engine/batcher/turns.rs`): two lanes, in each
+//! of them keys with equal shares, and within a key its requests. A request that would
+//! not be done in time, or would make one late that was let in before, is refused:
+//! else all would be late together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::gauge;
+use tokio::time::Instant;
 
+use super::batcher::Border;
 use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::pace::Pace;
@@ -21,8 +24,8 @@ use crate::passes::Requester;
 /// Room for a number of tokens × rows × layers.
 pub struct Admission {
     capacity: usize,
-    /// A request should be done within this time.
-    horizon: Duration,
+    /// What a request has. It should be done within half of it: the estimate may be off.
+    time: Duration,
     /// Of tokens through the layers of recent passes.
     pace: Pace,
     in_flight: Mutex<Vec<InFlight>>,
@@ -35,12 +38,15 @@ pub struct Demand {
     pub cost: usize,
     /// On all cores, with nothing beside it.
     pub time: Duration,
+    /// Multiply-adds.
+    pub work: u64,
     /// The name of its key.
     pub caller: Arc<str>,
 }
 
 struct InFlight {
     cost: usize,
+    since: Instant,
     requester: Arc<Requester>,
 }
 
@@ -54,19 +60,23 @@ pub struct Admitted {
 /// cores.
 const PRIOR: (f64, f64) = (20_000., 1.);
 
+/// The part of its time that a request should be done before its end by: rows are served a
+/// pass at a time.
+const MARGIN: u32 = 10;
+
 impl Admission {
     /// Room for `capacity` tokens × rows × layers, and for requests that should be done
     /// within half of the `time` they have: the estimate may be off.
     pub fn new(capacity: usize, time: Duration) -> Self {
         let pace = Pace::starting_with(0.95, PRIOR.0, PRIOR.1);
-        Self { capacity, horizon: time / 2, pace, in_flight: Mutex::default() }
+        Self { capacity, time, pace, in_flight: Mutex::default() }
     }
 
     /// Takes room for a request, or refuses: for ever when it can never fit, else with
     /// the seconds after which there should be room. A request that finds nothing else
     /// in flight is let in whatever its time.
     pub fn admit(self: &Arc<Self>, demand: Demand) -> Result<Admitted> {
-        let Demand { cost, time, caller } = demand;
+        let Demand { cost, time, work, caller } = demand;
         if cost > self.capacity {
             let detail = format!(
                 "the request costs {cost} tokens x rows x layers and at most {} are taken at once; send \
@@ -76,19 +86,43 @@ impl Admission {
             return Err(Error::new(Code::RequestTooExpensive, detail));
         }
         let mut in_flight = lock(&self.in_flight);
-        if let Some(late) = predicted(&in_flight, time, &caller).checked_sub(self.horizon)
-            && !in_flight.is_empty()
-        {
+        let requester = Arc::new(Requester::new(caller, time, work));
+        let late = self.late(&in_flight, &requester);
+        if !late.is_zero() {
             return Err(overloaded(late.as_secs_f64()));
         }
         let lacking = (sum(&in_flight) + cost).saturating_sub(self.capacity);
         if lacking > 0 {
             return Err(overloaded(self.seconds_for(lacking)));
         }
-        let requester = Arc::new(Requester::new(caller, time));
-        in_flight.push(InFlight { cost, requester: Arc::clone(&requester) });
+        let since = Instant::now();
+        in_flight.push(InFlight { cost, since, requester: Arc::clone(&requester) });
         publish(&in_flight);
         Ok(Admitted { requester, admission: Arc::clone(self) })
+    }
+
+    /// How much too late a request would be done, or one in flight for its sake; nothing
+    /// where there is none.
+    fn late(&self, in_flight: &[InFlight], new: &Arc<Requester>) -> Duration {
+        if in_flight.is_empty() {
+            return Duration::ZERO;
+        }
+        let before: Vec<&Requester> = in_flight.iter().map(|other| &*other.requester).collect();
+        let mut after = before.clone();
+        after.push(new);
+        let own = predicted(&after, new).saturating_sub(self.time / 2);
+        let of_other = |other: &InFlight| {
+            let late = |beside: &[&Requester]| {
+                let done = other.since.elapsed() + predicted(beside, &other.requester);
+                done.saturating_sub(self.time - self.time / MARGIN)
+            };
+            match late(&before).is_zero() {
+                true => late(&after),
+                // It is late whatever comes.
+                false => Duration::ZERO,
+            }
+        };
+        in_flight.iter().map(of_other).fold(own, Duration::max)
     }
 
     /// The most tokens × rows × layers that are taken at once.
@@ -116,7 +150,7 @@ impl Admission {
 
     /// What all requests in flight should take together.
     pub fn queue_time(&self) -> Duration {
-        lock(&self.in_flight).iter().map(|other| other.requester.expected).sum()
+        lock(&self.in_flight).iter().map(|other| other.requester.remaining()).sum()
     }
 
     fn seconds_for(&self, work: usize) -> f64 {
@@ -138,18 +172,33 @@ impl Drop for Admitted {
     }
 }
 
-/// When a request of `time` is done that begins now: those of its own key take as much
-/// beside it as it does, or what they need, and each other key as much as its own.
-fn predicted(in_flight: &[InFlight], time: Duration, caller: &str) -> Duration {
+/// When `one` of these requests is done, from now on, at the latest: in lanes as they are
+/// now, where the other lane has half of the cores, or all in one, as it is once the largest
+/// are done.
+fn predicted(all: &[&Requester], one: &Requester) -> Duration {
+    let border = Border::beside(all.iter().map(|other| other.expected));
+    let size = border.size(one.expected);
+    let others = all.iter().filter(|other| !std::ptr::eq(**other, one)).copied();
+    let (lane, beside): (Vec<_>, Vec<_>) =
+        others.clone().partition(|other| border.size(other.expected) == size);
+    let in_lane = shared(one, lane.into_iter());
+    let beside: Duration = beside.into_iter().map(Requester::remaining).sum();
+    (in_lane + in_lane.min(beside)).max(shared(one, others))
+}
+
+/// When a request is done that shares the cores with others: those of its own key take as
+/// much beside it as it does, or what they need, and each other key as much as its own.
+fn shared<'a>(one: &Requester, others: impl Iterator<Item = &'a Requester>) -> Duration {
+    let time = one.remaining();
     let mut of_key = time;
-    let mut others: HashMap<&str, Duration> = HashMap::new();
-    for InFlight { requester, .. } in in_flight {
-        match &*requester.caller == caller {
-            true => of_key += requester.expected.min(time),
-            false => *others.entry(&requester.caller).or_default() += requester.expected,
+    let mut other_keys: HashMap<&str, Duration> = HashMap::new();
+    for other in others {
+        match other.caller == one.caller {
+            true => of_key += other.remaining().min(time),
+            false => *other_keys.entry(&other.caller).or_default() += other.remaining(),
         }
     }
-    of_key + others.into_values().map(|other| other.min(of_key)).sum::<Duration>()
+    of_key + other_keys.into_values().map(|other| other.min(of_key)).sum::<Duration>()
 }
 
 fn sum(in_flight: &[InFlight]) -> usize {
@@ -181,11 +230,11 @@ mod tests {
     }
 
     fn cost(cost: usize) -> Demand {
-        Demand { cost, time: Duration::ZERO, caller: "a".into() }
+        Demand { cost, time: Duration::ZERO, work: 1, caller: "a".into() }
     }
 
     fn seconds(seconds: u64, caller: &str) -> Demand {
-        Demand { cost: 1, time: Duration::from_secs(seconds), caller: caller.into() }
+        Demand { cost: 1, time: Duration::from_secs(seconds), work: 1, caller: caller.into() }
     }
 
     #[test]
@@ -220,6 +269,15 @@ mod tests {
         assert!(admission.admit(seconds(10, "a")).is_ok(), "it takes turns with the large one");
         // Done after 40 seconds.
         assert_eq!(admission.admit(seconds(20, "a")).err().unwrap().retry_after, Some(10));
+    }
+
+    #[test]
+    fn nothing_that_was_let_in_becomes_late() {
+        let admission = admission(1_000);
+        let _large = admission.admit(seconds(50, "a")).unwrap();
+        let _small: Vec<_> = (0..10).map(|_| admission.admit(seconds(1, "a")).unwrap()).collect();
+        // The large one would be done after 61 seconds.
+        assert_eq!(admission.admit(seconds(1, "a")).err().unwrap().code, Code::Overloaded);
     }
 
     #[test]

@@ -83,10 +83,12 @@ pub fn demand(read: &Checked, admission: &Admission, limit: Duration) -> Demand 
     }
     let time = |work: &Work| admission.time_for(&question.model, work.passed);
     let share = (limit.as_secs_f64() / time(&stopping).as_secs_f64()).min(1.);
+    let passed = sure.passed.saturating_add((stopping.passed as f64 * share) as usize);
     let rows = sure.rows.saturating_add((stopping.rows as f64 * share) as usize);
     Demand {
         cost: rows.saturating_mul(question.model.layers()),
         time: time(&sure) + time(&stopping).min(limit),
+        work: question.model.token_work().saturating_mul(passed as u64),
         caller: Arc::clone(&question.caller),
     }
 }

@@ -199,7 +199,12 @@ impl Loaded {
     /// Multiply-adds that a row costs: a walk back is about a forward pass.
     pub fn row_work(&self, row: &Row) -> u64 {
         let tokens = row.tokens.len() as u64;
-        tokens * (1 + packed::walks(row) as u64) * self.encoder.work_per_token() as u64
+        tokens * (1 + packed::walks(row) as u64) * self.token_work()
+    }
+
+    /// Multiply-adds of one token's way through the model, in either direction.
+    pub fn token_work(&self) -> u64 {
+        self.encoder.work_per_token() as u64
     }
 
     /// Notes rows that were run in `seconds`.

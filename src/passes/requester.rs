@@ -16,32 +16,31 @@ pub struct Requester {
     pub caller: Arc<str>,
     /// What its rows should take on all cores.
     pub expected: Duration,
+    /// Multiply-adds of all its rows, as far as that is known.
+    work: u64,
     /// Multiply-adds of its rows that were handed out so far.
     served: AtomicU64,
 }
 
 impl Default for Requester {
     fn default() -> Self {
-        Self::new(ANYONE.into(), Duration::ZERO)
+        Self::new(ANYONE.into(), Duration::ZERO, 0)
     }
 }
 
 impl Requester {
-    pub fn new(caller: Arc<str>, expected: Duration) -> Self {
-        Self { caller, expected, served: AtomicU64::new(0) }
+    pub fn new(caller: Arc<str>, expected: Duration, work: u64) -> Self {
+        Self { caller, expected, work, served: AtomicU64::new(0) }
     }
 
-    pub fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
+    /// What the rows that were not handed out yet should take.
+    pub fn remaining(&self) -> Duration {
+        let done = self.served.load(Ordering::Relaxed) as f64 / self.work.max(1) as f64;
+        self.expected.mul_f64((1. - done).max(0.))
     }
 
+    /// Notes rows that were handed out.
     pub fn charge(&self, work: u64) {
         self.served.fetch_add(work, Ordering::Relaxed);
-    }
-
-    /// Puts it level with others that have had more: what they had before it came is
-    /// not made up for.
-    pub fn raise(&self, served: u64) {
-        self.served.fetch_max(served, Ordering::Relaxed);
     }
 }

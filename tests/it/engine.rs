@@ -35,7 +35,7 @@ fn push(batcher: &mut Batcher, model: &Arc<Model>, rows: &[usize]) -> Reply {
 }
 
 fn requester(key: &str, seconds: u64) -> Arc<Requester> {
-    Arc::new(Requester::new(key.into(), Duration::from_secs(seconds)))
+    Arc::new(Requester::new(key.into(), Duration::from_secs(seconds), 1))
 }
 
 fn push_for(

@@ -14,6 +14,7 @@ mod http;
 mod hub_configs;
 mod loading;
 mod methods;
+mod promises;
 mod seeds;
 mod simulation;
 mod support;

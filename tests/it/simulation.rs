@@ -102,7 +102,7 @@ impl World {
             models,
             requests: std::array::from_fn(|i| {
                 let expected = Duration::from_millis(10u64.pow(i as u32));
-                Arc::new(Requester::new(["a", "b"][i % 2].into(), expected))
+                Arc::new(Requester::new(["a", "b"][i % 2].into(), expected, 1))
             }),
             callers: Vec::new(),
             running: HashMap::new(),

@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::passes::{Finished, Job};
 use crate::rows::{Row, RowOutput};
-pub use turns::Lane;
-use turns::{Border, Size, Turns};
+use turns::Turns;
+pub use turns::{Border, Lane, Size};
 
 /// Rows of one model that run together.
 pub struct Batch {
@@ -98,6 +98,8 @@ pub struct Batcher {
 struct InFlight {
     number: u64,
     job: Job,
+    /// Its request has not been given a turn since it came.
+    is_new: bool,
     /// Rows before this one have been handed out.
     taken: usize,
     /// Tokens of the rows that have not.
@@ -116,7 +118,7 @@ impl InFlight {
     }
 
     fn waits(&self, border: Border, size: Size) -> bool {
-        self.next_row().is_some() && border.size(&self.job.requester) == size
+        self.next_row().is_some() && border.size(self.job.requester.expected) == size
     }
 }
 
@@ -137,11 +139,11 @@ impl Batcher {
 
     pub fn push(&mut self, job: Job) {
         let waiting = job.rows.iter().map(|row| row.tokens.len()).sum();
-        self.turns.enter(&job.requester, &self.jobs);
         let number = self.next_number;
         self.next_number += 1;
         self.jobs.push(InFlight {
             number,
+            is_new: true,
             taken: 0,
             waiting,
             served: 0,
@@ -156,8 +158,8 @@ impl Batcher {
     /// The next pass of a lane, if any row waits there.
     pub fn next(&mut self, now: Instant, lane: Lane) -> Option<Batch> {
         self.jobs.retain(|entry| !entry.job.reply.is_closed());
-        self.turns.keep(&self.jobs);
         let border = Border::of(&self.jobs);
+        self.turns.settle(&mut self.jobs, border);
         let mut sizes = lane.sizes().iter();
         let batch = self.next_again();
         let batch = batch.or_else(|| sizes.find_map(|&size| self.pass(now, border, size)))?;

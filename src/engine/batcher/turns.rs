@@ -3,7 +3,7 @@
 //! work as many inputs, as many methods or as many requests.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::InFlight;
@@ -18,49 +18,99 @@ pub enum Lane {
     Express,
 }
 
-/// A request is small beside one that should take this many times as long.
+/// A request is small beside one that should take more than this many times as long.
 const SMALLER: u32 = 2;
 
-/// What each key has been served, of those that have jobs in flight.
+/// How much each request has been served, and each key, in the lane that it is in. Only
+/// differences matter: whoever comes into a lane is level with those who have had least
+/// there, for what they had before it came is not made up for.
 #[derive(Default)]
-pub struct Turns(HashMap<Arc<str>, u64>);
+pub struct Turns {
+    requests: HashMap<usize, Account>,
+    keys: HashMap<(Size, Arc<str>), u64>,
+}
+
+/// A request's, for as long as it lasts: between two of its jobs, too.
+struct Account {
+    requester: Weak<Requester>,
+    size: Size,
+    served: u64,
+}
 
 /// The order in which jobs are served; the least is next.
 pub type Turn = (u64, u64, u64);
 
 impl Turns {
-    /// Lets a request take part, level with those of its key that are there, and its
-    /// key level with the other keys.
-    pub fn enter(&mut self, requester: &Requester, jobs: &[InFlight]) {
-        let others = jobs.iter().map(|entry| &entry.job.requester);
-        let of_key = others.filter(|other| other.caller == requester.caller);
-        // Where it has jobs already, it is among them.
-        requester.raise(of_key.map(|other| other.served()).min().unwrap_or_default());
-        let level = self.0.values().min().copied().unwrap_or_default();
-        self.0.entry(Arc::clone(&requester.caller)).or_insert(level);
+    /// Forgets who is gone, and lets those take part who have come or whose size is another
+    /// than before.
+    pub fn settle(&mut self, jobs: &mut [InFlight], border: Border) {
+        self.requests.retain(|_, account| account.requester.strong_count() > 0);
+        let waits = |(size, key): &(Size, Arc<str>)| {
+            jobs.iter().any(|entry| {
+                let requester = &entry.job.requester;
+                requester.caller == *key && border.size(requester.expected) == *size
+            })
+        };
+        self.keys.retain(|key, _| waits(key));
+        for place in 0..jobs.len() {
+            let requester = Arc::clone(&jobs[place].job.requester);
+            let size = border.size(requester.expected);
+            let known = self.requests.get(&id(&requester)).is_some_and(|a| a.size == size);
+            if !known || jobs[place].is_new {
+                self.enter(&requester, size, known, jobs);
+            }
+            jobs[place].is_new = false;
+        }
     }
 
-    pub fn charge(&mut self, requester: &Requester, work: u64) {
+    fn enter(&mut self, requester: &Arc<Requester>, size: Size, known: bool, jobs: &[InFlight]) {
+        let others = jobs
+            .iter()
+            .map(|entry| &entry.job.requester)
+            .filter(|other| other.caller == requester.caller && !Arc::ptr_eq(other, requester));
+        let accounts = others.filter_map(|other| self.requests.get(&id(other)));
+        let level = accounts.filter(|other| other.size == size).map(|other| other.served).min();
+        let own = self.requests.get(&id(requester)).map(|account| account.served);
+        let served = match known {
+            // Back with another job.
+            true => own.into_iter().chain(level).max(),
+            false => level,
+        };
+        let account = Account {
+            requester: Arc::downgrade(requester),
+            size,
+            served: served.unwrap_or_default(),
+        };
+        self.requests.insert(id(requester), account);
+        let of_size = self.keys.iter().filter(|((other, _), _)| *other == size);
+        let level = of_size.map(|(_, served)| *served).min().unwrap_or_default();
+        self.keys.entry((size, Arc::clone(&requester.caller))).or_insert(level);
+    }
+
+    pub fn charge(&mut self, requester: &Arc<Requester>, work: u64) {
         requester.charge(work);
-        if let Some(served) = self.0.get_mut(&requester.caller) {
+        let Some(account) = self.requests.get_mut(&id(requester)) else { return };
+        account.served += work;
+        if let Some(served) = self.keys.get_mut(&(account.size, Arc::clone(&requester.caller))) {
             *served += work;
         }
     }
 
-    /// Forgets keys that have nothing in flight.
-    pub fn keep(&mut self, jobs: &[InFlight]) {
-        self.0.retain(|key, _| jobs.iter().any(|entry| entry.job.requester.caller == *key));
-    }
-
     pub fn of(&self, entry: &InFlight) -> Turn {
         let requester = &entry.job.requester;
-        let of_key = self.0.get(&requester.caller).copied().unwrap_or_default();
-        (of_key, requester.served(), entry.served)
+        let Some(account) = self.requests.get(&id(requester)) else { return Turn::default() };
+        let key = (account.size, Arc::clone(&requester.caller));
+        (self.keys.get(&key).copied().unwrap_or_default(), account.served, entry.served)
     }
 }
 
+/// Where it lies: as long as its account is there, nothing else lies there.
+fn id(requester: &Arc<Requester>) -> usize {
+    Arc::as_ptr(requester).addr()
+}
+
 /// Requests by what they should take, beside the largest that has jobs in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Size {
     Large,
     Small,
@@ -71,13 +121,18 @@ pub enum Size {
 pub struct Border(Duration);
 
 impl Border {
-    pub fn of(jobs: &[InFlight]) -> Self {
-        let largest = jobs.iter().map(|entry| entry.job.requester.expected).max();
-        Self(largest.unwrap_or_default() / SMALLER)
+    /// Beside requests that should take so long.
+    pub fn beside(expected: impl Iterator<Item = Duration>) -> Self {
+        Self(expected.max().unwrap_or_default() / SMALLER)
     }
 
-    pub fn size(self, requester: &Requester) -> Size {
-        match requester.expected < self.0 {
+    pub(super) fn of(jobs: &[InFlight]) -> Self {
+        Self::beside(jobs.iter().map(|entry| entry.job.requester.expected))
+    }
+
+    /// Of a request that should take so long.
+    pub fn size(self, expected: Duration) -> Size {
+        match expected < self.0 {
             true => Size::Small,
             false => Size::Large,
         }

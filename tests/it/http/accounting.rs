@@ -101,6 +101,7 @@ async fn what_there_is_no_room_or_time_for_has_a_line() {
     };
     let demand = explaind::engine::Demand {
         cost: 1_900,
+        work: 1,
         time: std::time::Duration::ZERO,
         caller: "*".into(),
     };

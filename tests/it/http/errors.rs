@@ -172,7 +172,7 @@ async fn limits_of_cost_size_and_time() {
     service.post("/explain", steps(1_000)).await.problem(422, "request_too_expensive");
     let everything = json!({"inputs": GREAT, "attention": true});
     service.post("/explain", everything).await.problem(422, "response_too_large");
-    let demand = Demand { cost: 1_900, time: Duration::ZERO, caller: "*".into() };
+    let demand = Demand { cost: 1_900, work: 1, time: Duration::ZERO, caller: "*".into() };
     let held = service.service.explainer.engine.admission.admit(demand).unwrap();
     let reply = service.post("/explain", steps(50)).await;
     reply.problem(429, "overloaded");
