@@ -110,10 +110,13 @@ impl Admission {
         let before: Vec<&Requester> = in_flight.iter().map(|other| &*other.requester).collect();
         let mut after = before.clone();
         after.push(new);
-        let own = predicted(&after, new).saturating_sub(self.time / 2);
+        // Of those before it, what they asked for: that some of it is done already makes up
+        // for what the estimates leave out.
+        let own = predicted(&after, new, |one| one.expected).saturating_sub(self.time / 2);
         let of_other = |other: &InFlight| {
             let late = |beside: &[&Requester]| {
-                let done = other.since.elapsed() + predicted(beside, &other.requester);
+                let done = other.since.elapsed()
+                    + predicted(beside, &other.requester, Requester::remaining);
                 done.saturating_sub(self.time - self.time / MARGIN)
             };
             match late(&before).is_zero() {
@@ -172,30 +175,34 @@ impl Drop for Admitted {
     }
 }
 
-/// When `one` of these requests is done, from now on, at the latest: in lanes as they are
+/// When `one` of these requests is done that each take so long, at the latest: in lanes as they are
 /// now, where the other lane has half of the cores, or all in one, as it is once the largest
 /// are done.
-fn predicted(all: &[&Requester], one: &Requester) -> Duration {
+fn predicted(all: &[&Requester], one: &Requester, time: fn(&Requester) -> Duration) -> Duration {
     let border = Border::beside(all.iter().map(|other| other.expected));
     let size = border.size(one.expected);
     let others = all.iter().filter(|other| !std::ptr::eq(**other, one)).copied();
     let (lane, beside): (Vec<_>, Vec<_>) =
         others.clone().partition(|other| border.size(other.expected) == size);
-    let in_lane = shared(one, lane.into_iter());
-    let beside: Duration = beside.into_iter().map(Requester::remaining).sum();
-    (in_lane + in_lane.min(beside)).max(shared(one, others))
+    let in_lane = shared(one, lane.into_iter(), time);
+    let beside: Duration = beside.into_iter().map(time).sum();
+    (in_lane + in_lane.min(beside)).max(shared(one, others, time))
 }
 
 /// When a request is done that shares the cores with others: those of its own key take as
 /// much beside it as it does, or what they need, and each other key as much as its own.
-fn shared<'a>(one: &Requester, others: impl Iterator<Item = &'a Requester>) -> Duration {
-    let time = one.remaining();
-    let mut of_key = time;
+fn shared<'a>(
+    one: &Requester,
+    others: impl Iterator<Item = &'a Requester>,
+    time: fn(&Requester) -> Duration,
+) -> Duration {
+    let own = time(one);
+    let mut of_key = own;
     let mut other_keys: HashMap<&str, Duration> = HashMap::new();
     for other in others {
         match other.caller == one.caller {
-            true => of_key += other.remaining().min(time),
-            false => *other_keys.entry(&other.caller).or_default() += other.remaining(),
+            true => of_key += time(other).min(own),
+            false => *other_keys.entry(&other.caller).or_default() += time(other),
         }
     }
     of_key + other_keys.into_values().map(|other| other.min(of_key)).sum::<Duration>()
