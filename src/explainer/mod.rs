@@ -28,12 +28,15 @@ use crate::text::{Encoding, windows::Part};
 pub use cost::{Estimate, MethodEstimate};
 pub use prepared::{Event, Prepared, Progress};
 
+/// Kibibytes of text that are tokenised at a time: all of a large body.
+const READING: u32 = 1 << 10;
+
 /// Answers questions with the models in its pool.
 pub struct Explainer {
     pub pool: Arc<ModelPool>,
     pub engine: Engine,
     pub limits: Arc<Limits>,
-    /// Turns to tokenise.
+    /// Room to tokenise, in kibibytes of text.
     reading: Arc<Semaphore>,
 }
 
@@ -70,8 +73,7 @@ struct Checked {
 
 impl Explainer {
     pub fn new(pool: Arc<ModelPool>, engine: Engine, limits: Arc<Limits>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { pool, engine, limits, reading: Arc::new(Semaphore::new(cores)) }
+        Self { pool, engine, limits, reading: Arc::new(Semaphore::new(READING as usize)) }
     }
 
     /// Explains every input. An input that fails does not fail the others; an
@@ -143,12 +145,16 @@ fn expected(closing: &Pace, tokens: usize) -> Duration {
 }
 
 impl Explainer {
-    /// Tokenises the inputs on a thread that may block, as many requests at a time as
-    /// there are cores: each takes memory many times its text's. Ends between two inputs
-    /// where the caller has left.
+    /// Tokenises the inputs on a thread that may block, so much text at a time: it takes
+    /// memory many times its own. Ends between two inputs where the caller has left.
     async fn read_all(&self, question: &Arc<Question>) -> Result<Vec<Result<Reading>>> {
         // The semaphore is never closed.
-        let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(Error::internal)?;
+        let texts =
+            question.inputs.iter().flat_map(|input| [Some(&input.text), input.text_pair.as_ref()]);
+        let bytes: usize = texts.flatten().map(String::len).sum();
+        let room = u32::try_from(1 + (bytes >> 10)).unwrap_or(READING).min(READING);
+        let turn = Arc::clone(&self.reading).acquire_many_owned(room);
+        let turn = turn.await.map_err(Error::internal)?;
         let wanted = CancellationToken::new();
         let _until_here = wanted.clone().drop_guard();
         let (question, most) = (Arc::clone(question), self.limits.windows);

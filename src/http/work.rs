@@ -12,6 +12,9 @@ use tracing::{Instrument, Span};
 use super::problem::Failure;
 use crate::error::Error;
 
+/// Threads for what blocks: reading texts and writing responses.
+const BLOCKING: usize = 64;
+
 /// A handle to these threads.
 #[derive(Debug, Clone)]
 pub struct Work(Handle);
@@ -25,7 +28,7 @@ impl Workplace {
         // More threads than cores: some wait in the midst of long work for their core.
         let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(threads).max_blocking_threads(threads);
+        builder.worker_threads(threads).max_blocking_threads(BLOCKING);
         builder.thread_name("explaind-work").enable_time();
         Ok(Self(Some(builder.build()?)))
     }

@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::passes::{Finished, Job};
 use crate::rows::{Row, RowOutput};
-use turns::Turns;
 pub use turns::{Border, Lane, Size};
+use turns::{Place, Turns};
 
 /// Rows of one model that run together.
 pub struct Batch {
@@ -98,8 +98,8 @@ pub struct Batcher {
 struct InFlight {
     number: u64,
     job: Job,
-    /// Its request has not been given a turn since it came.
-    is_new: bool,
+    /// Its request's; none before its first turn, or where that has another now.
+    place: Option<Arc<Place>>,
     /// Rows before this one have been handed out.
     taken: usize,
     /// Tokens of the rows that have not.
@@ -143,7 +143,7 @@ impl Batcher {
         self.next_number += 1;
         self.jobs.push(InFlight {
             number,
-            is_new: true,
+            place: None,
             taken: 0,
             waiting,
             served: 0,
@@ -193,7 +193,7 @@ impl Batcher {
 
     fn pass(&mut self, now: Instant, border: Border, size: Size) -> Option<Batch> {
         let waits = |entry: &&InFlight| entry.waits(border, size);
-        let first = self.jobs.iter().filter(waits).min_by_key(|entry| self.turns.of(entry))?;
+        let first = self.jobs.iter().filter(waits).min_by_key(|entry| entry.turn())?;
         let model = Arc::clone(&first.job.model);
         let of_model =
             |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
@@ -215,7 +215,7 @@ impl Batcher {
     /// The job whose turn it is, of those that may.
     fn first(&self, may: impl Fn(&InFlight) -> bool) -> Option<usize> {
         let candidates = self.jobs.iter().enumerate().filter(|(_, entry)| may(entry));
-        candidates.min_by_key(|(_, entry)| self.turns.of(entry)).map(|(place, _)| place)
+        candidates.min_by_key(|(_, entry)| entry.turn()).map(|(place, _)| place)
     }
 
     fn take_row(&mut self, place: usize, batch: &mut Batch, room: &mut Room, now: Instant) {
@@ -224,9 +224,8 @@ impl Batcher {
         room.take(&batch.model, &row);
         let work = batch.model.row_work(&row);
         entry.waiting -= row.tokens.len();
-        entry.served += work;
         entry.waited.get_or_insert_with(|| now.duration_since(entry.job.queued));
-        self.turns.charge(&entry.job.requester, work);
+        entry.charge(work);
         batch.push(row, (entry.number, entry.taken));
         entry.taken += 1;
     }

@@ -3,6 +3,7 @@
 //! work as many inputs, as many methods or as many requests.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -26,85 +27,85 @@ const SMALLER: u32 = 2;
 /// there, for what they had before it came is not made up for.
 #[derive(Default)]
 pub struct Turns {
-    requests: HashMap<usize, Account>,
-    keys: HashMap<(Size, Arc<str>), u64>,
+    /// As long as the request lasts: between two of its jobs, too.
+    requests: HashMap<usize, (Weak<Requester>, Arc<Place>)>,
+    keys: HashMap<(Size, Arc<str>), Arc<AtomicU64>>,
 }
 
-/// A request's, for as long as it lasts: between two of its jobs, too.
-struct Account {
-    requester: Weak<Requester>,
+/// A request's place in its lane.
+pub struct Place {
     size: Size,
-    served: u64,
+    served: AtomicU64,
+    /// Its key's, in this lane.
+    of_key: Arc<AtomicU64>,
 }
 
 /// The order in which jobs are served; the least is next.
 pub type Turn = (u64, u64, u64);
 
 impl Turns {
-    /// Forgets who is gone, and lets those take part who have come or whose size is another
+    /// Forgets who is gone, and gives those a place who have come or whose size is another
     /// than before.
     pub fn settle(&mut self, jobs: &mut [InFlight], border: Border) {
-        self.requests.retain(|_, account| account.requester.strong_count() > 0);
-        let waits = |(size, key): &(Size, Arc<str>)| {
-            jobs.iter().any(|entry| {
-                let requester = &entry.job.requester;
-                requester.caller == *key && border.size(requester.expected) == *size
-            })
-        };
-        self.keys.retain(|key, _| waits(key));
-        for place in 0..jobs.len() {
-            let requester = Arc::clone(&jobs[place].job.requester);
-            let size = border.size(requester.expected);
-            let known = self.requests.get(&id(&requester)).is_some_and(|a| a.size == size);
-            if !known || jobs[place].is_new {
-                self.enter(&requester, size, known, jobs);
+        self.requests.retain(|_, (requester, _)| requester.strong_count() > 0);
+        self.keys.retain(|_, served| Arc::strong_count(served) > 1);
+        for number in 0..jobs.len() {
+            let size = border.size(jobs[number].job.requester.expected);
+            if jobs[number].place.as_ref().is_none_or(|place| place.size != size) {
+                let place = self.enter(&jobs[number].job.requester, size, jobs);
+                jobs[number].place = Some(place);
             }
-            jobs[place].is_new = false;
         }
     }
 
-    fn enter(&mut self, requester: &Arc<Requester>, size: Size, known: bool, jobs: &[InFlight]) {
-        let others = jobs
-            .iter()
-            .map(|entry| &entry.job.requester)
-            .filter(|other| other.caller == requester.caller && !Arc::ptr_eq(other, requester));
-        let accounts = others.filter_map(|other| self.requests.get(&id(other)));
-        let level = accounts.filter(|other| other.size == size).map(|other| other.served).min();
-        let own = self.requests.get(&id(requester)).map(|account| account.served);
-        let served = match known {
-            // Back with another job.
-            true => own.into_iter().chain(level).max(),
-            false => level,
-        };
-        let account = Account {
-            requester: Arc::downgrade(requester),
-            size,
-            served: served.unwrap_or_default(),
-        };
-        self.requests.insert(id(requester), account);
-        let of_size = self.keys.iter().filter(|((other, _), _)| *other == size);
-        let level = of_size.map(|(_, served)| *served).min().unwrap_or_default();
-        self.keys.entry((size, Arc::clone(&requester.caller))).or_insert(level);
-    }
-
-    pub fn charge(&mut self, requester: &Arc<Requester>, work: u64) {
-        requester.charge(work);
-        let Some(account) = self.requests.get_mut(&id(requester)) else { return };
-        account.served += work;
-        if let Some(served) = self.keys.get_mut(&(account.size, Arc::clone(&requester.caller))) {
-            *served += work;
+    fn enter(&mut self, requester: &Arc<Requester>, size: Size, jobs: &[InFlight]) -> Arc<Place> {
+        let beside = jobs.iter().filter(|entry| {
+            let other = &entry.job.requester;
+            other.caller == requester.caller && !Arc::ptr_eq(other, requester)
+        });
+        let places = beside.filter_map(|entry| entry.place.as_ref());
+        let level = places.filter(|place| place.size == size).map(|place| load(&place.served));
+        let level = level.min().unwrap_or_default();
+        let known = self.requests.get(&id(requester)).map(|(_, place)| place);
+        if let Some(place) = known.filter(|place| place.size == size) {
+            // Back with another job, or one more of them.
+            place.served.fetch_max(level, Ordering::Relaxed);
+            return Arc::clone(place);
         }
-    }
-
-    pub fn of(&self, entry: &InFlight) -> Turn {
-        let requester = &entry.job.requester;
-        let Some(account) = self.requests.get(&id(requester)) else { return Turn::default() };
-        let key = (account.size, Arc::clone(&requester.caller));
-        (self.keys.get(&key).copied().unwrap_or_default(), account.served, entry.served)
+        let keys = self.keys.iter().filter(|((other, _), _)| *other == size);
+        let of_keys = keys.map(|(_, served)| load(served)).min().unwrap_or_default();
+        let key = (size, Arc::clone(&requester.caller));
+        let of_key = self.keys.entry(key).or_insert_with(|| Arc::new(of_keys.into()));
+        let of_key = Arc::clone(of_key);
+        let place = Arc::new(Place { size, served: level.into(), of_key });
+        let known = (Arc::downgrade(requester), Arc::clone(&place));
+        self.requests.insert(id(requester), known);
+        place
     }
 }
 
-/// Where it lies: as long as its account is there, nothing else lies there.
+impl InFlight {
+    /// Charges rows that are handed out.
+    pub fn charge(&mut self, work: u64) {
+        self.served += work;
+        self.job.requester.charge(work);
+        if let Some(place) = &self.place {
+            place.served.fetch_add(work, Ordering::Relaxed);
+            place.of_key.fetch_add(work, Ordering::Relaxed);
+        }
+    }
+
+    pub fn turn(&self) -> Turn {
+        let of = |place: &Arc<Place>| (load(&place.of_key), load(&place.served), self.served);
+        self.place.as_ref().map(of).unwrap_or_default()
+    }
+}
+
+fn load(served: &AtomicU64) -> u64 {
+    served.load(Ordering::Relaxed)
+}
+
+/// Where it lies: as long as its place is there, nothing else lies there.
 fn id(requester: &Arc<Requester>) -> usize {
     Arc::as_ptr(requester).addr()
 }
