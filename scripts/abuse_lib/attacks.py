@@ -41,8 +41,9 @@ def refused(service, request, status, code):
 
 
 def sum_of(lists):
-    return [item for found in lists for item in found or ["a caller never came back"]
-            if item] if None in lists else [item for found in lists for item in found]
+    """One list of all; a caller that has none never came back."""
+    lost = ["a caller never came back"]
+    return [item for found in lists for item in (lost if found is None else found)]
 
 
 def named_often(service):

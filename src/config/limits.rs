@@ -6,6 +6,8 @@ use std::time::Duration;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::LOAD_TIME;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -94,7 +96,7 @@ impl Default for Limits {
             key_requests: 0,
             key_requests_per_minute: 0,
             model_mebibytes: 0,
-            load_ms: 3_600_000,
+            load_ms: LOAD_TIME.as_millis() as u64,
         }
     }
 }

@@ -8,14 +8,13 @@
 //! not be done in time, or would make one late that was let in before, is refused:
 //! else all would be late together.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::gauge;
 use tokio::time::Instant;
 
-use super::batcher::Border;
+use super::forecast::{Forecast, Load};
 use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::pace::Pace;
@@ -103,29 +102,26 @@ impl Admission {
 
     /// How much too late a request would be done, or one in flight for its sake; nothing
     /// where there is none.
-    fn late(&self, in_flight: &[InFlight], new: &Arc<Requester>) -> Duration {
+    fn late(&self, in_flight: &[InFlight], new: &Requester) -> Duration {
         if in_flight.is_empty() {
             return Duration::ZERO;
         }
-        let before: Vec<&Requester> = in_flight.iter().map(|other| &*other.requester).collect();
-        let mut after = before.clone();
-        after.push(new);
+        let all = || in_flight.iter().map(|other| &*other.requester).chain([new]);
         // Of those before it, what they asked for: that some of it is done already makes up
         // for what the estimates leave out.
-        let own = predicted(&after, new, |one| one.expected).saturating_sub(self.time / 2);
-        let of_other = |other: &InFlight| {
-            let late = |beside: &[&Requester]| {
-                let done = other.since.elapsed()
-                    + predicted(beside, &other.requester, Requester::remaining);
-                done.saturating_sub(self.time - self.time / MARGIN)
-            };
-            match late(&before).is_zero() {
-                true => late(&after),
-                // It is late whatever comes.
-                false => Duration::ZERO,
-            }
+        let asked: Vec<Load> = all().map(|one| load(one, one.expected)).collect();
+        let own = Forecast::of(&asked).end(&load(new, new.expected));
+        let left: Vec<Load> = all().map(|one| load(one, one.remaining())).collect();
+        let (before, after) = (Forecast::of(&left[..in_flight.len()]), Forecast::of(&left));
+        let limit = self.time - self.time / MARGIN;
+        let of_other = |(other, load): (&InFlight, &Load)| {
+            let limit = limit.saturating_sub(other.since.elapsed());
+            let late = after.end(load).saturating_sub(limit);
+            // One that is late whatever comes keeps nobody out.
+            if before.end(load) > limit { Duration::ZERO } else { late }
         };
-        in_flight.iter().map(of_other).fold(own, Duration::max)
+        let others = in_flight.iter().zip(&left).map(of_other);
+        others.fold(own.saturating_sub(self.time / 2), Duration::max)
     }
 
     /// The most tokens × rows × layers that are taken at once.
@@ -175,37 +171,8 @@ impl Drop for Admitted {
     }
 }
 
-/// When `one` of these requests is done that each take so long, at the latest: in lanes as they are
-/// now, where the other lane has half of the cores, or all in one, as it is once the largest
-/// are done.
-fn predicted(all: &[&Requester], one: &Requester, time: fn(&Requester) -> Duration) -> Duration {
-    let border = Border::beside(all.iter().map(|other| other.expected));
-    let size = border.size(one.expected);
-    let others = all.iter().filter(|other| !std::ptr::eq(**other, one)).copied();
-    let (lane, beside): (Vec<_>, Vec<_>) =
-        others.clone().partition(|other| border.size(other.expected) == size);
-    let in_lane = shared(one, lane.into_iter(), time);
-    let beside: Duration = beside.into_iter().map(time).sum();
-    (in_lane + in_lane.min(beside)).max(shared(one, others, time))
-}
-
-/// When a request is done that shares the cores with others: those of its own key take as
-/// much beside it as it does, or what they need, and each other key as much as its own.
-fn shared<'a>(
-    one: &Requester,
-    others: impl Iterator<Item = &'a Requester>,
-    time: fn(&Requester) -> Duration,
-) -> Duration {
-    let own = time(one);
-    let mut of_key = own;
-    let mut other_keys: HashMap<&str, Duration> = HashMap::new();
-    for other in others {
-        match other.caller == one.caller {
-            true => of_key += time(other).min(own),
-            false => *other_keys.entry(&other.caller).or_default() += time(other),
-        }
-    }
-    of_key + other_keys.into_values().map(|other| other.min(of_key)).sum::<Duration>()
+fn load(requester: &Requester, left: Duration) -> Load<'_> {
+    Load { caller: &requester.caller, expected: requester.expected, left }
 }
 
 fn sum(in_flight: &[InFlight]) -> usize {

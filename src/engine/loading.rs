@@ -182,7 +182,8 @@ impl ModelPool {
 
 fn too_slow(time: Duration) -> Error {
     let detail = format!(
-        "not loaded within {} s; load it again, and a download goes on where it ended, or raise          limits.load_ms",
+        "not loaded within {} s; load it again, and a download goes on where it ended, or raise \
+         limits.load_ms",
         time.as_secs()
     );
     Error::new(Code::DeadlineExceeded, detail)

@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod batcher;
+mod forecast;
 mod health;
 mod loading;
 pub mod pool;
@@ -20,7 +21,7 @@ pub use admission::{Admission, Admitted, Demand};
 pub use batcher::PassLimits;
 use health::Health;
 pub use loading::Wanted;
-pub use pool::ModelPool;
+pub use pool::{LOAD_TIME, ModelPool};
 pub use status::{LoadFailure, Progress, Put, Status};
 
 use crate::model::Model;

@@ -14,14 +14,14 @@ use crate::checkpoint::Drift;
 use crate::error::{Code, Error, Result};
 use crate::model::{Budget, Model, Placement};
 
+/// The longest that a load may take where nothing else is said.
+pub const LOAD_TIME: Duration = Duration::from_secs(3_600);
+
 /// Ids that there may be.
 pub const MOST_MODELS: usize = 64;
 
 /// Seconds after which to ask for a model again that is loading.
 const RETRY_AFTER: u64 = 2;
-
-/// The longest that a load may take where nothing else is said.
-const LOAD_TIME: Duration = Duration::from_secs(3_600);
 
 /// What is served, and what is on its way.
 pub struct ModelPool {

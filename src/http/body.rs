@@ -37,9 +37,10 @@ impl Bodies {
         Self(Arc::new(Semaphore::new((mebibytes << 20) / UNIT)))
     }
 
-    /// Takes room for so many bytes more.
-    fn add(&self, room: &mut Room, bytes: usize) -> Result<()> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    /// Takes what a body of so many bytes needs beyond what it has.
+    fn grow(&self, room: &mut Room, bytes: usize) -> Result<()> {
+        let held = room.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let units = u32::try_from(bytes.div_ceil(UNIT) - held).unwrap_or(u32::MAX);
         let more = Arc::clone(&self.0).try_acquire_many_owned(units).map_err(|_| {
             let detail = "the bodies of other requests take all the room there is; come back later";
             Error { retry_after: Some(1), ..Error::new(Code::Overloaded, detail) }
@@ -81,7 +82,7 @@ async fn read(body: Body, limit: usize, bodies: &Bodies) -> Result<(Vec<u8>, Roo
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| unreadable(&*error, limit))?;
         if let Ok(data) = frame.into_data() {
-            bodies.add(&mut room, data.len())?;
+            bodies.grow(&mut room, bytes.len() + data.len())?;
             bytes.extend_from_slice(&data);
         }
     }

@@ -1,6 +1,5 @@
 //! An answer as lines, each as soon as it is ready.
 
-use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream, StreamExt, poll_fn};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tracing::Span;
 
 use super::accept::Form;
@@ -33,31 +33,30 @@ pub fn lines(service: &Service, prepared: Prepared) -> Response {
             tokio::task::spawn_blocking(write).await.unwrap_or_default()
         }
     });
-    let pieces = lines.flat_map(|line| stream::iter(line.into_iter().map(Ok::<_, Infallible>)));
+    let pieces = lines.flat_map(stream::iter);
     let body = Body::from_stream(worked_on(&work, pieces));
     let headers = [(header::CONTENT_TYPE, Form::Lines.media_type()), (header::VARY, "accept")];
     (headers, body).into_response()
 }
 
-/// The pieces of `stream`, which is worked on elsewhere; dropping them ends it. Where
-/// nobody takes them, the work waits.
+/// The items of `items`, which are worked on elsewhere; dropping them ends that, and where
+/// nobody takes them, it waits. Where it panics they end with an error: a caller must not
+/// take for whole what is not.
 fn worked_on<S: Stream<Item: Send> + Send + 'static>(
     work: &Work,
-    stream: S,
-) -> impl Stream<Item = S::Item> + use<S> {
-    let (sender, mut pieces) = mpsc::channel(1);
+    items: S,
+) -> impl Stream<Item = Result<S::Item, JoinError>> + use<S> {
+    let (sender, mut receiver) = mpsc::channel(1);
     let working = work.spawn(async move {
-        let mut stream = pin!(stream);
-        while let Some(piece) = stream.next().await {
-            if sender.send(piece).await.is_err() {
+        let mut items = pin!(items);
+        while let Some(item) = items.next().await {
+            if sender.send(item).await.is_err() {
                 return;
             }
         }
     });
-    poll_fn(move |context| {
-        let _until_here = &working;
-        pieces.poll_recv(context)
-    })
+    let failure = stream::once(working).filter_map(async |done| done.err().map(Err));
+    poll_fn(move |context| receiver.poll_recv(context)).map(Ok).chain(failure)
 }
 
 /// The pieces of a line. A result that there is no room for has its error instead, and
@@ -90,4 +89,18 @@ fn short(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
     let mut line = line.unwrap_or_default();
     line.push(b'\n');
     vec![service.unsent.count(0).piece(line.into())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_breaks_off_ends_with_an_error() {
+        let items = stream::iter(0..3).inspect(|number| assert!(*number < 2, "as it is meant"));
+        let got: Vec<_> = worked_on(&Work::here(), items).collect().await;
+        assert!(matches!(&got[..], [Ok(0), Ok(1), Err(error)] if error.is_panic()), "{got:?}");
+        let whole: Vec<_> = worked_on(&Work::here(), stream::iter(0..3)).collect().await;
+        assert!(matches!(whole[..], [Ok(0), Ok(1), Ok(2)]), "{whole:?}");
+    }
 }

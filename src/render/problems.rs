@@ -1,8 +1,8 @@
 //! Pages about the problems that the service has.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::html;
 
-use super::page::style;
+use super::page::document;
 
 /// One kind of problem.
 #[derive(Debug, Clone, Copy)]
@@ -56,26 +56,4 @@ pub fn index(entries: &[Entry]) -> String {
             }
         },
     )
-}
-
-fn document(title: &str, body: &Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(style::sheet())) }
-            }
-            body {
-                main.xp {
-                    h1 { (title) }
-                    (body)
-                }
-            }
-        }
-    };
-    page.into_string()
 }

@@ -59,29 +59,30 @@ impl Turns {
     }
 
     fn enter(&mut self, requester: &Arc<Requester>, size: Size, jobs: &[InFlight]) -> Arc<Place> {
-        let beside = jobs.iter().filter(|entry| {
-            let other = &entry.job.requester;
-            other.caller == requester.caller && !Arc::ptr_eq(other, requester)
-        });
-        let places = beside.filter_map(|entry| entry.place.as_ref());
-        let level = places.filter(|place| place.size == size).map(|place| load(&place.served));
-        let level = level.min().unwrap_or_default();
-        let known = self.requests.get(&id(requester)).map(|(_, place)| place);
-        if let Some(place) = known.filter(|place| place.size == size) {
-            // Back with another job, or one more of them.
-            place.served.fetch_max(level, Ordering::Relaxed);
-            return Arc::clone(place);
-        }
-        let keys = self.keys.iter().filter(|((other, _), _)| *other == size);
-        let of_keys = keys.map(|(_, served)| load(served)).min().unwrap_or_default();
         let key = (size, Arc::clone(&requester.caller));
-        let of_key = self.keys.entry(key).or_insert_with(|| Arc::new(of_keys.into()));
-        let of_key = Arc::clone(of_key);
-        let place = Arc::new(Place { size, served: level.into(), of_key });
-        let known = (Arc::downgrade(requester), Arc::clone(&place));
-        self.requests.insert(id(requester), known);
+        let of_key = Arc::clone(self.keys.entry(key).or_default());
+        let known = self.requests.get(&id(requester)).map(|(_, place)| place);
+        let place = match known.filter(|place| place.size == size) {
+            Some(place) => Arc::clone(place),
+            None => Arc::new(Place { size, served: AtomicU64::new(0), of_key }),
+        };
+        let in_lane = || jobs.iter().filter_map(|entry| entry.place.as_ref());
+        let in_lane = || in_lane().filter(|other| other.size == size);
+        let of_key = || in_lane().filter(|other| Arc::ptr_eq(&other.of_key, &place.of_key));
+        if of_key().next().is_none() {
+            raise(&place.of_key, in_lane().map(|other| &*other.of_key));
+        }
+        if !of_key().any(|other| Arc::ptr_eq(other, &place)) {
+            raise(&place.served, of_key().map(|other| &other.served));
+        }
+        self.requests.insert(id(requester), (Arc::downgrade(requester), Arc::clone(&place)));
         place
     }
+}
+
+/// Puts one that comes back, or is new, level with the least of the others.
+fn raise<'a>(served: &AtomicU64, others: impl Iterator<Item = &'a AtomicU64>) {
+    served.fetch_max(others.map(load).min().unwrap_or_default(), Ordering::Relaxed);
 }
 
 impl InFlight {

@@ -12,7 +12,7 @@ mod matrices;
 mod matrix;
 mod patterns;
 mod predicted;
-pub(super) mod style;
+mod style;
 mod warnings;
 mod windows;
 
@@ -28,6 +28,15 @@ use crate::script::Script;
 /// The page of an answer; `problem` says an input's error in words.
 pub fn render(answer: &Answer, problem: impl Fn(&Error) -> String) -> String {
     let title = format!("What {} made of it", answer.model.id);
+    let body = html! {
+        (model(&answer.model))
+        (results(answer, problem))
+    };
+    clean(&document(&title, &body))
+}
+
+/// A whole page with this title, in the style of all.
+pub fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -41,13 +50,12 @@ pub fn render(answer: &Answer, problem: impl Fn(&Error) -> String) -> String {
             body {
                 main.xp lang="en" {
                     h1 { (title) }
-                    (model(&answer.model))
-                    (results(answer, problem))
+                    (body)
                 }
             }
         }
     };
-    clean(&page.into_string())
+    page.into_string()
 }
 
 fn results(answer: &Answer, problem: impl Fn(&Error) -> String) -> Markup {

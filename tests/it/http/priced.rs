@@ -1,5 +1,9 @@
 //! What is priced and bounded before anything is done.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::{Request, header};
 use explaind::config::{Config, Limits};
 use serde_json::{Value, json};
 
@@ -113,4 +117,17 @@ async fn bodies_share_their_room() {
     let (first, ()) = tokio::join!(first, second);
     assert_eq!(first.status, 200);
     assert_eq!(service.post("/predict", body("good")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_in_many_small_pieces_takes_no_more_room() {
+    let limits = Limits { request_mebibytes_total: 1, ..patient().limits };
+    let service = start_with(&Config { limits, ..patient() }).await;
+    // More pieces than there are kibibytes of room.
+    let body = format!("{}{}", json!({"inputs": "good"}), " ".repeat(2_000));
+    let pieces: Vec<_> = body.bytes().map(|byte| Ok::<_, Infallible>(vec![byte])).collect();
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    let request = Request::post("/predict").header(header::CONTENT_TYPE, "application/json");
+    let reply = service.send(request.body(body).unwrap()).await;
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
 }

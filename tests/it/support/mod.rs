@@ -1,0 +1,204 @@
+//! What the tests share.
+
+pub mod log;
+pub mod service;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use explaind::attribution::{self, Granularity, Options};
+use explaind::checkpoint::Source;
+use explaind::config::Limits;
+use explaind::config::Tls;
+use explaind::engine::{self, Engine, ModelPool, PassLimits};
+use explaind::explainer::Explainer;
+use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
+use explaind::model::faults::{self, Fault, Gate};
+use explaind::model::{Model, Placement};
+use explaind::text::Input;
+use serde_json::Value;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+pub fn golden_folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+pub fn load(source: Source, placement: &Placement) -> Arc<Model> {
+    Arc::new(Model::load("tested", &source, placement).expect("the model loads"))
+}
+
+pub fn explainer(model: &Arc<Model>) -> Explainer {
+    let pool = Arc::new(ModelPool::default());
+    pool.fill(vec![Arc::clone(model)]);
+    let time = Duration::from_secs(600);
+    let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2 };
+    let limits = engine::Limits { pass, queued_work: 1 << 27, time };
+    let engine = Engine::start(limits).expect("the worker starts");
+    let limits = Limits { attention_values: 1 << 27, request_ms: 600_000, ..Limits::default() };
+    Explainer::new(pool, engine, Arc::new(limits))
+}
+
+pub fn input(text: &str, text_pair: Option<&str>) -> Input {
+    Input {
+        text: text.to_owned(),
+        text_pair: text_pair.map(str::to_owned),
+        pointer: "/inputs".to_owned(),
+        spans_pointer: "/spans".to_owned(),
+        ..Input::default()
+    }
+}
+
+/// A question with every attention and no method, to build on.
+pub fn question(model: &Arc<Model>, inputs: Vec<Input>) -> Question {
+    let attention = AttentionSelection {
+        kind: AttentionKind::Weights,
+        layers: Selection::All,
+        heads: Heads::Each(Selection::All),
+        patterns: false,
+    };
+    Question {
+        attention: Some(attention),
+        granularity: vec![Granularity::Token, Granularity::Word],
+        ..Question::prediction(Arc::clone(model), inputs)
+    }
+}
+
+pub fn method(name: &str, options: &Value) -> (&'static attribution::MethodEntry, Options) {
+    let entry = attribution::find(name).expect("the method is there");
+    let given = options.as_object().cloned().unwrap_or_default();
+    (entry, entry.options(&given).expect("the options are good"))
+}
+
+/// `max |a - b| / max |b|`
+pub fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
+    let size = theirs.iter().map(|b| b.abs()).fold(0., f64::max);
+    if size == 0. { gap } else { gap / size }
+}
+
+/// A certificate of itself and its key, in files of this folder.
+pub fn certify(folder: &Path) -> (Tls, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = Tls { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    (files, made.cert.der().clone())
+}
+
+/// Whether `EXPLAIND_TESTS=long` asks for all that is not needed on every change:
+/// scripts/long-tests.
+pub fn long_form() -> bool {
+    std::env::var("EXPLAIND_TESTS").is_ok_and(|value| value == "long")
+}
+
+/// Random cases of a property.
+pub fn cases(short: u32, long: u32) -> u32 {
+    if long_form() { long } else { short }
+}
+
+/// How long a test waits for what must come: a guard against hanging, not a bound.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Waits until `what` is so.
+pub async fn until(what: impl Fn() -> bool) {
+    until_async(async || what()).await;
+}
+
+/// The same where finding out takes waiting too. By the machine's clock: the runtime's
+/// may stand still.
+pub async fn until_async(what: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !what().await {
+        assert!(start.elapsed() < PATIENCE, "it must come");
+        let pause = || std::thread::sleep(Duration::from_millis(2));
+        tokio::task::spawn_blocking(pause).await.unwrap();
+    }
+}
+
+/// The same, for tests outside of a runtime.
+pub fn blocking_until(what: impl FnMut() -> bool) {
+    let start = Instant::now();
+    let mut what = what;
+    while !what() {
+        assert!(start.elapsed() < PATIENCE, "it must come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The runtime's clock, standing still but for [`Self::advance`]: what takes long on
+/// a slow machine takes no time. For tests on one thread.
+pub struct StoppedClock {
+    /// A blocking task waits for the other end. While it does, the runtime does not
+    /// move its clock by itself when it has nothing to do.
+    _waiting: std::sync::mpsc::Sender<()>,
+}
+
+impl StoppedClock {
+    pub fn new() -> Self {
+        tokio::time::pause();
+        let (waiting, dropped) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || dropped.recv());
+        Self { _waiting: waiting }
+    }
+
+    /// Moves it on by `time`, and a little: timers are of whole milliseconds, and go off
+    /// in the one after.
+    pub async fn advance(&self, time: Duration) {
+        tokio::time::advance(time + Duration::from_millis(2)).await;
+    }
+}
+
+/// Holds the passes with a piece of the vocabulary that come after the first few.
+pub struct Held {
+    piece: &'static str,
+    gate: Arc<Gate>,
+    passes: Arc<AtomicUsize>,
+}
+
+impl Held {
+    pub fn after(free: usize, piece: &'static str) -> Self {
+        let gate = Gate::after(free);
+        let passes = faults::inject(piece, Fault::Hold(Arc::clone(&gate)));
+        Self { piece, gate, passes }
+    }
+
+    /// Completes when a pass is held.
+    pub async fn reached(&self) {
+        let gate = Arc::clone(&self.gate);
+        tokio::task::spawn_blocking(move || gate.wait_until_held()).await.unwrap();
+    }
+
+    /// The output of `request`; `time` goes by while one of its passes is held.
+    pub async fn while_time_goes_by<T>(
+        &self,
+        clock: &StoppedClock,
+        time: Duration,
+        request: impl Future<Output = T>,
+    ) -> T {
+        let mut request = std::pin::pin!(request);
+        tokio::select! {
+            _ = &mut request => panic!("it was done after {} passes", self.passes()),
+            () = self.reached() => clock.advance(time).await,
+        }
+        request.await
+    }
+
+    /// Passes with the piece so far, held ones among them.
+    pub fn passes(&self) -> usize {
+        self.passes.load(Ordering::Relaxed)
+    }
+
+    pub fn open(&self) {
+        self.gate.open();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        faults::heal(self.piece);
+        self.gate.open();
+    }
+}
