@@ -85,17 +85,14 @@ impl Explainer {
     /// Checks, reads and admits a question; what is left to do is the work.
     pub async fn prepare(&self, question: Question) -> Result<Prepared> {
         let limit = self.limit(&question);
-        let start = Instant::now();
-        let read = async {
-            let checked = self.read(question).await?;
-            size::check(&checked, &self.limits)?;
-            let admission = &self.engine.admission;
-            let room = admission.admit(cost::demand(&checked, admission, limit))?;
-            Ok((checked, room))
-        };
+        let start = question.since.unwrap_or_else(Instant::now);
         let reading = TimeLimit::new(start, limit, Duration::ZERO);
-        let (Checked { question, readings, wished }, room) =
-            reading.before_deadline(read).await??;
+        let checked = reading.before_deadline(self.read(question)).await??;
+        size::check(&checked, &self.limits)?;
+        let admission = &self.engine.admission;
+        let left = limit.saturating_sub(start.elapsed());
+        let room = admission.admit(cost::demand(&checked, admission, left))?;
+        let Checked { question, readings, wished } = checked;
         let tokens =
             readings.iter().flatten().flat_map(Reading::encodings).map(Encoding::len).sum();
         let closing = Arc::clone(&self.engine.closing);
@@ -109,7 +106,8 @@ impl Explainer {
     /// of its inputs is refused for the first, rather than said to cost nothing.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
         let limit = self.limit(&question);
-        let reading = TimeLimit::new(Instant::now(), limit, Duration::ZERO);
+        let start = question.since.unwrap_or_else(Instant::now);
+        let reading = TimeLimit::new(start, limit, Duration::ZERO);
         let checked = reading.before_deadline(self.read(question)).await??;
         size::check(&checked, &self.limits)?;
         match prepared::unreadable(&checked.readings).and_then(|errors| errors.into_iter().next()) {

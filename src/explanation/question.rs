@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::AttentionSelection;
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
 use crate::evaluation::Settings;
@@ -17,6 +19,8 @@ use crate::text::tokenizer::Truncate;
 pub struct Question {
     /// The name of the key that asks, which work is shared out by.
     pub caller: Arc<str>,
+    /// When its time began to run, where that was before it is taken up.
+    pub since: Option<Instant>,
     pub model: Arc<Model>,
     pub inputs: Vec<Input>,
     pub target: Target,
@@ -42,6 +46,7 @@ impl Question {
     pub fn prediction(model: Arc<Model>, inputs: Vec<Input>) -> Self {
         Self {
             caller: ANYONE.into(),
+            since: None,
             model,
             inputs,
             target: Target::Predicted,

@@ -1,5 +1,6 @@
 //! From a request to what it asks: the body, and the headers that go with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName};
@@ -56,7 +57,8 @@ pub fn question(
     let asked = service.cache.as_ref().map(|_| serde_json::to_vec(&request)).transpose();
     let asked = asked.map_err(Error::internal)?;
     let mut question = request.into_question(&service.explainer)?;
-    question.caller = caller.name().into();
+    question.caller = Arc::clone(&caller.name);
+    question.since = Some(caller.since);
     accounting::note_model(&question.model.id);
     question.budget = question.budget.into_iter().chain(timeout).min();
     let key = asked.map(|asked| Key::of(caller, &question, &asked));

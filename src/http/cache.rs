@@ -47,7 +47,7 @@ impl Key {
         let model = &question.model;
         let time = question.budget.map_or(0, |budget| budget.as_millis()).to_le_bytes();
         // Lengths keep one part from running into the next.
-        let name = caller.name().as_bytes();
+        let name = caller.name.as_bytes();
         let parts = [name, model.id.as_bytes(), model.revision.as_bytes(), &time, request];
         Self(parts.iter().fold(Sha256::new(), |digest, part| {
             digest.chain_update(part.len().to_le_bytes()).chain_update(part)

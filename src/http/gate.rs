@@ -1,10 +1,13 @@
 //! Who comes in: nobody new while the service shuts down, whoever has a key where
 //! keys are configured, and no key for more than its share.
 
+use std::sync::Arc;
+
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 
 use super::problem::Failure;
 use super::quota::Counted;
@@ -19,15 +22,14 @@ pub const OPEN: [&str; 6] =
 /// Those that say how the service does, on the listener for probes too.
 pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// Whose key a request carries, by its name; in every request that was let in, but to
-/// routes that are open to all.
+/// Who sends a request, and since when; in every request that was let in, but to routes
+/// that are open to all.
 #[derive(Clone)]
-pub struct Caller(String);
-
-impl Caller {
-    pub fn name(&self) -> &str {
-        &self.0
-    }
+pub struct Caller {
+    /// The name of the key that the request carries.
+    pub name: Arc<str>,
+    /// When the request's head had come: its body may take a while.
+    pub since: Instant,
 }
 
 /// The name of who holds the admin key, which no other key can have.
@@ -51,19 +53,19 @@ pub async fn gate(State(service): State<Service>, mut request: Request, next: Ne
 fn enter(service: &Service, headers: &HeaderMap) -> Result<(Caller, Counted)> {
     service.open()?;
     service.unsent.room()?;
-    let caller = caller(service, headers)?;
-    accounting::note_key(caller.name());
-    let counted = service.quotas.count(caller.name())?;
+    let caller = Caller { name: name(service, headers)?.into(), since: Instant::now() };
+    accounting::note_key(&caller.name);
+    let counted = service.quotas.count(&caller.name)?;
     Ok((caller, counted))
 }
 
 /// Whose key the request carries.
-fn caller(service: &Service, headers: &HeaderMap) -> Result<Caller> {
-    let of_admin = || service.guard.is_admin(headers).then(|| Caller(ADMIN.to_owned()));
+fn name(service: &Service, headers: &HeaderMap) -> Result<String> {
+    let of_admin = || service.guard.is_admin(headers).then(|| ADMIN.to_owned());
     let Some(ring) = &service.keys else {
-        return Ok(of_admin().unwrap_or_else(|| Caller(ANYONE.to_owned())));
+        return Ok(of_admin().unwrap_or_else(|| ANYONE.to_owned()));
     };
-    ring.name_of(headers).map(Caller).or_else(of_admin).ok_or_else(|| {
+    ring.name_of(headers).or_else(of_admin).ok_or_else(|| {
         let detail = "this needs a key; send Authorization: Bearer KEY";
         Error::new(Code::Unauthorized, detail)
     })

@@ -34,6 +34,7 @@ impl ExplainRequest {
         let inputs = inputs(self.inputs, self.spans, limits)?;
         Ok(Question {
             caller: ANYONE.into(),
+            since: None,
             model: model(explainer, self.model.as_deref(), &inputs)?,
             inputs,
             target: target(self.target)?,

@@ -1,5 +1,6 @@
 //! Limits of heads, answers and keys, and how long a caller waits.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use axum::http::{Request, header};
 use explaind::config::keys::digest;
 use explaind::config::{Config, Limits, Server, Sources};
 use futures_util::future::join_all;
+use futures_util::stream;
 use serde_json::json;
 
 use super::GREAT;
@@ -80,6 +82,22 @@ async fn a_caller_says_in_a_header_how_long_it_waits() {
     for odd in ["", "0", "-1", "1.5", "2s", "99999999999999999999", "é"] {
         let problem = ask(odd, None).await.problem(400, "bad_request");
         assert!(problem["detail"].as_str().unwrap().contains("milliseconds"), "{odd}: {problem}");
+    }
+}
+
+/// A request's time runs from when its head has come.
+#[tokio::test]
+async fn a_body_that_comes_late_takes_of_its_request_s_time() {
+    let service = start().await;
+    let _clock = StoppedClock::new();
+    for (took, status) in [(Duration::ZERO, 200), (Duration::from_millis(301), 504)] {
+        let body = stream::once(async move {
+            tokio::time::advance(took).await;
+            Ok::<_, Infallible>(json!({"inputs": "the bridge"}).to_string())
+        });
+        let request = Request::post("/predict").header("content-type", "application/json");
+        let request = request.header("x-request-timeout", "300").body(Body::from_stream(body));
+        assert_eq!(service.send(request.unwrap()).await.status, status, "{took:?}");
     }
 }
 
