@@ -32,8 +32,8 @@ pub struct Limits {
     /// Numbers of attention in one answer.
     #[garde(range(min = 1, max = 1 << 30))]
     pub attention_values: usize,
-    /// The longest that a body may take to arrive, and then an answer to be
-    /// found.
+    /// The longest that a body may take to arrive, and an answer to be found, both from when
+    /// the request's head has come.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
     /// What the head of a request may take to arrive, from its first byte.
