@@ -176,7 +176,7 @@ impl Worker {
         let took = start.elapsed();
         // What all cores do in that time: others run beside it.
         let beside = running.beside();
-        let work = batch.tokens() * batch.model.layers();
+        let work = batch.load() * batch.model.layers();
         self.all.admission.note_pass(work * beside, took.as_secs_f64());
         self.all.health.note_pass(result.is_ok());
         batch.model.note_pass(&batch.rows, took.as_secs_f64() / beside as f64);

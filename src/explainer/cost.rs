@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::{Checked, Reading};
 use crate::attention::Wished;
-use crate::attribution::Cost;
+use crate::attribution::{Cost, Extent};
 use crate::engine::{Admission, Demand};
 use crate::error::Result;
 use crate::explanation::Question;
+use crate::model::Model;
 use crate::tasks;
 use crate::text::Encoding;
 
@@ -43,7 +44,14 @@ fn method_rows(question: &Question, encoding: &Encoding, number: usize) -> Cost 
     let (entry, options) = &question.methods[number];
     let behaviour = tasks::of(question.model.task);
     let scalars = behaviour.most(&question.target, &question.model, encoding);
-    (entry.cost)(options, encoding.len(), scalars)
+    (entry.cost)(options, Extent::new(&question.model, encoding.len(), scalars))
+}
+
+/// Tokens that a method passes forward through the model, or that take as long.
+fn passed(model: &Model, tokens: usize, cost: Cost) -> usize {
+    let rows = cost.gradient_rows.saturating_mul(2).saturating_add(cost.forward_rows);
+    let flows = cost.flow_rows.saturating_mul(model.flow_load(tokens));
+    tokens.saturating_mul(rows).saturating_add(flows)
 }
 
 /// The first row and those of attention.
@@ -55,7 +63,9 @@ fn measure_rows(question: &Question, encoding: &Encoding) -> usize {
     question.evaluate.as_ref().map_or(0, |settings| {
         let of_method = |number| {
             let cost = method_rows(question, encoding, number);
-            settings.cost(cost.forward_rows + cost.gradient_rows, encoding.len())
+            let flows = cost.flow_rows * question.model.flow_load(encoding.len());
+            let rows = cost.forward_rows + cost.gradient_rows + flows.div_ceil(encoding.len());
+            settings.cost(rows, encoding.len())
         };
         settings.reference_cost() + (0..question.methods.len()).map(of_method).sum::<usize>()
     })
@@ -73,12 +83,13 @@ pub fn demand(read: &Checked, admission: &Admission, limit: Duration) -> Demand 
     let (mut sure, mut stopping) = (Work::default(), Work::default());
     for encoding in encodings(readings) {
         let tokens = encoding.len();
-        sure.add(tokens, first_rows(wished.as_ref()), 0);
-        stopping.add(tokens, measure_rows(question, encoding), 0);
+        let forward = |forward_rows| Cost { forward_rows, ..Cost::default() };
+        sure.add(&question.model, tokens, forward(first_rows(wished.as_ref())));
+        stopping.add(&question.model, tokens, forward(measure_rows(question, encoding)));
         for (number, (entry, options)) in question.methods.iter().enumerate() {
             let cost = method_rows(question, encoding, number);
             let work = if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure };
-            work.add(tokens, cost.forward_rows, cost.gradient_rows);
+            work.add(&question.model, tokens, cost);
         }
     }
     let time = |work: &Work| admission.time_for(&question.model, work.passed);
@@ -102,10 +113,10 @@ struct Work {
 }
 
 impl Work {
-    fn add(&mut self, tokens: usize, forward: usize, gradient: usize) {
-        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(tokens.saturating_mul(rows));
-        add(&mut self.rows, forward.saturating_add(gradient));
-        add(&mut self.passed, gradient.saturating_mul(2).saturating_add(forward));
+    fn add(&mut self, model: &Model, tokens: usize, cost: Cost) {
+        let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
+        self.rows = self.rows.saturating_add(tokens.saturating_mul(rows));
+        self.passed = self.passed.saturating_add(passed(model, tokens, cost));
     }
 }
 
@@ -114,17 +125,16 @@ impl Work {
 pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estimate {
     let Checked { question, readings, wished } = read;
     let other_rows = |encoding| first_rows(wished.as_ref()) + measure_rows(question, encoding);
-    // A gradient row is a forward pass and a walk back.
-    let work = |tokens: usize, forward: usize, gradient: usize| {
-        admission.time_for(&question.model, tokens * (forward + 2 * gradient))
+    let time_for = |tokens: usize, cost: Cost| {
+        admission.time_for(&question.model, passed(&question.model, tokens, cost))
     };
     let of_method = |number: usize| {
-        let (mut sum, mut time) = (Cost { forward_rows: 0, gradient_rows: 0 }, Duration::ZERO);
+        let (mut sum, mut time) = (Cost::default(), Duration::ZERO);
         for encoding in encodings(readings) {
             let cost = method_rows(question, encoding, number);
             sum.forward_rows += cost.forward_rows;
             sum.gradient_rows += cost.gradient_rows;
-            time += work(encoding.len(), cost.forward_rows, cost.gradient_rows);
+            time += time_for(encoding.len(), cost);
         }
         MethodEstimate {
             name: question.methods[number].0.name,
@@ -136,7 +146,10 @@ pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estim
     let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
     let others: Vec<(usize, usize)> =
         encodings(readings).map(|encoding| (encoding.len(), other_rows(encoding))).collect();
-    let other_time: Duration = others.iter().map(|&(tokens, rows)| work(tokens, rows, 0)).sum();
+    let other_time: Duration = others
+        .iter()
+        .map(|&(tokens, rows)| time_for(tokens, Cost { forward_rows: rows, ..Cost::default() }))
+        .sum();
     let other_rows = others.iter().map(|&(_, rows)| rows).sum();
     Estimate {
         tokens: encodings(readings).map(Encoding::len).sum(),
