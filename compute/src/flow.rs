@@ -191,8 +191,7 @@ mod tests {
         let widths: Vec<Vec<f64>> = maps.iter().map(with_residual).collect();
         let flows = from_query(&maps, 4);
         for token in 0..tokens {
-            let through =
-                |k: usize| widths[1][4 * tokens + k].min(widths[0][k * tokens + token]);
+            let through = |k: usize| widths[1][4 * tokens + k].min(widths[0][k * tokens + token]);
             let expected: f64 = (0..tokens).map(through).sum();
             assert!((flows[token] - expected).abs() < 1e-12, "{token}");
         }

@@ -9,7 +9,8 @@ use super::owen::{Mask, Shares, Tree};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
 use super::samples::{self, MAX_EVALS};
 use super::{
-    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, Extent, MethodEntry, Options, Sampling, Subject,
+    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, Extent, MethodEntry, Options, Sampling,
+    Subject,
 };
 use crate::error::Result;
 use crate::passes::Passes;

@@ -143,9 +143,7 @@ impl<B: Backend> Network<B> {
                     token_scores: vec![flow::from_query(&attention, query)],
                     ..RowOutput::default()
                 },
-                _ => {
-                    RowOutput { attention, states, ..Self::output(row, logits, probabilities) }
-                }
+                _ => RowOutput { attention, states, ..Self::output(row, logits, probabilities) },
             }
         });
         let outputs = outputs.collect();
