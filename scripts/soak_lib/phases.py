@@ -72,7 +72,8 @@ def run_load(service, requests, options, tally, folder):
 
 
 def rest(service, before):
-    """What the process holds once everybody left."""
+    """What the process holds once everybody left, and threads have given back what they keep."""
+    time.sleep(15)
     for _ in range(REST_SECONDS):
         time.sleep(1)
         after = service.sample()
