@@ -63,8 +63,7 @@ impl Subject<'_> {
     /// The tokens whose final states a scalar is made of.
     pub fn queries(self, scalar: &Scalar, model: &Model) -> Vec<usize> {
         match (model.pooling(), scalar) {
-            (Pooling::First, _) => vec![0],
-            (Pooling::Mean, _) => (0..self.encoding.tokens.len()).collect(),
+            (Pooling::Whole(pool), _) => pool.reads(self.encoding.tokens.len()),
             (Pooling::Tokens, Scalar::Cosine(_)) => Vec::new(),
             (Pooling::Tokens, Scalar::Sum { terms, .. }) => {
                 let read = |&(index, _): &(usize, f64)| self.reads[index / model.outputs()];

@@ -14,6 +14,12 @@ use tempfile::TempDir;
 
 use crate::support::{blocking_until, golden_folder};
 
+const MODULES: &str = r#"[
+    {"type": "sentence_transformers.models.Transformer", "path": ""},
+    {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+    {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}
+]"#;
+
 /// A hub with the tiny model, and a cache that is empty.
 struct Setting {
     hub: Hub,
@@ -27,8 +33,11 @@ impl Setting {
         let mut files: Vec<(String, Vec<u8>)> =
             files.map(|name| (name.to_owned(), read(name))).into();
         let more = [
-            ("modules.json", "[]"),
+            ("modules.json", MODULES),
             ("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}"),
+            ("2_Dense/config.json", "{\"in_features\": 24, \"out_features\": 2}"),
+            ("2_Dense/model.safetensors", "opened, not read"),
+            ("2_Dense/pytorch_model.bin", "not fetched"),
             ("README.md", "# A model"),
             ("pytorch_model.bin", "not fetched"),
             ("vocab.txt", "not fetched"),
@@ -90,7 +99,7 @@ fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
     assert_eq!(fs::read_to_string(setting.model().join("refs/main")).unwrap(), COMMIT);
     let blobs = fs::read_dir(setting.model().join("blobs")).unwrap();
     let blobs: Vec<_> = blobs.map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(blobs.len(), 6, "{blobs:?}");
+    assert_eq!(blobs.len(), 8, "{blobs:?}");
     // A second load asks what there is and fetches nothing.
     setting.hub.forget();
     assert_eq!(read(NAME, &setting.settings()).unwrap(), revision);
@@ -113,7 +122,11 @@ fn a_sentence_encoder_s_files_are_there() {
             .unwrap();
     let pooling = checkpoint.file("1_Pooling/config.json").unwrap();
     assert!(pooling.starts_with(b"{\"pooling_mode_mean_tokens\""));
-    assert_eq!(checkpoint.file("modules.json"), Some(b"[]".as_slice()));
+    assert_eq!(checkpoint.file("modules.json"), Some(MODULES.as_bytes()));
+    assert!(checkpoint.file("2_Dense/config.json").is_some());
+    Weights::read(&checkpoint).unwrap();
+    let asked = setting.hub.requests();
+    assert!(asked.iter().any(|line| line.contains("2_Dense/model.safetensors")), "{asked:#?}");
 }
 
 #[test]
