@@ -40,11 +40,12 @@ def write(folder: Path, seed: int, base: str, auto, **config) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_" in name:
-                parameter.copy_((torch.randn(parameter.shape) * 4).round() * GRID)
+                parameter.copy_((torch.randn(parameter.shape) * 2).round() * GRID)
             elif parameter.requires_grad:
                 parameter.copy_(0.4 * torch.randn(parameter.shape))
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
+    (folder / "adapter_model.safetensors").chmod(0o644)
     path = folder / "adapter_config.json"
     values = json.loads(path.read_text(encoding="utf-8"))
     values["base_model_name_or_path"] = f"../{base}"

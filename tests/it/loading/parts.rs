@@ -54,7 +54,18 @@ fn output(model: &Model, text: &str) -> Vec<f64> {
 
 #[test]
 fn modules_that_cannot_be_run_are_named() {
-    let dense = |config: Value| chain(&[("Dense", "2_Dense", config)]);
+    let bare = |config: Value| chain(&[("Dense", "2_Dense", config)]);
+    let weight = |folder: &Path, name: &str| {
+        let tensor = Tensor::zeros((6, 20), DType::F32, &Device::Cpu).unwrap();
+        tensors(folder, "model.safetensors", &[(name, tensor)]);
+    };
+    let dense = |config: Value| {
+        let folder = bare(config);
+        weight(&folder.path().join("2_Dense"), "linear.weight");
+        folder
+    };
+    let norm = chain(&[("LayerNorm", "2_LayerNorm", json!({"dimension": 7}))]);
+    weight(&norm.path().join("2_LayerNorm"), "norm.weight");
     for (folder, words) in [
         (chain(&[("LSTM", "2_LSTM", json!({}))]), &["modules.json", "models.LSTM"][..]),
         (chain(&[("Pooling", "2_Pooling", json!({}))]), &["modules.json", "2_Pooling"]),
@@ -63,7 +74,9 @@ fn modules_that_cannot_be_run_are_named() {
             &["2_Dense/config.json", "19", "20"],
         ),
         (dense(json!({"in_features": 20})), &["2_Dense/config.json", "out_features"]),
-        (dense(json!({"in_features": 20, "out_features": 6})), &["2_Dense/model.safetensors"]),
+        (bare(json!({"in_features": 20, "out_features": 6})), &["2_Dense/model.safetensors"]),
+        (dense(json!({"in_features": 20, "out_features": 7})), &["linear.weight", "[7, 20]"]),
+        (dense(json!({"in_features": 20, "out_features": 6})), &["linear.bias"]),
         (
             dense(json!({"in_features": 20, "out_features": 6,
                          "activation_function": "torch.nn.modules.activation.Hardtanh"})),
@@ -74,7 +87,7 @@ fn modules_that_cannot_be_run_are_named() {
                          "module_input_name": "token_embeddings"})),
             &["2_Dense/config.json", "token_embeddings"],
         ),
-        (chain(&[("LayerNorm", "2_LayerNorm", json!({"dimension": 7}))]), &["dimension", "7"]),
+        (norm, &["2_LayerNorm/config.json", "dimension", "7"]),
     ] {
         let error = error(&folder);
         words.iter().for_each(|word| assert!(error.contains(word), "{word:?} in {error:?}"));
