@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use crate::checkpoint::Source;
+use crate::checkpoint::{Allowed, Source};
 use crate::config::{ActivationName, Config, Limits, ModelEntry};
 use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
 use crate::explainer::Explainer;
@@ -52,7 +52,9 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let budget = sizes.model_bytes.map(Budget::new).unwrap_or_default();
     let placement = config.engine.backend.placement().map_err(StartError::of)?;
     let load_time = config.limits.load_time();
-    let pool = Arc::new(ModelPool::new(budget, placement, load_time));
+    let sources = config.sources.clone();
+    let allowed = Allowed::by(move |source| sources.check(source));
+    let pool = Arc::new(ModelPool::new(budget, placement, load_time).within(allowed));
     let engine = Engine::start(limits).map_err(StartError::of)?;
     Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())))
 }

@@ -46,7 +46,7 @@ fn run(model: &Model, text: &str, pair: Option<&str>) {
     let Ok(encoding) = model.encode(&input, Truncate::Yes) else { return };
     let reads: &[usize] = match model.pooling() {
         Pooling::Tokens => &[0],
-        Pooling::First | Pooling::Mean => &[],
+        Pooling::Whole(_) => &[],
     };
     let outputs = model.run(&[Row::forward(encoding.ids, reads.into())]);
     assert_eq!(outputs.expect("the cpu never fails").len(), 1);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::blocks::{
     Activation, Attention, FeedForward, Layer, LayerNorm, Linear, Numbering, Order, Pooling,
-    Relation,
+    Relation, Way,
 };
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
@@ -270,7 +270,7 @@ impl TransformNames {
 impl HeadParts {
     /// The first token's state, transformed.
     pub fn first(transform: TransformNames, output: &'static str) -> Self {
-        Self { pooling: Pooling::First, transform: Some(transform), output }
+        Self { pooling: Pooling::by(Way::First), transform: Some(transform), output }
     }
 
     /// Every token's state as it is.

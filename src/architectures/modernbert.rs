@@ -11,7 +11,7 @@ use super::common::{
 };
 use crate::blocks::{
     Activation, Angles, Attention, Embeddings, Encoder, FeedForward, Layer, Numbering, Order,
-    Pooling, Relation,
+    Pooling, Relation, Way,
 };
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
@@ -189,8 +189,8 @@ impl Config {
 
     fn pooling(&self) -> Result<Pooling, String> {
         match self.classifier_pooling.as_str() {
-            "cls" => Ok(Pooling::First),
-            "mean" => Ok(Pooling::Mean),
+            "cls" => Ok(Pooling::by(Way::First)),
+            "mean" => Ok(Pooling::by(Way::Mean)),
             other => Err(format!("classifier_pooling {other:?} is not known")),
         }
     }

@@ -64,8 +64,7 @@ impl Subject<'_> {
     /// The tokens whose final states a scalar is made of.
     pub fn queries(self, scalar: &Scalar, model: &Model) -> Vec<usize> {
         match (model.pooling(), scalar) {
-            (Pooling::First, _) => vec![0],
-            (Pooling::Mean, _) => (0..self.encoding.tokens.len()).collect(),
+            (Pooling::Whole(pool), _) => pool.reads(self.encoding.tokens.len()),
             (Pooling::Tokens, Scalar::Cosine(_)) => Vec::new(),
             (Pooling::Tokens, Scalar::Sum { terms, .. }) => {
                 let read = |&(index, _): &(usize, f64)| self.reads[index / model.outputs()];
@@ -183,8 +182,7 @@ pub struct Extent {
 impl Extent {
     pub fn new(model: &Model, tokens: usize, targets: usize) -> Self {
         let reads = match model.pooling() {
-            Pooling::First => 1,
-            Pooling::Mean => tokens,
+            Pooling::Whole(pool) => pool.reads(tokens).len(),
             // A span's score is of its two ends.
             Pooling::Tokens => tokens.min(2 * targets),
         };

@@ -104,7 +104,7 @@ impl<'a> Perturbation<'a> {
         mut units: Vec<Vec<usize>>,
         replacement: Replacement,
     ) -> Self {
-        if replacement == Replacement::Removed && model.pooling() == Pooling::Tokens {
+        if replacement == Replacement::Removed && *model.pooling() == Pooling::Tokens {
             let queries = |scalar| subject.queries(scalar, model);
             let own: Vec<usize> = subject.scalars.iter().flat_map(queries).collect();
             units.retain(|tokens| !tokens.iter().any(|token| own.contains(token)));

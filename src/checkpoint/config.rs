@@ -45,6 +45,12 @@ impl ModelConfig {
     /// the head has outputs. Names that are more or fewer than those are
     /// refused: a wrong label is worse than none.
     pub fn labels(&self, count: usize) -> Result<Vec<String>, String> {
+        let labels = self.named(count)?;
+        check_names(&labels)?;
+        Ok(labels)
+    }
+
+    fn named(&self, count: usize) -> Result<Vec<String>, String> {
         let names = read_id2label(&self.id2label)?;
         if !names.values().all(|name| is_placeholder(name)) {
             return in_order(&names, count).ok_or_else(|| {
@@ -59,6 +65,26 @@ impl ModelConfig {
         let labels = reversed.and_then(|names| in_order(&names, count));
         Ok(labels.unwrap_or_else(|| (0..count).map(|index| format!("LABEL_{index}")).collect()))
     }
+}
+
+/// A label's name, which may be a number.
+pub fn name(value: &Value) -> Option<String> {
+    match value {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// Refuses two labels of one name: a caller could not say which is meant.
+pub fn check_names(names: &[String]) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for (index, name) in names.iter().enumerate() {
+        if let Some(other) = seen.insert(name, index) {
+            return Err(format!("labels {other} and {index} are both called {name:?}; rename one"));
+        }
+    }
+    Ok(())
 }
 
 /// The names of 0 to `count`, if there are those and no more.
@@ -78,14 +104,8 @@ fn read_id2label(value: &Value) -> Result<BTreeMap<usize, String>, String> {
         Value::Object(entries) => entries,
         _ => return Err("id2label is no object".to_owned()),
     };
-    let entry = |(id, name): (&String, &Value)| {
-        let id = id.trim().parse::<usize>().ok()?;
-        match name {
-            Value::String(name) => Some((id, name.clone())),
-            Value::Number(_) | Value::Bool(_) => Some((id, name.to_string())),
-            _ => None,
-        }
-    };
+    let entry =
+        |(id, name): (&String, &Value)| Some((id.trim().parse::<usize>().ok()?, self::name(name)?));
     let odd = || "id2label does not give each number a name".to_owned();
     entries.iter().map(entry).collect::<Option<_>>().ok_or_else(odd)
 }
@@ -137,6 +157,7 @@ mod tests {
             json!({"0": "no", "1": "yes", "2": "maybe"}),
             json!({"1": "no", "2": "yes"}),
             json!({"a": "no", "b": "yes"}),
+            json!({"0": "no", "1": "no"}),
             json!({"0": ["no"], "1": "yes"}),
             json!(["no", "yes"]),
         ] {

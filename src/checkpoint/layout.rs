@@ -21,11 +21,30 @@ pub const MERGES: &str = "merges.txt";
 pub const MODULES: &str = "modules.json";
 pub const POOLING: &str = "1_Pooling/config.json";
 
+/// Its model's kind, prompts and activation.
+pub const SENTENCE_TRANSFORMERS: &str = "config_sentence_transformers.json";
+/// Its transformer's settings, by the names that versions of it gave the file.
+pub const SENTENCE_TRANSFORMER: &[&str] = &[
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+/// What PEFT adds: which weights of which model are changed.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// What SetFit adds: labels; its classifier as scikit-learn pickles it, which is code.
+pub const SET_FIT: &str = "config_setfit.json";
+pub const PICKLED_HEAD: &str = "model_head.pkl";
+
 /// Read if it is there and [`TOKENIZER`] is not.
 pub const VOCABULARIES: &[&str] = &[VOCAB_TXT, VOCAB_JSON, MERGES];
 
 /// Read if they are there.
-pub const OPTIONAL: &[&str] = &[TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, MODULES, POOLING];
+pub const OPTIONAL: &[&str] =
+    &[TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, MODULES, POOLING, ADAPTER_CONFIG, SET_FIT];
 
 /// The tokenizers that cannot be read, only named.
 pub const SENTENCEPIECE: &[&str] = &["sentencepiece.bpe.model", "spm.model", "spiece.model"];
@@ -41,7 +60,8 @@ pub enum Format {
 #[derive(Debug)]
 pub struct WeightLayout {
     pub whole: &'static str,
-    pub index: &'static str,
+    /// Names several files in its place.
+    pub index: Option<&'static str>,
     pub format: Format,
 }
 
@@ -49,15 +69,25 @@ pub struct WeightLayout {
 pub static WEIGHT_LAYOUTS: &[WeightLayout] = &[
     WeightLayout {
         whole: WEIGHTS,
-        index: "model.safetensors.index.json",
+        index: Some("model.safetensors.index.json"),
         format: Format::Safetensors,
     },
     WeightLayout {
         whole: "pytorch_model.bin",
-        index: "pytorch_model.bin.index.json",
+        index: Some("pytorch_model.bin.index.json"),
         format: Format::Pytorch,
     },
 ];
+
+/// The same of an adapter.
+pub static ADAPTER_LAYOUTS: &[WeightLayout] = &[
+    WeightLayout { whole: "adapter_model.safetensors", index: None, format: Format::Safetensors },
+    WeightLayout { whole: "adapter_model.bin", index: None, format: Format::Pytorch },
+];
+
+/// A classifier on an embedding, exported from [`PICKLED_HEAD`].
+pub static HEAD_LAYOUTS: &[WeightLayout] =
+    &[WeightLayout { whole: "model_head.safetensors", index: None, format: Format::Safetensors }];
 
 /// More shards are a mistake: each is an open file.
 const SHARDS: usize = 512;
@@ -79,6 +109,11 @@ pub fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
         1..=SHARDS => Ok(shards),
         count => Err(format!("names {count} files; at most {SHARDS} are read")),
     }
+}
+
+/// Whether this is a folder's name, or a few one in the other, that lead nowhere else.
+pub fn is_folder(path: &str) -> bool {
+    path.split('/').count() <= 3 && path.split('/').all(is_plain)
 }
 
 fn is_plain(name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! A checkpoint in the Hugging Face layout: its files, its configuration, its
 //! tensors. Nothing here knows an architecture.
 
+mod adapter;
 mod cancel;
 pub mod config;
 mod content;
@@ -9,9 +10,11 @@ pub mod layout;
 mod names;
 mod numbers;
 mod on_disk;
+mod parts;
 mod pickle;
 mod place;
 mod safetensors;
+pub mod sentence;
 pub mod source;
 mod weight_files;
 pub mod weights;
@@ -22,13 +25,15 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+pub use adapter::Adapter;
 pub use cancel::{CancelOnDrop, Cancellation};
 pub use config::ModelConfig;
 pub use layout::{CONFIG, POOLING, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS};
-use layout::{OPTIONAL, VOCABULARIES};
 pub use on_disk::{Drift, OnDisk};
 use place::{ABSENT, Place};
-pub use source::Source;
+pub use sentence::{Module, ModuleKind, Sentence, SentenceKind};
+pub use source::{Allowed, Source};
+pub use weight_files::Owner;
 use weight_files::WeightFiles;
 pub use weights::Weights;
 
@@ -59,21 +64,36 @@ pub struct Checkpoint {
     cancellation: Cancellation,
     /// The small files that are there; config.json is the first.
     small: Vec<Small>,
+    /// Whose tensors there are: the model's first.
+    owners: Vec<Owner>,
     /// Opened when first asked for: a model that cannot be run for another
     /// reason is refused before its weights are fetched.
-    weights: OnceLock<WeightFiles>,
+    weights: OnceLock<Vec<WeightFiles>>,
+    sentence: Option<Sentence>,
+    adapter: Option<Adapter>,
 }
 
 /// A small file's name and content.
-type Small = (&'static str, Cow<'static, [u8]>);
+type Small = (Cow<'static, str>, Cow<'static, [u8]>);
 
 impl Checkpoint {
     /// Reads the small files that `source` points to.
     pub fn read(source: &Source, cancellation: &Cancellation) -> Result<Self, LoadError> {
-        let origin = source.to_string();
+        Self::read_allowed(source, &Allowed::default(), cancellation)
+    }
+
+    /// The same, where a model's files may lead to others: of those only what is allowed
+    /// is read.
+    pub fn read_allowed(
+        source: &Source,
+        allowed: &Allowed,
+        cancellation: &Cancellation,
+    ) -> Result<Self, LoadError> {
         match Place::of(source, cancellation) {
-            Ok(place) => Self::gather(origin, place, cancellation),
-            Err(reason) => Err(LoadError { origin, file: String::new(), reason }),
+            Ok(place) => parts::gather(source, place, allowed, cancellation),
+            Err(reason) => {
+                Err(LoadError { origin: source.to_string(), file: String::new(), reason })
+            }
         }
     }
 
@@ -83,41 +103,50 @@ impl Checkpoint {
         settings: &hub::Settings,
         cancellation: &Cancellation,
     ) -> Result<Self, LoadError> {
-        let origin = repository.to_string();
+        let source = Source::Hub(repository.clone());
         match hub::Snapshot::find(repository, settings, cancellation) {
-            Ok(snapshot) => Self::gather(origin, Place::Hub(snapshot), cancellation),
-            Err(reason) => Err(LoadError { origin, file: String::new(), reason }),
-        }
-    }
-
-    fn gather(
-        origin: String,
-        place: Place,
-        cancellation: &Cancellation,
-    ) -> Result<Self, LoadError> {
-        let cancellation = cancellation.clone();
-        let (small, weights) = (Vec::new(), OnceLock::new());
-        let mut checkpoint = Self { origin, place, cancellation, small, weights };
-        checkpoint.keep(CONFIG)?;
-        let tokenizer = match checkpoint.has(TOKENIZER) {
-            true => &[TOKENIZER],
-            false => VOCABULARIES,
-        };
-        for name in tokenizer.iter().chain(OPTIONAL) {
-            if checkpoint.has(name) {
-                checkpoint.keep(name)?;
+            Ok(snapshot) => {
+                let place = Place::Hub(snapshot);
+                parts::gather(&source, place, &Allowed::default(), cancellation)
+            }
+            Err(reason) => {
+                Err(LoadError { origin: source.to_string(), file: String::new(), reason })
             }
         }
-        Ok(checkpoint)
     }
 
-    fn keep(&mut self, name: &'static str) -> Result<(), LoadError> {
-        let data = match self.has(name) {
-            true => self.place.read(name).map_err(|reason| self.error(name, reason))?,
-            false => return Err(self.absent(name)),
+    fn keep(&mut self, name: impl Into<Cow<'static, str>>) -> Result<(), LoadError> {
+        let name = name.into();
+        let data = match self.has(&name) {
+            true => self.place.read(&name).map_err(|reason| self.error(&name, reason))?,
+            false => return Err(self.absent(&name)),
         };
         self.small.push((name, data));
         Ok(())
+    }
+
+    /// Keeps a file that may be missing, once.
+    fn keep_any(&mut self, name: impl Into<Cow<'static, str>>) -> Result<(), LoadError> {
+        let name = name.into();
+        match self.has(&name) && self.file(&name).is_none() {
+            true => self.keep(name),
+            false => Ok(()),
+        }
+    }
+
+    /// What sentence-transformers adds, where it made the checkpoint.
+    pub fn sentence(&self) -> Option<&Sentence> {
+        self.sentence.as_ref()
+    }
+
+    /// What changes the model's weights, where something does.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref()
+    }
+
+    /// Whether there is a classifier on the embedding.
+    pub fn has_classifier(&self) -> bool {
+        self.owners.contains(&Owner::Classifier)
     }
 
     /// Whether there is such a file, of any kind.
@@ -130,7 +159,7 @@ impl Checkpoint {
         self.small.iter().find(|(file, _)| *file == name).map(|(_, data)| data.as_ref())
     }
 
-    pub fn required(&self, name: &'static str) -> Result<&[u8], LoadError> {
+    pub fn required(&self, name: &str) -> Result<&[u8], LoadError> {
         self.file(name).ok_or_else(|| self.absent(name))
     }
 

@@ -7,10 +7,36 @@
 const BASES: &[&str] =
     &["bert", "roberta", "distilbert", "electra", "albert", "deberta", "mpnet", "model"];
 
+/// What is before every name where the model was saved inside of something: by
+/// torch.compile, by data parallel training, as a field of a trainer's module, or one
+/// inside of the other.
+const WRAPPERS: &[&str] = &[
+    "_orig_mod.",
+    "module.",
+    "model.",
+    "_orig_mod.module.",
+    "module._orig_mod.",
+    "_orig_mod.model.",
+    "model._orig_mod.",
+    "module.model.",
+    "model.module.",
+];
+
 /// The spellings of `name`, the likeliest first: as it is; without or with the
 /// base model's prefix, which a base model saved alone lacks and its head's
-/// checkpoint has; and each of them with a layer norm's old parameter names.
+/// checkpoint has; each of them with a layer norm's old parameter names; and all
+/// of these behind a wrapper's name.
 pub fn spellings(name: &str) -> impl Iterator<Item = String> {
+    let bare: Vec<String> = unwrapped(name).collect();
+    let inside = bare.clone();
+    let behind = move |wrapper: &&str| {
+        let named = |name: &String| format!("{wrapper}{name}");
+        inside.iter().map(named).collect::<Vec<_>>()
+    };
+    bare.into_iter().chain(WRAPPERS.iter().flat_map(behind))
+}
+
+fn unwrapped(name: &str) -> impl Iterator<Item = String> {
     let bare = BASES.iter().find_map(|base| name.strip_prefix(base)?.strip_prefix('.'));
     let prefixed = BASES.iter().map(move |base| format!("{base}.{name}"));
     let prefixed = prefixed.take(if bare.is_some() { 0 } else { BASES.len() });
@@ -37,7 +63,17 @@ mod tests {
     use super::*;
 
     fn all(name: &str) -> Vec<String> {
-        spellings(name).collect()
+        unwrapped(name).collect()
+    }
+
+    #[test]
+    fn wrappers_come_last() {
+        let found: Vec<String> = spellings("bert.x.weight").collect();
+        assert_eq!(found[..2], ["bert.x.weight", "x.weight"]);
+        for name in ["_orig_mod.bert.x.weight", "module._orig_mod.x.weight", "model.bert.x.weight"]
+        {
+            assert!(found.contains(&name.to_owned()), "{name}");
+        }
     }
 
     #[test]

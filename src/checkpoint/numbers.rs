@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::{Checkpoint, LoadError};
-use crate::blocks::{MemoryOrder, Stored};
+use crate::blocks::{MemoryOrder, Stored, Update};
 
 impl Checkpoint {
     /// A tensor's numbers, row-major, as f32.
@@ -21,15 +21,42 @@ impl Checkpoint {
         if !values.iter().all(|value| value.is_finite()) {
             return Err(fail("holds a number that is not finite"));
         }
-        match tensor.order {
-            MemoryOrder::Rows => Ok(values),
+        let values = match tensor.order {
+            MemoryOrder::Rows => values,
             MemoryOrder::Columns { rows, columns } if rows * columns == values.len() => {
-                Ok(transposed(&values, rows))
+                transposed(&values, rows)
             }
             MemoryOrder::Columns { .. } => {
-                Err(fail("lies column by column: it cannot be taken in parts"))
+                return Err(fail("lies column by column: it cannot be taken in parts"));
             }
+        };
+        match &tensor.update {
+            None => Ok(values),
+            Some(update) => self.updated(values, update),
         }
+    }
+
+    /// Whole numbers of 64 bits.
+    pub fn load_integers(&self, tensor: &Stored) -> Result<Vec<i64>, LoadError> {
+        let bytes = self.read_at(&tensor.file, tensor.start, tensor.bytes)?;
+        Ok(bytes.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect())
+    }
+
+    /// With what an adapter adds, summed in f64.
+    fn updated(&self, mut values: Vec<f32>, update: &Update) -> Result<Vec<f32>, LoadError> {
+        let (down, up) = (self.load(&update.down)?, self.load(&update.up)?);
+        let input = down.len() / update.rank;
+        let mut sums = vec![0.; input];
+        for (row, up) in values.chunks_mut(input).zip(up.chunks(update.rank)) {
+            sums.fill(0.);
+            for (up, down) in up.iter().zip(down.chunks(input)) {
+                let pairs = sums.iter_mut().zip(down);
+                pairs.for_each(|(sum, down)| *sum += f64::from(*up) * f64::from(*down));
+            }
+            let pairs = row.iter_mut().zip(&sums);
+            pairs.for_each(|(x, sum)| *x = (f64::from(*x) + update.scale * sum) as f32);
+        }
+        Ok(values)
     }
 
     /// The numbers of a file that lie there as they are wanted.

@@ -53,8 +53,8 @@ impl fmt::Display for Drift {
 impl Checkpoint {
     /// Where its files lie.
     pub fn on_disk(&self) -> Result<OnDisk, LoadError> {
-        let weights = self.weight_files()?.contents.iter().map(|(name, _)| name.as_ref());
-        let mut small = self.small.iter().map(|(name, _)| *name);
+        let weights = self.contents()?.map(|(name, _)| name.as_ref());
+        let mut small = self.small.iter().map(|(name, _)| name.as_ref());
         let names = small.by_ref().take(1).chain(weights);
         let mut files = Vec::new();
         for name in names.collect::<Vec<_>>().into_iter().chain(small) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::cancel::Cancellation;
 use super::content::{self, Content};
 use super::hub;
+use super::layout::WEIGHT_LAYOUTS;
 use super::source::{Builtin, Source};
 use crate::files;
 
@@ -16,6 +17,17 @@ pub enum Place {
     Builtin(&'static Builtin),
     Directory(PathBuf),
     Hub(hub::Snapshot),
+    /// A folder's files, before those around it.
+    Folder {
+        name: String,
+        around: Box<Place>,
+    },
+    /// An adapter's files, before those of the model that it changes. The tensors of the
+    /// model are its own.
+    Adapter {
+        own: Box<Place>,
+        base: Box<Place>,
+    },
 }
 
 impl Place {
@@ -36,6 +48,10 @@ impl Place {
             Self::Builtin(builtin) => builtin.file(name).is_some(),
             Self::Directory(folder) => folder.join(name).exists(),
             Self::Hub(snapshot) => snapshot.has(name),
+            Self::Folder { name: folder, around } => {
+                around.has(&format!("{folder}/{name}")) || around.has(name)
+            }
+            Self::Adapter { own, base } => is_adapters(own, name) || base.has(name),
         }
     }
 
@@ -44,6 +60,8 @@ impl Place {
         match self {
             Self::Hub(snapshot) => snapshot.gap(),
             Self::Builtin(_) | Self::Directory(_) => None,
+            Self::Folder { around, .. } => around.gap(),
+            Self::Adapter { own, base } => own.gap().or_else(|| base.gap()),
         }
     }
 
@@ -55,6 +73,17 @@ impl Place {
             }
             Self::Directory(folder) => Ok(Found::Path(folder.join(name))),
             Self::Hub(snapshot) => snapshot.fetch(name).map(Found::Path),
+            Self::Folder { name: folder, around } => {
+                let inside = format!("{folder}/{name}");
+                around.find(if around.has(&inside) { &inside } else { name })
+            }
+            Self::Adapter { own, base } => {
+                if is_adapters(own, name) {
+                    own.find(name)
+                } else {
+                    base.find(name)
+                }
+            }
         }
     }
 
@@ -85,6 +114,13 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether a file is taken from the adapter's folder, which may hold weights of the
+/// trainer's that are not the model's.
+fn is_adapters(own: &Place, name: &str) -> bool {
+    let weights = WEIGHT_LAYOUTS.iter().flat_map(|layout| [Some(layout.whole), layout.index]);
+    !weights.flatten().any(|file| file == name) && own.has(name)
 }
 
 enum Found {

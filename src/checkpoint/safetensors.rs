@@ -49,16 +49,19 @@ pub fn tensors(
 
 fn describe(name: &str, info: &TensorInfo, file: &Arc<str>, data: u64) -> Described {
     let (start, end) = info.data_offsets;
+    let place = || Stored {
+        name: name.to_owned(),
+        file: Arc::clone(file),
+        dtype: info.dtype,
+        start: data + start as u64,
+        bytes: end - start,
+        order: MemoryOrder::Rows,
+        update: None,
+    };
     let stored = match info.dtype {
-        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64 => Ok(Stored {
-            name: name.to_owned(),
-            file: Arc::clone(file),
-            dtype: info.dtype,
-            start: data + start as u64,
-            bytes: end - start,
-            order: MemoryOrder::Rows,
-        }),
+        Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64 => Ok(place()),
         other => Err(format!("holds {other}, not f32, f16, bf16 or f64")),
     };
-    Described { shape: info.shape.clone(), stored }
+    let whole = (info.dtype == Dtype::I64).then(place);
+    Described { shape: info.shape.clone(), stored, whole }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::hub::Repository;
 use crate::script::Script;
@@ -57,6 +58,30 @@ pub enum Source {
     Builtin(&'static Builtin),
     Directory(PathBuf),
     Hub(Repository),
+}
+
+/// Which sources may be loaded from.
+#[derive(Clone)]
+pub struct Allowed(Arc<Rule>);
+
+type Rule = dyn Fn(&Source) -> Result<(), String> + Send + Sync;
+
+impl Allowed {
+    /// Those that `rule` does not refuse.
+    pub fn by(rule: impl Fn(&Source) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rule))
+    }
+
+    pub fn check(&self, source: &Source) -> Result<(), String> {
+        (self.0)(source)
+    }
+}
+
+/// All.
+impl Default for Allowed {
+    fn default() -> Self {
+        Self::by(|_| Ok(()))
+    }
 }
 
 impl Source {

@@ -6,13 +6,28 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::content::Content;
-use super::layout::{self, Format, WEIGHT_LAYOUTS, WEIGHTS};
+use super::layout::{
+    self, ADAPTER_LAYOUTS, Format, HEAD_LAYOUTS, WEIGHT_LAYOUTS, WEIGHTS, WeightLayout,
+};
 use super::{Checkpoint, LoadError, digest_head};
+
+/// Whose tensors a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    Model,
+    /// A module of sentence-transformers, by its folder.
+    Module(String),
+    /// What an adapter changes of the model.
+    Adapter,
+    /// A classifier on an embedding.
+    Classifier,
+}
 
 #[derive(Debug)]
 pub struct WeightFiles {
+    pub owner: Owner,
     /// The one file, or the index of several.
-    pub main: &'static str,
+    pub main: String,
     pub format: Format,
     pub contents: Vec<(Arc<str>, Content)>,
 }
@@ -20,41 +35,88 @@ pub struct WeightFiles {
 /// Bytes of a large file that are digested at a time.
 const PIECE: usize = 1 << 20;
 
+impl Owner {
+    fn layouts(&self) -> &'static [WeightLayout] {
+        match self {
+            Self::Model | Self::Module(_) => WEIGHT_LAYOUTS,
+            Self::Adapter => ADAPTER_LAYOUTS,
+            Self::Classifier => HEAD_LAYOUTS,
+        }
+    }
+
+    /// A file of its own by its name.
+    fn path(&self, name: &str) -> String {
+        match self {
+            Self::Module(folder) => format!("{folder}/{name}"),
+            Self::Model | Self::Adapter | Self::Classifier => name.to_owned(),
+        }
+    }
+}
+
 impl Checkpoint {
-    /// The files of the first layout that is there.
-    pub(super) fn weight_files(&self) -> Result<&WeightFiles, LoadError> {
+    /// Every owner's files, the model's first; of each, those of the first layout that is
+    /// there.
+    pub(super) fn weight_files(&self) -> Result<&[WeightFiles], LoadError> {
         match self.weights.get() {
             Some(files) => Ok(files),
             None => {
-                let files = self.open_weights()?;
+                // The small ones first: they may be missing, and the model's be fetched.
+                let open = |owner: &Owner| self.open_weights(owner);
+                let mut files =
+                    self.owners.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
+                files.reverse();
                 Ok(self.weights.get_or_init(|| files))
             }
         }
     }
 
-    fn open_weights(&self) -> Result<WeightFiles, LoadError> {
-        let found = WEIGHT_LAYOUTS.iter().find_map(|layout| {
-            let main = [layout.whole, layout.index].into_iter().find(|name| self.has(name))?;
-            Some((main, layout))
+    pub(super) fn files_of(&self, owner: &Owner) -> Result<&WeightFiles, LoadError> {
+        let found = self.weight_files()?.iter().find(|files| files.owner == *owner);
+        found.ok_or_else(|| self.no_weights(owner))
+    }
+
+    /// Every file that holds tensors.
+    pub(super) fn contents(&self) -> Result<impl Iterator<Item = &(Arc<str>, Content)>, LoadError> {
+        Ok(self.weight_files()?.iter().flat_map(|files| &files.contents))
+    }
+
+    fn open_weights(&self, owner: &Owner) -> Result<WeightFiles, LoadError> {
+        let found = owner.layouts().iter().find_map(|layout| {
+            let whole = Some((owner.path(layout.whole), None));
+            let index = layout.index.map(|name| (owner.path(name), Some(name)));
+            let names = [whole, index].into_iter().flatten();
+            let (main, index) = names.into_iter().find(|(name, _)| self.has(name))?;
+            Some((main, index, layout.format))
         });
-        let (main, layout) = found.ok_or_else(|| self.no_weights())?;
-        let names = match main == layout.whole {
-            true => vec![main.to_owned()],
-            false => self.shards(main)?,
+        let (main, index, format) = found.ok_or_else(|| self.no_weights(owner))?;
+        let names = match index {
+            None => vec![main.clone()],
+            Some(_) => {
+                let shards = self.shards(&main)?;
+                shards.iter().map(|name| owner.path(name)).collect()
+            }
         };
         let contents = names.into_iter().map(|name| self.open(name)).collect::<Result<_, _>>()?;
-        Ok(WeightFiles { main, format: layout.format, contents })
+        Ok(WeightFiles { owner: owner.clone(), main, format, contents })
     }
 
-    fn no_weights(&self) -> LoadError {
-        let names = WEIGHT_LAYOUTS.iter().flat_map(|layout| [layout.whole, layout.index]);
-        let names: Vec<&str> = names.filter(|name| *name != WEIGHTS).collect();
-        let absent = self.absent(WEIGHTS);
-        let reason = format!("{}; nor is there one of {}", absent.reason, names.join(", "));
-        LoadError { reason, ..absent }
+    fn no_weights(&self, owner: &Owner) -> LoadError {
+        let names = owner.layouts().iter().flat_map(|layout| [Some(layout.whole), layout.index]);
+        let names: Vec<&str> = names.flatten().collect();
+        let first = names.first().copied().unwrap_or(WEIGHTS);
+        let absent = self.absent(&owner.path(first));
+        let others: Vec<&str> = names.into_iter().filter(|name| *name != first).collect();
+        match others.is_empty() {
+            true => absent,
+            false => {
+                let reason =
+                    format!("{}; nor is there one of {}", absent.reason, others.join(", "));
+                LoadError { reason, ..absent }
+            }
+        }
     }
 
-    fn shards(&self, index: &'static str) -> Result<Vec<String>, LoadError> {
+    fn shards(&self, index: &str) -> Result<Vec<String>, LoadError> {
         let names = self.place.read(index).and_then(|data| layout::shards(&data));
         names.map(Vec::from_iter).map_err(|reason| self.error(index, reason))
     }
@@ -71,8 +133,7 @@ impl Checkpoint {
     /// that a load that was cancelled goes no further.
     pub(super) fn large(&self, name: &str) -> Result<&Content, LoadError> {
         self.cancellation.check().map_err(|reason| self.error("", reason))?;
-        let mut contents = self.weight_files()?.contents.iter();
-        let found = contents.find(|(file, _)| **file == *name);
+        let found = self.contents()?.find(|(file, _)| **file == *name);
         found.map(|(_, content)| content).ok_or_else(|| self.absent(name))
     }
 
@@ -91,7 +152,7 @@ impl Checkpoint {
     }
 
     pub(super) fn digest_weights(&self, hasher: &mut Sha256) -> Result<(), LoadError> {
-        for (name, _) in &self.weight_files()?.contents {
+        for (name, _) in self.contents()? {
             let length = self.len(name)?;
             digest_head(name, length, hasher);
             let mut start = 0;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::Format;
 use super::names::spellings;
+use super::weight_files::Owner;
 use super::{Checkpoint, LoadError, pickle, safetensors};
 use crate::blocks::{LayerNorm, Linear, Stored};
 
@@ -19,8 +20,8 @@ pub enum Bias {
 pub struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     /// Named where a tensor is missing: the file, or the index of several.
-    file: &'static str,
-    tensors: BTreeMap<String, Described>,
+    file: &'a str,
+    tensors: Tensors,
     used: RefCell<BTreeSet<String>>,
 }
 
@@ -31,13 +32,34 @@ pub struct Described {
     /// Where its numbers lie, or why they cannot be read: buffers such as
     /// position_ids are integers and no weights.
     pub stored: Result<Stored, String>,
+    /// Where whole numbers of 64 bits lie.
+    pub whole: Option<Stored>,
+}
+
+/// Tensors by the names that their files give them.
+pub type Tensors = BTreeMap<String, Described>;
+
+/// The tensor called `name`, under any of its spellings.
+pub fn find<'a>(tensors: &'a Tensors, name: &str) -> Option<(&'a String, &'a Described)> {
+    spellings(name).find_map(|spelling| tensors.get_key_value(&spelling))
 }
 
 impl<'a> Weights<'a> {
-    /// Reads what the files say of their tensors, and checks it against their
-    /// lengths.
+    /// Reads what the model's files say of their tensors, and checks it against their
+    /// lengths; with what an adapter changes.
     pub fn read(checkpoint: &'a Checkpoint) -> Result<Self, LoadError> {
-        let files = checkpoint.weight_files()?;
+        let mut weights = Self::of(checkpoint, &Owner::Model)?;
+        if let Some(adapter) = checkpoint.adapter() {
+            let changes = Self::of(checkpoint, &Owner::Adapter)?;
+            let merged = adapter.merge(&mut weights.tensors, changes.tensors);
+            merged.map_err(|reason| checkpoint.error(changes.file, reason))?;
+        }
+        Ok(weights)
+    }
+
+    /// The same of one owner's files alone.
+    pub fn of(checkpoint: &'a Checkpoint, owner: &Owner) -> Result<Self, LoadError> {
+        let files = checkpoint.files_of(owner)?;
         let mut tensors = BTreeMap::new();
         for (file, _) in &files.contents {
             let described = match files.format {
@@ -51,7 +73,7 @@ impl<'a> Weights<'a> {
                 tensors.insert(name, tensor);
             }
         }
-        Ok(Self { checkpoint, file: files.main, tensors, used: RefCell::default() })
+        Ok(Self { checkpoint, file: &files.main, tensors, used: RefCell::default() })
     }
 
     /// Whether there is a tensor of this name, under any of its spellings.
@@ -60,7 +82,7 @@ impl<'a> Weights<'a> {
     }
 
     fn find(&self, name: &str) -> Option<(&String, &Described)> {
-        spellings(name).find_map(|spelling| self.tensors.get_key_value(&spelling))
+        find(&self.tensors, name)
     }
 
     /// The tensor `name` of exactly this shape.
@@ -103,6 +125,32 @@ impl<'a> Weights<'a> {
         match bias {
             Bias::Stored => self.tensor(&format!("{name}.bias"), &[size]).map(Some),
             Bias::None => Ok(None),
+        }
+    }
+
+    /// The rows of the matrix `name` with so many columns.
+    pub fn rows(&self, name: &str, columns: usize) -> Result<usize, LoadError> {
+        match self.any_shape(name)? {
+            (_, &[rows, width]) if rows > 0 && width == columns => Ok(rows),
+            (tensor, shape) => {
+                let reason =
+                    format!("tensor {} has shape {shape:?}, not [any, {columns}]", tensor.name);
+                Err(self.checkpoint.error(&tensor.file, reason))
+            }
+        }
+    }
+
+    /// The whole numbers of a short list, if there is such a tensor.
+    pub fn integers(&self, name: &str, count: usize) -> Result<Option<Vec<i64>>, LoadError> {
+        let Some((_, tensor)) = self.find(name) else { return Ok(None) };
+        match &tensor.whole {
+            Some(stored) if tensor.shape == [count] => {
+                self.checkpoint.load_integers(stored).map(Some)
+            }
+            _ => {
+                let reason = format!("tensor {name} must hold {count} whole numbers of 64 bits");
+                Err(self.checkpoint.error(self.file, reason))
+            }
         }
     }
 

@@ -158,7 +158,8 @@ impl ModelPool {
         wanted: &Wanted,
         cancellation: &Cancellation,
     ) -> Result<Model, LoadFailure> {
-        let described = Described::read(&wanted.source, wanted.activation, cancellation)?;
+        let described =
+            Described::read(&wanted.source, wanted.activation, &self.allowed, cancellation)?;
         let alike = self.alike(wanted);
         if !alike.is_empty() {
             let revision = described.revision()?;

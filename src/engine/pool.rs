@@ -10,7 +10,7 @@ use tokio_util::sync::DropGuard;
 
 use super::loading::{LOADS_AT_A_TIME, Wanted};
 use super::status::{LoadFailure, Progress, Put, Status};
-use crate::checkpoint::Drift;
+use crate::checkpoint::{Allowed, Drift};
 use crate::error::{Code, Error, Result};
 use crate::model::{Budget, Model, Placement};
 
@@ -31,6 +31,8 @@ pub struct ModelPool {
     pub(super) permits: Arc<Semaphore>,
     /// The longest that a load may take.
     pub(super) load_time: Duration,
+    /// What a model's files may lead to.
+    pub(super) allowed: Allowed,
 }
 
 #[derive(Default)]
@@ -88,7 +90,13 @@ impl ModelPool {
             placement,
             permits: Arc::new(Semaphore::new(LOADS_AT_A_TIME)),
             load_time,
+            allowed: Allowed::default(),
         }
+    }
+
+    /// The same, where a model's files may lead only to what is allowed.
+    pub fn within(self, allowed: Allowed) -> Self {
+        Self { allowed, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -19,7 +19,7 @@ pub fn row(model: &Model) -> Result<Row> {
     let encoding = model.encode(&input, Truncate::Yes)?;
     let reads: &[usize] = match model.pooling() {
         Pooling::Tokens => &[0],
-        Pooling::First | Pooling::Mean => &[],
+        Pooling::Whole(_) => &[],
     };
     Ok(Row::forward(encoding.ids, reads.into()))
 }

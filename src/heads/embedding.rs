@@ -1,34 +1,38 @@
-//! A plain encoder: a text's embedding is the mean of its tokens' states or the
-//! first one's, as sentence-transformers' `1_Pooling/config.json` says (Reimers
-//! & Gurevych 2019); the mean where there is no such file.
-
-use serde_json::Value;
+//! A plain encoder: a text's embedding is what sentence-transformers' modules make of
+//! its states; their mean where there are none.
 
 use super::activation::OutputActivation;
+use super::modules::{self, Chain, EMBEDDING};
 use super::{Head, Labels, Parts};
-use crate::blocks::{self, Pooling};
-use crate::checkpoint::{LoadError, POOLING};
+use crate::blocks::{self, Pool, Pooling, Way};
+use crate::checkpoint::LoadError;
+use crate::checkpoint::layout::MODULES;
 
 pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
-    let block = blocks::Head { pooling: pooling(parts)?, transform: None, output: None };
+    let Chain { pool, steps, width, .. } = chain(parts)?;
     Ok(Head {
-        block,
-        labels: Labels::Dimensions(parts.built.hidden_size),
+        block: blocks::Head { pooling: Pooling::Whole(pool), steps },
+        labels: Labels::Dimensions(width),
         activation: OutputActivation::None,
     })
 }
 
-fn pooling(parts: &Parts<'_>) -> Result<Pooling, LoadError> {
-    let Some(file) = parts.checkpoint.file(POOLING) else { return Ok(Pooling::Mean) };
-    let fail = |reason: String| parts.checkpoint.error(POOLING, reason);
-    let file: Value = serde_json::from_slice(file).map_err(|error| fail(error.to_string()))?;
-    let file = file.as_object().ok_or_else(|| fail("is no JSON object".to_owned()))?;
-    let chosen = file.iter().filter(|(_, value)| **value == Value::Bool(true));
-    let modes = chosen.map(|(name, _)| name.as_str());
-    let modes: Vec<&str> = modes.filter(|name| name.starts_with("pooling_mode")).collect();
-    match modes[..] {
-        ["pooling_mode_mean_tokens"] => Ok(Pooling::Mean),
-        ["pooling_mode_cls_token"] => Ok(Pooling::First),
-        _ => Err(fail(format!("pools by {modes:?}; the mean and the first token are known"))),
+/// The way to the embedding.
+pub fn chain(parts: &Parts<'_>) -> Result<Chain, LoadError> {
+    let Some(sentence) = parts.checkpoint.sentence() else {
+        return Ok(Chain {
+            pool: Pool { ways: vec![Way::Mean], skip: 0 },
+            steps: Vec::new(),
+            width: parts.built.hidden_size,
+            output: EMBEDDING.to_owned(),
+        });
+    };
+    let chain = modules::read(parts, &sentence.modules)?;
+    match chain.output.as_str() {
+        EMBEDDING => Ok(chain),
+        other => {
+            let reason = format!("the last module gives {other:?}, not {EMBEDDING:?}");
+            Err(parts.checkpoint.error(MODULES, reason))
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::activation::OutputActivation;
 use super::{Head, Labels, Parts};
 use crate::architectures::MaskedParts;
-use crate::blocks::{self, Linear, Pooling};
+use crate::blocks::{self, Dense, Linear, Pooling, Step};
 use crate::checkpoint::LoadError;
 
 pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
@@ -14,10 +14,10 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
         return Err(parts.fail("this architecture has no masked language model"));
     };
     let width = parts.built.encoder.embeddings.width;
-    let transform = Some(parts.transform(&names.transform, width)?);
-    let output = Some(decoder(parts, names, width)?);
+    let mut steps = parts.transform(&names.transform, width)?;
+    steps.push(Step::Dense(Dense::new(decoder(parts, names, width)?, None)));
     Ok(Head {
-        block: blocks::Head { pooling: Pooling::Tokens, transform, output },
+        block: blocks::Head { pooling: Pooling::Tokens, steps },
         labels: Labels::Pieces(parts.built.vocab_size),
         activation: OutputActivation::Softmax,
     })

@@ -2,16 +2,20 @@
 //! new one is a file and an entry of [`HEADS`].
 
 pub mod activation;
+mod cross_encoder;
 mod embedding;
 mod masked_lm;
+mod modules;
 mod next_sentence;
 mod question_answering;
 mod sequence_classification;
+mod set_fit;
 mod token_classification;
 
 use crate::architectures::{Built, HeadParts, TransformNames};
-use crate::blocks::{self, Transform};
-use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, POOLING, Weights};
+use crate::blocks::{self, Dense, Step};
+use crate::checkpoint::layout::ADAPTER_CONFIG;
+use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, SentenceKind, Weights};
 use activation::OutputActivation;
 
 /// What a model is for.
@@ -64,6 +68,9 @@ pub struct Parts<'a> {
     pub checkpoint: &'a Checkpoint,
     pub weights: &'a Weights<'a>,
     pub built: &'a Built,
+    /// Tokens of the prompt that is put before texts, with what the tokenizer puts before
+    /// that; 0 where there is none.
+    pub prompt_tokens: usize,
 }
 
 /// An entry of [`HEADS`].
@@ -99,12 +106,33 @@ pub static HEADS: &[HeadKind] = &[
     HeadKind { class_suffix: "Model", task: Task::Embedding, build: embedding::build },
 ];
 
-/// The head that `config` names. A folder that says how to pool is a
-/// sentence-transformers model, whatever class it was trained from.
+/// Modules after the transformer give a cross-encoder's scores.
+static SCORES: HeadKind = HeadKind {
+    class_suffix: "CrossEncoder",
+    task: Task::TextClassification,
+    build: cross_encoder::build,
+};
+
+/// A classifier on an embedding.
+static SET_FIT: HeadKind =
+    HeadKind { class_suffix: "SetFit", task: Task::TextClassification, build: set_fit::build };
+
+/// The head that `config` names, unless files of another library say more: a folder with
+/// sentence-transformers' modules is a model of that library, whatever class it was
+/// trained from.
 pub fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<&'static HeadKind, LoadError> {
-    let class = match checkpoint.file(POOLING) {
-        Some(_) => "Model",
-        None => config.architectures.first().map_or("", String::as_str),
+    let own = config.architectures.first().map_or("", String::as_str);
+    let adapted = checkpoint.adapter().map(|adapter| adapter.class());
+    let adapted =
+        adapted.transpose().map_err(|reason| checkpoint.error(ADAPTER_CONFIG, reason))?.flatten();
+    let class = match checkpoint.sentence() {
+        _ if checkpoint.has_classifier() => return Ok(&SET_FIT),
+        Some(sentence) => match (sentence.kind, sentence.modules.is_empty()) {
+            (SentenceKind::Encoder, _) => "Model",
+            (SentenceKind::CrossEncoder, false) => return Ok(&SCORES),
+            (SentenceKind::CrossEncoder, true) => "ForSequenceClassification",
+        },
+        None => adapted.unwrap_or(own),
     };
     HEADS.iter().find(|entry| class.ends_with(entry.class_suffix)).ok_or_else(|| {
         let known: Vec<&str> = HEADS.iter().map(|entry| entry.class_suffix).collect();
@@ -116,29 +144,45 @@ pub fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<&'static He
     })
 }
 
+/// transformers' names of labels that have none.
+pub fn placeholders(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("LABEL_{index}")).collect()
+}
+
 impl Parts<'_> {
     fn fail(&self, reason: impl ToString) -> LoadError {
         self.checkpoint.error(CONFIG, reason)
     }
 
+    /// The labels of a classifier with `count` outputs. Those of config.json are of the
+    /// model below an adapter, which may have a head of its own.
+    fn labels(&self, count: usize) -> Result<Vec<String>, LoadError> {
+        match self.config.labels(count) {
+            Err(_) if self.checkpoint.adapter().is_some() => Ok(placeholders(count)),
+            labels => labels.map_err(|reason| self.fail(reason)),
+        }
+    }
+
     /// `norm(act(dense(x)))` to `out` numbers.
-    fn transform(&self, names: &TransformNames, out: usize) -> Result<Transform, LoadError> {
-        let norm = names.norm.as_ref();
-        let norm = norm.map(|norm| self.weights.norm(norm.name, out, norm.eps, norm.bias));
-        Ok(Transform {
-            dense: self.weights.map(names.dense, out, self.built.hidden_size, names.bias)?,
-            activation: names.activation,
-            norm: norm.transpose()?,
-        })
+    fn transform(&self, names: &TransformNames, out: usize) -> Result<Vec<Step>, LoadError> {
+        let dense = self.weights.map(names.dense, out, self.built.hidden_size, names.bias)?;
+        let mut steps = vec![Step::Dense(Dense::new(dense, Some(names.activation)))];
+        if let Some(norm) = &names.norm {
+            steps.push(Step::Norm(self.weights.norm(norm.name, out, norm.eps, norm.bias)?));
+        }
+        Ok(steps)
     }
 
     /// A head with as many outputs as the checkpoint has.
     fn head(&self, parts: &HeadParts) -> Result<(blocks::Head, usize), LoadError> {
         let hidden = self.built.hidden_size;
-        let transform = parts.transform.as_ref().map(|names| self.transform(names, hidden));
+        let mut steps = match &parts.transform {
+            Some(names) => self.transform(names, hidden)?,
+            None => Vec::new(),
+        };
         let output = self.weights.linear_of_any_size(parts.output, hidden)?;
         let out = output.out;
-        let transform = transform.transpose()?;
-        Ok((blocks::Head { pooling: parts.pooling, transform, output: Some(output) }, out))
+        steps.push(Step::Dense(Dense::new(output, None)));
+        Ok((blocks::Head { pooling: parts.pooling.clone(), steps }, out))
     }
 }

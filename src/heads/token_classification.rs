@@ -6,6 +6,6 @@ use crate::checkpoint::LoadError;
 
 pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
     let (block, labels) = parts.head(&parts.built.heads.tokens)?;
-    let names = parts.config.labels(labels).map_err(|reason| parts.fail(reason))?;
+    let names = parts.labels(labels)?;
     Ok(Head { block, labels: Labels::Named(names), activation: OutputActivation::Softmax })
 }

@@ -10,7 +10,7 @@ use super::{Loaded, Model, Placement, place};
 use crate::architectures;
 use crate::blocks;
 use crate::checkpoint::{
-    CONFIG, Cancellation, Checkpoint, LoadError, ModelConfig, Source, Weights,
+    Allowed, CONFIG, Cancellation, Checkpoint, LoadError, ModelConfig, Source, Weights,
 };
 use crate::heads::activation::OutputActivation;
 use crate::heads::{self, Head, Labels, Parts, Task};
@@ -31,20 +31,28 @@ pub struct Described {
 }
 
 impl Described {
-    /// `activation` goes before what config.json says.
+    /// `activation` goes before what config.json says. Of what the files lead to, only what
+    /// is `allowed` is read.
     pub fn read(
         source: &Source,
         activation: Option<OutputActivation>,
+        allowed: &Allowed,
         cancellation: &Cancellation,
     ) -> Result<Self, LoadError> {
-        let checkpoint = Checkpoint::read(source, cancellation)?;
+        let checkpoint = Checkpoint::read_allowed(source, allowed, cancellation)?;
         let config = ModelConfig::read(&checkpoint)?;
         let architecture = architectures::find(&config, &checkpoint)?;
         let head_kind = heads::find(&config, &checkpoint)?;
         let weights = Weights::read(&checkpoint)?;
         let built = (architecture.build)(&config, &checkpoint, &weights)?;
-        let parts =
-            Parts { config: &config, checkpoint: &checkpoint, weights: &weights, built: &built };
+        let text = TextEncoder::read(&checkpoint, &built)?;
+        let parts = Parts {
+            config: &config,
+            checkpoint: &checkpoint,
+            weights: &weights,
+            built: &built,
+            prompt_tokens: text.prompt_tokens(),
+        };
         let mut head = (head_kind.build)(&parts)?;
         if let Some(activation) = activation {
             let check = check_activation(activation, head_kind.task, &head.labels);
@@ -54,7 +62,6 @@ impl Described {
         for name in weights.unused() {
             debug!(%source, tensor = name, "unused tensor");
         }
-        let text = TextEncoder::read(&checkpoint, &built)?;
         Ok(Self {
             architecture: architecture.model_type,
             task: head_kind.task,

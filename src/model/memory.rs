@@ -20,12 +20,10 @@ pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
 
 /// Numbers of tables, norms and biases, and numbers of the maps' weights.
 fn numbers(encoder: &Encoder, head: &Head) -> (usize, usize) {
-    let transform = head.transform.as_ref();
-    let mut maps: Vec<&Linear> = encoder.projection.iter().chain(&head.output).collect();
-    maps.extend(transform.map(|transform| &transform.dense));
+    let mut maps: Vec<&Linear> = encoder.projection.iter().chain(head.maps()).collect();
     let mut norms: Vec<&LayerNorm> =
         encoder.final_norm.iter().chain([&encoder.embeddings.norm]).collect();
-    norms.extend(transform.and_then(|transform| transform.norm.as_ref()));
+    norms.extend(head.norms());
     let tables = [&encoder.embeddings.word].into_iter();
     let tables = tables.chain(&encoder.embeddings.position).chain(&encoder.embeddings.token_type);
     let mut rest: usize = tables.map(stored).sum();

@@ -15,8 +15,8 @@ use crate::backend::Backend;
 #[cfg(feature = "candle")]
 use crate::backend::candle::Candle;
 use crate::backend::cpu::Cpu;
-use crate::blocks::{self, Activation, Pooling};
-use crate::checkpoint::{Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
+use crate::blocks::{self, Pooling, Step};
+use crate::checkpoint::{Allowed, Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
 use crate::flow;
 use crate::heads::activation::OutputActivation;
@@ -122,7 +122,8 @@ fn place(
 impl Model {
     /// Reads and checks a checkpoint. Blocks for as long as that takes.
     pub fn load(id: &str, source: &Source, placement: &Placement) -> Result<Self, LoadError> {
-        let described = Described::read(source, None, &Cancellation::default())?;
+        let described =
+            Described::read(source, None, &Allowed::default(), &Cancellation::default())?;
         let bytes = described.memory_bytes(placement);
         let room = Arc::new(Budget::default()).take(bytes);
         let room = room.map_err(|_| LoadError {
@@ -189,12 +190,11 @@ impl Loaded {
         pass()
     }
 
-    /// Whether outputs change smoothly with the input: ReLU's slope jumps.
+    /// Whether outputs change smoothly with the input: ReLU's slope jumps, and so does that
+    /// of a largest number.
     pub fn is_smooth(&self) -> bool {
-        let smooth = |activation| activation != Activation::Relu;
-        let head = self.head.block.transform.as_ref();
-        self.encoder.layers.iter().all(|layer| smooth(layer.feed_forward.activation))
-            && head.is_none_or(|transform| smooth(transform.activation))
+        let mut layers = self.encoder.layers.iter();
+        layers.all(|layer| layer.feed_forward.activation.is_smooth()) && self.head.block.is_smooth()
     }
 
     /// Multiply-adds that a row costs: a walk back is about a forward pass.
@@ -274,8 +274,20 @@ impl Loaded {
         self.head.activation
     }
 
-    pub fn pooling(&self) -> Pooling {
-        self.head.block.pooling
+    pub fn pooling(&self) -> &Pooling {
+        &self.head.block.pooling
+    }
+
+    /// How much each of `tokens` final states counts in the output, where that is
+    /// their weighted mean but for its length.
+    pub fn mean_weights(&self, tokens: usize) -> Option<Vec<f64>> {
+        let head = &self.head.block;
+        match &head.pooling {
+            Pooling::Whole(pool) if head.steps.iter().all(|step| matches!(step, Step::Unit)) => {
+                pool.mean_weights(tokens)
+            }
+            Pooling::Whole(_) | Pooling::Tokens => None,
+        }
     }
 
     pub fn layers(&self) -> usize {

@@ -26,7 +26,8 @@ struct Forwarded<B: Backend> {
     layers: Vec<layer::Saved<B>>,
     convolution: Option<convolution::Saved<B>>,
     final_norm: Option<B::Normalized>,
-    head: head::Saved<B>,
+    pooled: Option<B::Pooled>,
+    head: Vec<head::Saved<B>>,
     /// The logits of each row, `[reads, labels]`, what they are served as, and the
     /// number of labels.
     logits: Vec<Vec<f64>>,
@@ -65,7 +66,7 @@ impl<B: Backend> Network<B> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let packed = Packed::new(rows, self.head.pooling);
+        let packed = Packed::new(rows, &self.head.pooling);
         let pass = Pass { b, wanted: self.wanted(&packed), packed };
         let forwarded = self.forward(&pass)?;
         let outputs = self.backward(&pass, forwarded)?;
@@ -124,11 +125,12 @@ impl<B: Backend> Network<B> {
             (hidden, final_norm) = (output, Some(saved));
         }
         let states = self.states(pass, &hidden)?;
-        let (outputs, head) = self.head.forward(b, self.read(pass, hidden)?)?;
+        let (read, pooled) = self.read(pass, hidden)?;
+        let (outputs, head) = self.head.forward(b, read)?;
         let outputs = b.rows(&outputs)?;
         let labels = outputs.first().map_or(0, Vec::len);
-        let logits = match self.head.pooling {
-            Pooling::First | Pooling::Mean => outputs,
+        let logits = match &self.head.pooling {
+            Pooling::Whole(_) => outputs,
             Pooling::Tokens => {
                 packed.read.iter().map(|read| outputs[read.clone()].concat()).collect()
             }
@@ -152,6 +154,7 @@ impl<B: Backend> Network<B> {
             layers,
             convolution,
             final_norm,
+            pooled,
             head,
             logits,
             probabilities,
@@ -191,11 +194,23 @@ impl<B: Backend> Network<B> {
     }
 
     /// What the head reads of the last layer's states.
-    fn read(&self, pass: &Pass<'_, B>, hidden: B::Array) -> Result<B::Array, B::Error> {
-        match (self.head.pooling, pass.wanted.last()) {
-            (Pooling::Mean, _) => pass.b.means(&hidden, &pass.packed.tokens),
-            (_, Some(Wanted::All(_))) => pass.b.gather(&hidden, &pass.packed.places()),
-            (_, Some(Wanted::Some(..)) | None) => Ok(hidden),
+    fn read(
+        &self,
+        pass: &Pass<'_, B>,
+        hidden: B::Array,
+    ) -> Result<(B::Array, Option<B::Pooled>), B::Error> {
+        let states = match pass.wanted.last() {
+            Some(Wanted::All(_)) if !pass.packed.reads_all() => {
+                pass.b.gather(&hidden, &pass.packed.places())?
+            }
+            Some(Wanted::All(_) | Wanted::Some(..)) | None => hidden,
+        };
+        match &self.head.pooling {
+            Pooling::Whole(pool) if !pool.is_one_state() => {
+                let (pooled, saved) = pass.b.pool(pool, &states, &pass.packed.read)?;
+                Ok((pooled, Some(saved)))
+            }
+            Pooling::Whole(_) | Pooling::Tokens => Ok((states, None)),
         }
     }
 
@@ -204,17 +219,23 @@ impl<B: Backend> Network<B> {
     fn read_vjp(
         &self,
         pass: &Pass<'_, B>,
+        pooled: Option<&B::Pooled>,
         grad: B::Array,
         count: usize,
     ) -> Result<B::Array, B::Error> {
         let packed = &pass.packed;
-        match (self.head.pooling, pass.wanted.last()) {
-            (Pooling::Mean, _) => pass.b.means_vjp(&grad, &packed.tokens[..count]),
-            (_, Some(Wanted::All(_))) => {
+        let grad = match (&self.head.pooling, pooled) {
+            (Pooling::Whole(pool), Some(saved)) => {
+                pass.b.pool_vjp(pool, saved, &grad, &packed.read[..count])?
+            }
+            (Pooling::Whole(_) | Pooling::Tokens, _) => grad,
+        };
+        match pass.wanted.last() {
+            Some(Wanted::All(_)) if !packed.reads_all() => {
                 let places = &packed.places()[..packed.read[count - 1].end];
                 pass.b.spread(&grad, places, packed.tokens[count - 1].end)
             }
-            (_, Some(Wanted::Some(..)) | None) => Ok(grad),
+            Some(Wanted::All(_) | Wanted::Some(..)) | None => Ok(grad),
         }
     }
 
@@ -293,7 +314,7 @@ impl<B: Backend> Network<B> {
         let b = pass.b;
         let at_logits = self.at_logits(pass, forwarded, k, count);
         let mut grad = self.head.vjp(b, &forwarded.head, b.array(&at_logits)?)?;
-        grad = self.read_vjp(pass, grad, count)?;
+        grad = self.read_vjp(pass, forwarded.pooled.as_ref(), grad, count)?;
         if let Some((norm, saved)) =
             self.encoder.final_norm.as_ref().zip(forwarded.final_norm.as_ref())
         {

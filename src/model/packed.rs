@@ -40,14 +40,12 @@ fn side_by_side(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
 }
 
 impl<'a> Packed<'a> {
-    pub fn new(rows: &'a [Row], pooling: Pooling) -> Self {
+    pub fn new(rows: &'a [Row], pooling: &Pooling) -> Self {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&i| (Reverse(walks(&rows[i])), rows[i].tokens.len()));
         let rows: Vec<&Row> = order.iter().map(|&i| &rows[i]).collect();
-        let first: Arc<[usize]> = [0].into();
         let read = |row: &&Row| match pooling {
-            Pooling::First => Arc::clone(&first),
-            Pooling::Mean => (0..row.tokens.len()).collect(),
+            Pooling::Whole(pool) => pool.reads(row.tokens.len()).into(),
             Pooling::Tokens => Arc::clone(&row.reads),
         };
         let reads: Vec<Arc<[usize]>> = rows.iter().map(read).collect();
@@ -70,10 +68,14 @@ impl<'a> Packed<'a> {
         Wanted::All(self.tokens.iter().cloned().map(Span::whole).collect())
     }
 
+    /// Whether the head reads the states of all tokens.
+    pub fn reads_all(&self) -> bool {
+        self.reads.iter().zip(&self.tokens).all(|(reads, tokens)| reads.len() == tokens.len())
+    }
+
     /// The states that the head reads.
     pub fn read(&self) -> Wanted {
-        let whole = self.reads.iter().zip(&self.tokens).all(|(reads, t)| reads.len() == t.len());
-        if whole {
+        if self.reads_all() {
             return self.all();
         }
         let span = |row: usize| Span {

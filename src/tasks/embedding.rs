@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Behaviour, Read, unsuited};
-use crate::blocks::Pooling;
 use crate::error::{Code, Error, Result};
 use crate::explanation::{PairSimilarity, Predicted, Question, Resolved, Similarity, Target, What};
 use crate::model::Model;
@@ -55,19 +54,29 @@ pub fn cosine_with(other: &RowOutput, segment: usize) -> Resolved {
 pub fn similarity(model: &Model, text: &RowOutput, pair: &RowOutput) -> Similarity {
     let (a, b) = (&text.logits, &pair.logits);
     let sizes = norm(a) * norm(b);
-    let matrix = (model.pooling() == Pooling::Mean)
-        .then(|| token_by_token(&text.states, &pair.states, a.len(), sizes));
+    let matrix = token_by_token(model, [text, pair]);
     Similarity {
         embedding: a.clone(),
         pair: Some(PairSimilarity { embedding: b.clone(), cosine: dot(a, b) / sizes, matrix }),
     }
 }
 
-/// With embeddings that are means of states h, the cosine is the sum over pairs
-/// of tokens of `h h' / (n n' |u| |u'|)`.
-fn token_by_token(a: &[f64], b: &[f64], width: usize, sizes: f64) -> Vec<Vec<f64>> {
-    let pairs = (a.len() / width) * (b.len() / width);
-    let share = 1. / (pairs as f64 * sizes);
-    let row = |h: &[f64]| b.chunks(width).map(|other| share * dot(h, other)).collect();
-    a.chunks(width).map(row).collect()
+/// With embeddings that are weighted means of states, `u = Σ w h`, the cosine is the sum
+/// over pairs of tokens of `w w' h h' / (|u| |u'|)`.
+fn token_by_token(model: &Model, texts: [&RowOutput; 2]) -> Option<Vec<Vec<f64>>> {
+    let width = model.outputs();
+    let weighted = |text: &RowOutput| -> Option<Vec<Vec<f64>>> {
+        let states = text.states.chunks(width);
+        let weights = model.mean_weights(states.len())?;
+        let weighted = |(h, w): (&[f64], f64)| h.iter().map(|h| w * h).collect();
+        Some(states.zip(weights).map(weighted).collect())
+    };
+    let [a, b] = [weighted(texts[0])?, weighted(texts[1])?];
+    let size = |states: &[Vec<f64>]| {
+        let sum = |column: usize| states.iter().map(|h| h[column]).sum::<f64>();
+        norm(&(0..width).map(sum).collect::<Vec<f64>>())
+    };
+    let share = 1. / (size(&a) * size(&b));
+    let row = |h: &Vec<f64>| b.iter().map(|other| share * dot(h, other)).collect();
+    Some(a.iter().map(row).collect())
 }

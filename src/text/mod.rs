@@ -1,6 +1,7 @@
 //! From a text to tokens, words and offsets.
 
 pub mod borders;
+mod prompt;
 mod rebuild;
 mod subwords;
 pub mod tokenizer;

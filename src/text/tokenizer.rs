@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokenizers::{EncodeInput, PostProcessor as _, Tokenizer, TruncationParams};
 
+use super::prompt::{self, Prompt};
 use super::tokenizer_config::TokenizerConfig;
 use super::units::Places;
 use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords};
@@ -23,12 +24,16 @@ pub struct TextEncoder {
     numbering: Numbering,
     pad: Option<u32>,
     mask: Option<u32>,
+    prompt: Prompt,
 }
 
 impl TextEncoder {
     pub fn read(checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
         let config = TokenizerConfig::read(checkpoint)?;
-        let (whole, file) = rebuild::tokenizer(checkpoint, &config)?;
+        let (mut whole, file) = rebuild::tokenizer(checkpoint, &config)?;
+        if checkpoint.sentence().is_some_and(|sentence| sentence.do_lower_case) {
+            prompt::lower_case(&mut whole).map_err(|error| checkpoint.error(file, error))?;
+        }
         let max_tokens = config.max_length.min(model.max_positions);
         let around = special_tokens(&whole);
         if max_tokens <= around {
@@ -38,6 +43,7 @@ impl TextEncoder {
                 format!("no text fits into {max_tokens} tokens, of which {around} are special");
             return Err(checkpoint.error(file, reason));
         }
+        let prompt = Prompt::read(checkpoint, &whole, max_tokens)?;
         let mut cut = whole.clone();
         let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
         cut.with_truncation(Some(truncation)).map_err(|error| checkpoint.error(file, error))?;
@@ -60,7 +66,14 @@ impl TextEncoder {
             numbering: model.encoder.embeddings.numbering,
             pad,
             mask,
+            prompt,
         })
+    }
+
+    /// Tokens before every text that are a prompt's, with what the tokenizer puts before
+    /// them; 0 where there is no prompt.
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompt.tokens
     }
 
     /// Tokenises one input. Over the limit it is an error, which names the
@@ -155,7 +168,7 @@ impl TextEncoder {
     }
 
     fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
-        let text = input.text.as_str();
+        let text = self.prompt.before(&input.text);
         let whole = match &input.text_pair {
             Some(pair) => EncodeInput::Dual(text.into(), pair.as_str().into()),
             None => EncodeInput::Single(text.into()),
@@ -171,7 +184,8 @@ impl TextEncoder {
     ) -> Result<Encoding> {
         let texts: Arc<[String]> =
             std::iter::once(&input.text).chain(&input.text_pair).cloned().collect();
-        let mut tokens = subwords::tokens(encoding, &self.whole, &texts);
+        let mut tokens = subwords::tokens(encoding, &self.whole, &self.prompt.texts(input));
+        self.prompt.take_out(&mut tokens);
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }

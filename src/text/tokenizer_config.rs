@@ -19,9 +19,11 @@ impl TokenizerConfig {
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
         let file = json(checkpoint, TOKENIZER_CONFIG)?;
         let special_tokens = json(checkpoint, SPECIAL_TOKENS)?;
-        let max_length = match file["model_max_length"].as_f64() {
-            Some(limit) if limit >= 1. => limit as usize,
-            _ => usize::MAX,
+        let own = checkpoint.sentence().and_then(|sentence| sentence.max_seq_length);
+        let max_length = match (own, file["model_max_length"].as_f64()) {
+            (Some(limit), _) => limit,
+            (None, Some(limit)) if limit >= 1. => limit as usize,
+            (None, _) => usize::MAX,
         };
         let model = json(checkpoint, CONFIG)?;
         let class = [&file, &model].into_iter().find_map(|file| file["tokenizer_class"].as_str());

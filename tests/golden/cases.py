@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+from transformers import AutoModelForSequenceClassification
+
 import plans
 import tiny_tokenizers
 from checkpoints import ENTITIES, SENTIMENTS, Checkpoint, cross_encoder, sentence_transformer
 
 OLD_SIZES = {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 40}
 SINGLE = "single_label_classification"
+MODES = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 ENTAILMENT = ["contradiction", "neutral", "entailment"]
 
 
@@ -33,6 +37,16 @@ def case(architecture: str, task: str, seed: int, texts: list | None = None, **m
     }[task]
     more.setdefault("labels", labels)
     return Case(Checkpoint(architecture, task, seed, **more), usual if texts is None else texts)
+
+
+def dense(inner: int, outer: int, activation, **more) -> dict:
+    """A Dense module's arguments."""
+    return {
+        "in_features": inner,
+        "out_features": outer,
+        "activation_function": activation,
+        **more,
+    }
 
 
 BERT_TINY = {
@@ -187,4 +201,86 @@ OTHERS = {
     "mpnet-embed": case("mpnet", "embed", 123, files=sentence_transformer("mean_tokens", True)),
     "distilbert-embed": case("distilbert", "embed", 124),
 }
-CASES = {**SEQUENCES, **PAIRS, **TOKENS, **QUESTIONS, **MASKS, **OTHERS, **BERT_TINY}
+SENTENCES = {
+    "bert-embed-dense": case(
+        "bert",
+        "embed",
+        125,
+        plans.SIMILAR_SHORT,
+        modules=(
+            ("Pooling", {"embedding_dimension": 20, "pooling_mode": "cls"}),
+            ("Dense", {"in_features": 20, "out_features": 6}),
+        ),
+    ),
+    "electra-embed-chain": case(
+        "electra",
+        "embed",
+        126,
+        plans.SIMILAR_SHORT,
+        modules=(
+            ("Pooling", {"embedding_dimension": 20, "pooling_mode": MODES}),
+            ("Dense", dense(120, 17, torch.nn.GELU(), use_residual=True)),
+            ("LayerNorm", {"dimension": 17}),
+            ("Dense", dense(17, 17, torch.nn.Sigmoid(), use_residual=True)),
+            ("Dense", dense(17, 9, torch.nn.Identity(), bias=False)),
+            ("Normalize", {}),
+        ),
+    ),
+    "bert-rerank": case(
+        "bert",
+        "embed",
+        127,
+        plans.ONE_LABEL,
+        kind="CrossEncoder",
+        modules=(
+            ("Pooling", {"embedding_dimension": 20, "pooling_mode": "mean"}),
+            ("Dense", dense(20, 20, torch.nn.SiLU(), bias=False)),
+            ("LayerNorm", {"dimension": 20}),
+            ("Dense", dense(20, 1, torch.nn.Identity(), module_output_name="scores")),
+        ),
+    ),
+}
+ADAPTERS = {
+    "bert-lora-sequence": case(
+        "bert",
+        "sequence",
+        141,
+        plans.ADAPTED,
+        adapter={
+            "base": "bert-tiny",
+            "auto": AutoModelForSequenceClassification,
+            "task_type": "SEQ_CLS",
+            "r": 4,
+            "lora_alpha": 8,
+            "target_modules": ["query", "value", "dense"],
+            "modules_to_save": ["classifier"],
+        },
+    ),
+    "modernbert-lora-sequence": case(
+        "modernbert",
+        "sequence",
+        142,
+        plans.ADAPTED,
+        adapter={
+            "base": "modernbert-sequence",
+            "auto": AutoModelForSequenceClassification,
+            "task_type": "SEQ_CLS",
+            "r": 4,
+            "lora_alpha": 2,
+            "use_rslora": True,
+            "alpha_pattern": {"Wo": 4},
+            "target_modules": ["Wqkv", "Wo", "Wi"],
+        },
+    ),
+}
+CASES = {
+    **SEQUENCES,
+    **PAIRS,
+    **TOKENS,
+    **QUESTIONS,
+    **MASKS,
+    **OTHERS,
+    **SENTENCES,
+    **BERT_TINY,
+    **ADAPTERS,  # of folders above
+}

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 import transformers
 
+import adapters
+import modules
 from architectures import ARCHITECTURES
 
 # The end of the class's name for each task, and what its configuration has to say.
@@ -38,11 +40,17 @@ class Checkpoint:
     files: dict = field(default_factory=dict)  # JSON files beside it
     tokenizer: object = None  # instead of the architecture's
     sharpness: float = 1.5  # see `spread`
+    modules: tuple = ()  # of sentence-transformers after the transformer, see modules.py
+    kind: str = "SentenceTransformer"  # what they make
+    adapter: dict | None = None  # of PEFT, see adapters.py: then nothing else is written
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
     folder.mkdir(exist_ok=True)
+    if checkpoint.adapter is not None:
+        adapters.write(folder, checkpoint.seed, **checkpoint.adapter)
+        return
     torch.manual_seed(checkpoint.seed)
     architecture = ARCHITECTURES[checkpoint.architecture]
     tokenizer = (checkpoint.tokenizer or architecture.tokenizer)()
@@ -60,15 +68,12 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
         path = folder / "config.json"
         values = json.loads(path.read_text(encoding="utf-8")) | checkpoint.extra
         said = {name: values[name] for name in sorted(values) if name not in checkpoint.without}
-        write_json(path, said)
+        modules.write_json(path, said)
     for name, values in checkpoint.files.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        write_json(folder / name, values)
-
-
-def write_json(path: Path, values) -> None:
-    """As transformers writes its own."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        modules.write_json(folder / name, values)
+    if checkpoint.modules:
+        modules.write(folder, checkpoint.modules, checkpoint.kind, checkpoint.seed)
 
 
 def randomize(model: torch.nn.Module, seed: int, sharpness: float) -> None:

@@ -26,7 +26,7 @@ from tasks import Encoder
 
 HERE = Path(__file__).parent
 ATTENTION_TOKENS = 20  # longer texts have no attentions, for their size
-PACKAGES = ("torch", "transformers", "captum", "tokenizers")
+PACKAGES = ("torch", "transformers", "captum", "tokenizers", "sentence-transformers", "peft")
 
 
 def golden(reference: Reference, text: Text) -> dict:

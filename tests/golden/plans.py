@@ -129,6 +129,9 @@ SIMILAR = [
     Text("good", " ".join(FILLING), attentions=False, filled=True),
 ]
 
+SIMILAR_SHORT = SIMILAR[:3]
+ADAPTED = [SEQUENCE[0], SEQUENCE[1], SEQUENCE[5]]
+
 # bert-tiny has every quadrature.
 
 EVERY_INTEGRAL = [

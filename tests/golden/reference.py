@@ -18,6 +18,7 @@ import torch
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
+import adapters
 import exact  # noqa: F401  ModernBERT in the model's precision
 from methods import METHODS
 from tasks import task_of
@@ -69,7 +70,10 @@ class Reference:
     def __init__(self, folder: str | Path, dtype: torch.dtype = torch.float64):
         self.tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         self.task = task_of(Path(folder))
-        model = self.task.auto.from_pretrained(folder, attn_implementation="eager")
+        if adapters.is_adapter(Path(folder)):
+            model = adapters.merged(Path(folder), self.task.auto)
+        else:
+            model = self.task.auto.from_pretrained(folder, attn_implementation="eager")
         self.model = model.to(dtype).eval().requires_grad_(False)
         self.layers = {
             "word_embeddings": model.get_input_embeddings(),

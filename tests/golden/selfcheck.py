@@ -188,6 +188,7 @@ def completeness(reference: Reference, encoded, explanation: dict) -> float:
     config = reference.model.config
     activation = getattr(config, "activation", getattr(config, "hidden_act", "gelu"))
     kinked = activation == "relu" or hasattr(reference.model, "pre_classifier")
+    kinked = kinked or getattr(reference.task, "kinked", False)
     bare = {
         "word_embeddings": not getattr(config, "position_biased_input", True),
         "embeddings": False,

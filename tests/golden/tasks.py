@@ -13,7 +13,9 @@ from pathlib import Path
 import torch
 import transformers
 
+import adapters
 import pipelines
+from modules import Chain, kind_of
 
 
 class Classification:
@@ -35,17 +37,21 @@ class Classification:
 
     def tensors(self, reference, encoded, answer) -> dict:
         """logits and probabilities, [labels]"""
-        logits = answer.logits[0]
+        logits = self.logits(answer)
         return {
-            "logits": logits,
-            "probabilities": self.probabilities(reference.model.config, logits),
+            "logits": logits[0],
+            "probabilities": self.probabilities(reference.model.config, logits)[0],
         }
+
+    def logits(self, answer) -> torch.Tensor:
+        """[rows, labels]"""
+        return answer.logits
 
     def chooser(self, reference, encoded, output: str, target: dict):
         """{"index": i}, or {"contrast": [a, b]}, the difference of two logits."""
 
         def choose(answer):
-            logits = answer.logits
+            logits = self.logits(answer)
             if "contrast" in target:
                 a, b = target["contrast"]
                 return logits[:, a] - logits[:, b]
@@ -182,20 +188,35 @@ class MaskedLM:
         ]
 
 
+class Reranker(Classification):
+    """Scores that sentence-transformers' modules make of the states of two texts together."""
+
+    def __init__(self, folder: Path):
+        super().__init__(transformers.AutoModel)
+        self.chain = Chain(folder)
+        self.kinked = self.chain.kinked
+
+    def logits(self, answer) -> torch.Tensor:
+        """[rows, labels]"""
+        return self.chain.features(answer.last_hidden_state)["scores"]
+
+    def probabilities(self, config, logits: torch.Tensor) -> torch.Tensor:
+        """By the library's own activation."""
+        return self.chain.model.activation_fn(logits)
+
+
 class Encoder:
     """A vector per text, and the cosine of two."""
 
     auto = transformers.AutoModel
 
     def __init__(self, folder: Path):
-        path = folder / "1_Pooling" / "config.json"
-        pooling = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        self.first = pooling.get("pooling_mode_cls_token", False)
-        assert self.first or pooling.get("pooling_mode_mean_tokens", True), pooling
+        self.chain = Chain(folder)
+        self.kinked = self.chain.kinked
 
     def pool(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[rows, hidden]: the first token, or the mean of all, special ones too."""
-        return hidden[:, 0] if self.first else hidden.mean(1)
+        """[rows, hidden] of sentence-transformers' modules."""
+        return self.chain.features(hidden)["sentence_embedding"]
 
     def tensors(self, reference, encoded, answer) -> dict:
         """hidden [tokens, hidden] and embedding [hidden]"""
@@ -216,20 +237,27 @@ class Encoder:
         """What golden.json says of two texts."""
         u, v = ours["embedding"], other["embedding"]
         norms = u.norm() * v.norm()
-        matrix = ours["hidden"] @ other["hidden"].T / norms
-        matrix = matrix / (len(ours["hidden"]) * len(other["hidden"]))
+        a, b = (self.chain.weighted(text["hidden"]) for text in (ours, other))
+        matrix = a @ b.T / (a.sum(0).norm() * b.sum(0).norm())
         return {
             "embedding": u.tolist(),
             "embedding_normalized": (u / u.norm()).tolist(),
             "embedding_pair": v.tolist(),
             "embedding_pair_normalized": (v / v.norm()).tolist(),
             "cosine": (u @ v / norms).item(),
-            "similarity_matrix": None if self.first else matrix.tolist(),
+            "similarity_matrix": matrix.tolist() if self.chain.is_mean else None,
         }
 
 
 def task_of(folder: Path):
-    """By the end of config.json's first architecture."""
+    """By sentence-transformers' files, or the end of config.json's first architecture."""
+    if adapters.is_adapter(folder):
+        return task_of(adapters.base_of(folder))
+    kind = kind_of(folder)
+    if kind == "SentenceTransformer":
+        return Encoder(folder)
+    if kind == "CrossEncoder":
+        return Reranker(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = config["architectures"][0]
     for end, task in {

@@ -2,6 +2,7 @@
 
 mod hub;
 mod names;
+mod parts;
 mod pickles;
 mod tokenizers;
 

@@ -21,7 +21,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::blocks::{Activation, Angles, Distances, Numbering};
+use crate::blocks::{Activation, Angles, Distances, Numbering, Pool};
 use crate::rows::{AttentionMap, Reduce, Row};
 
 /// One row's place among the packed ones: the queries that are wanted of it and
@@ -118,6 +118,7 @@ pub trait Backend: Send + Sync + 'static {
     type LayerNorm: Send + Sync;
     type Embeddings: Send + Sync;
     type Normalized;
+    type Pooled;
     type Attended;
     type Embedded;
 
@@ -269,12 +270,20 @@ pub trait Backend: Send + Sync + 'static {
 
     fn copy(&self, x: &Self::Array) -> Result<Self::Array, Self::Error>;
 
-    /// The mean of each range of rows: `[total, width]` → `[ranges, width]`.
-    fn means(&self, x: &Self::Array, ranges: &[Range<usize>]) -> Result<Self::Array, Self::Error>;
-
-    /// Gradient at the means → at the rows; the ranges lie one after the other.
-    fn means_vjp(
+    /// Each range of rows as one: `[total, width]` → `[ranges, width · ways]`.
+    fn pool(
         &self,
+        pool: &Pool,
+        x: &Self::Array,
+        ranges: &[Range<usize>],
+    ) -> Result<(Self::Array, Self::Pooled), Self::Error>;
+
+    /// Gradient at what the first ranges became → at their rows; the ranges lie one
+    /// after the other.
+    fn pool_vjp(
+        &self,
+        pool: &Pool,
+        saved: &Self::Pooled,
         grad: &Self::Array,
         ranges: &[Range<usize>],
     ) -> Result<Self::Array, Self::Error>;

@@ -10,7 +10,7 @@ use candle_core::{DType, Device};
 use super::candle::Candle;
 use super::cpu::{Cpu, Isa};
 use super::{Attention, Backend, Heads, Relation, Span};
-use crate::blocks::{Activation, Angles, Distances};
+use crate::blocks::{Activation, Angles, Distances, Pool, Way};
 
 const EXACT: Candle = Candle { dtype: DType::F64, device: Device::Cpu };
 
@@ -94,9 +94,8 @@ impl Computation for Linear {
 fn linear_maps_and_activations() {
     let sizes = [(1, 1, 1), (2, 7, 5), (5, 26, 39), (13, 33, 16), (29, 300, 41), (40, 17, 530)];
     for (rows, input, out) in sizes {
-        for name in ["gelu", "gelu_new", "relu", "silu", "tanh"] {
-            let activation = Activation::from_name(name).unwrap();
-            let what = format!("{name} {rows} x {input} to {out}");
+        for activation in Activation::ALL {
+            let what = format!("{activation:?} {rows} x {input} to {out}");
             check(&what, &Linear { rows, input, out, activation });
         }
     }
@@ -263,7 +262,7 @@ fn attention_of_rows_of_any_length() {
     }
 }
 
-/// Rows added, multiplied and averaged.
+/// Rows added, multiplied and moved.
 struct Elementwise;
 
 impl Computation for Elementwise {
@@ -275,8 +274,6 @@ impl Computation for Elementwise {
             b.plus(&x, &first)?,
             b.times(&x, &y)?,
             b.copy(&x)?,
-            b.means(&y, &ranges)?,
-            b.means_vjp(&grad, &ranges[..2])?,
             b.spread(&grad, &[4, 1], 6)?,
             b.unfold(&y, &ranges, 3)?,
             b.unfold_vjp(&y, &ranges, 7)?,
@@ -285,7 +282,31 @@ impl Computation for Elementwise {
     }
 }
 
+/// Rows as one, by these ways.
+struct Pooling {
+    ways: Vec<Way>,
+}
+
+impl Computation for Pooling {
+    fn run<B: Backend>(&self, b: &B) -> Result<Vec<Matrix>, B::Error> {
+        let pool = Pool { ways: self.ways.clone(), skip: 3 };
+        let ranges = [0..2, 2..3, 3..7];
+        let (y, saved) = b.pool(&pool, &b.array(&matrix(7, 21, 1))?, &ranges)?;
+        let grad = b.array(&matrix(2, 21 * self.ways.len(), 3))?;
+        let x = b.pool_vjp(&pool, &saved, &grad, &ranges[..2])?;
+        Ok(vec![b.rows(&y)?, b.rows(&x)?])
+    }
+}
+
 #[test]
-fn rows_are_added_multiplied_averaged_and_moved() {
+fn rows_are_pooled_by_every_way() {
+    let all = [Way::First, Way::Last, Way::Mean, Way::MeanSqrt, Way::WeightedMean, Way::Max];
+    for ways in all.chunks(1).chain([&all[..]]) {
+        check(&format!("{ways:?}"), &Pooling { ways: ways.into() });
+    }
+}
+
+#[test]
+fn rows_are_added_multiplied_and_moved() {
     check("elementwise", &Elementwise);
 }

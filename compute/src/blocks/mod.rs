@@ -2,6 +2,8 @@
 //! a checkpoint, in which shape, put together how. An architecture writes one;
 //! a back end puts the weights in place.
 
+mod activation;
+mod head;
 mod relation;
 
 use std::ops::Range;
@@ -9,6 +11,8 @@ use std::sync::Arc;
 
 use safetensors::Dtype;
 
+pub use activation::Activation;
+pub use head::{Dense, Head, Pool, Pooling, Residual, Step, Way};
 pub use relation::{Angles, Disentangled, Distances, Relation};
 
 /// Where a tensor of floats lies in a checkpoint. Some rows of one whose order
@@ -23,6 +27,20 @@ pub struct Stored {
     pub start: u64,
     pub bytes: usize,
     pub order: MemoryOrder,
+    /// What an adapter adds to it.
+    pub update: Option<Arc<Update>>,
+}
+
+/// A product of two small matrices that is added to a large one, `[out, input]`:
+/// `scale · up down`.
+#[derive(Debug)]
+pub struct Update {
+    /// `[rank, input]`
+    pub down: Stored,
+    /// `[out, rank]`
+    pub up: Stored,
+    pub rank: usize,
+    pub scale: f64,
 }
 
 /// How a tensor's numbers follow each other in the file.
@@ -39,7 +57,14 @@ impl Stored {
     pub fn part(&self, part: Range<usize>, rows: usize) -> Self {
         let row = self.bytes / rows;
         let start = self.start + (part.start * row) as u64;
-        Self { start, bytes: part.len() * row, ..self.clone() }
+        let update = self.update.as_ref().map(|update| Arc::new(update.part(&part, rows)));
+        Self { start, bytes: part.len() * row, update, ..self.clone() }
+    }
+}
+
+impl Update {
+    fn part(&self, part: &Range<usize>, rows: usize) -> Self {
+        Self { down: self.down.clone(), up: self.up.part(part.clone(), rows), ..*self }
     }
 }
 
@@ -190,65 +215,6 @@ pub struct Encoder {
     pub final_norm: Option<LayerNorm>,
 }
 
-/// Which hidden states a head reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// The first token's.
-    First,
-    /// The mean of all tokens'.
-    Mean,
-    /// Each by itself, of the tokens that a row names.
-    Tokens,
-}
-
-/// From hidden states to logits: `output(norm(act(dense(x))))`, any of which
-/// may be missing; without an output the states themselves are it.
-#[derive(Debug, Clone)]
-pub struct Head {
-    pub pooling: Pooling,
-    pub transform: Option<Transform>,
-    pub output: Option<Linear>,
-}
-
-/// `norm(act(dense(x)))`
-#[derive(Debug, Clone)]
-pub struct Transform {
-    pub dense: Linear,
-    pub activation: Activation,
-    pub norm: Option<LayerNorm>,
-}
-
-/// An elementwise function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `x Φ(x)`, Φ the normal distribution (Hendrycks & Gimpel 2016).
-    Gelu,
-    /// Its approximation by tanh.
-    GeluTanh,
-    Relu,
-    Silu,
-    Tanh,
-}
-
-impl Activation {
-    /// sqrt(2 / π), the slope inside the tanh approximation.
-    pub const TANH_SLOPE: f64 = 0.797_884_560_802_865_4;
-    /// The factor of the cube there.
-    pub const TANH_CUBIC: f64 = 0.044_715;
-
-    /// The activation that a config.json names.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "gelu" | "gelu_python" => Some(Self::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Some(Self::GeluTanh),
-            "relu" => Some(Self::Relu),
-            "silu" | "swish" => Some(Self::Silu),
-            "tanh" => Some(Self::Tanh),
-            _ => None,
-        }
-    }
-}
-
 impl Layer {
     /// Numbers of its weights.
     fn weights(&self) -> usize {
@@ -293,11 +259,6 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unknown_activation_is_refused() {
-        assert_eq!(Activation::from_name("geglu"), None);
-    }
 
     #[test]
     fn padding_has_a_position_of_its_own() {

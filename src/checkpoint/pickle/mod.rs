@@ -60,7 +60,7 @@ fn read(
                 let region = storages.get(&tensor.storage.key);
                 describe(&name, tensor, region, file).map_err(|e| format!("tensor {name} {e}"))?
             }
-            Err(reason) => Described { shape: Vec::new(), stored: Err(reason) },
+            Err(reason) => Described { shape: Vec::new(), stored: Err(reason), whole: None },
         };
         Ok((name, described))
     };
@@ -77,13 +77,13 @@ fn describe(
     let Tensor { storage, offset, shape, strides } = tensor;
     let Some(dtype) = float(&storage.class) else {
         let reason = format!("holds a {}, not f32, f16, bf16 or f64", storage.class);
-        return Ok(Described { shape, stored: Err(reason) });
+        return Ok(Described { shape, stored: Err(reason), whole: None });
     };
     let Some(order) = order(&shape, &strides) else {
         let reason = format!(
             "is a view of shape {shape:?} and strides {strides:?}; save it with .contiguous()"
         );
-        return Ok(Described { shape, stored: Err(reason) });
+        return Ok(Described { shape, stored: Err(reason), whole: None });
     };
     let region =
         region.ok_or_else(|| format!("is in storage {:?}, which is not there", storage.key))?;
@@ -98,8 +98,9 @@ fn describe(
         format!("of shape {shape:?} does not fit into its {} bytes", region.bytes)
     })?;
     let name = name.to_owned();
-    let stored = Stored { name, file: Arc::clone(file), dtype, start, bytes, order };
-    Ok(Described { shape, stored: Ok(stored) })
+    let file = Arc::clone(file);
+    let stored = Stored { name, file, dtype, start, bytes, order, update: None };
+    Ok(Described { shape, stored: Ok(stored), whole: None })
 }
 
 fn float(class: &str) -> Option<Dtype> {

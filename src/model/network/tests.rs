@@ -14,8 +14,9 @@ use crate::rows::{Baseline, Output, Path, Reduce, Scalar};
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
 
-/// A folder of each architecture, and of the heads that read each token.
-const FOLDERS: [&str; 18] = [
+/// A folder of each architecture, of the heads that read each token, and of
+/// sentence-transformers' modules.
+const FOLDERS: [&str; 21] = [
     "albert-sequence",
     "bert-tiny",
     "camembert-sequence",
@@ -34,6 +35,9 @@ const FOLDERS: [&str; 18] = [
     "bert-qa",
     "deberta-v3-tokens",
     "modernbert-mlm",
+    "bert-embed-dense",
+    "bert-rerank",
+    "electra-embed-chain",
 ];
 
 fn source(folder: &str) -> Source {
@@ -60,7 +64,7 @@ fn row(folder: &str, model: &Model) -> Row {
         ..Input::default()
     };
     let encoding = model.encode(&input, Truncate::No).expect("tokens");
-    let reads: &[usize] = if model.pooling() == Pooling::Tokens { &[1] } else { &[] };
+    let reads: &[usize] = if *model.pooling() == Pooling::Tokens { &[1] } else { &[] };
     Row::forward(encoding.ids, reads.into())
 }
 
@@ -79,7 +83,7 @@ fn gradients(folder: &str) -> Vec<Vec<f64>> {
         Network::place(&model.encoder, &model.head.block, model.activation(), &b, &checkpoint)
             .expect("the weights");
     let rows = [Row { want: Want::Gradients(Reduce::TimesInput, logit()), ..row(folder, &model) }];
-    let packed = Packed::new(&rows, network.head.pooling);
+    let packed = Packed::new(&rows, &network.head.pooling);
     let pass = Pass { b: &b, wanted: network.wanted(&packed), packed };
     let forwarded = network.forward(&pass).expect("a forward pass");
     let sizes = |grad: &_| {

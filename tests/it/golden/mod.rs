@@ -4,6 +4,7 @@
 
 mod answers;
 mod methods;
+pub mod sentences;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::GREAT;
 use crate::support::service::{Running, patient, start, start_with};
-use crate::support::{Held, StoppedClock, golden_folder};
+use crate::support::{Held, StoppedClock, golden_folder, until_async};
 
 async fn limited(limits: Limits) -> Running {
     start_with(&Config { limits, ..patient() }).await
@@ -153,4 +153,26 @@ async fn models_come_from_where_they_may() {
     }
     let inside = json!({"source": golden_folder("bert-tiny")});
     assert_eq!(service.put("/models/other", inside).await.status, 202);
+}
+
+/// An adapter is in a folder that models may be loaded from, and names one that is not.
+#[tokio::test]
+async fn an_adapter_leads_nowhere_else() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("adapter");
+    std::fs::create_dir(&folder).unwrap();
+    let outside =
+        json!({"peft_type": "LORA", "base_model_name_or_path": golden_folder("bert-tiny")});
+    std::fs::write(folder.join("adapter_config.json"), outside.to_string()).unwrap();
+    let sources = Sources { roots: vec![root.path().to_owned()], hub: Vec::new() };
+    let service = start_with(&Config { sources, ..patient() }).await;
+    assert_eq!(service.put("/models/other", json!({"source": folder})).await.status, 202);
+    let state = async || service.get_as_admin("/models/other").await.json();
+    until_async(async || state().await["state"] == "failed").await;
+    let problem = state().await["problem"].clone();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("adapter") && detail.contains("no folder that may be read"),
+        "{detail}"
+    );
 }

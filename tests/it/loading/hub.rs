@@ -14,6 +14,26 @@ use tempfile::TempDir;
 
 use crate::support::{blocking_until, golden_folder};
 
+const MODULES: &str = r#"[
+    {"type": "sentence_transformers.models.Transformer", "path": ""},
+    {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}
+]"#;
+
+/// The same with one that has weights.
+const WITH_DENSE: [(&str, &str); 4] = [
+    (
+        "modules.json",
+        r#"[
+    {"type": "sentence_transformers.models.Transformer", "path": ""},
+    {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+    {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}
+]"#,
+    ),
+    ("2_Dense/config.json", "{\"in_features\": 24, \"out_features\": 2}"),
+    ("2_Dense/model.safetensors", "opened, not read"),
+    ("2_Dense/pytorch_model.bin", "not fetched"),
+];
+
 /// A hub with the tiny model, and a cache that is empty.
 struct Setting {
     hub: Hub,
@@ -22,12 +42,17 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With other files too.
+    fn with(others: &[(&str, &str)]) -> Self {
         let files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
         let read = |name: &str| fs::read(golden_folder("bert-tiny").join(name)).unwrap();
         let mut files: Vec<(String, Vec<u8>)> =
             files.map(|name| (name.to_owned(), read(name))).into();
         let more = [
-            ("modules.json", "[]"),
+            ("modules.json", MODULES),
             ("1_Pooling/config.json", "{\"pooling_mode_mean_tokens\": true}"),
             ("README.md", "# A model"),
             ("pytorch_model.bin", "not fetched"),
@@ -35,6 +60,10 @@ impl Setting {
             ("onnx/model.onnx", "not fetched"),
         ];
         files.extend(more.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())));
+        files.retain(|(name, _)| !others.iter().any(|(other, _)| other == name));
+        files.extend(
+            others.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())),
+        );
         Self { hub: Hub::start(files), home: tempfile::tempdir().unwrap() }
     }
 
@@ -107,13 +136,18 @@ fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
 
 #[test]
 fn a_sentence_encoder_s_files_are_there() {
-    let setting = Setting::new();
+    let setting = Setting::with(&WITH_DENSE);
     let checkpoint =
         Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings(), &Cancellation::default())
             .unwrap();
     let pooling = checkpoint.file("1_Pooling/config.json").unwrap();
     assert!(pooling.starts_with(b"{\"pooling_mode_mean_tokens\""));
-    assert_eq!(checkpoint.file("modules.json"), Some(b"[]".as_slice()));
+    assert_eq!(checkpoint.file("modules.json"), Some(WITH_DENSE[0].1.as_bytes()));
+    assert!(checkpoint.file("2_Dense/config.json").is_some());
+    Weights::read(&checkpoint).unwrap();
+    let asked = setting.hub.requests();
+    assert!(asked.iter().any(|line| line.contains("2_Dense/model.safetensors")), "{asked:#?}");
+    assert!(!asked.iter().any(|line| line.contains("2_Dense/pytorch")), "{asked:#?}");
 }
 
 #[test]
@@ -191,7 +225,7 @@ fn refusals_say_what_to_do() {
     let setting = Setting::new();
     refused("owner/nothing", &setting.settings(), &["no such model", "private", "HF_TOKEN"]);
     setting.hub.trouble(Trouble::Gated);
-    refused(NAME, &setting.settings(), &["config.json", "gated", "accept its terms", "HF_TOKEN"]);
+    refused(NAME, &setting.settings(), &["modules.json", "gated", "accept its terms", "HF_TOKEN"]);
     let token = Some("hf_other".parse().unwrap());
     let settings = Settings { token, ..setting.settings() };
     refused(NAME, &settings, &["gated", "the token's owner"]);
@@ -262,11 +296,11 @@ fn what_comes_is_held_against_what_was_said() {
 fn answers_that_lead_elsewhere_are_refused() {
     let setting = Setting::new();
     setting.hub.trouble(Trouble::EvilTag);
-    refused(NAME, &setting.settings(), &["config.json", "etag"]);
+    refused(NAME, &setting.settings(), &["modules.json", "etag"]);
     setting.hub.trouble(Trouble::EvilCommit);
     refused(NAME, &setting.settings(), &["the commit \"../../x\""]);
     setting.hub.trouble(Trouble::Circle);
-    refused(NAME, &setting.settings(), &["config.json", "times"]);
+    refused(NAME, &setting.settings(), &["modules.json", "times"]);
 }
 
 #[test]

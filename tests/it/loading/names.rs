@@ -34,6 +34,14 @@ fn prefixes_may_be_there() {
 }
 
 #[test]
+fn wrappers_may_be_around() {
+    for wrapper in ["_orig_mod.", "module.", "model.", "module._orig_mod."] {
+        renamed(|name| format!("{wrapper}{name}"));
+        renamed(|name| format!("{wrapper}{}", name.trim_start_matches("bert.")));
+    }
+}
+
+#[test]
 fn layer_norms_may_have_their_old_names() {
     let old = |name: String| match name.contains("LayerNorm") {
         true => name.replace("weight", "gamma").replace("bias", "beta"),

@@ -11,10 +11,17 @@ pub fn forward(activation: Activation, x: &Tensor) -> Result<Tensor> {
     match activation {
         Activation::Gelu => x.gelu_erf(),
         Activation::GeluTanh => x.gelu(),
+        Activation::GeluQuick => x * sigmoid(&x.affine(Activation::QUICK_SLOPE, 0.)?)?,
         Activation::Relu => x.relu(),
         Activation::Silu => x.silu(),
+        Activation::Sigmoid => sigmoid(x),
         Activation::Tanh => x.tanh(),
     }
+}
+
+/// `1 / (1 + e^-x)`
+fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    (x.neg()?.exp()? + 1.)?.recip()
 }
 
 /// The derivative at `x`.
@@ -35,12 +42,23 @@ pub fn slope(activation: Activation, x: &Tensor) -> Result<Tensor> {
             let bend = (t.sqr()?.affine(-0.5, 0.5)? * x)?;
             t.affine(0.5, 0.5)? + (bend * inner)?
         }
+        // with s = sigmoid c x: s (1 + c x (1 - s))
+        Activation::GeluQuick => {
+            let scaled = x.affine(Activation::QUICK_SLOPE, 0.)?;
+            let sigmoid = sigmoid(&scaled)?;
+            let inner = (scaled * sigmoid.affine(-1., 1.)?)?;
+            sigmoid * (inner + 1.)?
+        }
         Activation::Relu => x.gt(&x.zeros_like()?)?.to_dtype(x.dtype()),
         // with s = sigmoid x: s (1 + x (1 - s))
         Activation::Silu => {
-            let sigmoid = (x.neg()?.exp()? + 1.)?.recip()?;
+            let sigmoid = sigmoid(x)?;
             let inner = (x * sigmoid.affine(-1., 1.)?)?;
             sigmoid * (inner + 1.)?
+        }
+        Activation::Sigmoid => {
+            let sigmoid = sigmoid(x)?;
+            &sigmoid * sigmoid.affine(-1., 1.)?
         }
         Activation::Tanh => x.tanh()?.sqr()?.affine(-1., 1.),
     }
@@ -54,8 +72,7 @@ mod tests {
     #[test]
     fn every_derivative_equals_finite_differences() {
         let x = (random(&[6, 11], 4) * 2.5).unwrap();
-        for name in ["gelu", "gelu_new", "relu", "silu", "tanh"] {
-            let activation = Activation::from_name(name).unwrap();
+        for activation in Activation::ALL {
             check_vjp(&x, |x| forward(activation, x), |x, grad| slope(activation, x)? * grad);
         }
     }

@@ -10,6 +10,7 @@ mod attention;
 mod embeddings;
 mod layer_norm;
 mod linear;
+mod pooling;
 mod relation;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -20,7 +21,7 @@ use std::ops::Range;
 use candle_core::{DType, Device, Error, Result, Tensor};
 
 use super::{Attention, Backend, Span, Tables};
-use crate::blocks::Activation;
+use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Reduce, Row};
 
 /// Computes in one type on one device.
@@ -82,6 +83,7 @@ impl Backend for Candle {
     type LayerNorm = layer_norm::LayerNorm;
     type Embeddings = embeddings::Embeddings;
     type Normalized = layer_norm::Normalized;
+    type Pooled = pooling::Pooled;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
 
@@ -239,17 +241,23 @@ impl Backend for Candle {
         Ok(x.clone())
     }
 
-    fn means(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
-        let mean = |range: &Range<usize>| x.narrow(0, range.start, range.len())?.mean_keepdim(0);
-        Tensor::cat(&ranges.iter().map(mean).collect::<Result<Vec<_>>>()?, 0)
+    fn pool(
+        &self,
+        pool: &Pool,
+        x: &Tensor,
+        ranges: &[Range<usize>],
+    ) -> Result<(Tensor, pooling::Pooled)> {
+        pooling::pool(x, pool, ranges)
     }
 
-    fn means_vjp(&self, grad: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
-        let share = |(i, range): (usize, &Range<usize>)| {
-            let row = (grad.narrow(0, i, 1)? / range.len() as f64)?;
-            row.broadcast_as((range.len(), grad.dim(1)?))
-        };
-        Tensor::cat(&ranges.iter().enumerate().map(share).collect::<Result<Vec<_>>>()?, 0)
+    fn pool_vjp(
+        &self,
+        pool: &Pool,
+        saved: &pooling::Pooled,
+        grad: &Tensor,
+        ranges: &[Range<usize>],
+    ) -> Result<Tensor> {
+        pooling::pool_vjp(grad, pool, saved, ranges)
     }
 
     fn unfold(&self, x: &Tensor, rows: &[Range<usize>], size: usize) -> Result<Tensor> {

@@ -19,8 +19,10 @@ pub fn linear_activated(
     match activation {
         Activation::Gelu => map.forward_into_two(threads, x, &Gelu),
         Activation::GeluTanh => map.forward_into_two(threads, x, &GeluTanh),
+        Activation::GeluQuick => map.forward_into_two(threads, x, &GeluQuick),
         Activation::Relu => map.forward_into_two(threads, x, &Relu),
         Activation::Silu => map.forward_into_two(threads, x, &Silu),
+        Activation::Sigmoid => map.forward_into_two(threads, x, &Sigmoid),
         Activation::Tanh => map.forward_into_two(threads, x, &Tanh),
     }
 }
@@ -58,6 +60,11 @@ activation!(
     gelu_tanh
 );
 activation!(
+    /// With `σ` the logistic function of `c x`: `x σ`; slope `σ + c x σ (1 - σ)`.
+    GeluQuick,
+    gelu_quick
+);
+activation!(
     /// `max(x, 0)`; slope 1 above 0, else 0.
     Relu,
     relu
@@ -66,6 +73,11 @@ activation!(
     /// With `σ` the logistic function of x: `x σ`; slope `σ (1 + x (1 - σ))`.
     Silu,
     silu
+);
+activation!(
+    /// `σ`; slope `σ (1 - σ)`.
+    Sigmoid,
+    logistic
 );
 activation!(
     /// `tanh x`; slope `1 - tanh² x`.
@@ -95,6 +107,14 @@ fn gelu_tanh<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
 }
 
 #[inline(always)]
+fn gelu_quick<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
+    let scaled = simd.mul_f32s(x, simd.splat_f32s(Activation::QUICK_SLOPE as f32));
+    let sigma = sigmoid(simd, scaled);
+    let bend = simd.mul_f32s(scaled, simd.sub_f32s(simd.splat_f32s(1.), sigma));
+    (simd.mul_f32s(x, sigma), multiply_add(simd, sigma, bend, sigma))
+}
+
+#[inline(always)]
 fn relu<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let zero = simd.splat_f32s(0.);
     let positive = simd.less_than_f32s(zero, x);
@@ -107,6 +127,12 @@ fn silu<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let sigma = sigmoid(simd, x);
     let bend = multiply_add(simd, x, simd.sub_f32s(one, sigma), one);
     (simd.mul_f32s(x, sigma), simd.mul_f32s(sigma, bend))
+}
+
+#[inline(always)]
+fn logistic<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
+    let sigma = sigmoid(simd, x);
+    (sigma, simd.mul_f32s(sigma, simd.sub_f32s(simd.splat_f32s(1.), sigma)))
 }
 
 /// Only ever on one token a row, so the scalar function will do.

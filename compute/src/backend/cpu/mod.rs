@@ -17,7 +17,7 @@ mod layer_norm;
 mod linear;
 mod matmul;
 mod panels;
-
+mod pooling;
 mod threads;
 
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ pub use isa::Isa;
 pub use threads::Threads;
 
 use super::{Attention, Backend, Span, Tables};
-use crate::blocks::Activation;
+use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Reduce, Row};
 
 /// Computes with `isa`, on `threads` of the rayon pool that it is called in.
@@ -57,6 +57,7 @@ impl Backend for Cpu {
     type LayerNorm = layer_norm::LayerNorm;
     type Embeddings = embeddings::Embeddings;
     type Normalized = layer_norm::Normalized;
+    type Pooled = pooling::Pooled;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
 
@@ -194,12 +195,23 @@ impl Backend for Cpu {
         Ok(elementwise::zip(x, x, |x, _| x))
     }
 
-    fn means(&self, x: &Array, ranges: &[Range<usize>]) -> Done<Array> {
-        Ok(elementwise::means(x, ranges))
+    fn pool(
+        &self,
+        pool: &Pool,
+        x: &Array,
+        ranges: &[Range<usize>],
+    ) -> Done<(Array, pooling::Pooled)> {
+        Ok(pooling::pool(x, pool, ranges))
     }
 
-    fn means_vjp(&self, grad: &Array, ranges: &[Range<usize>]) -> Done<Array> {
-        Ok(elementwise::means_vjp(grad, ranges))
+    fn pool_vjp(
+        &self,
+        pool: &Pool,
+        saved: &pooling::Pooled,
+        grad: &Array,
+        ranges: &[Range<usize>],
+    ) -> Done<Array> {
+        Ok(pooling::pool_vjp(grad, pool, saved, ranges))
     }
 
     fn unfold(&self, x: &Array, rows: &[Range<usize>], size: usize) -> Done<Array> {

@@ -1,0 +1,72 @@
+//! Elementwise functions, by the names that checkpoints give them.
+
+/// An elementwise function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x Φ(x)`, Φ the normal distribution (Hendrycks & Gimpel 2016).
+    Gelu,
+    /// Its approximation by tanh.
+    GeluTanh,
+    /// Its approximation by the logistic function, `x σ(1.702 x)`.
+    GeluQuick,
+    Relu,
+    Silu,
+    Sigmoid,
+    Tanh,
+}
+
+impl Activation {
+    /// sqrt(2 / π), the slope inside the tanh approximation.
+    pub const TANH_SLOPE: f64 = 0.797_884_560_802_865_4;
+    /// The factor of the cube there.
+    pub const TANH_CUBIC: f64 = 0.044_715;
+    /// The slope inside the logistic approximation.
+    pub const QUICK_SLOPE: f64 = 1.702;
+
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Gelu,
+        Self::GeluTanh,
+        Self::GeluQuick,
+        Self::Relu,
+        Self::Silu,
+        Self::Sigmoid,
+        Self::Tanh,
+    ];
+
+    /// The activation that a config.json names, by transformers' ACT2FN. Its variants of
+    /// GELU by tanh differ in rounding alone.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "gelu" | "gelu_python" => Some(Self::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_accurate"
+            | "gelu_fast" => Some(Self::GeluTanh),
+            "quick_gelu" => Some(Self::GeluQuick),
+            "relu" => Some(Self::Relu),
+            "silu" | "swish" => Some(Self::Silu),
+            "sigmoid" => Some(Self::Sigmoid),
+            "tanh" => Some(Self::Tanh),
+            _ => None,
+        }
+    }
+
+    /// Whether its slope changes without jumps.
+    pub fn is_smooth(self) -> bool {
+        self != Self::Relu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_transformers() {
+        for name in ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_accurate"] {
+            assert_eq!(Activation::from_name(name), Some(Activation::GeluTanh), "{name}");
+        }
+        for name in ["geglu", "gelu_10", "relu2", "mish", "leaky_relu", "GELU", ""] {
+            assert_eq!(Activation::from_name(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What sentence-transformers' own files mean, against the library itself; the values were
+//! made in float64 by tests/golden/make_sentences.py.
+
+use std::fs;
+use std::path::Path;
+
+use explaind::checkpoint::Source;
+use explaind::explanation::{Predicted, Question};
+use explaind::model::Placement;
+use explaind::text::tokenizer::Truncate;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Errors, explain, limit, list, numbers, placements};
+use crate::support::{explainer, golden_folder, input, load, question};
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => fs::copy(&path, to).map(drop).unwrap(),
+        }
+    }
+}
+
+/// A golden folder's model with other files.
+pub fn with_files(folder: &str, files: &Value) -> TempDir {
+    let model = tempfile::tempdir().unwrap();
+    copy(&golden_folder(folder), model.path());
+    for (name, content) in files.as_object().unwrap() {
+        let path = model.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content.to_string()).unwrap();
+    }
+    model
+}
+
+fn note(predicted: &Predicted, case: &Value, errors: &mut Errors) {
+    match predicted {
+        Predicted::Similarity(similarity) => {
+            let pair = similarity.pair.as_ref().expect("two texts");
+            errors.note("embedding", &similarity.embedding, &case["embedding"]);
+            errors.note("embedding", &pair.embedding, &case["embedding_pair"]);
+            errors.worsen("cosine", (pair.cosine - numbers(&case["cosine"])[0]).abs());
+            if let Some(matrix) = &pair.matrix {
+                let sum: f64 = matrix.concat().iter().sum();
+                errors.worsen("matrix", (sum - pair.cosine).abs());
+            }
+        }
+        Predicted::Labels(predictions) => {
+            let mut scores = predictions.clone();
+            scores.sort_by_key(|prediction| prediction.index);
+            let scores: Vec<f64> = scores.iter().map(|one| one.probability).collect();
+            errors.note("scores", &scores, &case["scores"]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn errors_of(variant: &Value, placement: &Placement) -> Errors {
+    let folder = with_files(variant["folder"].as_str().unwrap(), &variant["files"]);
+    let model = load(Source::Directory(folder.path().to_owned()), placement);
+    let explainer = explainer(&model);
+    let mut errors = Errors::default();
+    for case in list(&variant["cases"]) {
+        let text = case["text"].as_str().unwrap();
+        let asked = input(text, case["text_pair"].as_str());
+        let asked =
+            Question { truncate: Truncate::Yes, attention: None, ..question(&model, vec![asked]) };
+        let explained = explain(&explainer, asked).await;
+        // Offsets are of the caller's texts, whatever stands before them.
+        let lengths = [text, case["text_pair"].as_str().unwrap()].map(|text| text.chars().count());
+        for token in &explained.tokens {
+            let inside = token.start <= token.end && token.end <= lengths[token.segment];
+            assert!(inside, "{}: {token:?}", variant["name"]);
+        }
+        note(&explained.predicted, case, &mut errors);
+    }
+    errors
+}
+
+#[tokio::test]
+async fn files_of_sentence_transformers_are_obeyed() {
+    let golden = fs::read(golden_folder("sentences.json")).expect("sentences.json");
+    let golden: Value = serde_json::from_slice(&golden).expect("JSON");
+    let mut seen = 0;
+    for variant in list(&golden["variants"]) {
+        for placement in placements(false) {
+            let limit = limit(&placement);
+            for (what, error) in errors_of(variant, &placement).await.0 {
+                let name = &variant["name"];
+                assert!(error <= limit, "{name} on {placement}: {what} is {error:e} off");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} values were compared");
+}
