@@ -28,6 +28,7 @@ pub struct Described {
     text: TextEncoder,
     encoder: blocks::Encoder,
     head: Head,
+    entailment: Option<usize>,
 }
 
 impl Described {
@@ -55,6 +56,10 @@ impl Described {
             debug!(%source, tensor = name, "unused tensor");
         }
         let text = TextEncoder::read(&checkpoint, &built)?;
+        let entailment = match (head_kind.task, &head.labels) {
+            (Task::TextClassification, Labels::Named(names)) => config.entailment(names),
+            _ => None,
+        };
         Ok(Self {
             architecture: architecture.model_type,
             task: head_kind.task,
@@ -62,6 +67,7 @@ impl Described {
             text,
             encoder: built.encoder,
             head,
+            entailment,
             checkpoint,
         })
     }
@@ -92,6 +98,7 @@ impl Described {
             placement: placement.clone(),
             encoder: self.encoder,
             head: self.head,
+            entailment: self.entailment,
             runner: runner?,
             pace: Pace::new(0.9),
             room,
