@@ -10,7 +10,9 @@ mod model;
 mod server;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
 
 use figment::Figment;
@@ -162,12 +164,34 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// A key of a file that is not of this program: one that is unknown, where none is there
+/// that others seldom have. Elsewhere an unknown one is a mistake, and an error.
+fn foreign(file: &Figment) -> Option<String> {
+    const OWN: [&str; 4] = ["engine", "limits", "models", "sources"];
+    const SHARED: [&str; 3] = ["cache", "log", "server"];
+    let keys = file.extract::<BTreeMap<String, Value>>().ok()?.into_keys();
+    let keys: Vec<String> = keys.collect();
+    match keys.iter().any(|key| OWN.contains(&key.as_str())) {
+        true => None,
+        false => keys.into_iter().find(|key| !SHARED.contains(&key.as_str())),
+    }
+}
+
 impl Config {
     /// Reads all layers but the flags.
     pub fn read(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         let mut layers = Figment::from(Serialized::defaults(Self::default()));
         if Path::new(DEFAULT_FILE).is_file() {
-            layers = layers.merge(Toml::file_exact(DEFAULT_FILE));
+            match foreign(&Figment::from(Toml::file_exact(DEFAULT_FILE))) {
+                Some(key) => {
+                    let note = format!(
+                        "{DEFAULT_FILE} has {key:?} and is another program's: it is not read"
+                    );
+                    // Nothing is logged before the configuration is known.
+                    let _ = writeln!(io::stderr(), "{note}");
+                }
+                None => layers = layers.merge(Toml::file_exact(DEFAULT_FILE)),
+            }
         }
         layers = environment::with_port(layers, std::env::var(environment::PORT).ok())?;
         if let Some(file) = file {
@@ -316,6 +340,16 @@ mod tests {
             assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
         }
         assert_eq!(errors.len(), 9, "{errors:#?}");
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_told_from_one_with_a_mistake() {
+        let foreign = |text: &str| foreign(&Figment::from(Toml::string(text)));
+        assert_eq!(foreign("[server]\nport = 1\n[database]\n").as_deref(), Some("database"));
+        assert_eq!(foreign("debug = true").as_deref(), Some("debug"));
+        for own in ["", "[server]\nprot = 1", "[limits]\n[databse]", "[[models]]\n[x]", "a = "] {
+            assert_eq!(foreign(own), None, "{own}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! The modules below are listed from the ground up: each uses only those above
 //! it. ARCHITECTURE.md in the repository tells more.
 
-pub use explaind_compute::{backend, blocks, random, rows};
+pub use explaind_compute::{backend, blocks, flow, random, rows};
 
 pub mod error;
 mod files;

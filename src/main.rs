@@ -2,30 +2,28 @@
 
 mod commands;
 
-use std::env;
-use std::fs;
-use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use commands::evaluate::{Evaluate, evaluate};
+use commands::explain::{Explain, explain};
 use commands::healthcheck::{Healthcheck, healthcheck};
+use commands::{list, model_entry};
 use explaind::app::{self, Signals};
-use explaind::checkpoint::Source;
-use explaind::config::{AdminKey, Config, Log, ModelEntry, keys};
-use explaind::explanation::Answer;
-use explaind::http::problem::Problem;
-use explaind::render::terminal::{self, Colours};
-use explaind::render::{json, page};
+use explaind::config::{AdminKey, Config, keys};
 use explaind::{http, telemetry};
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Explains what a BERT-family model did with a text.
+///
+/// Exit status: 0 where it worked, 1 where it did not and standard error says why, 2 where the
+/// command line makes no sense.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -53,6 +51,18 @@ enum Command {
     HashKey,
     /// Print openapi.yaml.
     Openapi,
+    /// List the methods with their options.
+    Methods,
+    /// List the models that the configuration names.
+    Models {
+        /// A TOML file over the defaults.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        shell: Shell,
+    },
     Healthcheck(Healthcheck),
 }
 
@@ -61,48 +71,14 @@ struct Serve {
     /// A TOML file over the defaults.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// ADDR:PORT; port 0 takes a free one.
-    #[arg(long)]
+    /// ADDR:PORT, such as 127.0.0.1:8080 or localhost:8080; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
     /// A model to serve, [ID=]SOURCE, instead of the configured ones; may be
     /// repeated. SOURCE is builtin:NAME, a directory, or
     /// hf:OWNER/NAME[@REVISION] of the Hugging Face hub.
     #[arg(long)]
     model: Vec<String>,
-}
-
-#[derive(Args)]
-struct Explain {
-    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME, a directory, or
-    /// hf:OWNER/NAME[@REVISION] of the Hugging Face hub. The built-in one of the
-    /// text's script by default.
-    #[arg(long)]
-    model: Option<String>,
-    /// A method of GET /methods; may be repeated.
-    #[arg(long)]
-    method: Vec<String>,
-    /// Print the answer of POST /explain.
-    #[arg(long)]
-    json: bool,
-    /// Write the heat maps to this file, as a page for a browser.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Colour the words; by default where the terminal can and NO_COLOR is unset.
-    #[arg(long, default_value = "auto", value_name = "WHEN")]
-    color: ColorChoice,
-    /// Measure how far each method can be trusted, too.
-    #[arg(long)]
-    evaluate: bool,
-    /// Read a text over the model's limit in parts that have at least so many
-    /// tokens in common.
-    #[arg(long, value_name = "STRIDE")]
-    window: Option<usize>,
-    /// The second text of a pair: a hypothesis, the text that holds the answer, a
-    /// text to compare with.
-    #[arg(long)]
-    pair: Option<String>,
-    /// The text to explain.
-    text: String,
 }
 
 /// Gives memory back, whichever thread took it.
@@ -124,16 +100,31 @@ fn main() -> ExitCode {
         Command::CheckConfig { config } => check_config(config),
         Command::HashKey => hash_key(),
         Command::Openapi => openapi(),
+        Command::Methods => list::methods(),
+        Command::Models { config } => list::models(config),
+        Command::Completions { shell } => completions(shell),
         Command::Healthcheck(flags) => healthcheck(&flags),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has had enough, as `head` does.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             anstream::eprintln!("{red}error:{red:#} {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An address, by number or by name.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| "an address is ADDR:PORT, such as 127.0.0.1:8080".to_owned())
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
@@ -229,77 +220,9 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// `[ID=]SOURCE`
-fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
-    let (id, source) = match text.split_once('=') {
-        Some((id, source)) => (Some(id.to_owned()), source),
-        None => (None, text),
-    };
-    let parsed: Source = source.parse()?;
-    let id = id.unwrap_or_else(|| parsed.default_id());
-    Ok(ModelEntry { id, source: source.to_owned(), activation: None })
-}
-
-fn explain(flags: Explain) -> Result<(), Failure> {
-    let answer = answer(&flags)?;
-    if let Some(error) = answer.results.iter().find_map(|(_, result)| result.as_ref().err()) {
-        return Err(error.clone().into());
-    }
-    if let Some(file) = &flags.html {
-        fs::write(file, page::render(&answer, ToString::to_string))?;
-    }
-    // What is coloured is decided here: anstream would strip what --color wants.
-    let mut out = io::stdout();
-    if flags.json {
-        let answer = json::explain(answer, |error| Problem::new(error, None));
-        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
-    } else {
-        write!(out, "{}", terminal::render(&answer, colours(flags.color)))?;
-    }
-    Ok(())
-}
-
-/// The answer to the question of a command line.
-fn answer(flags: &Explain) -> Result<Answer, Failure> {
-    let model = match &flags.model {
-        Some(model) => model_entry(model)?,
-        None => model_entry(&Source::for_text(&flags.text).to_string())?,
-    };
-    let config = Config { models: vec![model], ..Config::default() };
-    config.check()?;
-    let _logging = telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() })?;
-    let mut body = json!({ "inputs": { "text": flags.text, "text_pair": flags.pair } });
-    if !flags.method.is_empty() {
-        body["methods"] = json!(flags.method);
-    }
-    if flags.evaluate {
-        body["evaluate"] = json!("all");
-    }
-    if let Some(stride) = flags.window {
-        body["window"] = json!({ "stride": stride });
-        // There is none of several parts, which would be warned of.
-        body["attention"] = json!(false);
-    }
-    runtime()?.block_on(async {
-        let explainer = app::explainer(&config)?;
-        app::load(&explainer, &config.models).await?;
-        let question = http::question(&explainer, body.to_string().as_bytes())?;
-        Ok(explainer.explain(question).await?)
-    })
-}
-
-fn colours(wish: ColorChoice) -> Colours {
-    let variable = |name: &str| env::var(name).ok();
-    match wish {
-        ColorChoice::Never => Colours::None,
-        ColorChoice::Always => Colours::most(variable),
-        ColorChoice::Auto => Colours::fitting(variable, io::stdout().is_terminal()),
-    }
-}
-
 fn check_config(file: Option<PathBuf>) -> Result<(), Failure> {
     let config = Config::read(file.as_deref())?;
-    println!("the configuration is good: {} models", config.models.len());
+    writeln!(io::stdout(), "the configuration is good: {} models", config.models.len())?;
     Ok(())
 }
 
@@ -310,11 +233,18 @@ fn hash_key() -> Result<(), Failure> {
     if key.len() < 16 {
         return Err("a key has 16 characters or more; shorter ones can be guessed".into());
     }
-    println!("{}", keys::digest(key));
+    writeln!(io::stdout(), "{}", keys::digest(key))?;
     Ok(())
 }
 
 fn openapi() -> Result<(), Failure> {
-    print!("{}", http::openapi::yaml()?);
+    write!(io::stdout(), "{}", http::openapi::yaml()?)?;
+    Ok(())
+}
+
+fn completions(shell: Shell) -> Result<(), Failure> {
+    let mut written = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "explaind", &mut written);
+    io::stdout().write_all(&written)?;
     Ok(())
 }

@@ -7,6 +7,8 @@
 pub mod random;
 pub mod rows;
 
+pub mod flow;
+
 pub mod blocks;
 
 pub mod backend;

@@ -211,6 +211,9 @@ pub enum Want {
     Values(Vec<Scalar>),
     /// Scalars' values, and the gradient of each with respect to the row's layer.
     Gradients(Reduce, Vec<Scalar>),
+    /// How much of what this token has at the top can flow down to each token, through the
+    /// attention of all layers (`flow`); `[tokens]`, in `token_scores`.
+    Flow(usize),
 }
 
 /// One sequence to put through a model, and what is wanted of it.
@@ -244,7 +247,7 @@ impl Row {
     pub fn differentiated(&self) -> &[Scalar] {
         match &self.want {
             Want::Gradients(_, scalars) => scalars,
-            Want::Outputs | Want::States | Want::Values(_) => &[],
+            Want::Outputs | Want::States | Want::Values(_) | Want::Flow(_) => &[],
         }
     }
 
@@ -252,7 +255,7 @@ impl Row {
     pub fn scalars(&self) -> &[Scalar] {
         match &self.want {
             Want::Gradients(_, scalars) | Want::Values(scalars) => scalars,
-            Want::Outputs | Want::States => &[],
+            Want::Outputs | Want::States | Want::Flow(_) => &[],
         }
     }
 }
@@ -297,7 +300,7 @@ pub struct RowOutput {
     /// One map for each layer that the row asked for, in its order.
     pub attention: Vec<AttentionMap>,
     /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` of gradients that are
-    /// kept; empty where none was asked for.
+    /// kept; the flow, where that was asked for; else empty.
     pub token_scores: Vec<Vec<f64>>,
 }
 

@@ -35,15 +35,17 @@ MEANT = f'a model could not be loaded id="{BROKEN}"'
 class Service:
     """A running process; `address` is where it listens."""
 
-    def __init__(self, binary, folder, name, limits=""):
-        """`limits` are lines for the configuration's section of that name."""
+    def __init__(self, binary, folder, name, limits="", environment=None, before=()):
+        """`limits` are lines for the configuration's section of that name, `before` is what
+        the command is run by."""
         self.log = Path(folder) / f"{name}.log"
         config = Path(folder) / "service.toml"
         config.write_text(CONFIG + limits)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [Path(binary).resolve(), "--config", config],
-                cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
+                [*before, Path(binary).resolve(), "--config", config],
+                cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
+                env={**os.environ, **(environment or {})})
         line = self.process.stdout.readline()
         if not line.startswith("listening on http://"):
             self.process.kill()

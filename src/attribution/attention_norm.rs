@@ -28,24 +28,25 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: NEVER,
     cost_note: "1 forward row",
-    cost: |_, _, _| Cost { forward_rows: 1, gradient_rows: 0 },
+    cost: |_, _| Cost { forward_rows: 1, ..Cost::default() },
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
 /// `‖Σ_h α^h_qt f^h(x_t)‖`, `f^h(x) = (x W_V^h + b_V^h) W_O^h`; q is the token that
 /// the head reads, or the mean over those.
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
-    let maps = subject.maps(passes, MapKind::Norms).await?;
+    let layers = passes.model().layers();
     let used = match options.name(LAYER.name) {
-        "mean" => &maps[..],
-        _ => &maps[maps.len() - 1..],
+        "mean" => 0..layers,
+        _ => layers - 1..layers,
     };
+    let maps = subject.maps(passes, MapKind::Norms, used).await?;
     let of_scalar = |scalar: &Scalar| {
         let queries = subject.queries(scalar, passes.model());
         let mut scores = vec![0.; subject.encoding.tokens.len()];
-        for map in used {
+        for map in &maps {
             let row = mean_of_map(map, &queries);
-            scores.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / used.len() as f64);
+            scores.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / maps.len() as f64);
         }
         Attribution::plain(scores)
     };

@@ -21,7 +21,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: NEVER,
     cost_note: "1 forward row",
-    cost: |_, _, _| Cost { forward_rows: 1, gradient_rows: 0 },
+    cost: |_, _| Cost { forward_rows: 1, ..Cost::default() },
     run,
 };
 
@@ -33,7 +33,7 @@ fn run<'a>(
     _options: &'a Options,
 ) -> BoxFuture<'a, Result<Vec<Attribution>>> {
     async move {
-        let maps = subject.maps(passes, MapKind::Weights).await?;
+        let maps = subject.maps(passes, MapKind::Weights, 0..passes.model().layers()).await?;
         let Some(last) = rollout(&maps).pop() else { return Ok(Vec::new()) };
         let of_scalar =
             |scalar| Attribution::plain(mean_of(&last, &subject.queries(scalar, passes.model())));

@@ -37,9 +37,10 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: true,
     stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows and 1 forward row",
-    cost: |options, _, targets| Cost {
+    cost: |options, of| Cost {
         forward_rows: 1,
-        gradient_rows: targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
+        gradient_rows: of.targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
+        ..Cost::default()
     },
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };

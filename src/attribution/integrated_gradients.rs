@@ -6,7 +6,9 @@ use futures_util::FutureExt;
 
 use super::nested::Rule;
 use super::options::{AUTO, OptionValue, Preset};
-use super::{Attribution, Completeness, Cost, MethodEntry, OptionKind, OptionSpec, Options};
+use super::{
+    Attribution, Completeness, Cost, Extent, MethodEntry, OptionKind, OptionSpec, Options,
+};
 use super::{Subject, baseline, quadrature, samples};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
@@ -93,12 +95,14 @@ fn settle(options: &mut Options) -> Result<()> {
 const EXPECTED_STEPS: usize = 17;
 
 /// What a request is admitted with.
-fn cost(options: &Options, _tokens: usize, targets: usize) -> Cost {
+fn cost(options: &Options, of: Extent) -> Cost {
     match options.integer("n_steps") {
-        Some(n_steps) => Cost { forward_rows: 1, gradient_rows: targets * n_steps },
+        Some(n_steps) => {
+            Cost { forward_rows: 1, gradient_rows: of.targets * n_steps, ..Cost::default() }
+        }
         None => {
             let steps = Rule::most(most(options)).min(EXPECTED_STEPS);
-            Cost { forward_rows: 0, gradient_rows: targets * steps }
+            Cost { gradient_rows: of.targets * steps, ..Cost::default() }
         }
     }
 }

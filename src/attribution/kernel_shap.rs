@@ -25,9 +25,12 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: true,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows, or 2 to the number of units where that is less",
-    cost: |options, tokens, _| Cost {
-        forward_rows: samples::or_all(options.integer(MAX_EVALS.name).unwrap_or_default(), tokens),
-        gradient_rows: 0,
+    cost: |options, of| Cost {
+        forward_rows: samples::or_all(
+            options.integer(MAX_EVALS.name).unwrap_or_default(),
+            of.tokens,
+        ),
+        ..Cost::default()
     },
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
@@ -38,7 +41,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let budget = options.integer(MAX_EVALS.name).unwrap_or_default() - 2;
     let (units, seed) = (perturbation.count(), subject.seed);
-    let drawn = passes.compute(move |_| coalitions::choose(units, budget, seed)).await?;
+    let drawn = passes.compute(move || coalitions::choose(units, budget, seed)).await?;
     let coalitions = Arc::new(drawn);
     let empty = passes.run_one(perturbation.row(|_| false)).await?;
     let row = |number: usize| perturbation.row(|unit| coalitions[number].present[unit]);

@@ -31,9 +31,9 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows",
-    cost: |options, _, _| Cost {
+    cost: |options, _| Cost {
         forward_rows: options.integer(MAX_EVALS.name).unwrap_or_default(),
-        gradient_rows: 0,
+        ..Cost::default()
     },
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
@@ -46,7 +46,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let count = options.integer(MAX_EVALS.name).unwrap_or_default();
     let (units, seed) = (perturbation.count(), subject.seed);
-    let samples = Arc::new(passes.compute(move |_| draw(units, count, seed)).await?);
+    let samples = Arc::new(passes.compute(move || draw(units, count, seed)).await?);
     let row = |number: usize| perturbation.row(|unit| samples[number].present[unit]);
     let surrogate = Surrogate {
         units: Arc::clone(perturbation.units()),

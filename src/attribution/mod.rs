@@ -26,6 +26,7 @@ mod samples;
 mod smooth_grad;
 pub mod spread;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -35,7 +36,7 @@ use crate::blocks::Pooling;
 use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{AttentionMap, MapKind, Maps, Reduce, Row, Scalar, Want};
+use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use reduce::{Granularity, Normalize};
@@ -75,9 +76,14 @@ impl Subject<'_> {
         }
     }
 
-    /// Every layer's map of the input, heads together. One forward row.
-    async fn maps(self, passes: &Passes, kind: MapKind) -> Result<Vec<AttentionMap>> {
-        let maps = Maps::of_all(passes.model().layers(), kind);
+    /// Maps of the input in these layers, heads together. One forward row.
+    async fn maps(
+        self,
+        passes: &Passes,
+        kind: MapKind,
+        layers: Range<usize>,
+    ) -> Result<Vec<AttentionMap>> {
+        let maps = Maps { layers: layers.collect(), kind, heads: MapHeads::Together };
         let row = Row { maps, ..self.row(Want::Values(Vec::new())) };
         Ok(passes.run_one(row).await?.attention)
     }
@@ -157,10 +163,33 @@ impl Completeness {
 }
 
 /// Rows that a method runs for one input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     pub forward_rows: usize,
     pub gradient_rows: usize,
+    /// Of the forward rows, those that find maximum flows to each token.
+    pub flow_rows: usize,
+}
+
+/// How much there is of one input to explain.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    pub tokens: usize,
+    pub targets: usize,
+    /// Tokens whose states the targets are read from.
+    pub reads: usize,
+}
+
+impl Extent {
+    pub fn new(model: &Model, tokens: usize, targets: usize) -> Self {
+        let reads = match model.pooling() {
+            Pooling::First => 1,
+            Pooling::Mean => tokens,
+            // A span's score is of its two ends.
+            Pooling::Tokens => tokens.min(2 * targets),
+        };
+        Self { tokens, targets, reads }
+    }
 }
 
 type Run =
@@ -183,8 +212,7 @@ pub struct MethodEntry {
     pub stops_in_time: fn(&Options) -> bool,
     /// The rows in words, for readers.
     pub cost_note: &'static str,
-    /// For an input of so many tokens, and so many targets.
-    pub cost: fn(&Options, tokens: usize, targets: usize) -> Cost,
+    pub cost: fn(&Options, of: Extent) -> Cost,
     /// One attribution a scalar.
     pub run: Run,
 }

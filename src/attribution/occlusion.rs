@@ -4,7 +4,6 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::options::{OptionSpec, Preset};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
 use crate::error::Result;
@@ -15,13 +14,13 @@ pub const ENTRY: MethodEntry = MethodEntry {
     summary: "Fall of the explained scalar when one unit is taken away, each by itself (leave one \
               out); special tokens stay and have 0.",
     paper: "Zeiler & Fergus 2014, arXiv:1311.2901; Li et al. 2016, arXiv:1612.08220",
-    options: &[OptionSpec { default: Preset::Name("token"), ..UNIT }, REPLACEMENT],
+    options: &[UNIT, REPLACEMENT],
     settle: AS_GIVEN,
     signed: true,
     complete: false,
     stops_in_time: NEVER,
     cost_note: "1 forward row for each unit",
-    cost: |_, tokens, _| Cost { forward_rows: tokens, gradient_rows: 0 },
+    cost: |_, of| Cost { forward_rows: of.tokens, ..Cost::default() },
     run,
 };
 

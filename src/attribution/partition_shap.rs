@@ -9,7 +9,8 @@ use super::owen::{Mask, Shares, Tree};
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
 use super::samples::{self, MAX_EVALS};
 use super::{
-    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Sampling, Subject,
+    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, Extent, MethodEntry, Options, Sampling,
+    Subject,
 };
 use crate::error::Result;
 use crate::passes::Passes;
@@ -39,13 +40,13 @@ pub const ENTRY: MethodEntry = MethodEntry {
 };
 
 /// Coalitions that several targets look at are run once; in the worst case none is.
-fn cost(options: &Options, tokens: usize, targets: usize) -> Cost {
+fn cost(options: &Options, of: Extent) -> Cost {
     let most = options.integer(MAX_EVALS.name).unwrap_or_default();
-    let forward_rows = match samples::or_all(most, tokens) {
+    let forward_rows = match samples::or_all(most, of.tokens) {
         all if all < most => all,
-        most => most.saturating_mul(targets),
+        most => most.saturating_mul(of.targets),
     };
-    Cost { forward_rows, gradient_rows: 0 }
+    Cost { forward_rows, ..Cost::default() }
 }
 
 /// Of every coalition where there is room for all ([`shapley`]), else down a tree of

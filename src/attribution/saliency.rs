@@ -19,7 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: NEVER,
     cost_note: "1 gradient row",
-    cost: |_, _, targets| Cost { forward_rows: 0, gradient_rows: targets },
+    cost: |_, of| Cost { gradient_rows: of.targets, ..Cost::default() },
     run,
 };
 

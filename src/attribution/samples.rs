@@ -83,7 +83,7 @@ pub async fn run(
         Attribution { sampling: Some(sampling), ..attribution }
     };
     let work = collect.so_far();
-    Ok(passes.compute(|_| work()).await?.into_iter().map(sampled).collect())
+    Ok(passes.compute(work).await?.into_iter().map(sampled).collect())
 }
 
 /// Tells a follower what the samples taken so far come to.
@@ -95,7 +95,7 @@ async fn report(
 ) -> Result<()> {
     if passes.is_followed() {
         let work = collect.so_far();
-        let so_far = passes.compute(|_| work()).await?;
+        let so_far = passes.compute(work).await?;
         passes.report(done, of, || scores(so_far));
     }
     Ok(())

@@ -23,9 +23,9 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows",
-    cost: |options, _, targets| Cost {
-        forward_rows: 0,
-        gradient_rows: targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
+    cost: |options, of| Cost {
+        gradient_rows: of.targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
+        ..Cost::default()
     },
     run,
 };

@@ -2,7 +2,7 @@
 //! `hf:owner/name[@revision]`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::hub::Repository;
@@ -80,11 +80,30 @@ impl Source {
     pub fn default_id(&self) -> String {
         match self {
             Self::Builtin(builtin) => builtin.name.to_owned(),
-            Self::Directory(path) => {
-                path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into())
-            }
+            Self::Directory(path) => id_of(path),
             Self::Hub(repository) => repository.name().to_owned(),
         }
+    }
+
+    /// The source as it was probably meant, where it names a folder that is not there and
+    /// looks like a model of the hub.
+    pub fn meant_for_hub(&self) -> Option<String> {
+        let Self::Directory(path) = self else { return None };
+        let name = path.to_str().filter(|_| !path.exists())?;
+        let repository: Repository = name.parse().ok()?;
+        Some(Self::Hub(repository).to_string())
+    }
+}
+
+/// The name of a folder, however it was named, with what an id cannot have replaced.
+fn id_of(path: &Path) -> String {
+    let whole = path.canonicalize();
+    let name = whole.as_deref().unwrap_or(path).file_name().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let id: String = name.trim_start_matches('.').chars().map(plain).take(64).collect();
+    match id.trim_matches('-') {
+        "" | "auto" => "model".to_owned(),
+        id => id.to_owned(),
     }
 }
 
@@ -114,6 +133,38 @@ impl fmt::Display for Source {
             Self::Builtin(builtin) => write!(f, "builtin:{}", builtin.name),
             Self::Directory(path) => write!(f, "{}", path.display()),
             Self::Hub(repository) => write!(f, "{repository}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_any_name_has_an_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Source::Directory(path).default_id()
+        };
+        assert_eq!(id("my model (1)"), "my-model--1");
+        assert_eq!(id(".hidden"), "hidden");
+        assert_eq!(id("模型"), "model");
+        assert_eq!(id("auto"), "model");
+        assert_eq!(Source::Directory(folder.path().join("auto/../auto/.")).default_id(), "model");
+        assert_eq!(id(&"x".repeat(200)).len(), 64);
+        assert!(!Source::Directory(".".into()).default_id().is_empty());
+    }
+
+    #[test]
+    fn what_was_meant_for_the_hub() {
+        let meant = |text: &str| text.parse::<Source>().unwrap().meant_for_hub();
+        assert_eq!(meant("owner/name").as_deref(), Some("hf:owner/name"));
+        for other in ["/nowhere", "hf:owner/name", "builtin:sentiment-en", "src", "./src", "a/b/c"]
+        {
+            assert_eq!(meant(other), None, "{other}");
         }
     }
 }

@@ -12,7 +12,8 @@ use explaind::{app, telemetry};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Map;
 
-use crate::{Failure, QUIETLY, model_entry, runtime};
+use super::model_entry;
+use crate::{Failure, QUIETLY, runtime};
 
 #[derive(Args)]
 pub struct Evaluate {

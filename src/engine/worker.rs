@@ -52,6 +52,13 @@ struct Worker {
     all: Arc<Workers>,
 }
 
+/// How long a thread keeps the memory of its last passes for the next one.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The share of a pass's memory that is kept by those that run small passes, or parts of
+/// passes.
+const SMALLER: usize = 8;
+
 /// Multiply-adds of a pass that are worth more threads than one.
 const WORTH_SHARING: u64 = 30_000_000;
 
@@ -77,8 +84,12 @@ pub fn spawn(
         for i in 0..limits.workers {
             let worker = Worker { lane, cores: Arc::clone(&pool), all: Arc::clone(&all) };
             let core = cores.get(i).copied();
+            let kept = match lane {
+                Lane::Main => limits.bytes,
+                Lane::Express => limits.bytes / SMALLER,
+            };
             let work = move || {
-                settle(core.as_ref(), limits.bytes);
+                settle(core.as_ref(), kept);
                 while worker.turn() {}
             };
             thread::Builder::new().name(format!("explaind-{name}-{i}")).spawn(work)?;
@@ -95,7 +106,7 @@ fn threads(limits: PassLimits, lane: &str, cores: Vec<CoreId>) -> std::io::Resul
     rayon::ThreadPoolBuilder::new()
         .num_threads(limits.workers)
         .thread_name(move |i| format!("explaind-{lane}-core-{i}"))
-        .start_handler(move |i| settle(cores.get(i), limits.bytes))
+        .start_handler(move |i| settle(cores.get(i), limits.bytes / SMALLER))
         .build()
         .map_err(std::io::Error::other)
 }
@@ -108,11 +119,11 @@ fn cores_for(count: usize) -> Vec<CoreId> {
     if cores.len() == count { cores } else { Vec::new() }
 }
 
-/// Keeps this thread to its core, and the memory that it keeps to what a pass may take.
-fn settle(core: Option<&CoreId>, pass_bytes: usize) {
+/// Keeps this thread to its core, and the memory that it keeps to so many bytes.
+fn settle(core: Option<&CoreId>, kept: usize) {
     // Where it cannot be set, the scheduler decides as ever.
     core.map(|core| core_affinity::set_for_current(*core));
-    cpu::keep_at_most(pass_bytes);
+    cpu::keep_at_most(kept);
 }
 
 impl Workers {
@@ -141,8 +152,21 @@ impl Workers {
             if waiting.closed && waiting.batcher.is_empty() {
                 return None;
             }
-            waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.wait(waiting);
         }
+    }
+
+    /// Waits for something to have come. What this thread has kept for its next pass it
+    /// gives back when there is none for a while.
+    fn wait<'a>(&'a self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        let waited = self.more.wait_timeout(waiting, IDLE);
+        let (waiting, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if !timeout.timed_out() {
+            return waiting;
+        }
+        drop(waiting);
+        cpu::keep_nothing();
+        lock(&self.waiting)
     }
 
     fn finish(&self, batch: Batch, result: PassResult, took: Duration) {
@@ -176,7 +200,7 @@ impl Worker {
         let took = start.elapsed();
         // What all cores do in that time: others run beside it.
         let beside = running.beside();
-        let work = batch.tokens() * batch.model.layers();
+        let work = batch.load() * batch.model.layers();
         self.all.admission.note_pass(work * beside, took.as_secs_f64());
         self.all.health.note_pass(result.is_ok());
         batch.model.note_pass(&batch.rows, took.as_secs_f64() / beside as f64);

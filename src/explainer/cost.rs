@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::{Checked, Reading};
 use crate::attention::Wished;
-use crate::attribution::Cost;
+use crate::attribution::{Cost, Extent};
 use crate::engine::{Admission, Demand};
 use crate::explanation::{Candidates, Question};
+use crate::model::Model;
 use crate::rows::Output;
 use crate::tasks::{self, zero_shot};
 use crate::text::Encoding;
@@ -38,6 +39,17 @@ pub struct MethodEstimate {
     pub time: Duration,
 }
 
+/// Tokens that a method passes forward through the model, or that take as long.
+fn passed(model: &Model, tokens: usize, cost: Cost) -> usize {
+    let rows = cost.gradient_rows.saturating_mul(2).saturating_add(cost.forward_rows);
+    let flows = cost.flow_rows.saturating_mul(model.flow_load(tokens));
+    tokens.saturating_mul(rows).saturating_add(flows)
+}
+
+fn forward(forward_rows: usize) -> Cost {
+    Cost { forward_rows, ..Cost::default() }
+}
+
 /// One sequence that is put through the model.
 struct Sequence<'a> {
     question: &'a Question,
@@ -55,10 +67,12 @@ impl Sequence<'_> {
     /// Rows of one method.
     fn method_rows(&self, number: usize) -> Cost {
         let (entry, options) = &self.question.methods[number];
-        let cost = (entry.cost)(options, self.tokens, self.scalars);
+        let extent = Extent::new(&self.question.model, self.tokens, self.scalars);
+        let cost = (entry.cost)(options, extent);
         Cost {
             forward_rows: cost.forward_rows.saturating_mul(self.times),
             gradient_rows: cost.gradient_rows.saturating_mul(self.times),
+            flow_rows: cost.flow_rows.saturating_mul(self.times),
         }
     }
 
@@ -68,7 +82,9 @@ impl Sequence<'_> {
         };
         let of_method = |number| {
             let cost = self.method_rows(number);
-            settings.cost(cost.forward_rows + cost.gradient_rows, self.tokens)
+            let flows = cost.flow_rows * self.question.model.flow_load(self.tokens);
+            let rows = cost.forward_rows + cost.gradient_rows + flows.div_ceil(self.tokens);
+            settings.cost(rows, self.tokens)
         };
         settings.reference_cost() + (0..self.question.methods.len()).map(of_method).sum::<usize>()
     }
@@ -134,12 +150,13 @@ pub fn demand(read: &Checked, admission: &Admission, limit: Duration) -> Demand 
     let question = &read.question;
     let (mut sure, mut stopping) = (Work::default(), Work::default());
     for sequence in sequences(read) {
-        sure.add(sequence.tokens, sequence.first_rows, 0);
-        stopping.add(sequence.tokens, sequence.measure_rows(), 0);
+        let (model, tokens) = (&question.model, sequence.tokens);
+        sure.add(model, tokens, forward(sequence.first_rows));
+        stopping.add(model, tokens, forward(sequence.measure_rows()));
         for (number, (entry, options)) in question.methods.iter().enumerate() {
             let cost = sequence.method_rows(number);
             let work = if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure };
-            work.add(sequence.tokens, cost.forward_rows, cost.gradient_rows);
+            work.add(model, tokens, cost);
         }
     }
     let time = |work: &Work| admission.time_for(&question.model, work.passed);
@@ -163,10 +180,10 @@ struct Work {
 }
 
 impl Work {
-    fn add(&mut self, tokens: usize, forward: usize, gradient: usize) {
-        let add = |sum: &mut usize, rows| *sum = sum.saturating_add(tokens.saturating_mul(rows));
-        add(&mut self.rows, forward.saturating_add(gradient));
-        add(&mut self.passed, gradient.saturating_mul(2).saturating_add(forward));
+    fn add(&mut self, model: &Model, tokens: usize, cost: Cost) {
+        let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
+        self.rows = self.rows.saturating_add(tokens.saturating_mul(rows));
+        self.passed = self.passed.saturating_add(passed(model, tokens, cost));
     }
 }
 
@@ -174,17 +191,16 @@ impl Work {
 /// passes of this model.
 pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estimate {
     let (question, sequences) = (&read.question, sequences(read));
-    // A gradient row is a forward pass and a walk back.
-    let work = |tokens: usize, forward: usize, gradient: usize| {
-        admission.time_for(&question.model, tokens * (forward + 2 * gradient))
+    let time_for = |tokens: usize, cost: Cost| {
+        admission.time_for(&question.model, passed(&question.model, tokens, cost))
     };
     let of_method = |number: usize| {
-        let (mut sum, mut time) = (Cost { forward_rows: 0, gradient_rows: 0 }, Duration::ZERO);
+        let (mut sum, mut time) = (Cost::default(), Duration::ZERO);
         for sequence in &sequences {
             let cost = sequence.method_rows(number);
             sum.forward_rows += cost.forward_rows;
             sum.gradient_rows += cost.gradient_rows;
-            time += work(sequence.tokens, cost.forward_rows, cost.gradient_rows);
+            time += time_for(sequence.tokens, cost);
         }
         MethodEstimate {
             name: question.methods[number].0.name,
@@ -196,7 +212,8 @@ pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estim
     let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
     let others: Vec<(usize, usize)> =
         sequences.iter().map(|sequence| (sequence.tokens, sequence.other_rows())).collect();
-    let other_time: Duration = others.iter().map(|&(tokens, rows)| work(tokens, rows, 0)).sum();
+    let other_time: Duration =
+        others.iter().map(|&(tokens, rows)| time_for(tokens, forward(rows))).sum();
     let other_rows = others.iter().map(|&(_, rows)| rows).sum();
     Estimate {
         tokens: sequences.iter().map(|sequence| sequence.tokens).sum(),

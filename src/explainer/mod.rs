@@ -98,7 +98,7 @@ impl Explainer {
     /// Checks, reads and admits a question; what is left to do is the work.
     pub async fn prepare(&self, question: Question) -> Result<Prepared> {
         let limit = self.limit(&question);
-        let start = question.since.unwrap_or_else(Instant::now);
+        let start = question.since.map_or_else(Instant::now, Instant::from_std);
         let reading = TimeLimit::new(start, limit, Duration::ZERO);
         let checked = reading.before_deadline(self.read(question)).await??;
         size::check(&checked, &self.limits)?;
@@ -119,7 +119,7 @@ impl Explainer {
     /// of its inputs is refused for the first, rather than said to cost nothing.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
         let limit = self.limit(&question);
-        let start = question.since.unwrap_or_else(Instant::now);
+        let start = question.since.map_or_else(Instant::now, Instant::from_std);
         let reading = TimeLimit::new(start, limit, Duration::ZERO);
         let checked = reading.before_deadline(self.read(question)).await??;
         size::check(&checked, &self.limits)?;

@@ -1,9 +1,7 @@
 //! What is asked.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::AttentionSelection;
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};

@@ -58,7 +58,7 @@ pub fn question(
     let asked = asked.map_err(Error::internal)?;
     let mut question = request.into_question(&service.explainer)?;
     question.caller = Arc::clone(&caller.name);
-    question.since = Some(caller.since);
+    question.since = Some(caller.since.into_std());
     accounting::note_model(&question.model.id);
     question.budget = question.budget.into_iter().chain(timeout).min();
     let key = asked.map(|asked| Key::of(caller, &question, &asked));

@@ -14,6 +14,7 @@ use serde_path_to_error::Segment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Service;
+use super::plain;
 use super::problem::Failure;
 use super::shapes::Object;
 use crate::error::{Code, Error, Result, pointer_part};
@@ -119,17 +120,20 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let pointer = pointer(error.path());
         let error = error.into_inner();
         match error.classify() {
-            Category::Data => Error::field(pointer, error.to_string()),
+            Category::Data => Error::field(pointer, plain::of_form(&error)),
             // To serde_json, a list longer than its type is malformed.
             _ if serde_json::from_slice::<Value>(bytes).is_ok() => {
                 Error::field(pointer, "the list has more elements than it may have")
             }
-            _ => Error::new(Code::InvalidJson, format!("malformed JSON: {error}")),
+            _ => malformed(&error, bytes),
         }
     })?;
-    let trailing = |error| Error::new(Code::InvalidJson, format!("malformed JSON: {error}"));
-    json.end().map_err(trailing)?;
+    json.end().map_err(|error| malformed(&error, bytes))?;
     Ok(value)
+}
+
+fn malformed(error: &serde_json::Error, body: &[u8]) -> Error {
+    Error::new(Code::InvalidJson, plain::of_syntax(error, body))
 }
 
 /// A path as a JSON pointer (RFC 6901).

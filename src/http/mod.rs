@@ -26,6 +26,7 @@ pub mod openapi;
 mod options;
 mod outer;
 mod pieces;
+mod plain;
 pub mod problem;
 mod problem_guide;
 mod problem_pages;

@@ -12,9 +12,6 @@ use tracing::{Instrument, Span};
 use super::problem::Failure;
 use crate::error::Error;
 
-/// Threads for what blocks: reading texts and writing responses.
-const BLOCKING: usize = 64;
-
 /// A handle to these threads.
 #[derive(Debug, Clone)]
 pub struct Work(Handle);
@@ -28,7 +25,9 @@ impl Workplace {
         // More threads than cores: some wait in the midst of long work for their core.
         let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(threads).max_blocking_threads(BLOCKING);
+        // What blocks computes: it reads texts and writes responses. More threads would have
+        // each of them, and those of connections, wait the longer for a core.
+        builder.worker_threads(threads).max_blocking_threads(threads);
         builder.thread_name("explaind-work").enable_time();
         Ok(Self(Some(builder.build()?)))
     }

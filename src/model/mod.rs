@@ -18,10 +18,11 @@ use crate::backend::cpu::Cpu;
 use crate::blocks::{self, Activation, Pooling};
 use crate::checkpoint::{Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
+use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
-use crate::rows::{Row, RowOutput};
+use crate::rows::{Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
@@ -200,8 +201,22 @@ impl Loaded {
 
     /// Multiply-adds that a row costs: a walk back is about a forward pass.
     pub fn row_work(&self, row: &Row) -> u64 {
-        let tokens = row.tokens.len() as u64;
-        tokens * (1 + packed::walks(row) as u64) * self.token_work()
+        self.row_load(row) as u64 * (1 + packed::walks(row) as u64) * self.token_work()
+    }
+
+    /// Tokens of a forward pass that take as long as that of the row.
+    pub fn row_load(&self, row: &Row) -> usize {
+        let tokens = row.tokens.len();
+        match row.want {
+            Want::Flow(_) => tokens + self.flow_load(tokens),
+            Want::Outputs | Want::States | Want::Values(_) | Want::Gradients(..) => tokens,
+        }
+    }
+
+    /// Tokens of a forward pass that take as long as the flows from one query to each of
+    /// so many tokens.
+    pub fn flow_load(&self, tokens: usize) -> usize {
+        (flow::work(self.layers(), tokens) / self.token_work().max(1)) as usize
     }
 
     /// Multiply-adds of one token's way through the model, in either direction.
@@ -211,7 +226,7 @@ impl Loaded {
 
     /// Notes rows that were run in `seconds`.
     pub fn note_pass(&self, rows: &[Row], seconds: f64) {
-        let passes = |row: &Row| row.tokens.len() * (1 + packed::walks(row));
+        let passes = |row: &Row| self.row_load(row) * (1 + packed::walks(row));
         self.pace.note(rows.iter().map(passes).sum(), seconds);
     }
 

@@ -9,6 +9,7 @@ use crate::blocks::{self, Pooling};
 use crate::checkpoint::{Checkpoint, LoadError};
 use crate::encoder::place::Place;
 use crate::encoder::{Encoder, Head, Wanted, convolution, head, layer};
+use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::rows::{AttentionMap, Layer, MapHeads, MapKind, Maps, Row, RowOutput, Scalar, Want};
 
@@ -135,10 +136,15 @@ impl<B: Backend> Network<B> {
         let activated = |logits: &Vec<f64>| self.activation.probabilities(logits, labels);
         let probabilities: Vec<Vec<f64>> = logits.iter().map(activated).collect();
         let rows = packed.rows.iter().zip(logits.iter().zip(&probabilities)).zip(maps).zip(states);
-        let outputs = rows.map(|(((row, (logits, probabilities)), maps), states)| RowOutput {
-            attention: in_order(&row.maps.layers, maps),
-            states,
-            ..Self::output(row, logits, probabilities)
+        let outputs = rows.map(|(((row, (logits, probabilities)), maps), states)| {
+            let attention = in_order(&row.maps.layers, maps);
+            match row.want {
+                Want::Flow(query) => RowOutput {
+                    token_scores: vec![flow::from_query(&attention, query)],
+                    ..RowOutput::default()
+                },
+                _ => RowOutput { attention, states, ..Self::output(row, logits, probabilities) },
+            }
         });
         let outputs = outputs.collect();
         Ok(Forwarded {
@@ -167,6 +173,7 @@ impl<B: Backend> Network<B> {
                 let values = scalars.iter().map(value).collect();
                 RowOutput { values, ..RowOutput::default() }
             }
+            Want::Flow(_) => RowOutput::default(),
         }
     }
 
@@ -178,7 +185,7 @@ impl<B: Backend> Network<B> {
                 let places: Vec<usize> = tokens.clone().collect();
                 Ok(pass.b.rows(&pass.b.gather(hidden, &places)?)?.concat())
             }
-            Want::Outputs | Want::Values(_) | Want::Gradients(..) => Ok(Vec::new()),
+            Want::Outputs | Want::Values(_) | Want::Gradients(..) | Want::Flow(_) => Ok(Vec::new()),
         };
         rows.map(states).collect()
     }

@@ -168,6 +168,10 @@ impl Joint {
     }
 
     fn expand(&self, row: &Row, model: &Model) -> Result<Expanded> {
+        // Without a scalar it is about its own pair: its attention, or what flows there.
+        if row.scalars().is_empty() {
+            return Ok(Expanded { rows: vec![row.clone()], pairs: vec![(self.own, Vec::new())] });
+        }
         let mut pairs: Vec<(usize, Vec<Basis>)> = Vec::new();
         for scalar in row.scalars() {
             let basis = self.outcome.basis(scalar);
@@ -199,7 +203,7 @@ impl Joint {
                 Want::Gradients(*reduce, scalars)
             }
             Want::Gradients(..) => Want::Gradients(Reduce::Keep, scalars),
-            Want::Values(_) | Want::Outputs | Want::States => Want::Values(scalars),
+            _ => Want::Values(scalars),
         };
         let tokens = match pair == self.own {
             true => Arc::clone(&row.tokens),
@@ -252,6 +256,9 @@ struct Found<'a> {
 impl Found<'_> {
     /// What the row's scalars come to.
     fn output(&self) -> RowOutput {
+        if self.row.scalars().is_empty() {
+            return self.outputs.first().cloned().unwrap_or_default();
+        }
         RowOutput {
             values: self.row.scalars().iter().map(|scalar| self.value(scalar)).collect(),
             token_scores: self.row.differentiated().iter().map(|s| self.gradient(s)).collect(),

@@ -1,7 +1,6 @@
 //! The handle that methods run rows through. What lies behind it, a queue, a
 //! batch shared with other callers, a worker thread, is not theirs to know.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -187,25 +186,14 @@ impl Passes {
         outputs.pop().ok_or_else(|| Error::internal("a row gave no output"))
     }
 
-    /// Runs plain work that takes long on a thread that may block. It is handed a
-    /// function that says whether anybody still waits: the caller may leave, or its
-    /// time be over.
+    /// Runs plain work that takes long on a thread that may block.
     pub async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
+        work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        struct Waiting(Arc<AtomicBool>);
-        impl Drop for Waiting {
-            fn drop(&mut self) {
-                self.0.store(false, Ordering::Relaxed);
-            }
-        }
-        let waiting = Waiting(Arc::new(AtomicBool::new(true)));
-        let (go_on, time) = (Arc::clone(&waiting.0), self.time);
         let work = move || {
             let start = Instant::now();
-            let is_over = || time.is_some_and(|time| time.is_over());
-            (work(&|| go_on.load(Ordering::Relaxed) && !is_over()), start.elapsed())
+            (work(), start.elapsed())
         };
         let (done, compute) = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
         self.charge(Usage { compute, ..Usage::default() });

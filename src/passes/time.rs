@@ -51,10 +51,6 @@ impl TimeLimit {
         Instant::now() + needed <= self.stop
     }
 
-    pub fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-
     /// The output of `work`, or none where the stop comes first.
     pub async fn before_stop<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         timeout_at(self.stop, work).await.ok()

@@ -179,7 +179,7 @@ def compare(table: Table, service: Service, exact: Reference, single: Reference,
 
     methods = [("saliency", {"norm": norm}) for norm in NORMS] + [("input_x_gradient", {})]
     if arguments.occlusion:
-        methods += [("occlusion", {"replacement": name}) for name in REPLACEMENTS]
+        methods += [("occlusion", {"unit": "token", "replacement": name}) for name in REPLACEMENTS]
     result = service.explain(arguments.output, target, methods, attention=True)
     compare_tokens(encoded, result["tokens"])
     for name, (served, places) in SERVED[type(exact.task)](exact, encoded, result).items():

@@ -103,11 +103,12 @@ def path(quadrature: str, n_steps: int) -> tuple[list[float], list[float]]:
         torch.set_default_dtype(default)
 
 
-def occlusion(reference, encoded, function, replacement: str) -> dict:
+def occlusion(reference, encoded, function, unit: str, replacement: str) -> dict:
     """Zeiler & Fergus 2014, leave one out: F(x) - F(x with the token replaced).
 
-    Special tokens are not replaced and get 0; positions are the input's.
+    The units here are tokens; perturbed.py has the others. Special tokens are not replaced and get 0; positions are the input's.
     """
+    assert unit == "token"
     places = [place for place, special in enumerate(encoded.special) if not special]
     rows = encoded.input_ids.repeat(len(places), 1)
     rows[range(len(places)), places] = reference.replaced_ids(encoded, replacement)[0, places]

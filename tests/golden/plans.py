@@ -18,7 +18,7 @@ BASIC = [
     ("input_x_gradient", {}),
     *(integrated_gradients(layer, n_steps=20) for layer in LAYERS),
 ]
-OCCLUSIONS = [("occlusion", {"replacement": replacement}) for replacement in REPLACEMENTS]
+OCCLUSIONS = [("occlusion", {"unit": "token", "replacement": replacement}) for replacement in REPLACEMENTS]
 WIDE = [
     *SALIENCIES,
     ("input_x_gradient", {}),

@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::support::{cases, golden_folder, load};
+use crate::support::{cases, golden_folder, load, seeded};
 
 /// Tokens that all cores do in a second.
 const RATE: f64 = 200.;
@@ -109,13 +109,8 @@ impl World {
 #[test]
 fn nothing_that_was_let_in_is_much_too_late() {
     let model = load(Source::Directory(golden_folder("bert-tiny")), &Placement::default());
-    let config = ProptestConfig {
-        cases: cases(100, 2_000),
-        failure_persistence: None,
-        ..Default::default()
-    };
     let refused = std::cell::Cell::new(0);
-    proptest!(config, |(comings in comings())| {
+    let runs = seeded(cases(100, 2_000)).run(&comings(), |comings| {
         let limits = PassLimits { tokens: 64, bytes: usize::MAX, workers: 1 };
         let mut world = World {
             model: Arc::clone(&model),
@@ -138,6 +133,8 @@ fn nothing_that_was_let_in_is_much_too_late() {
         while world.work() {}
         assert!(world.in_flight.is_empty());
         refused.set(refused.get() + world.refused);
+        Ok(())
     });
+    runs.unwrap();
     assert!(refused.get() > 0, "there was more than could be done");
 }

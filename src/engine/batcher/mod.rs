@@ -43,6 +43,11 @@ impl Batch {
         self.rows.iter().map(|row| row.tokens.len()).sum()
     }
 
+    /// Tokens of a forward pass that take as long as its own.
+    pub fn load(&self) -> usize {
+        self.rows.iter().map(|row| self.model.row_load(row)).sum()
+    }
+
     fn push(&mut self, row: Row, owner: (u64, usize)) {
         self.rows.push(row);
         self.owners.push(owner);
@@ -102,7 +107,7 @@ struct InFlight {
     place: Option<Arc<Place>>,
     /// Rows before this one have been handed out.
     taken: usize,
-    /// Tokens of the rows that have not.
+    /// The load of the rows that have not.
     waiting: usize,
     /// What it has cost so far, in multiply-adds.
     served: u64,
@@ -138,7 +143,7 @@ impl Batcher {
     }
 
     pub fn push(&mut self, job: Job) {
-        let waiting = job.rows.iter().map(|row| row.tokens.len()).sum();
+        let waiting = job.rows.iter().map(|row| job.model.row_load(row)).sum();
         let number = self.next_number;
         self.next_number += 1;
         self.jobs.push(InFlight {
@@ -198,8 +203,8 @@ impl Batcher {
         let of_model =
             |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
-        let tokens = self.limits.share(waiting);
-        let mut room = Room { tokens, bytes: self.limits.bytes, empty: true };
+        let load = self.limits.share(waiting);
+        let mut room = Room { load, bytes: self.limits.bytes, empty: true };
         let mut batch = Batch::of(model);
         let fits = |entry: &InFlight, batch: &Batch, room: &Room| {
             entry.waits(border, size)
@@ -223,7 +228,7 @@ impl Batcher {
         let row = entry.job.rows[entry.taken].clone();
         room.take(&batch.model, &row);
         let work = batch.model.row_work(&row);
-        entry.waiting -= row.tokens.len();
+        entry.waiting -= batch.model.row_load(&row);
         entry.waited.get_or_insert_with(|| now.duration_since(entry.job.queued));
         entry.charge(work);
         batch.push(row, (entry.number, entry.taken));
@@ -234,7 +239,7 @@ impl Batcher {
     /// number that is not finite fails its job; a fault of the pass that of the row
     /// that it is found to be of.
     pub fn finish(&mut self, batch: Batch, result: PassResult, took: Duration) {
-        let tokens = batch.tokens().max(1) as f64;
+        let load = batch.load().max(1) as f64;
         let outputs = match result {
             Ok(outputs) => outputs.into_iter().map(checked).collect(),
             Err(_) if batch.rows.len() > 1 => return self.again.extend(batch.halves()),
@@ -245,7 +250,7 @@ impl Batcher {
                 continue;
             };
             let entry = &mut self.jobs[place];
-            entry.computed += took.mul_f64(input.tokens.len() as f64 / tokens);
+            entry.computed += took.mul_f64(entry.job.model.row_load(input) as f64 / load);
             match output {
                 Ok(output) => {
                     entry.outputs[row] = Some(output);
@@ -277,21 +282,20 @@ impl Batcher {
 
 /// What a pass has room for still.
 struct Room {
-    tokens: usize,
+    load: usize,
     bytes: usize,
     empty: bool,
 }
 
 impl Room {
     fn fits(&self, model: &Model, row: &Row) -> bool {
-        let tokens = row.tokens.len();
-        self.empty || (tokens <= self.tokens && model.row_bytes(tokens) <= self.bytes)
+        let fits = |load| load <= self.load && model.row_bytes(row.tokens.len()) <= self.bytes;
+        self.empty || fits(model.row_load(row))
     }
 
     fn take(&mut self, model: &Model, row: &Row) {
-        let tokens = row.tokens.len();
-        self.tokens = self.tokens.saturating_sub(tokens);
-        self.bytes = self.bytes.saturating_sub(model.row_bytes(tokens));
+        self.load = self.load.saturating_sub(model.row_load(row));
+        self.bytes = self.bytes.saturating_sub(model.row_bytes(row.tokens.len()));
         self.empty = false;
     }
 }

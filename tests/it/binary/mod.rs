@@ -4,7 +4,7 @@ mod accounts;
 mod environment;
 mod life;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -197,7 +197,11 @@ fn errors_say_what_to_change() {
         (&["explain", "--model", "builtin:x", "x"], "sentiment-en"),
         (&["explain", "--model", "/nowhere", "x"], "/nowhere"),
         (&["explain", "--model", "hf:a/b", "x"], "HF_HUB_OFFLINE"),
-        (&["--listen", "here"], "here"),
+        (&["--listen", "here"], "127.0.0.1:8080"),
+        (&["explain", "--model", "owner/name", "x"], "hf:owner/name"),
+        (&["--model", "owner/name"], "hf:owner/name"),
+        (&["explain", "--method", "magic", "x"], "--method"),
+        (&["explain", &"long ".repeat(500)], "--window"),
         (&["--config", "/no/file.toml"], "/no/file.toml"),
     ] {
         let output = run(arguments);
@@ -206,6 +210,60 @@ fn errors_say_what_to_change() {
         assert!(error.contains(words), "{arguments:?}: {error}");
         assert!(!error.contains("panicked"), "{error}");
     }
+}
+
+/// The same with this on standard input.
+fn piped(arguments: &[&str], input: &str) -> Output {
+    let mut command = explaind();
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn reads_standard_input() {
+    let given = run(&["explain", "--method", "saliency,occlusion", "Not bad."]).stdout;
+    for arguments in [&["explain", "--method", "saliency,occlusion"][..], &["explain", "-"]] {
+        let output = piped(arguments, "Not bad.\n");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(arguments.contains(&"-") || output.stdout == given);
+    }
+    assert!(text(&piped(&["explain"], "\n").stderr).contains("empty"));
+}
+
+#[test]
+fn lists_what_there_is() {
+    let methods = text(&run(&["methods"]).stdout);
+    assert!(methods.contains("\nocclusion\n") && methods.contains("\n  unit: one of token, word"));
+    let models = text(&run(&["models"]).stdout);
+    assert!(models.contains("sentiment-zh  builtin:sentiment-zh"), "{models}");
+    assert!(text(&run(&["completions", "bash"]).stdout).contains("healthcheck"));
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_fault() {
+    let mut child = explaind().arg("openapi").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.as_mut().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_file_of_another_program_does_not_stop_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    let file = folder.path().join("config/default.toml");
+    std::fs::write(&file, "[database]\nurl = \"x\"\n").unwrap();
+    let check = || explaind().current_dir(&folder).arg("check-config").output().unwrap();
+    let output = check();
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("database"));
+    std::fs::write(&file, "[limits]\ninptus = 1\n").unwrap();
+    assert!(!check().status.success(), "what is this program's is read strictly");
 }
 
 #[test]

@@ -125,8 +125,11 @@ async fn a_long_text_is_cut_alike_for_all() {
     let service = serving("bert-nli").await;
     let labels = json!(["movies", "the very best music in the end"]);
     let text = "The actor made the best film. ".repeat(9);
-    let body = with(&asked(), &json!({"inputs": text, "candidate_labels": labels,
-        "hypothesis_template": "so {}"}));
+    let body = with(
+        &asked(),
+        &json!({"inputs": text, "candidate_labels": labels,
+        "hypothesis_template": "so {}"}),
+    );
     let long = service.post("/explain", body.clone()).await.problem(422, "input_too_long");
     assert_eq!(long["pointer"], "/inputs");
     let body = with(&body, &json!({"truncate": true, "target": "all"}));

@@ -3,6 +3,7 @@
 pub mod log;
 pub mod service;
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, 
 use explaind::model::faults::{self, Fault, Gate};
 use explaind::model::{Model, Placement};
 use explaind::text::Input;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -97,6 +99,18 @@ pub fn long_form() -> bool {
 /// Random cases of a property.
 pub fn cases(short: u32, long: u32) -> u32 {
     if long_form() { long } else { short }
+}
+
+/// Runs random cases of a property from a seed, which a failing test prints: with
+/// `EXPLAIND_SEED` set to it they are the same ones again.
+pub fn seeded(cases: u32) -> TestRunner {
+    let seed = std::env::var("EXPLAIND_SEED").map(|seed| seed.parse().expect("a number"));
+    let seed: u64 = seed.unwrap_or_else(|_| RandomState::new().hash_one(0));
+    println!("EXPLAIND_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
 /// How long a test waits for what must come: a guard against hanging, not a bound.

@@ -40,6 +40,14 @@ pub fn keep_at_most(bytes: usize) {
     SPARE.with_borrow_mut(|spare| spare.most = most);
 }
 
+/// Gives back what this thread has kept.
+pub fn keep_nothing() {
+    SPARE.with_borrow_mut(|spare| {
+        spare.blocks.clear();
+        spare.lines = 0;
+    });
+}
+
 impl Spare {
     /// The smallest block that is large enough, and not much too large.
     fn find(&mut self, lines: usize) -> Option<Vec<Line>> {
@@ -188,6 +196,8 @@ mod tests {
             keep_at_most(1 << 16);
             drop((Buffer::take(1 << 13), Buffer::take(1 << 14)));
             assert_eq!(kept() * size_of::<Line>(), 1 << 15, "both together are too much");
+            keep_nothing();
+            assert_eq!(kept(), 0);
         })
         .join()
         .unwrap();

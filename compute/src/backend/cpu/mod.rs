@@ -23,7 +23,7 @@ mod threads;
 use std::convert::Infallible;
 use std::ops::Range;
 
-pub use array::{Array, keep_at_most};
+pub use array::{Array, keep_at_most, keep_nothing};
 pub use isa::Isa;
 pub use threads::Threads;
 

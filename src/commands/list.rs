@@ -1,0 +1,38 @@
+//! `explaind methods` and `explaind models`: what there is.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use explaind::attribution::METHODS;
+use explaind::attribution::options::Preset;
+use explaind::config::Config;
+
+use crate::Failure;
+
+/// Each method, what it says, and its options with what they take and their defaults.
+pub fn methods() -> Result<(), Failure> {
+    let mut out = io::stdout();
+    for method in METHODS {
+        writeln!(out, "{}\n  {}", method.name, method.summary)?;
+        for option in method.options {
+            let default = match option.default {
+                Preset::Name(name) => name.to_owned(),
+                Preset::Integer(number) => number.to_string(),
+                Preset::Number(number) => number.to_string(),
+            };
+            writeln!(out, "  {}: {}; {default}", option.name, option.kind.expects())?;
+        }
+    }
+    Ok(())
+}
+
+/// Each configured model and where it comes from.
+pub fn models(file: Option<PathBuf>) -> Result<(), Failure> {
+    let config = Config::read(file.as_deref())?;
+    let width = config.models.iter().map(|model| model.id.len()).max().unwrap_or_default();
+    let mut out = io::stdout();
+    for model in &config.models {
+        writeln!(out, "{:width$}  {}", model.id, model.source)?;
+    }
+    Ok(())
+}
