@@ -83,7 +83,12 @@ fn explanation(criterion: &mut Criterion) {
             let tokens = Arc::new(Tokens { input_ids, token_type_ids, position_ids });
             let row = |k: usize| Row {
                 layer: Layer::WordEmbeddings,
-                path: Some(Path { baseline: Baseline::Zero, alpha: k as f64 / 16., noise: None }),
+                path: Some(Path {
+                    baseline: Baseline::Zero,
+                    alpha: k as f64 / 16.,
+                    noise: None,
+                    held: 0,
+                }),
                 want: Want::Gradients(Reduce::TimesDifference, vec![Scalar::one(Output::Logit, 1)]),
                 ..Row::forward(Arc::clone(&tokens), [].into())
             };

@@ -59,6 +59,15 @@ pub struct Path {
     pub alpha: f64,
     /// Among the word embeddings: what is added to x.
     pub noise: Option<Noise>,
+    /// Tokens at the end that stay the input's: they have no noise, and `x - x'` is 0.
+    pub held: usize,
+}
+
+impl Path {
+    /// How many of `tokens` it moves: the first ones.
+    pub fn moved(&self, tokens: usize) -> usize {
+        tokens.saturating_sub(self.held)
+    }
 }
 
 /// Gaussian noise, drawn where it is needed: token by token, dimension by

@@ -36,7 +36,8 @@ fn find(model: &Model, encoding: &Encoding, options: &Options) -> Result<Baselin
     let tokens = &encoding.tokens;
     let everywhere = |id: u32| vec![id; tokens.len()];
     let content = |id: u32| -> Vec<u32> {
-        tokens.iter().map(|token| if token.special { token.id } else { id }).collect()
+        let own = tokens.iter().map(|token| token.id).enumerate();
+        own.map(|(token, own)| if encoding.is_content(token) { id } else { own }).collect()
     };
     let ids = match options.name(OPTION.name) {
         "zero" => return Ok(Baseline::Zero),
@@ -51,10 +52,12 @@ fn find(model: &Model, encoding: &Encoding, options: &Options) -> Result<Baselin
 fn with_text(model: &Model, encoding: &Encoding, text: &str) -> Result<Baseline> {
     let mut content = model.text.content(text)?.into_iter();
     let pad = model.text.pad()?;
-    let ids: Arc<[u32]> = encoding
-        .tokens
-        .iter()
-        .map(|token| if token.special { token.id } else { content.next().unwrap_or(pad) })
+    let own = encoding.tokens.iter().map(|token| token.id).enumerate();
+    let ids: Arc<[u32]> = own
+        .map(|(token, own)| match encoding.is_content(token) {
+            true => content.next().unwrap_or(pad),
+            false => own,
+        })
         .collect();
     match content.len() {
         0 => Ok(Baseline::Ids(ids)),

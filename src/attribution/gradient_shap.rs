@@ -52,7 +52,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let baseline = baseline::resolve(passes.model(), subject.encoding, options)?;
     let level = options.number(NOISE_LEVEL.name);
     let on_path = |alpha: f64, noise: Option<Noise>, want: Want| {
-        let path = Path { baseline: Baseline::clone(&baseline), alpha, noise };
+        let path = Path { baseline: Baseline::clone(&baseline), alpha, noise, held: 0 };
         Row { path: Some(path), ..subject.row(want) }
     };
     let scalars = || subject.scalars.to_vec();

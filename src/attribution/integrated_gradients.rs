@@ -216,7 +216,7 @@ impl<'a> PathRows<'a> {
     }
 
     fn at(&self, alpha: f64, want: Want) -> Row {
-        let path = Some(Path { baseline: self.baseline.clone(), alpha, noise: None });
+        let path = Some(Path { baseline: self.baseline.clone(), alpha, noise: None, held: 0 });
         Row { layer: self.layer, path, ..self.subject.row(want) }
     }
 

@@ -182,8 +182,8 @@ pub fn units(encoding: &Encoding, name: &str) -> Vec<Vec<usize>> {
     let of = |units: &[TextUnit]| units.iter().map(|unit| unit.tokens.clone()).collect();
     let units: Vec<Vec<usize>> = match name {
         "token" => {
-            let content = encoding.tokens.iter().enumerate().filter(|(_, token)| !token.special);
-            content.map(|(number, _)| vec![number]).collect()
+            let content = (0..encoding.tokens.len()).filter(|&token| encoding.is_content(token));
+            content.map(|token| vec![token]).collect()
         }
         "sentence" => of(&encoding.sentences),
         "span" => encoding.spans.iter().map(|span| span.unit.tokens.clone()).collect(),

@@ -42,7 +42,7 @@ fn run<'a>(
     let row = move |number: usize| {
         let noise = Noise { generator: Generator::stream(subject.seed, number as u64), level };
         // From the zero vector all the way: the input with its noise.
-        let path = Path { baseline: Baseline::Zero, alpha: 1., noise: Some(noise) };
+        let path = Path { baseline: Baseline::Zero, alpha: 1., noise: Some(noise), held: 0 };
         let want = Want::Gradients(Reduce::Keep, subject.scalars.to_vec());
         Row { path: Some(path), ..subject.row(want) }
     };

@@ -87,6 +87,22 @@ pub fn check_names(names: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// How the label of entailment begins, in any case.
+const ENTAILMENT: &str = "entail";
+
+impl ModelConfig {
+    /// The output of a model of entailment that says it, by the rule of transformers'
+    /// zero-shot pipeline: the entry of `label2id` that begins so; where that has none, the
+    /// label in force.
+    pub fn entailment(&self, labels: &[String]) -> Option<usize> {
+        let entails = |name: &String| name.to_lowercase().starts_with(ENTAILMENT);
+        let by_id = read_label2id(&self.label2id).unwrap_or_default();
+        let named = by_id.iter().find(|(_, name)| entails(name)).map(|(&id, _)| id);
+        let in_force = || labels.iter().position(entails);
+        named.filter(|&id| id < labels.len()).or_else(in_force)
+    }
+}
+
 /// The names of 0 to `count`, if there are those and no more.
 fn in_order(names: &BTreeMap<usize, String>, count: usize) -> Option<Vec<String>> {
     let all = names.len() == count && names.keys().copied().eq(0..count);
@@ -148,6 +164,22 @@ mod tests {
             let case = format!("{id2label} {label2id}");
             assert_eq!(labels(id2label, label2id, 2).unwrap(), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn entailment_is_found_as_the_pipeline_finds_it() {
+        let names = |names: [&str; 2]| names.map(str::to_owned);
+        let file = |label2id: Value| json!({"model_type": "bert", "label2id": label2id});
+        let found = |label2id: Value, labels: [&str; 2]| {
+            let config = serde_json::from_value::<ModelConfig>(file(label2id)).unwrap();
+            config.entailment(&names(labels))
+        };
+        let plain = ["LABEL_0", "LABEL_1"];
+        assert_eq!(found(json!({"no": 0, "ENTAILED": 1}), plain), Some(1));
+        assert_eq!(found(json!({"entailment": 0, "no": 1}), ["no", "entailment"]), Some(0));
+        assert_eq!(found(json!({"entailment": 7}), ["no", "Entailment"]), Some(1));
+        assert_eq!(found(Value::Null, ["entailment", "no"]), Some(0));
+        assert_eq!(found(Value::Null, ["not_entailment", "other"]), None);
     }
 
     #[test]

@@ -26,6 +26,15 @@ pub struct Limits {
     /// Spans that a caller marks in one input.
     #[garde(range(min = 1, max = 10_000))]
     pub spans: usize,
+    /// Words that a caller cuts one text into.
+    #[garde(range(min = 1, max = 1 << 20))]
+    pub words: usize,
+    /// Labels of a caller's own that a text is classified by.
+    #[garde(range(min = 1, max = 1_000))]
+    pub candidates: usize,
+    /// Characters of such a label, and of the template of hypotheses.
+    #[garde(range(min = 1, max = 10_000))]
+    pub candidate_characters: usize,
     /// Parts that one text is read in, where it is longer than the model takes.
     #[garde(range(min = 1, max = 10_000))]
     pub windows: usize,
@@ -83,6 +92,9 @@ impl Default for Limits {
             inputs: 64,
             methods: 32,
             spans: 512,
+            words: 16_384,
+            candidates: 32,
+            candidate_characters: 256,
             windows: 64,
             attention_values: 1 << 21,
             request_ms: 60_000,

@@ -7,10 +7,10 @@ use super::{Checked, Reading};
 use crate::attention::Wished;
 use crate::attribution::{Cost, Extent};
 use crate::engine::{Admission, Demand};
-use crate::error::Result;
-use crate::explanation::Question;
+use crate::explanation::{Candidates, Question};
 use crate::model::Model;
-use crate::tasks;
+use crate::rows::Output;
+use crate::tasks::{self, zero_shot};
 use crate::text::Encoding;
 
 /// What a question would take.
@@ -39,14 +39,6 @@ pub struct MethodEstimate {
     pub time: Duration,
 }
 
-/// Rows of one method on one input.
-fn method_rows(question: &Question, encoding: &Encoding, number: usize) -> Cost {
-    let (entry, options) = &question.methods[number];
-    let behaviour = tasks::of(question.model.task);
-    let scalars = behaviour.most(&question.target, &question.model, encoding);
-    (entry.cost)(options, Extent::new(&question.model, encoding.len(), scalars))
-}
-
 /// Tokens that a method passes forward through the model, or that take as long.
 fn passed(model: &Model, tokens: usize, cost: Cost) -> usize {
     let rows = cost.gradient_rows.saturating_mul(2).saturating_add(cost.forward_rows);
@@ -54,42 +46,117 @@ fn passed(model: &Model, tokens: usize, cost: Cost) -> usize {
     tokens.saturating_mul(rows).saturating_add(flows)
 }
 
-/// The first row and those of attention.
-fn first_rows(wished: Option<&Wished>) -> usize {
-    1 + wished.map_or(0, Wished::rows)
+fn forward(forward_rows: usize) -> Cost {
+    Cost { forward_rows, ..Cost::default() }
 }
 
-fn measure_rows(question: &Question, encoding: &Encoding) -> usize {
-    question.evaluate.as_ref().map_or(0, |settings| {
-        let of_method = |number| {
-            let cost = method_rows(question, encoding, number);
-            let flows = cost.flow_rows * question.model.flow_load(encoding.len());
-            let rows = cost.forward_rows + cost.gradient_rows + flows.div_ceil(encoding.len());
-            settings.cost(rows, encoding.len())
+/// One sequence that is put through the model.
+struct Sequence<'a> {
+    question: &'a Question,
+    tokens: usize,
+    /// The first row and those of attention.
+    first_rows: usize,
+    /// That methods explain of it together, and how often they do.
+    scalars: usize,
+    times: usize,
+    /// Whether measures look at it.
+    measured: bool,
+}
+
+impl Sequence<'_> {
+    /// Rows of one method.
+    fn method_rows(&self, number: usize) -> Cost {
+        let (entry, options) = &self.question.methods[number];
+        let extent = Extent::new(&self.question.model, self.tokens, self.scalars);
+        let cost = (entry.cost)(options, extent);
+        Cost {
+            forward_rows: cost.forward_rows.saturating_mul(self.times),
+            gradient_rows: cost.gradient_rows.saturating_mul(self.times),
+            flow_rows: cost.flow_rows.saturating_mul(self.times),
+        }
+    }
+
+    fn measure_rows(&self) -> usize {
+        let Some(settings) = self.question.evaluate.as_ref().filter(|_| self.measured) else {
+            return 0;
         };
-        settings.reference_cost() + (0..question.methods.len()).map(of_method).sum::<usize>()
-    })
+        let of_method = |number| {
+            let cost = self.method_rows(number);
+            let flows = cost.flow_rows * self.question.model.flow_load(self.tokens);
+            let rows = cost.forward_rows + cost.gradient_rows + flows.div_ceil(self.tokens);
+            settings.cost(rows, self.tokens)
+        };
+        settings.reference_cost() + (0..self.question.methods.len()).map(of_method).sum::<usize>()
+    }
+
+    /// Rows beside the methods'.
+    fn other_rows(&self) -> usize {
+        self.first_rows + self.measure_rows()
+    }
 }
 
-/// Every encoding that is put through the model.
-fn encodings(readings: &[Result<Reading>]) -> impl Iterator<Item = &Encoding> {
-    readings.iter().flatten().flat_map(Reading::encodings)
+/// Every sequence that a question puts through the model.
+fn sequences(read: &Checked) -> Vec<Sequence<'_>> {
+    let (question, attention) = (&*read.question, read.wished.as_ref().map_or(0, Wished::rows));
+    let plain = |encoding: &Encoding| Sequence {
+        question,
+        tokens: encoding.len(),
+        first_rows: 1 + attention,
+        scalars: tasks::most(question, encoding),
+        times: 1,
+        measured: true,
+    };
+    let of_reading = |reading: &Reading| match (&question.candidates, reading) {
+        (Some(candidates), Reading::Candidates(pairs)) => in_pairs(read, candidates, pairs),
+        _ => reading.encodings().into_iter().map(plain).collect(),
+    };
+    read.readings.iter().flatten().flat_map(of_reading).collect()
+}
+
+/// The pairs of one text. Which of them a target will be is not known: the longest.
+fn in_pairs<'a>(
+    read: &'a Checked,
+    candidates: &Candidates,
+    pairs: &[Encoding],
+) -> Vec<Sequence<'a>> {
+    let question = &*read.question;
+    let needed = zero_shot::pairs(&question.target, question.output, candidates);
+    let targets = zero_shot::most(&question.target, candidates);
+    // Each target's own pair, or as many as each target is of.
+    let times = |number: usize| match (needed == pairs.len(), targets == pairs.len()) {
+        (true, _) => targets,
+        (false, true) => 1,
+        (false, false) => usize::from(number < needed),
+    };
+    let measured = zero_shot::pairs(&question.target, Output::Probability, candidates);
+    let mut lengths: Vec<usize> = pairs.iter().map(Encoding::len).collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    // Its attention is that of one pair, by a row of its own.
+    let attention = read.wished.as_ref().map_or(0, |wished| 1 + wished.rows());
+    let sequence = |(number, tokens): (usize, usize)| Sequence {
+        question,
+        tokens,
+        first_rows: if number == 0 { 1 + attention } else { 1 },
+        scalars: 1,
+        times: times(number),
+        measured: number < measured,
+    };
+    lengths.into_iter().enumerate().map(sequence).collect()
 }
 
 /// What the question may run. Methods that stop in time, and measures, run no more than
 /// there is time for at the pace of recent passes.
 pub fn demand(read: &Checked, admission: &Admission, limit: Duration) -> Demand {
-    let Checked { question, readings, wished } = read;
+    let question = &read.question;
     let (mut sure, mut stopping) = (Work::default(), Work::default());
-    for encoding in encodings(readings) {
-        let tokens = encoding.len();
-        let forward = |forward_rows| Cost { forward_rows, ..Cost::default() };
-        sure.add(&question.model, tokens, forward(first_rows(wished.as_ref())));
-        stopping.add(&question.model, tokens, forward(measure_rows(question, encoding)));
+    for sequence in sequences(read) {
+        let (model, tokens) = (&question.model, sequence.tokens);
+        sure.add(model, tokens, forward(sequence.first_rows));
+        stopping.add(model, tokens, forward(sequence.measure_rows()));
         for (number, (entry, options)) in question.methods.iter().enumerate() {
-            let cost = method_rows(question, encoding, number);
+            let cost = sequence.method_rows(number);
             let work = if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure };
-            work.add(&question.model, tokens, cost);
+            work.add(model, tokens, cost);
         }
     }
     let time = |work: &Work| admission.time_for(&question.model, work.passed);
@@ -123,18 +190,17 @@ impl Work {
 /// The same for a reader, with the time that it should take at the pace of recent
 /// passes of this model.
 pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estimate {
-    let Checked { question, readings, wished } = read;
-    let other_rows = |encoding| first_rows(wished.as_ref()) + measure_rows(question, encoding);
+    let (question, sequences) = (&read.question, sequences(read));
     let time_for = |tokens: usize, cost: Cost| {
         admission.time_for(&question.model, passed(&question.model, tokens, cost))
     };
     let of_method = |number: usize| {
         let (mut sum, mut time) = (Cost::default(), Duration::ZERO);
-        for encoding in encodings(readings) {
-            let cost = method_rows(question, encoding, number);
+        for sequence in &sequences {
+            let cost = sequence.method_rows(number);
             sum.forward_rows += cost.forward_rows;
             sum.gradient_rows += cost.gradient_rows;
-            time += time_for(encoding.len(), cost);
+            time += time_for(sequence.tokens, cost);
         }
         MethodEstimate {
             name: question.methods[number].0.name,
@@ -145,14 +211,12 @@ pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estim
     };
     let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
     let others: Vec<(usize, usize)> =
-        encodings(readings).map(|encoding| (encoding.len(), other_rows(encoding))).collect();
-    let other_time: Duration = others
-        .iter()
-        .map(|&(tokens, rows)| time_for(tokens, Cost { forward_rows: rows, ..Cost::default() }))
-        .sum();
+        sequences.iter().map(|sequence| (sequence.tokens, sequence.other_rows())).collect();
+    let other_time: Duration =
+        others.iter().map(|&(tokens, rows)| time_for(tokens, forward(rows))).sum();
     let other_rows = others.iter().map(|&(_, rows)| rows).sum();
     Estimate {
-        tokens: encodings(readings).map(Encoding::len).sum(),
+        tokens: sequences.iter().map(|sequence| sequence.tokens).sum(),
         forward_rows: other_rows + methods.iter().map(|method| method.forward_rows).sum::<usize>(),
         gradient_rows: methods.iter().map(|method| method.gradient_rows).sum(),
         time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,

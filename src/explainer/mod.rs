@@ -1,6 +1,7 @@
 //! One question's way: encode, admit, predict, attribute, assemble.
 
 mod apart;
+mod candidates;
 mod cost;
 mod prepared;
 mod single;
@@ -45,13 +46,24 @@ pub enum Reading {
     Whole(Encoding),
     /// In parts that overlap.
     Parts(Encoding, Vec<Part>),
+    /// Beside the hypothesis of each candidate.
+    Candidates(Vec<Encoding>),
 }
 
 impl Reading {
-    /// All of it.
-    fn whole(&self) -> &Encoding {
+    /// All of it, as it is shown; of several pairs the longest may be.
+    fn whole(&self) -> Option<&Encoding> {
         match self {
-            Self::Whole(encoding) | Self::Parts(encoding, _) => encoding,
+            Self::Whole(encoding) | Self::Parts(encoding, _) => Some(encoding),
+            Self::Candidates(pairs) => pairs.iter().max_by_key(|pair| pair.tokens.len()),
+        }
+    }
+
+    /// What attention is shown of.
+    fn shown(&self) -> Vec<&Encoding> {
+        match self {
+            Self::Whole(_) | Self::Parts(..) => self.encodings(),
+            Self::Candidates(_) => self.whole().into_iter().collect(),
         }
     }
 
@@ -60,6 +72,7 @@ impl Reading {
         match self {
             Self::Whole(encoding) => vec![encoding],
             Self::Parts(_, parts) => parts.iter().map(|part| &part.encoding).collect(),
+            Self::Candidates(pairs) => pairs.iter().collect(),
         }
     }
 }
@@ -124,7 +137,7 @@ impl Explainer {
 
     /// Checks what can be checked of a question and tokenises its inputs.
     async fn read(&self, question: Question) -> Result<Checked> {
-        tasks::of(question.model.task).check(&question.target, &question.model)?;
+        tasks::check(&question)?;
         windows::check(&question)?;
         if question.evaluate.is_some() && question.model.task == Task::Embedding {
             let detail = "measures take words out of one text; a similarity is of two";
@@ -162,9 +175,12 @@ impl Explainer {
                 Some(_) => Truncate::Windows { most },
                 None => question.truncate,
             };
-            let read = |input| {
-                let encoding = question.model.encode(input, truncate)?;
-                windows::reading(&question, encoding, input, most)
+            let read = |input| match &question.candidates {
+                Some(asked) => candidates::reading(&question, asked, input, truncate),
+                None => {
+                    let encoding = question.model.encode(input, truncate)?;
+                    windows::reading(&question, encoding, input, most)
+                }
             };
             let inputs = question.inputs.iter().take_while(|_| !wanted.is_cancelled());
             inputs.map(read).collect()

@@ -7,7 +7,7 @@ use futures_util::stream::{FuturesUnordered, Stream, StreamExt, once, poll_fn, s
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 
-use super::{Reading, apart, single, windows};
+use super::{Reading, apart, candidates, single, windows};
 use crate::attention::Wished;
 use crate::engine::Admitted;
 use crate::error::{Code, Error, Result};
@@ -154,6 +154,11 @@ async fn one(
     match reading? {
         Reading::Parts(whole, parts) => {
             windows::explain(question, passes, wished, whole, parts).await
+        }
+        Reading::Candidates(pairs) => {
+            let asked = question.candidates.as_ref();
+            let asked = asked.ok_or_else(|| Error::internal("pairs without candidates"))?;
+            candidates::explain(question, passes, wished, asked, pairs, follow).await
         }
         Reading::Whole(mut encoding) => match encoding.apart.take() {
             Some(pair) => apart::explain(question, passes, wished, encoding, *pair).await,

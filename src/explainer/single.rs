@@ -11,7 +11,8 @@ use crate::attribution::{Attribution, Granularity, Normalize, Subject, reduce};
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
-    Attention, Explained, Explanation, Predicted, Question, Resolved, UnitScores,
+    Attention, AttentionKind, AttentionSelection, Explained, Explanation, Predicted, Question,
+    Resolved, UnitScores,
 };
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput, Scalar};
@@ -43,14 +44,21 @@ pub async fn see(
 
 /// The targets that a question means, of an input or of all its parts together.
 pub fn targets(question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
-    let gradient = question
-        .attention
-        .as_ref()
-        .is_some_and(|selection| selection.kind == crate::explanation::AttentionKind::Gradient);
-    match question.methods.is_empty() && !gradient {
-        true => Ok(Vec::new()),
-        false => tasks::of(question.model.task).resolve(question, read),
+    match has_targets(question) {
+        true => tasks::of(question.model.task).resolve(question, read),
+        false => Ok(Vec::new()),
     }
+}
+
+/// Whether anything is explained.
+pub fn has_targets(question: &Question) -> bool {
+    let gradient = |selection: &AttentionSelection| selection.kind == AttentionKind::Gradient;
+    !question.methods.is_empty() || question.attention.as_ref().is_some_and(gradient)
+}
+
+/// What methods may take of the time that is left: measures that follow need some too.
+pub fn methods_share(question: &Question) -> f64 {
+    if question.evaluate.is_some() { METHODS_SHARE } else { 1. }
 }
 
 /// The value of each target.
@@ -77,9 +85,7 @@ pub async fn explain(
     let seed = question.seed;
     let subject =
         Subject { encoding: &encoding, reads: &reads, scalars: &scalars, values: &values, seed };
-    // Where measures follow, methods leave them half of the time.
-    let share = if question.evaluate.is_some() { METHODS_SHARE } else { 1. };
-    let hurried = passes.for_a_share(share);
+    let hurried = passes.for_a_share(methods_share(question));
     // Beside each other: methods that take all the time there is leave attention none.
     let (scored, attention) = try_join(
         attributions(question, &hurried, subject, &targets, follow),
@@ -144,7 +150,7 @@ fn followed(
 }
 
 /// Measures of the first target's scores.
-async fn evaluate(
+pub async fn evaluate(
     question: &Question,
     passes: &Passes,
     subject: Subject<'_>,
@@ -217,7 +223,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: Parts) -> Explai
         }
     }
     explanations.iter().for_each(count);
-    let activation = question.model.activation();
+    let activation = tasks::activation(question);
     let mut warnings = warnings::of(activation, &parts.predicted, &explanations, &words);
     warnings.extend(parts.evaluation.iter().filter_map(Evaluation::unmeasured));
     Explained {

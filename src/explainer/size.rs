@@ -28,7 +28,7 @@ pub fn check(read: &Checked, limits: &Limits) -> Result<()> {
 
 fn check_attention(read: &Checked, limit: usize) -> Result<()> {
     let per_square = read.wished.as_ref().map_or(0, Wished::matrices);
-    let encodings = read.readings.iter().flatten().flat_map(Reading::encodings);
+    let encodings = read.readings.iter().flatten().flat_map(Reading::shown);
     let squares = encodings.map(|encoding| encoding.tokens.len().pow(2));
     let values = per_square.saturating_mul(squares.sum::<usize>());
     if values <= limit {
@@ -44,10 +44,9 @@ fn check_attention(read: &Checked, limit: usize) -> Result<()> {
 /// Scores of all methods, targets and units.
 fn scores(read: &Checked) -> usize {
     let question = &read.question;
-    let behaviour = tasks::of(question.model.task);
     let of_input = |reading: &Reading| {
-        let whole = reading.whole();
-        let targets = behaviour.most(&question.target, &question.model, whole);
+        let Some(whole) = reading.whole() else { return 0 };
+        let targets = tasks::most(question, whole);
         let units: usize = question.granularity.iter().map(|unit| count(whole, *unit)).sum();
         let units = units + whole.spans.len();
         question.methods.len().saturating_mul(targets).saturating_mul(units)

@@ -14,4 +14,7 @@ pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,
     TokenScore,
 };
-pub use question::{Aggregation, Border, Class, Combine, Question, Resolved, Target, What, Window};
+pub use question::{
+    Aggregation, AnswerOptions, Border, Candidates, Choice, Class, Combine, HypothesisWords, Named,
+    NoAnswer, Question, Resolved, Target, What, Window,
+};

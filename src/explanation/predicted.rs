@@ -13,6 +13,10 @@ pub enum Predicted {
     /// A part of the second text, and where it may start and end.
     Answer {
         answer: FoundAnswer,
+        /// The next best ones, best first.
+        others: Vec<FoundAnswer>,
+        /// How sure it is that there is no answer, where that was considered.
+        null_score: Option<f64>,
         start: Vec<TokenScore>,
         end: Vec<TokenScore>,
     },
@@ -30,9 +34,10 @@ impl Predicted {
                 let tokens = entities.iter_mut().flat_map(|entity| &mut entity.tokens);
                 tokens.for_each(|token| *token = number(*token));
             }
-            Self::Answer { answer, start, end } => {
-                answer.start_token = number(answer.start_token);
-                answer.end_token = number(answer.end_token);
+            Self::Answer { answer, others, null_score: _, start, end } => {
+                for answer in std::iter::once(answer).chain(others) {
+                    *answer = answer.with_tokens(&number);
+                }
                 start.iter_mut().chain(end).for_each(|score| score.token = number(score.token));
             }
             Self::Masks(masks) => masks.iter_mut().for_each(|mask| mask.token = number(mask.token)),
@@ -54,7 +59,8 @@ pub struct Entity {
     pub segment: usize,
 }
 
-/// The best answer to a question.
+/// An answer to a question: a part of the second text, or that it has none, which is an
+/// empty part at the first token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundAnswer {
     pub text: String,
@@ -64,6 +70,14 @@ pub struct FoundAnswer {
     pub probability: f64,
     pub start_token: usize,
     pub end_token: usize,
+}
+
+impl FoundAnswer {
+    /// The same with tokens called by other numbers.
+    pub fn with_tokens(&self, number: impl Fn(usize) -> usize) -> Self {
+        let (start_token, end_token) = (number(self.start_token), number(self.end_token));
+        Self { start_token, end_token, ..self.clone() }
+    }
 }
 
 /// One token's score.
@@ -103,6 +117,8 @@ pub struct PairSimilarity {
 pub struct Prediction {
     pub index: usize,
     pub label: String,
+    /// Of a piece of the vocabulary, which is its own label: the same as text.
+    pub decoded: Option<String>,
     pub logit: f64,
     pub probability: f64,
 }

@@ -30,6 +30,9 @@ pub struct Question {
     /// How far to trust the explanations: what is measured.
     pub evaluate: Option<Settings>,
     pub aggregation: Aggregation,
+    pub answers: AnswerOptions,
+    /// Labels to choose from in place of the model's own.
+    pub candidates: Option<Arc<Candidates>>,
     pub truncate: Truncate,
     /// How an input over the model's limit is read in parts.
     pub window: Option<Window>,
@@ -55,6 +58,8 @@ impl Question {
             normalize: Normalize::None,
             evaluate: None,
             aggregation: Aggregation::Simple,
+            answers: AnswerOptions::default(),
+            candidates: None,
             truncate: Truncate::No,
             window: None,
             seed: 0,
@@ -111,13 +116,73 @@ pub struct Resolved {
 }
 
 /// What a scalar is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    Class(usize),
-    Contrast(usize, usize),
+    Class(Named),
+    Contrast(Named, Named),
     Border(Border),
     /// The similarity of two texts, as a function of one of them, by its segment.
     Cosine(usize),
+}
+
+/// A class by its number and its label: the model's, or a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub index: usize,
+    pub label: Arc<str>,
+}
+
+/// How answers to a question are found, by the rules of transformers' pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerOptions {
+    pub none: NoAnswer,
+    /// The most tokens of one.
+    pub max_tokens: usize,
+    /// How many are given.
+    pub top_k: usize,
+}
+
+impl Default for AnswerOptions {
+    fn default() -> Self {
+        Self { none: NoAnswer::Ignored, max_tokens: 15, top_k: 1 }
+    }
+}
+
+/// Whether it counts that there may be no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    Ignored,
+    /// It is an answer beside the others, with a score of its own.
+    Considered,
+}
+
+/// Labels that a caller makes up. A model of entailment says of each whether its hypothesis
+/// follows from the text (Yin, Hay & Roth 2019).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    pub labels: Vec<Arc<str>>,
+    /// The same put into the caller's template.
+    pub hypotheses: Vec<String>,
+    pub choice: Choice,
+    pub words: HypothesisWords,
+}
+
+/// How many candidates can be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// They compete with each other.
+    One,
+    /// Each for itself: whether it follows, or is contradicted.
+    Several,
+}
+
+/// What becomes of a hypothesis when its candidate is explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HypothesisWords {
+    /// It stays as it is, and has no scores.
+    Held,
+    /// Its words have scores too.
+    Explained,
 }
 
 /// How a text longer than the model's limit is read in parts.

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde_json::Map;
 
+use super::inputs::inputs;
 use super::measures;
 use super::request::{
     AggregationName, AllName, AttentionKind, AttentionObject, ClassShape, CombineName,
-    ExplainRequest, GranularityName, HeadsName, InputShape, MethodShape, NormalizeName, OutputName,
+    ExplainRequest, GranularityName, HeadsName, MethodShape, NormalizeName, OutputName,
     PositionName, PredictRequest, TargetName, TargetObject, WindowObject,
 };
 use super::shapes::{NameOrList, OneOrMany, PlainOr};
+use super::task_options;
 use crate::attribution::{self, DEFAULT_METHOD, Granularity, MethodEntry, Normalize, Options};
-use crate::config::{AUTO, Limits};
+use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
@@ -32,10 +34,24 @@ impl ExplainRequest {
     pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
         let limits = &explainer.limits;
         let inputs = inputs(self.inputs, self.spans, limits)?;
+        let model = model(explainer, self.model.as_deref(), &inputs)?;
         Ok(Question {
             caller: ANYONE.into(),
             since: None,
-            model: model(explainer, self.model.as_deref(), &inputs)?,
+            answers: task_options::answers(
+                &model,
+                self.handle_impossible_answer,
+                self.max_answer_len,
+                self.top_k,
+            )?,
+            candidates: task_options::candidates(
+                limits,
+                self.candidate_labels,
+                self.hypothesis_template,
+                self.multi_label,
+                self.explain_hypothesis,
+            )?,
+            model,
             inputs,
             target: target(self.target)?,
             output: match self.output {
@@ -64,9 +80,23 @@ impl ExplainRequest {
 impl PredictRequest {
     /// A question without methods.
     pub fn into_question(self, explainer: &Explainer) -> Result<Question> {
-        let inputs = inputs(self.inputs, None, &explainer.limits)?;
+        let limits = &explainer.limits;
+        let inputs = inputs(self.inputs, None, limits)?;
         let model = model(explainer, self.model.as_deref(), &inputs)?;
         Ok(Question {
+            answers: task_options::answers(
+                &model,
+                self.handle_impossible_answer,
+                self.max_answer_len,
+                self.top_k,
+            )?,
+            candidates: task_options::candidates(
+                limits,
+                self.candidate_labels,
+                self.hypothesis_template,
+                self.multi_label,
+                None,
+            )?,
             aggregation: aggregation(self.aggregation),
             truncate: truncate(self.truncate),
             budget: budget(self.budget_ms)?,
@@ -106,72 +136,6 @@ fn by_script(explainer: &Explainer, inputs: &[Input]) -> Result<Arc<Model>> {
         let detail = format!("no built-in model for {} text is served", script.name());
         Error::new(Code::ModelNotFound, detail)
     })
-}
-
-type Pairs = Option<Vec<[usize; 2]>>;
-
-fn inputs(shape: OneOrMany<InputShape>, lone: Pairs, limits: &Limits) -> Result<Vec<Input>> {
-    let inputs = match shape {
-        OneOrMany::One(one) => vec![with_spans(input(one, "/inputs"), lone)?],
-        OneOrMany::Many(list) => listed(list, lone, limits.inputs)?,
-    };
-    match inputs.iter().find(|input| input.spans.len() > limits.spans) {
-        None => Ok(inputs),
-        Some(Input { spans, spans_pointer, .. }) => {
-            let detail = format!("{} spans; at most {} are taken", spans.len(), limits.spans);
-            Err(Error::field(spans_pointer, detail))
-        }
-    }
-}
-
-fn listed(list: Vec<InputShape>, lone: Pairs, limit: usize) -> Result<Vec<Input>> {
-    if list.is_empty() {
-        return Err(Error::new(Code::InputEmpty, "inputs is empty").at("/inputs"));
-    }
-    if list.len() > limit {
-        let detail = format!("inputs has {} elements; at most {limit} are taken", list.len());
-        return Err(Error::field("/inputs", detail));
-    }
-    if lone.is_some() {
-        let detail = "in a list, each input has its own spans: {\"text\": …, \"spans\": …}";
-        return Err(Error::field("/spans", detail));
-    }
-    let place = |(i, shape)| input(shape, &format!("/inputs/{i}"));
-    Ok(list.into_iter().enumerate().map(place).collect())
-}
-
-/// A lone input with the spans that stand beside `inputs`.
-fn with_spans(input: Input, lone: Pairs) -> Result<Input> {
-    match lone {
-        None => Ok(input),
-        Some(_) if !input.spans.is_empty() => {
-            Err(Error::field("/spans", "the input has spans already; give them once"))
-        }
-        Some(pairs) => {
-            Ok(Input { spans: spans(Some(pairs)), spans_pointer: "/spans".to_owned(), ..input })
-        }
-    }
-}
-
-fn spans(pairs: Pairs) -> Vec<(usize, usize)> {
-    pairs.unwrap_or_default().into_iter().map(|[start, end]| (start, end)).collect()
-}
-
-fn input(shape: InputShape, pointer: &str) -> Input {
-    let spans_pointer = format!("{pointer}/spans");
-    match shape {
-        InputShape::Text(text) => {
-            Input { text, pointer: pointer.to_owned(), spans_pointer, ..Input::default() }
-        }
-        InputShape::Object(object) => Input {
-            id: object.id,
-            text: object.text,
-            text_pair: object.text_pair,
-            spans: spans(object.spans),
-            pointer: format!("{pointer}/text"),
-            spans_pointer,
-        },
-    }
 }
 
 fn target(shape: Option<PlainOr<TargetName, TargetObject>>) -> Result<Target> {

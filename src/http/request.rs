@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::inputs::InputShape;
 use super::schemas::{
-    EvaluateShape, InputsShape, MeasuresShape, MethodName, SpanShape, TargetShape, TextShape,
-    ThresholdsShape,
+    AnswerLength, AnswersShape, CandidatesShape, EvaluateShape, InputsShape, MeasuresShape,
+    MethodName, SpanShape, TargetShape, ThresholdsShape,
 };
 use super::shapes::{NameOrList, OneOrMany, PlainOr};
 
@@ -47,6 +48,28 @@ pub struct ExplainRequest {
     /// by transformers' names; `simple` by default.
     #[schema(inline)]
     pub aggregation: Option<AggregationName>,
+    /// Question answering: whether there may be no answer. Then `answer` may be an empty
+    /// one, where that is surer than the best span; false by default.
+    pub handle_impossible_answer: Option<bool>,
+    /// Question answering: the most tokens of an answer; 15 by default.
+    #[schema(value_type = Option<AnswerLength>)]
+    pub max_answer_len: Option<usize>,
+    /// Question answering: how many answers are given, best first; 1 by default.
+    #[schema(value_type = Option<AnswersShape>)]
+    pub top_k: Option<usize>,
+    /// Labels of the caller's own, which a model of entailment chooses from (zero-shot
+    /// classification). Predictions and targets are of these.
+    #[schema(value_type = Option<CandidatesShape>)]
+    pub candidate_labels: Option<Vec<String>>,
+    /// How a candidate becomes a hypothesis, in place of `{}`; `This text is about {}.` by
+    /// default.
+    #[schema(example = "This text is about {}.")]
+    pub hypothesis_template: Option<String>,
+    /// Whether several candidates can be right, each for itself; false by default.
+    pub multi_label: Option<bool>,
+    /// Whether the words of the target's hypothesis have scores too, beside those of the
+    /// text; false by default.
+    pub explain_hypothesis: Option<bool>,
     /// What is measured of how far to trust the explanations of the first target:
     /// `"all"`, names of GET /methods' measures, or an object.
     #[schema(value_type = Option<EvaluateShape>)]
@@ -78,43 +101,30 @@ pub struct PredictRequest {
     /// by transformers' names; `simple` by default.
     #[schema(inline)]
     pub aggregation: Option<AggregationName>,
+    /// Question answering: whether there may be no answer. Then `answer` may be an empty
+    /// one, where that is surer than the best span; false by default.
+    pub handle_impossible_answer: Option<bool>,
+    /// Question answering: the most tokens of an answer; 15 by default.
+    #[schema(value_type = Option<AnswerLength>)]
+    pub max_answer_len: Option<usize>,
+    /// Question answering: how many answers are given, best first; 1 by default.
+    #[schema(value_type = Option<AnswersShape>)]
+    pub top_k: Option<usize>,
+    /// Labels of the caller's own, which a model of entailment chooses from (zero-shot
+    /// classification). Predictions and targets are of these.
+    #[schema(value_type = Option<CandidatesShape>)]
+    pub candidate_labels: Option<Vec<String>>,
+    /// How a candidate becomes a hypothesis, in place of `{}`; `This text is about {}.` by
+    /// default.
+    #[schema(example = "This text is about {}.")]
+    pub hypothesis_template: Option<String>,
+    /// Whether several candidates can be right, each for itself; false by default.
+    pub multi_label: Option<bool>,
     /// Cuts an input over the model's limit instead of refusing it.
     pub truncate: Option<bool>,
     /// The longest that the answer may take.
     #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
-}
-
-/// A text, or an object with a text.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(untagged, from = "PlainOr<String, InputObject>")]
-pub enum InputShape {
-    #[schema(value_type = TextShape)]
-    Text(String),
-    Object(InputObject),
-}
-
-impl From<PlainOr<String, InputObject>> for InputShape {
-    fn from(shape: PlainOr<String, InputObject>) -> Self {
-        match shape {
-            PlainOr::Plain(text) => Self::Text(text),
-            PlainOr::Parts(object) => Self::Object(object),
-        }
-    }
-}
-
-/// A text, or a pair, with the caller's own id, which is echoed.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InputObject {
-    #[schema(value_type = TextShape)]
-    pub text: String,
-    #[schema(value_type = Option<TextShape>)]
-    pub text_pair: Option<String>,
-    pub id: Option<String>,
-    /// Parts of `text` to score, `[start, end]` in code points.
-    #[schema(value_type = Option<Vec<SpanShape>>)]
-    pub spans: Option<Vec<[usize; 2]>>,
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -8,8 +8,10 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use super::inputs::{InputObject, InputShape};
 use super::measures::{ALL, MOST_THRESHOLDS};
-use super::request::{EvaluateObject, InputShape, MethodObject, TargetName, TargetObject};
+use super::request::{EvaluateObject, MethodObject, TargetName, TargetObject};
+use super::task_options::{LONGEST_ANSWER, MOST_ANSWERS};
 use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec, OptionValue};
 use crate::evaluation;
@@ -53,6 +55,39 @@ shape! {
     /// A text.
     TextShape []
     ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).description(Some("A text."))
+}
+
+shape! {
+    /// The words of a text.
+    WordsShape [TextShape]
+    ArrayBuilder::new().items(named::<TextShape>()).min_items(Some(1))
+}
+
+shape! {
+    /// One text in one of its two forms.
+    InputObjectShape [InputObject]
+    AllOfBuilder::new()
+        .description(Some("An object with a text, or with its words already cut."))
+        .item(named::<InputObject>())
+        .item(exactly_one([("text", string()), ("words", ArrayBuilder::new().into())]))
+}
+
+shape! {
+    /// Labels of the caller's own.
+    CandidatesShape [TextShape]
+    ArrayBuilder::new().items(named::<TextShape>()).min_items(Some(1)).unique_items(true)
+}
+
+shape! {
+    /// The most tokens of an answer.
+    AnswerLength []
+    integer(1, LONGEST_ANSWER as u64)
+}
+
+shape! {
+    /// How many answers.
+    AnswersShape []
+    integer(1, MOST_ANSWERS as u64)
 }
 
 shape! {
@@ -135,13 +170,20 @@ fn pair(item: ObjectBuilder) -> ArrayBuilder {
 
 /// Holds where exactly one of a target's fields is there and not null.
 fn one_class() -> OneOfBuilder {
-    let plain = |kind| ObjectBuilder::new().schema_type(kind).into();
-    let fields: [(&str, RefOr<Schema>); 4] = [
-        ("label", plain(Type::String)),
-        ("index", plain(Type::Integer)),
+    exactly_one([
+        ("label", string()),
+        ("index", ObjectBuilder::new().schema_type(Type::Integer).into()),
         ("contrast", ArrayBuilder::new().into()),
-        ("position", plain(Type::String)),
-    ];
+        ("position", string()),
+    ])
+}
+
+fn string() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).into()
+}
+
+/// Holds where exactly one of these fields is there and of its type.
+fn exactly_one<const N: usize>(fields: [(&str, RefOr<Schema>); N]) -> OneOfBuilder {
     let has = |(name, there): (&str, RefOr<Schema>)| {
         ObjectBuilder::new().schema_type(Type::Object).property(name, there).required(name)
     };

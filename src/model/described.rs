@@ -28,6 +28,7 @@ pub struct Described {
     text: TextEncoder,
     encoder: blocks::Encoder,
     head: Head,
+    entailment: Option<usize>,
 }
 
 impl Described {
@@ -62,6 +63,10 @@ impl Described {
         for name in weights.unused() {
             debug!(%source, tensor = name, "unused tensor");
         }
+        let entailment = match (head_kind.task, &head.labels) {
+            (Task::TextClassification, Labels::Named(names)) => config.entailment(names),
+            _ => None,
+        };
         Ok(Self {
             architecture: architecture.model_type,
             task: head_kind.task,
@@ -69,6 +74,7 @@ impl Described {
             text,
             encoder: built.encoder,
             head,
+            entailment,
             checkpoint,
         })
     }
@@ -99,6 +105,7 @@ impl Described {
             placement: placement.clone(),
             encoder: self.encoder,
             head: self.head,
+            entailment: self.entailment,
             runner: runner?,
             pace: Pace::new(0.9),
             room,

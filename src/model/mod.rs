@@ -51,6 +51,8 @@ pub struct Loaded {
     placement: Placement,
     encoder: blocks::Encoder,
     head: Head,
+    /// The output that says a text entails another, of a classifier that has one.
+    pub entailment: Option<usize>,
     runner: Box<dyn Run>,
     /// Of tokens through forward passes.
     pace: Pace,
@@ -250,6 +252,14 @@ impl Loaded {
             Labels::Named(names) => names[index].clone(),
             Labels::Pieces(_) => self.text.piece(index as u32),
             Labels::Dimensions(_) => String::new(),
+        }
+    }
+
+    /// The piece that one output stands for, as text; of labels, none.
+    pub fn decoded(&self, index: usize) -> Option<String> {
+        match &self.head.labels {
+            Labels::Pieces(_) => Some(self.text.decoded(index as u32)),
+            Labels::Named(_) | Labels::Dimensions(_) => None,
         }
     }
 

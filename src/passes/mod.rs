@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Span, debug_span};
 
+mod joint;
 mod requester;
 mod time;
 
+pub use joint::{Competition, Joint, Outcome};
 pub use requester::{ANYONE, Requester};
 pub use time::TimeLimit;
 
@@ -71,6 +73,8 @@ pub struct Passes {
     charged: Vec<Arc<Mutex<Usage>>>,
     time: Option<TimeLimit>,
     listener: Option<Listener>,
+    /// What rows stand for, where it is not themselves.
+    joint: Option<Arc<Joint>>,
     /// Of rows, from queue to answer.
     pace: Arc<Pace>,
     /// When the newest outputs came.
@@ -86,6 +90,7 @@ impl Passes {
             charged: vec![Arc::default()],
             time: None,
             listener: None,
+            joint: None,
             pace: Arc::new(Pace::new(0.5)),
             last_output: Arc::default(),
         }
@@ -110,6 +115,11 @@ impl Passes {
     /// The same, with someone who follows along.
     pub fn told_to(self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         Self { listener: Some(Arc::new(listener)), ..self }
+    }
+
+    /// The same for rows of one text in several pairs.
+    pub fn jointly(&self, joint: Arc<Joint>) -> Self {
+        Self { joint: Some(joint), ..self.clone() }
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -138,6 +148,13 @@ impl Passes {
     }
 
     async fn queued(&self, rows: Vec<Row>) -> Result<Vec<RowOutput>> {
+        match &self.joint {
+            Some(joint) => joint.run(rows, &self.model, |rows| self.sent(rows)).await,
+            None => self.sent(rows).await,
+        }
+    }
+
+    async fn sent(&self, rows: Vec<Row>) -> Result<Vec<RowOutput>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -186,6 +203,7 @@ impl Passes {
     /// Whether so many more rows should be done in time, at the pace of those
     /// before.
     pub fn have_time_for(&self, rows: usize) -> bool {
+        let rows = rows.saturating_mul(self.joint.as_ref().map_or(1, |joint| joint.copies()));
         let needed = self.pace.seconds_for(rows).unwrap_or_default();
         self.time.is_none_or(|time| time.allows(Duration::from_secs_f64(needed)))
     }

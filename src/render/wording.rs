@@ -2,8 +2,9 @@
 //! as it came: whoever writes it out makes it inert.
 
 use crate::attribution::{Completeness, OptionValue, Sampling};
-use crate::explanation::{Explained, Explanation, Predicted, Resolved, What, WindowPart};
-use crate::model::Model;
+use crate::explanation::{
+    Explained, Explanation, FoundAnswer, Predicted, Resolved, What, WindowPart,
+};
 use crate::passes::Usage;
 use crate::rows::Output;
 use crate::text::{Token, Unit};
@@ -12,10 +13,10 @@ use crate::text::{Token, Unit};
 const QUOTED: usize = 3;
 
 /// What was explained.
-pub fn target(target: &Resolved, model: &Model, tokens: &[Token]) -> String {
-    let name = match target.what {
-        What::Class(index) => model.label(index),
-        What::Contrast(a, b) => format!("{} rather than {}", model.label(a), model.label(b)),
+pub fn target(target: &Resolved, tokens: &[Token]) -> String {
+    let name = match &target.what {
+        What::Class(class) => class.label.to_string(),
+        What::Contrast(a, b) => format!("{} rather than {}", a.label, b.label),
         What::Border(border) => border.name().to_owned(),
         What::Cosine(0) => "the cosine, by the first text".to_owned(),
         What::Cosine(_) => "the cosine, by the second text".to_owned(),
@@ -28,7 +29,7 @@ pub fn target(target: &Resolved, model: &Model, tokens: &[Token]) -> String {
 
 /// What the explained number is.
 pub fn output(explanation: &Explanation) -> &'static str {
-    match (explanation.target.what, explanation.output) {
+    match (&explanation.target.what, explanation.output) {
         (What::Cosine(_), _) => "cosine",
         (_, Output::Logit) => "logit",
         (_, Output::Probability) => "probability",
@@ -127,6 +128,14 @@ fn joined(words: &[&Unit]) -> String {
     text
 }
 
+/// An answer's text, or that there is none.
+pub fn found(answer: &FoundAnswer) -> &str {
+    match answer.text.as_str() {
+        "" => "no answer",
+        text => text,
+    }
+}
+
 /// What the model says, in a line.
 pub fn answer(predicted: &Predicted) -> String {
     match predicted {
@@ -138,7 +147,9 @@ pub fn answer(predicted: &Predicted) -> String {
             let names = entities.iter().map(|entity| format!("{} {}", entity.label, entity.text));
             names.collect::<Vec<_>>().join(", ")
         }
-        Predicted::Answer { answer, .. } => format!("{}  {:.3}", answer.text, answer.probability),
+        Predicted::Answer { answer, .. } => {
+            format!("{}  {:.3}", self::found(answer), answer.probability)
+        }
         Predicted::Masks(masks) => {
             let best = masks.iter().filter_map(|mask| mask.predictions.first());
             best.map(|best| format!("{}  {:.3}", best.label, best.probability))

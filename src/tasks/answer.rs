@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+pub use super::span::{found, null_score};
 use super::{Behaviour, Read, span, unsuited};
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Border, Predicted, Question, Resolved, Target, TokenScore, What};
+use crate::explanation::{
+    AnswerOptions, Border, FoundAnswer, Predicted, Question, Resolved, Target, TokenScore, What,
+};
 use crate::model::Model;
 use crate::rows::{Output, Scalar};
 use crate::text::Encoding;
@@ -46,7 +49,7 @@ impl Behaviour for Answers {
         Ok(reads.into())
     }
 
-    fn predicted(&self, _question: &Question, read: &Read<'_>) -> Result<Predicted> {
+    fn predicted(&self, question: &Question, read: &Read<'_>) -> Result<Predicted> {
         let scores = |border: Border| {
             let score = |(number, &token): (usize, &usize)| {
                 let place = 2 * number + column(border);
@@ -56,13 +59,14 @@ impl Behaviour for Answers {
             };
             read.reads.iter().enumerate().map(score).collect()
         };
-        let answer = span::best(read)?;
-        Ok(Predicted::Answer { answer, start: scores(Border::Start), end: scores(Border::End) })
+        let Answered { answer, others, null_score } = answered(&question.answers, read)?;
+        let (start, end) = (scores(Border::Start), scores(Border::End));
+        Ok(Predicted::Answer { answer, others, null_score, start, end })
     }
 
-    /// `predicted` and `all` mean start and end of the best span.
+    /// `predicted` and `all` mean start and end of the best answer; of none, the first token.
     fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
-        let best = span::best(read)?;
+        let best = answered(&question.answers, read)?.answer;
         let of_best = |border| match border {
             Border::Start => best.start_token,
             Border::End => best.end_token,
@@ -85,6 +89,49 @@ impl Behaviour for Answers {
             _ => 2,
         }
     }
+}
+
+/// The answers to one question, best first.
+pub struct Answered {
+    pub answer: FoundAnswer,
+    pub others: Vec<FoundAnswer>,
+    pub null_score: Option<f64>,
+}
+
+impl Answered {
+    /// The best of these and, where it counts, that there is none.
+    pub fn of(
+        options: &AnswerOptions,
+        mut found: Vec<FoundAnswer>,
+        null_score: Option<f64>,
+    ) -> Result<Self> {
+        found.extend(null_score.map(span::null_answer));
+        let mut answers = span::best(found, options.top_k).into_iter();
+        let answer = answers.next().ok_or_else(|| Error::internal("an answer without a token"))?;
+        Ok(Self { answer, others: answers.collect(), null_score })
+    }
+
+    /// Whether there is none: every other answer has a token of the second text.
+    pub fn is_none(&self) -> bool {
+        self.answer.end_token == 0
+    }
+}
+
+fn answered(options: &AnswerOptions, read: &Read<'_>) -> Result<Answered> {
+    Answered::of(options, span::found(options, read), span::null_score(options, read))
+}
+
+/// Answers of several parts of a text, each with its own tokens' numbers in the whole: of
+/// those that read the same, the surest.
+pub fn surest(options: &AnswerOptions, found: Vec<FoundAnswer>) -> Vec<FoundAnswer> {
+    let mut answers: Vec<FoundAnswer> = Vec::new();
+    for answer in span::best(found, usize::MAX) {
+        if !answers.iter().any(|other| span::same(other, &answer)) {
+            answers.push(answer);
+        }
+    }
+    answers.truncate(options.top_k);
+    answers
 }
 
 fn at(read: &Read<'_>, border: Border, token: usize, output: Output) -> Result<Resolved> {

@@ -92,33 +92,38 @@ fn of_word(aggregation: Aggregation, read: &Read<'_>, tokens: Vec<usize>) -> Par
     Part { label, score: scores[label], tokens }
 }
 
-/// Neighbours of one kind, unless the next begins a new one.
+/// Neighbours with one tag, unless the next begins a new group.
 fn grouped(read: &Read<'_>, parts: Vec<Part>) -> Vec<Entity> {
     let mut groups: Vec<(String, Vec<Part>)> = Vec::new();
     for part in parts {
         let label = read.model.label(part.label);
-        let (begins, kind) = split(&label);
         let segment = |part: &Part| read.encoding.tokens[part.tokens[0]].segment;
         match groups.last_mut() {
             Some((last, group))
-                if *last == kind && !begins && segment(&group[0]) == segment(&part) =>
+                if tag(last) == tag(&label)
+                    && !label.starts_with("B-")
+                    && segment(&group[0]) == segment(&part) =>
             {
                 group.push(part);
             }
-            _ => groups.push((kind.to_owned(), vec![part])),
+            _ => groups.push((label, vec![part])),
         }
     }
-    groups.retain(|(kind, _)| kind != OUTSIDE);
-    groups.into_iter().map(|(kind, group)| entity(read, kind, &group)).collect()
+    let named = groups.into_iter().map(|(first, group)| (name(&first).to_owned(), group));
+    let named = named.filter(|(name, _)| name != OUTSIDE);
+    named.map(|(name, group)| entity(read, name, &group)).collect()
 }
 
-/// `B-PER` begins a `PER`, `I-PER` goes on with one, and so does a bare label.
-fn split(label: &str) -> (bool, &str) {
-    match (label.strip_prefix("B-"), label.strip_prefix("I-")) {
-        (Some(kind), _) => (true, kind),
-        (None, Some(kind)) => (false, kind),
-        (None, None) => (false, label),
-    }
+/// What neighbours must have in common: `B-PER` and `I-PER` are both `PER`, any other label
+/// is its own tag. So a group never mixes `E-PER` with `I-PER`, though both are named `PER`.
+fn tag(label: &str) -> &str {
+    label.strip_prefix("B-").or_else(|| label.strip_prefix("I-")).unwrap_or(label)
+}
+
+/// What a group is called by the label of its first part: all after the first hyphen,
+/// whichever scheme the prefix is of (BIO, BIOES, BILOU).
+fn name(label: &str) -> &str {
+    label.split_once('-').map_or(label, |(_, name)| name)
 }
 
 fn entity(read: &Read<'_>, label: String, parts: &[Part]) -> Entity {
@@ -130,4 +135,24 @@ fn entity(read: &Read<'_>, label: String, parts: &[Part]) -> Entity {
     let probability = parts.iter().map(|part| part.score).sum::<f64>() / parts.len() as f64;
     let text = read.encoding.slice(segment, start, end);
     Entity { label, probability, text, start, end, tokens, segment }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_of_every_scheme_are_cut_off_names_and_two_of_them_off_tags() {
+        for (label, expected) in [
+            ("B-PER", ("PER", "PER")),
+            ("I-PER", ("PER", "PER")),
+            ("E-PER", ("E-PER", "PER")),
+            ("S-street-name", ("S-street-name", "street-name")),
+            ("B-street-name", ("street-name", "street-name")),
+            ("PER", ("PER", "PER")),
+            ("O", ("O", "O")),
+        ] {
+            assert_eq!((tag(label), name(label)), expected, "{label}");
+        }
+    }
 }

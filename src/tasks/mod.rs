@@ -9,11 +9,13 @@ mod entities;
 pub mod masks;
 mod span;
 pub mod tokens;
+pub mod zero_shot;
 
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Class, Predicted, Prediction, Question, Resolved, Target, What};
+use crate::explanation::{Class, Named, Predicted, Prediction, Question, Resolved, Target, What};
+use crate::heads::activation::OutputActivation;
 use crate::heads::{Labels, Task};
 use crate::model::Model;
 use crate::rows::{Output, RowOutput, Scalar};
@@ -36,6 +38,30 @@ pub trait Behaviour: Sync {
 
     /// The most scalars that a target can mean for an input.
     fn most(&self, target: &Target, model: &Model, encoding: &Encoding) -> usize;
+}
+
+/// Refuses what no input can be asked.
+pub fn check(question: &Question) -> Result<()> {
+    match &question.candidates {
+        Some(candidates) => zero_shot::check(question, candidates),
+        None => of(question.model.task).check(&question.target, &question.model),
+    }
+}
+
+/// The most scalars that a question's target can mean for an input.
+pub fn most(question: &Question, encoding: &Encoding) -> usize {
+    match &question.candidates {
+        Some(candidates) => zero_shot::most(&question.target, candidates),
+        None => of(question.model.task).most(&question.target, &question.model, encoding),
+    }
+}
+
+/// How the logits of a question's answer become probabilities.
+pub fn activation(question: &Question) -> OutputActivation {
+    match &question.candidates {
+        Some(candidates) => zero_shot::activation(candidates),
+        None => question.model.activation(),
+    }
 }
 
 /// The behaviour of a task.
@@ -81,6 +107,7 @@ impl Read<'_> {
         let prediction = |&index: &usize| Prediction {
             index,
             label: self.model.label(index),
+            decoded: self.model.decoded(index),
             logit: logits[index],
             probability: self.output.probabilities[first + index],
         };
@@ -92,7 +119,7 @@ impl Read<'_> {
         let place = number * self.model.outputs() + index;
         Resolved {
             token: self.reads.get(number).copied(),
-            what: What::Class(index),
+            what: What::Class(self.named(index)),
             scalar: Scalar::one(output, place),
         }
     }
@@ -103,9 +130,13 @@ impl Read<'_> {
         let terms = vec![(first + a, 1.), (first + b, -1.)];
         Resolved {
             token: self.reads.get(number).copied(),
-            what: What::Contrast(a, b),
+            what: What::Contrast(self.named(a), self.named(b)),
             scalar: Scalar::Sum { output, terms },
         }
+    }
+
+    fn named(&self, index: usize) -> Named {
+        Named { index, label: self.model.label(index).into() }
     }
 
     /// The number among the reads of a token that a caller names.
@@ -124,6 +155,21 @@ fn highest(values: &[f64]) -> usize {
     (0..values.len()).fold(0, better)
 }
 
+/// What a caller's class was, and what there is.
+fn not_found(class: &Class, of: &str, known: &str, pointer: &str) -> Error {
+    let asked = match class {
+        Class::Index(index) => format!("index {index}"),
+        Class::Label(name) => format!("label {name:?}"),
+    };
+    Error::new(Code::TargetNotFound, format!("{of} has no {asked}; it has {known}")).at(pointer)
+}
+
+/// Names with their numbers.
+fn numbered(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    let numbered = names.enumerate().map(|(index, name)| format!("{index} {name}"));
+    numbered.collect::<Vec<_>>().join(", ")
+}
+
 /// The output that a caller names.
 fn find(class: &Class, model: &Model, pointer: &str) -> Result<usize> {
     let found = match class {
@@ -131,22 +177,12 @@ fn find(class: &Class, model: &Model, pointer: &str) -> Result<usize> {
         Class::Label(name) => model.output_called(name),
     };
     found.ok_or_else(|| {
-        let asked = match class {
-            Class::Index(index) => format!("index {index}"),
-            Class::Label(name) => format!("label {name:?}"),
-        };
         let known = match model.labels() {
-            Labels::Named(names) => {
-                let numbered = names.iter().enumerate();
-                let known: Vec<String> =
-                    numbered.map(|(index, label)| format!("{index} {label}")).collect();
-                known.join(", ")
-            }
+            Labels::Named(names) => numbered(names.iter()),
             Labels::Pieces(count) => format!("the {count} pieces of its vocabulary"),
             Labels::Dimensions(_) => "no labels".to_owned(),
         };
-        let detail = format!("{} has no {asked}; it has {known}", model.id);
-        Error::new(Code::TargetNotFound, detail).at(pointer)
+        not_found(class, &model.id, &known, pointer)
     })
 }
 
@@ -154,6 +190,10 @@ fn find(class: &Class, model: &Model, pointer: &str) -> Result<usize> {
 fn find_contrast([a, b]: &[Class; 2], model: &Model) -> Result<[usize; 2]> {
     let a = find(a, model, "/target/contrast/0")?;
     let b = find(b, model, "/target/contrast/1")?;
+    different([a, b])
+}
+
+fn different([a, b]: [usize; 2]) -> Result<[usize; 2]> {
     if a == b {
         let detail = "the two classes of a contrast must differ";
         return Err(Error::field("/target/contrast", detail));

@@ -1,15 +1,13 @@
-//! The best span of an answer, by the rules of transformers' question-answering
-//! pipeline (its last version, 4.57).
+//! Answers as spans of tokens, by the rules of transformers' question-answering pipeline
+//! (its last version, 4.57).
 
 use super::Read;
-use crate::error::{Error, Result};
-use crate::explanation::FoundAnswer;
+use crate::explanation::{AnswerOptions, FoundAnswer, NoAnswer};
 
-/// The most tokens of an answer.
-const LONGEST: usize = 15;
-
-/// Spans that are looked at in words.
-const CANDIDATES: usize = 12;
+/// Spans that are looked at in words, for so many answers.
+fn candidates_for(answers: usize) -> usize {
+    2 * answers + 10
+}
 
 /// A span of tokens by its numbers among the reads.
 #[derive(Clone, Copy)]
@@ -19,39 +17,65 @@ struct Candidate {
     score: f64,
 }
 
-/// The words with the highest product of start and end, summed over spans that
-/// read the same.
-pub fn best(read: &Read<'_>) -> Result<FoundAnswer> {
+/// The best spans in words with their products of start and end, summed over spans that read
+/// the same; best first.
+pub fn found(options: &AnswerOptions, read: &Read<'_>) -> Vec<FoundAnswer> {
     let mut answers: Vec<FoundAnswer> = Vec::new();
-    for candidate in candidates(read) {
+    for candidate in candidates(options, read) {
         let answer = in_words(read, candidate);
-        let same =
-            |other: &&mut FoundAnswer| other.text.to_lowercase() == answer.text.to_lowercase();
-        match answers.iter_mut().find(same) {
+        match answers.iter_mut().find(|other| same(other, &answer)) {
             Some(other) => other.probability += answer.probability,
             None => answers.push(answer),
         }
     }
-    let best = answers
-        .into_iter()
-        .reduce(|best, answer| if answer.probability > best.probability { answer } else { best });
-    best.ok_or_else(|| Error::internal("an answer without a token"))
+    best(answers, options.top_k)
+}
+
+/// Whether two answers read the same.
+pub fn same(one: &FoundAnswer, other: &FoundAnswer) -> bool {
+    one.text.to_lowercase() == other.text.to_lowercase()
+}
+
+/// The first `count` of the highest.
+pub fn best(mut answers: Vec<FoundAnswer>, count: usize) -> Vec<FoundAnswer> {
+    answers.sort_by(|one, other| other.probability.total_cmp(&one.probability));
+    answers.truncate(count);
+    answers
+}
+
+/// How sure it is that there is no answer, where that counts: the product of start and end
+/// at the first read.
+pub fn null_score(options: &AnswerOptions, read: &Read<'_>) -> Option<f64> {
+    match options.none {
+        NoAnswer::Ignored => None,
+        NoAnswer::Considered => Some(probability(read, 0, 0) * probability(read, 0, 1)),
+    }
+}
+
+/// That there is no answer, as one.
+pub fn null_answer(probability: f64) -> FoundAnswer {
+    FoundAnswer { text: String::new(), start: 0, end: 0, probability, start_token: 0, end_token: 0 }
+}
+
+/// Of the `number`-th read.
+fn probability(read: &Read<'_>, number: usize, column: usize) -> f64 {
+    read.output.probabilities[2 * number + column]
 }
 
 /// The best spans, best first. The first read stands for no answer.
-fn candidates(read: &Read<'_>) -> Vec<Candidate> {
-    let probability = |number: usize, column: usize| read.output.probabilities[2 * number + column];
+fn candidates(options: &AnswerOptions, read: &Read<'_>) -> Vec<Candidate> {
+    let most = candidates_for(options.top_k);
     let mut best: Vec<Candidate> = Vec::new();
     for start in 1..read.reads.len() {
         for end in start..read.reads.len() {
-            if read.reads[end] - read.reads[start] >= LONGEST {
+            if read.reads[end] - read.reads[start] >= options.max_tokens {
                 break;
             }
-            let score = probability(start, 0) * probability(end, 1);
+            let score = probability(read, start, 0) * probability(read, end, 1);
             let place = best.partition_point(|other| other.score >= score);
-            if place < CANDIDATES {
+            if place < most {
                 best.insert(place, Candidate { start, end, score });
-                best.truncate(CANDIDATES);
+                best.truncate(most);
             }
         }
     }

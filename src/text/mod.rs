@@ -8,6 +8,7 @@ pub mod tokenizer;
 mod tokenizer_config;
 pub mod units;
 pub mod windows;
+mod words;
 
 use std::sync::Arc;
 
@@ -21,19 +22,22 @@ pub struct Input {
     /// The caller's own name for it, echoed.
     pub id: Option<String>,
     pub text: String,
+    /// The words of `text`, where the caller has cut it: joined by single spaces they are it.
+    pub words: Option<Vec<String>>,
     pub text_pair: Option<String>,
     /// The caller's own units of `text`, in code points.
     pub spans: Vec<borders::Span>,
-    /// JSON pointer of `text` in the request, for errors.
+    /// JSON pointer of `text`, or of `words`, in the request, for errors.
     pub pointer: String,
     /// JSON pointer of `spans`.
     pub spans_pointer: String,
 }
 
 impl Input {
-    /// JSON pointer of `text_pair`, which stands beside `text` in one object.
+    /// JSON pointer of `text_pair`, which stands beside the text in one object.
     pub fn pair_pointer(&self) -> String {
-        format!("{}_pair", self.pointer)
+        let object = self.pointer.rsplit_once('/').map_or("", |(object, _)| object);
+        format!("{object}/text_pair")
     }
 }
 
@@ -51,6 +55,8 @@ pub struct Encoding {
     pub truncated: bool,
     /// The second text, where the model reads it by itself.
     pub apart: Option<Box<Encoding>>,
+    /// Tokens at the end that are given and not explained: a hypothesis.
+    pub held: usize,
 }
 
 impl Encoding {
@@ -61,6 +67,11 @@ impl Encoding {
 
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    /// Whether a token is one that methods may change: of the text, and not held.
+    pub fn is_content(&self, token: usize) -> bool {
+        !self.tokens[token].special && token + self.held < self.tokens.len()
     }
 
     /// A part of one segment's text, in code points.

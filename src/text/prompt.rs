@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use tokenizers::Tokenizer;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 
+use super::borders::Span;
 use super::{Input, Token};
 use crate::checkpoint::layout::SENTENCE_TRANSFORMERS;
 use crate::checkpoint::{Checkpoint, LoadError};
@@ -53,6 +54,21 @@ impl Prompt {
         }
     }
 
+    /// The same of words that the caller has cut: the prompt is one more.
+    pub fn before_words(&self, words: &[String]) -> Vec<String> {
+        let prompt = Some(self.text.clone()).filter(|text| !text.is_empty());
+        prompt.into_iter().chain(words.iter().cloned()).collect()
+    }
+
+    /// Where those words lie in the text as the tokenizer reads it; none for none.
+    pub fn before_spans(&self, words: Vec<Span>) -> Vec<Span> {
+        if self.text.is_empty() || words.is_empty() {
+            return words;
+        }
+        let moved = |(start, end): Span| (start + self.characters, end + self.characters);
+        std::iter::once((0, self.characters)).chain(words.into_iter().map(moved)).collect()
+    }
+
     /// Both texts as the tokenizer reads them.
     pub fn texts(&self, input: &Input) -> Vec<String> {
         let first = self.before(&input.text).into_owned();
@@ -72,6 +88,7 @@ impl Prompt {
             token.continues &= !prompted;
             (token.start, token.end) = (moved(token.start), moved(token.end));
             token.whole = (moved(token.whole.0), moved(token.whole.1));
+            token.word = token.word.and_then(|word| word.checked_sub(1));
         }
     }
 }

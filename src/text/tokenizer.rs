@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use tokenizers::{EncodeInput, PostProcessor as _, Tokenizer, TruncationParams};
+use tokenizers::models::ModelWrapper;
+use tokenizers::{EncodeInput, InputSequence, PostProcessor as _, Tokenizer, TruncationParams};
 
 use super::prompt::{self, Prompt};
 use super::tokenizer_config::TokenizerConfig;
 use super::units::Places;
-use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords};
+use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords, words};
 use crate::architectures::Built;
 use crate::blocks::Numbering;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, TOKENIZER_CONFIG};
@@ -25,6 +26,9 @@ pub struct TextEncoder {
     pad: Option<u32>,
     mask: Option<u32>,
     prompt: Prompt,
+    unknown: Option<u32>,
+    /// Whether spaces before punctuation go from what is decoded.
+    cleans_up: bool,
 }
 
 impl TextEncoder {
@@ -58,6 +62,13 @@ impl TextEncoder {
         };
         let pad = id("pad_token", ["[PAD]", "<pad>"]);
         let mask = id("mask_token", ["[MASK]", "<mask>"]);
+        let unknown = match config.special("unk_token") {
+            Some(token) => whole.token_to_id(token),
+            None => subwords::unknown(&whole),
+        };
+        // transformers' rule, which leaves BPE as it is.
+        let cleans_up = config.flag("clean_up_tokenization_spaces").unwrap_or_default()
+            && !matches!(whole.get_model(), ModelWrapper::BPE(_));
         Ok(Self {
             whole,
             cut,
@@ -67,6 +78,8 @@ impl TextEncoder {
             pad,
             mask,
             prompt,
+            unknown,
+            cleans_up,
         })
     }
 
@@ -81,6 +94,10 @@ impl TextEncoder {
     pub fn encode(&self, model: &str, input: &Input, truncate: Truncate) -> Result<Encoding> {
         if is_blank(&input.text) {
             return Err(empty(&input.pointer, "is empty"));
+        }
+        let words = input.words.iter().flatten();
+        if let Some(blank) = words.map(|word| is_blank(word)).position(|blank| blank) {
+            return Err(empty(&format!("{}/{blank}", input.pointer), "is empty"));
         }
         if input.text_pair.as_deref().is_some_and(is_blank) {
             return Err(empty(&input.pair_pointer(), "is empty"));
@@ -156,22 +173,29 @@ impl TextEncoder {
             Some(start[..word.unwrap_or(end)].to_owned())
         };
         let text = start(&input.text);
+        let words = input.words.as_ref().filter(|_| text.is_some());
+        let words = words.map(|list| words::start_of(list, most));
+        let text = words.as_ref().map(|words| words.join(" ")).or(text);
         let pair = input.text_pair.as_deref().map(|pair| (pair, start(pair)));
         if text.is_none() && pair.as_ref().is_none_or(|(_, start)| start.is_none()) {
             return Cow::Borrowed(input);
         }
         Cow::Owned(Input {
             text: text.unwrap_or_else(|| input.text.clone()),
+            words: words.or_else(|| input.words.clone()),
             text_pair: pair.map(|(pair, start)| start.unwrap_or_else(|| pair.to_owned())),
             ..input.clone()
         })
     }
 
     fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
-        let text = self.prompt.before(&input.text);
+        let text = match &input.words {
+            Some(words) => InputSequence::from(self.prompt.before_words(words)),
+            None => InputSequence::from(self.prompt.before(&input.text)),
+        };
         let whole = match &input.text_pair {
-            Some(pair) => EncodeInput::Dual(text.into(), pair.as_str().into()),
-            None => EncodeInput::Single(text.into()),
+            Some(pair) => EncodeInput::Dual(text, pair.as_str().into()),
+            None => EncodeInput::Single(text),
         };
         tokenizer.encode_char_offsets(whole, true).map_err(Error::internal)
     }
@@ -184,7 +208,9 @@ impl TextEncoder {
     ) -> Result<Encoding> {
         let texts: Arc<[String]> =
             std::iter::once(&input.text).chain(&input.text_pair).cloned().collect();
-        let mut tokens = subwords::tokens(encoding, &self.whole, &self.prompt.texts(input));
+        let given = input.words.as_deref().map(words::spans).unwrap_or_default();
+        let (read, given) = (self.prompt.texts(input), self.prompt.before_spans(given));
+        let mut tokens = subwords::tokens(encoding, &self.whole, self.unknown, &read, &given);
         self.prompt.take_out(&mut tokens);
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
@@ -199,7 +225,17 @@ impl TextEncoder {
         let last_type = self.type_vocab_size.saturating_sub(1) as u32;
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
         let ids = Arc::new(self.tokens(encoding.get_ids().to_vec(), token_type_ids));
-        Ok(Encoding { ids, texts, tokens, words, sentences, spans, truncated, apart: None })
+        Ok(Encoding {
+            ids,
+            texts,
+            tokens,
+            words,
+            sentences,
+            spans,
+            truncated,
+            apart: None,
+            held: 0,
+        })
     }
 
     /// A sequence of these, with the positions that the model gives them.
@@ -221,6 +257,27 @@ impl TextEncoder {
     /// The piece of this id, as the vocabulary has it.
     pub fn piece(&self, id: u32) -> String {
         self.whole.id_to_token(id).unwrap_or_default()
+    }
+
+    /// The same as text, by transformers' `decode`.
+    pub fn decoded(&self, id: u32) -> String {
+        const SPACED: [(&str, &str); 10] = [
+            (" .", "."),
+            (" ?", "?"),
+            (" !", "!"),
+            (" ,", ","),
+            (" ' ", "'"),
+            (" n't", "n't"),
+            (" 'm", "'m"),
+            (" 's", "'s"),
+            (" 've", "'ve"),
+            (" 're", "'re"),
+        ];
+        let text = self.whole.decode(&[id], false).unwrap_or_default();
+        match self.cleans_up {
+            true => SPACED.iter().fold(text, |text, (from, to)| text.replace(from, to)),
+            false => text,
+        }
     }
 
     pub fn piece_id(&self, piece: &str) -> Option<u32> {
@@ -263,7 +320,11 @@ fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
     for (segment, text) in texts.enumerate() {
         let places = Places::new(text, segment, tokens);
         let read = |unit: &Unit| !truncated || unit.start < places.end();
-        units.words.extend(places.units(borders::words(text)).into_iter().filter(read));
+        let words = match &input.words {
+            Some(given) if segment == 0 => words::units(given, tokens),
+            _ => places.units(borders::words(text)),
+        };
+        units.words.extend(words.into_iter().filter(read));
         units.sentences.extend(places.units(borders::sentences(text)).into_iter().filter(read));
         if segment == 0 {
             let spans = places.caller_spans(&input.spans);

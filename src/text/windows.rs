@@ -119,6 +119,7 @@ fn part(whole: &Encoding, text: &TextEncoder, content: &Range<usize>, range: Ran
         spans: Vec::new(),
         truncated: false,
         apart: None,
+        held: 0,
     };
     Part { encoding, places, content: range }
 }

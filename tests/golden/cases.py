@@ -14,6 +14,8 @@ from checkpoints import ENTITIES, SENTIMENTS, Checkpoint, cross_encoder, sentenc
 OLD_SIZES = {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 40}
 SINGLE = "single_label_classification"
 MODES = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+BIOES = ["O", "B-PER", "I-PER", "E-PER", "S-PER", "B-street-name", "E-street-name"]
+BILOU = ["O", "B-PER", "I-PER", "L-PER", "U-PER", "LOC"]
 ENTAILMENT = ["contradiction", "neutral", "entailment"]
 
 
@@ -166,6 +168,9 @@ TOKENS = {
     "mpnet-tokens": case("mpnet", "tokens", 58),
     "deberta-v3-tokens": case("deberta-v3", "tokens", 59),
     "modernbert-tokens": case("modernbert", "tokens", 63),
+    # Prefixes of other schemes, and a label with hyphens of its own.
+    "bert-bioes-tokens": case("bert", "tokens", 65, labels=BIOES),
+    "roberta-bilou-tokens": case("roberta", "tokens", 66, labels=BILOU),
 }
 QUESTIONS = {
     "bert-qa": case("bert", "qa", 71),

@@ -13,19 +13,24 @@ import torch
 from transformers import TokenClassificationPipeline
 
 STRATEGIES = ("none", "simple", "first", "average", "max")
-MAX_ANSWER_TOKENS = 15
-CANDIDATE_SPANS = 12  # 2 * top_k + 10
 FILLS = 5
 
 
-def entities(reference, text: str) -> dict[str, list[dict]]:
-    """The token-classification pipeline's answer by aggregation strategy."""
+def entities(reference, text: str | list[str]) -> dict[str, list[dict]]:
+    """The token-classification pipeline's answer by aggregation strategy, of a text or of words
+    that are cut already."""
     pipeline = TokenClassificationPipeline(
         model=reference.model, tokenizer=reference.tokenizer, device="cpu"
     )
+    cut = isinstance(text, list)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that not every tokenizer knows words
-        answers = {name: pipeline(text, aggregation_strategy=name) for name in STRATEGIES}
+        answers = {
+            name: pipeline(text, aggregation_strategy=name, is_split_into_words=cut)
+            for name in STRATEGIES
+        }
+    if cut:  # a list of lists of words has a list for each
+        answers = {name: answer[0] for name, answer in answers.items()}
 
     def plain(entity: dict) -> dict:
         return {**entity, "score": float(entity["score"])}
@@ -58,11 +63,24 @@ def answer_softmax(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 def answer(reference, encoded, tensors: dict) -> dict:
     """The best answer, cut at the borders of words, and the tokens of its best span."""
+    return answers(reference, encoded, tensors)["answers"][0]
+
+
+def answers(
+    reference,
+    encoded,
+    tensors: dict,
+    top_k: int = 1,
+    max_answer_len: int = 15,
+    handle_impossible_answer: bool = False,
+) -> dict:
+    """The best answers, the best first, and the score of there being none."""
     start = tensors["start_probabilities"].numpy().copy()
     end = tensors["end_probabilities"].numpy().copy()
+    null_score = float(start[0] * end[0])
     start[0] = end[0] = 0.0  # no answer is no answer
-    scores = np.tril(np.triu(np.outer(start, end)), MAX_ANSWER_TOKENS - 1)
-    order = np.argsort(-scores, axis=None, kind="stable")[:CANDIDATE_SPANS]
+    scores = np.tril(np.triu(np.outer(start, end)), max_answer_len - 1)
+    order = np.argsort(-scores, axis=None, kind="stable")[: 2 * top_k + 10]
     wanted = candidates(reference, encoded)
 
     answers = {}
@@ -83,7 +101,12 @@ def answer(reference, encoded, tensors: dict) -> dict:
             },
         )
         found["score"] += float(scores[first, last])  # spans of the same text are one answer
-    return max(answers.values(), key=lambda found: found["score"])
+    found = list(answers.values())
+    if handle_impossible_answer:
+        empty = {"text": "", "start": 0, "end": 0, "start_token": 0, "end_token": 0}
+        found.append({**empty, "score": null_score})
+    best = sorted(found, key=lambda answer: answer["score"], reverse=True)[:top_k]
+    return {"answers": best, "null_score": null_score}
 
 
 def borders(encoded, first: int, last: int) -> tuple[int, int]:

@@ -62,6 +62,7 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
                         },
                         alpha: i as f64 / lengths.len() as f64,
                         noise,
+                        held: i % 3,
                     }),
                     layer,
                     maps,

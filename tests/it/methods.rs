@@ -6,7 +6,7 @@ use candle_core::{DType, Device};
 use explaind::attribution::{Completeness, METHODS};
 use explaind::backend::candle::Candle;
 use explaind::checkpoint::Source;
-use explaind::explanation::{Explained, Predicted, Question, Target, What};
+use explaind::explanation::{Explained, Named, Predicted, Question, Target, What};
 use explaind::model::{Model, Placement};
 use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
 use explaind::text::tokenizer::Truncate;
@@ -53,6 +53,7 @@ fn the_encoders_gradient_equals_finite_differences() {
                     baseline: Baseline::Ids(Arc::clone(&baseline)),
                     alpha,
                     noise: None,
+                    held: 2,
                 }),
                 ..Row::forward(Arc::clone(&input), [].into())
             };
@@ -145,7 +146,9 @@ async fn scores_of_complete_methods_add_up() {
             ..question(&model, vec![input(text, None)])
         };
         for explanation in &explain(&model, asked).await[0].explanations {
-            let What::Class(class) = explanation.target.what else { panic!("a class") };
+            let What::Class(Named { index: class, .. }) = explanation.target.what else {
+                panic!("a class")
+            };
             let sum: f64 = explanation.scores[0].1.iter().sum();
             let change = whole[class] - nothing[class];
             assert!((sum - change).abs() < 1e-3, "{text}: {sum} against {change}");

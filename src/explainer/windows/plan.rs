@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::explainer::single::{self, Seen};
-use crate::explanation::{Combine, Predicted, Question, Resolved, Target};
+use crate::explanation::{
+    AnswerOptions, Combine, FoundAnswer, NoAnswer, Predicted, Question, Resolved, Target,
+};
 use crate::heads::Task;
 use crate::rows::{RowOutput, Scalar};
+use crate::tasks::answer::{self, Answered};
 use crate::tasks::{self, Read};
 use crate::text::Encoding;
 use crate::text::windows::Part;
@@ -172,32 +175,35 @@ fn token_by_token(
     Ok(Plan { predicted, targets, values, tasks })
 }
 
-/// The answer that one part is surest of, as transformers' pipeline takes it.
+/// The answer that one part is surest of, explained in that part.
 fn best_answer(
     question: &Question,
     whole: &Encoding,
     parts: &[Part],
     seen: &[Seen],
 ) -> Result<Plan> {
-    let behaviour = tasks::of(question.model.task);
     let read = |part: usize| Read {
         model: &question.model,
         encoding: &parts[part].encoding,
         reads: &seen[part].reads,
         output: &seen[part].output,
     };
-    let mut best: Option<(usize, f64, Predicted)> = None;
-    for part in 0..parts.len() {
-        let predicted = behaviour.predicted(question, &read(part))?;
-        let Predicted::Answer { answer, .. } = &predicted else { continue };
-        let sure = answer.probability;
-        if best.as_ref().is_none_or(|(_, found, _)| sure > *found) {
-            best = Some((part, sure, predicted));
+    let reads: Vec<Read<'_>> = (0..parts.len()).map(read).collect();
+    let (surest, answered) = surest(&question.answers, &reads, parts)?;
+    // That part need not be asked again whether there is an answer.
+    let none = if answered.is_none() { NoAnswer::Considered } else { NoAnswer::Ignored };
+    let answers = AnswerOptions { none, ..question.answers };
+    let predicted = tasks::of(question.model.task).predicted(question, &reads[surest])?;
+    let predicted = match predicted.with_tokens(|token| parts[surest].places[token]) {
+        Predicted::Answer { start, end, .. } => {
+            let Answered { answer, others, null_score } = answered;
+            Predicted::Answer { answer, others, null_score, start, end }
         }
-    }
-    let (surest, _, predicted) = best.ok_or_else(|| Error::internal("no part has an answer"))?;
+        other => other,
+    };
+    let question = &Question { answers, ..question.clone() };
     let (part, question) = in_part(question, whole, parts, surest)?;
-    let targets = single::targets(&question, &read(part))?;
+    let targets = single::targets(&question, &reads[part])?;
     let values = single::values(&targets, &seen[part].output);
     let places = &parts[part].places;
     let mut tasks: Vec<Vec<PartTask>> = vec![Vec::new(); parts.len()];
@@ -211,12 +217,31 @@ fn best_answer(
         token: resolved.token.map(|token| places[token]),
         ..resolved
     };
-    Ok(Plan {
-        predicted: predicted.with_tokens(|token| parts[surest].places[token]),
-        targets: targets.into_iter().map(outward).collect(),
-        values,
-        tasks,
-    })
+    Ok(Plan { predicted, targets: targets.into_iter().map(outward).collect(), values, tasks })
+}
+
+/// The answers of all parts, by the tokens of the whole, and the part that the best is of.
+/// That there is none is as sure as the part that is least sure of it.
+fn surest(
+    options: &AnswerOptions,
+    reads: &[Read<'_>],
+    parts: &[Part],
+) -> Result<(usize, Answered)> {
+    let found = |(read, part): (&Read<'_>, &Part)| -> Vec<FoundAnswer> {
+        let outward = |answer: FoundAnswer| answer.with_tokens(|token| part.places[token]);
+        answer::found(options, read).into_iter().map(outward).collect()
+    };
+    let found: Vec<Vec<FoundAnswer>> = reads.iter().zip(parts).map(found).collect();
+    let nulls: Vec<Option<f64>> =
+        reads.iter().map(|read| answer::null_score(options, read)).collect();
+    let null_score = nulls.iter().flatten().copied().reduce(f64::min);
+    let of_all = answer::surest(options, found.concat());
+    let answered = Answered::of(options, of_all, null_score)?;
+    let part = match answered.is_none() {
+        true => nulls.iter().position(|null| *null == null_score),
+        false => found.iter().position(|found| found.first() == Some(&answered.answer)),
+    };
+    Ok((part.ok_or_else(|| Error::internal("no part has an answer"))?, answered))
 }
 
 /// The part that is asked, and the question with its own number of the token; a

@@ -133,7 +133,7 @@ fn the_gradient_along_a_path_is_the_slope() {
         ];
         for (layer, baseline) in paths {
             let at = |alpha: f64, want: Want| {
-                let path = Some(Path { baseline: baseline.clone(), alpha, noise: None });
+                let path = Some(Path { baseline: baseline.clone(), alpha, noise: None, held: 0 });
                 let row = Row { layer, path, want, ..row.clone() };
                 model.run(&[row]).expect("a pass").remove(0)
             };

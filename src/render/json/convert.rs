@@ -6,7 +6,7 @@ use super::{
     PredictResponse, Predicted, Span, Target, Token, Unit, Usage, What, trust, windows,
 };
 use crate::attribution::{self, Granularity};
-use crate::explanation::{self, Answer, Resolved};
+use crate::explanation::{self, Answer, Named, Resolved};
 use crate::model::Model;
 use crate::passes;
 use crate::rows::Output;
@@ -22,7 +22,7 @@ pub fn explain<E>(
         .results
         .into_iter()
         .map(|(id, result)| match result {
-            Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained, model))),
+            Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained))),
             Err(error) => ExplainItem::Failed(Failed { id, error: problem(error) }),
         })
         .collect();
@@ -49,11 +49,7 @@ pub fn predict<E>(
     PredictResponse { model: model_echo(&answer.model), results, usage: usage(&answer.usage) }
 }
 
-pub fn explained_json(
-    id: Option<String>,
-    explained: explanation::Explained,
-    model: &Model,
-) -> Explained {
+pub fn explained_json(id: Option<String>, explained: explanation::Explained) -> Explained {
     let explanations = explained.explanations.into_iter();
     let (evaluation, agreement) = trust::evaluation(explained.evaluation);
     Explained {
@@ -63,8 +59,8 @@ pub fn explained_json(
         words: explained.words.into_iter().map(unit).collect(),
         sentences: explained.sentences.map(|list| list.into_iter().map(unit).collect()),
         spans: explained.spans.map(|list| list.into_iter().map(span).collect()),
-        explanations: explanations.map(|one| explanation_json(one, model)).collect(),
-        attention: explained.attention.map(|found| attention(found, model)),
+        explanations: explanations.map(explanation_json).collect(),
+        attention: explained.attention.map(attention),
         evaluation,
         agreement,
         warnings: explained.warnings.into_iter().map(trust::warning).collect(),
@@ -73,12 +69,12 @@ pub fn explained_json(
     }
 }
 
-fn explanation_json(one: explanation::Explanation, model: &Model) -> Explanation {
+fn explanation_json(one: explanation::Explanation) -> Explanation {
     let completeness = one.completeness;
     Explanation {
         method: one.method.name,
         options: one.options.iter().map(|(name, value)| (*name, option(value))).collect(),
-        target: target(&one.target, model),
+        target: target(&one.target),
         output: match one.output {
             Output::Logit => "logit",
             Output::Probability => "probability",
@@ -117,10 +113,10 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
     }
 }
 
-pub fn target(target: &Resolved, model: &Model) -> Target {
-    let class = |index: usize| Class { label: model.label(index), index };
-    let what = match target.what {
-        explanation::What::Class(index) => What::Class(class(index)),
+pub fn target(target: &Resolved) -> Target {
+    let class = |named: &Named| Class { label: named.label.to_string(), index: named.index };
+    let what = match &target.what {
+        explanation::What::Class(named) => What::Class(class(named)),
         explanation::What::Contrast(a, b) => What::Contrast { contrast: [class(a), class(b)] },
         explanation::What::Border(border) => What::Border { position: border.name() },
         explanation::What::Cosine(0) => What::Cosine { cosine: "text" },
@@ -187,7 +183,7 @@ fn pattern(found: explanation::HeadPattern) -> HeadPattern {
     }
 }
 
-fn attention(attention: explanation::Attention, model: &Model) -> Attention {
+fn attention(attention: explanation::Attention) -> Attention {
     let heads = match &attention.heads {
         Some(heads) => heads.iter().map(|&head| Head::Number(head)).collect(),
         None => vec![Head::Name("mean")],
@@ -195,7 +191,7 @@ fn attention(attention: explanation::Attention, model: &Model) -> Attention {
     let shape = [attention.layers.len(), heads.len(), attention.tokens, attention.tokens];
     Attention {
         kind: attention.kind.name(),
-        target: attention.target.as_ref().map(|found| target(found, model)),
+        target: attention.target.as_ref().map(target),
         patterns: attention.patterns.map(|list| list.into_iter().map(pattern).collect()),
         layers: attention.layers,
         heads,

@@ -47,13 +47,11 @@ pub struct PartialExplanation {
 pub fn line<E>(event: Event, model: &Model, problem: impl Fn(Error) -> E) -> Line<E> {
     match event {
         Event::Progress(progress) => {
-            Line::Progress { index: progress.index, progress: progress_line(progress, model) }
+            Line::Progress { index: progress.index, progress: progress_line(progress) }
         }
         Event::Result { index, id, result } => {
             let item = match *result {
-                Ok(explained) => {
-                    ExplainItem::Explained(Box::new(explained_json(id, explained, model)))
-                }
+                Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained))),
                 Err(error) => ExplainItem::Failed(Failed { id, error: problem(error) }),
             };
             Line::Result { index, item }
@@ -62,9 +60,9 @@ pub fn line<E>(event: Event, model: &Model, problem: impl Fn(Error) -> E) -> Lin
     }
 }
 
-fn progress_line(progress: Progress, model: &Model) -> ProgressLine {
+fn progress_line(progress: Progress) -> ProgressLine {
     let partial = |(of, scores): &(_, Vec<_>)| PartialExplanation {
-        target: target(of, model),
+        target: target(of),
         attributions: attributions(scores),
     };
     ProgressLine {

@@ -24,7 +24,9 @@ pub enum Said {
     },
     /// Question answering.
     Answer {
-        answer: Answer,
+        answer: BestAnswer,
+        /// The best ones, as many as `top_k` asks for, best first.
+        answers: Vec<Answer>,
         /// Where it may start: the tokens that compete.
         start: Vec<TokenScore>,
         end: Vec<TokenScore>,
@@ -40,6 +42,9 @@ pub enum Said {
 pub struct Prediction {
     pub label: String,
     pub index: usize,
+    /// Of a piece of the vocabulary, which is its own `label`: the same as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_str: Option<String>,
     pub logit: f32,
     pub probability: f32,
 }
@@ -56,8 +61,19 @@ pub struct Entity {
     segment: usize,
 }
 
-/// A part of `text_pair`, in code points.
+/// The best answer, and how sure it is that there is none.
 #[derive(Serialize, ToSchema)]
+pub struct BestAnswer {
+    #[serde(flatten)]
+    answer: Answer,
+    /// Where `handle_impossible_answer` is on: the product of the first token's probabilities
+    /// as start and as end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    null_score: Option<f32>,
+}
+
+/// A part of `text_pair`, in code points; an empty one says that there is no answer.
+#[derive(Clone, Serialize, ToSchema)]
 pub struct Answer {
     text: String,
     start: usize,
@@ -109,8 +125,13 @@ impl From<plain::Predicted> for Said {
                 predictions: predictions.into_iter().map(list).collect(),
                 entities: list(entities),
             },
-            plain::Predicted::Answer { answer, start, end } => {
-                Self::Answer { answer: answer.into(), start: list(start), end: list(end) }
+            plain::Predicted::Answer { answer, others, null_score, start, end } => {
+                let answer = Answer::from(answer);
+                let mut answers = vec![answer.clone()];
+                answers.extend(others.into_iter().map(Answer::from));
+                let null_score = null_score.map(|score| score as f32);
+                let answer = BestAnswer { answer, null_score };
+                Self::Answer { answer, answers, start: list(start), end: list(end) }
             }
             plain::Predicted::Masks(masks) => Self::Masks { masks: list(masks) },
             plain::Predicted::Similarity(similarity) => {
@@ -129,6 +150,7 @@ impl From<plain::Prediction> for Prediction {
         Self {
             label: prediction.label,
             index: prediction.index,
+            token_str: prediction.decoded,
             logit: prediction.logit as f32,
             probability: prediction.probability as f32,
         }

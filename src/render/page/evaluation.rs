@@ -8,17 +8,16 @@ use super::super::wording;
 use super::{breaking, too_much};
 use crate::evaluation::REFERENCE;
 use crate::explanation::Explained;
-use crate::model::Model;
 
 /// Methods by measures; the best number of each column is marked.
-pub fn part(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
+pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     let Some(evaluation) = &explained.evaluation else { return html! {} };
     let table = Table::of(evaluation);
     if table.cells() == 0 {
         return html! {};
     }
     let first = explained.explanations.first();
-    let target = first.map(|one| wording::target(&one.target, model, &explained.tokens));
+    let target = first.map(|one| wording::target(&one.target, &explained.tokens));
     html! {
         h3 { "How far to trust each method" }
         p.xp-soft {

@@ -17,7 +17,7 @@ pub fn part(
     explanation: &Explanation,
     room: &mut Room,
 ) -> Markup {
-    let target = wording::target(&explanation.target, model, &explained.tokens);
+    let target = wording::target(&explanation.target, &explained.tokens);
     html! {
         h3 { (explanation.method.name) " of " bdi { (target) } }
         p.xp-soft { (explained_value(explanation)) bdi { (wording::options(explanation)) } }

@@ -9,18 +9,17 @@ use super::legend::swatches;
 use super::matrix::{Matrix, Size, labels, strongest, svg};
 use super::patterns;
 use crate::explanation::{Attention, AttentionKind, Explained, PairSimilarity, Predicted};
-use crate::model::Model;
 
 /// The attention asked for, a heat map a head.
-pub fn attention(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
+pub fn attention(explained: &Explained, room: &mut Room) -> Markup {
     let Some(attention) = &explained.attention else { return html! {} };
     html! {
-        @if !attention.weights.is_empty() { (maps(model, explained, attention, room)) }
+        @if !attention.weights.is_empty() { (maps(explained, attention, room)) }
         (patterns::part(explained, attention, room))
     }
 }
 
-fn maps(model: &Model, explained: &Explained, attention: &Attention, room: &mut Room) -> Markup {
+fn maps(explained: &Explained, attention: &Attention, room: &mut Room) -> Markup {
     let read = explained.tokens.iter().take(attention.tokens);
     let tokens = labels(read.map(|token| token.text.as_str()));
     let cells = attention.tokens * attention.tokens;
@@ -29,7 +28,7 @@ fn maps(model: &Model, explained: &Explained, attention: &Attention, room: &mut 
     let (size, signed) = (Size::of(drawn.len()), attention.kind == AttentionKind::Gradient);
     html! {
         h3 { "Attention" }
-        p.xp-soft { (kind(model, explained, attention)) }
+        p.xp-soft { (kind(explained, attention)) }
         p.xp-soft { "Rows look at columns. The deepest colour is each map's own largest number." }
         div.xp-maps role="group" aria-label="Attention heat maps" tabindex="0" {
             @for (place, values) in drawn.iter().enumerate() {
@@ -43,9 +42,9 @@ fn maps(model: &Model, explained: &Explained, attention: &Attention, room: &mut 
 }
 
 /// What its numbers are.
-fn kind(model: &Model, explained: &Explained, attention: &Attention) -> Markup {
+fn kind(explained: &Explained, attention: &Attention) -> Markup {
     let target = attention.target.as_ref();
-    let target = target.map(|target| wording::target(target, model, &explained.tokens));
+    let target = target.map(|target| wording::target(target, &explained.tokens));
     html! {
         strong { (attention.kind.name()) } ": "
         @match (attention.kind, target) {

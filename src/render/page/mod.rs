@@ -107,10 +107,10 @@ fn parts(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
         @for explanation in &explained.explanations {
             (explanation::part(model, explained, explanation, room))
         }
-        (windows::part(model, explained, room))
-        (evaluation::part(model, explained, room))
+        (windows::part(explained, room))
+        (evaluation::part(explained, room))
         (agreement::part(explained, room))
-        (matrices::attention(model, explained, room))
+        (matrices::attention(explained, room))
         (matrices::similarity(explained, room))
     }
 }

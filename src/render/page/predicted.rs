@@ -75,7 +75,7 @@ fn found(entities: &[Entity]) -> Markup {
 fn answered(answer: &FoundAnswer) -> Markup {
     html! {
         p {
-            "Answer: " strong { bdi { (answer.text) } }
+            "Answer: " strong { bdi { (wording::found(answer)) } }
             (format!(", probability {:.3}", answer.probability))
         }
     }

@@ -6,7 +6,6 @@ use super::super::room::Room;
 use super::super::wording;
 use super::too_much;
 use crate::explanation::{Explained, Explanation, WindowPart, WindowShare};
-use crate::model::Model;
 
 const COLUMNS: [&str; 8] = [
     "part",
@@ -20,7 +19,7 @@ const COLUMNS: [&str; 8] = [
 ];
 
 /// Each part, and what it adds to each explanation.
-pub fn part(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
+pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     let Some(parts) = &explained.windows else { return html! {} };
     let rows = parts.len() * explained.explanations.len().max(1);
     html! {
@@ -29,19 +28,19 @@ pub fn part(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
             "The text is longer than the model takes. What is said of it, and each score, is the \
              sum over its parts, each times its weight."
         }
-        @if room.cells(rows * COLUMNS.len()) { (table(model, explained, parts)) }
+        @if room.cells(rows * COLUMNS.len()) { (table(explained, parts)) }
         @else { (too_much()) }
     }
 }
 
-fn table(model: &Model, explained: &Explained, parts: &[WindowPart]) -> Markup {
+fn table(explained: &Explained, parts: &[WindowPart]) -> Markup {
     html! {
         div.xp-wide role="group" aria-label="Parts of the text" tabindex="0" {
             table {
                 caption.xp-num { "Parts of the text" }
                 thead { tr { @for name in COLUMNS { th scope="col" { (name) } } } }
                 @for (number, part) in parts.iter().enumerate() {
-                    (rows(model, explained, number, part))
+                    (rows(explained, number, part))
                 }
             }
         }
@@ -49,7 +48,7 @@ fn table(model: &Model, explained: &Explained, parts: &[WindowPart]) -> Markup {
 }
 
 /// A row for each explanation, or one without.
-fn rows(model: &Model, explained: &Explained, number: usize, part: &WindowPart) -> Markup {
+fn rows(explained: &Explained, number: usize, part: &WindowPart) -> Markup {
     let shares: Vec<_> = explained.explanations.iter().zip(&part.shares).collect();
     let span = shares.len().max(1);
     html! {
@@ -58,19 +57,15 @@ fn rows(model: &Model, explained: &Explained, number: usize, part: &WindowPart) 
                 th scope="rowgroup" rowspan=(span) { (number + 1) }
                 td rowspan=(span) { bdi { (wording::part(explained, part)) } }
                 td rowspan=(span) { bdi { (wording::answer(&part.predicted)) } }
-                @if let Some(first) = shares.first() { (share(model, explained, *first)) }
+                @if let Some(first) = shares.first() { (share(explained, *first)) }
             }
-            @for other in shares.iter().skip(1) { tr { (share(model, explained, *other)) } }
+            @for other in shares.iter().skip(1) { tr { (share(explained, *other)) } }
         }
     }
 }
 
-fn share(
-    model: &Model,
-    explained: &Explained,
-    (explanation, share): (&Explanation, &WindowShare),
-) -> Markup {
-    let target = wording::target(&explanation.target, model, &explained.tokens);
+fn share(explained: &Explained, (explanation, share): (&Explanation, &WindowShare)) -> Markup {
+    let target = wording::target(&explanation.target, &explained.tokens);
     let whole = share.completeness;
     html! {
         td { (explanation.method.name) " of " bdi { (target) } }

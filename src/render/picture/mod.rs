@@ -29,7 +29,7 @@ pub fn render(answer: &Answer) -> Result<String> {
     for explanation in &explained.explanations {
         // Words, where there are scores of words; else what comes next.
         if let Some(heat) = Heat::all(explained, explanation).into_iter().next() {
-            said.push(one(&mut drawing, model, explained, explanation, &heat, &mut room));
+            said.push(one(&mut drawing, explained, explanation, &heat, &mut room));
         }
     }
     if explained.truncated {
@@ -46,13 +46,12 @@ pub fn render(answer: &Answer) -> Result<String> {
 /// Draws one explanation and gives it in words, for those who hear the picture.
 fn one(
     drawing: &mut Drawing,
-    model: &Model,
     explained: &Explained,
     explanation: &Explanation,
     heat: &Heat<'_>,
     room: &mut Room,
 ) -> String {
-    let target = wording::target(&explanation.target, model, &explained.tokens);
+    let target = wording::target(&explanation.target, &explained.tokens);
     let heading = format!("{} of {target}", explanation.method.name);
     drawing.heading(&heading);
     drawing.line(&wording::options(explanation));

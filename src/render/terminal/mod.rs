@@ -17,7 +17,6 @@ use super::clean::clean;
 use super::heat::{Heat, Piece, Scale};
 use super::wording;
 use crate::explanation::{Answer, Explained, Explanation, Predicted, Prediction};
-use crate::model::Model;
 
 pub use paint::Colours;
 
@@ -29,7 +28,7 @@ pub fn render(answer: &Answer, colours: Colours) -> String {
     let mut out = String::new();
     for (_, result) in &answer.results {
         match result {
-            Ok(explained) => explained_text(&mut out, colours, &answer.model, explained),
+            Ok(explained) => explained_text(&mut out, colours, explained),
             Err(error) => line(&mut out, format_args!("{error}")),
         }
     }
@@ -41,13 +40,13 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
-fn explained_text(out: &mut String, colours: Colours, model: &Model, explained: &Explained) {
+fn explained_text(out: &mut String, colours: Colours, explained: &Explained) {
     predicted_text(out, colours, explained);
     trust::warnings(out, colours, explained);
     for explanation in &explained.explanations {
         // Words, where there are scores of words.
         if let Some(heat) = Heat::all(explained, explanation).first() {
-            let target = wording::target(&explanation.target, model, &explained.tokens);
+            let target = wording::target(&explanation.target, &explained.tokens);
             explanation_text(out, colours, explanation, heat, &clean(&target));
         }
     }
@@ -69,7 +68,7 @@ fn predicted_text(out: &mut String, colours: Colours, explained: &Explained) {
             }
         }
         Predicted::Answer { answer, .. } => {
-            let text = clean(&answer.text);
+            let text = clean(wording::found(answer));
             line(out, format_args!("{bold}{text}{bold:#}  {:.3}", answer.probability));
         }
         Predicted::Masks(masks) => {

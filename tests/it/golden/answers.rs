@@ -16,7 +16,7 @@ use super::{Errors, explain, integers, list, numbers};
 use crate::support::question;
 
 /// Logits and probabilities in the order of the labels.
-fn by_index(predictions: &[Prediction]) -> (Vec<f64>, Vec<f64>) {
+pub fn by_index(predictions: &[Prediction]) -> (Vec<f64>, Vec<f64>) {
     let mut sorted: Vec<&Prediction> = predictions.iter().collect();
     sorted.sort_by_key(|prediction| prediction.index);
     sorted.iter().map(|p| (p.logit, p.probability)).unzip()
@@ -35,7 +35,7 @@ pub fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
             errors.note("logits", &logits.concat(), &case["logits"]);
             errors.note("probabilities", &probabilities.concat(), &case["probabilities"]);
         }
-        Predicted::Answer { answer, start, end } => {
+        Predicted::Answer { answer, start, end, .. } => {
             borders(start, "start", case, errors);
             borders(end, "end", case, errors);
             let theirs = &case["answer"];
@@ -55,6 +55,7 @@ pub fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
                 errors.note("logits", &best, &Value::from(same));
                 for (ours, theirs) in ours.predictions.iter().zip(list(&theirs["fill"])) {
                     assert_eq!(ours.index, integers(&theirs["token"])[0]);
+                    assert_eq!(ours.decoded.as_deref(), theirs["token_str"].as_str());
                     errors.note("probabilities", &[ours.probability], &theirs["score"]);
                 }
             }
@@ -84,9 +85,9 @@ pub fn served(predicted: &Predicted, target: &Resolved, output: Output) -> Optio
             let found = predictions.iter().find(|prediction| prediction.index == index)?;
             Some(score(found.logit, found.probability))
         };
-        match target.what {
-            What::Class(index) => found(index),
-            What::Contrast(a, b) => Some(found(a)? - found(b)?),
+        match &target.what {
+            What::Class(class) => found(class.index),
+            What::Contrast(a, b) => Some(found(a.index)? - found(b.index)?),
             What::Border(_) | What::Cosine(_) => None,
         }
     };

@@ -5,6 +5,7 @@
 mod answers;
 mod methods;
 pub mod sentences;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,8 +102,8 @@ fn target(value: &Value) -> Target {
 fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Errors) {
     let name = golden["method"].as_str().unwrap();
     let segment = golden["target"]["cosine"].as_str().map(|text| usize::from(text == "text_pair"));
-    let wanted = |what: What| segment.is_none_or(|segment| what == What::Cosine(segment));
-    let ours = explained.explanations.iter().find(|one| wanted(one.target.what)).unwrap();
+    let wanted = |what: &What| segment.is_none_or(|segment| *what == What::Cosine(segment));
+    let ours = explained.explanations.iter().find(|one| wanted(&one.target.what)).unwrap();
     if let Some(served) = answers::served(&explained.predicted, &ours.target, ours.output) {
         assert!((served - ours.output_value).abs() < 1e-12, "{name}: the served score is {served}");
     }

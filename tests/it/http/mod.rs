@@ -3,6 +3,7 @@
 mod accounting;
 mod answers;
 mod cache;
+mod cut_words;
 mod drift;
 mod errors;
 mod faults;
@@ -21,10 +22,33 @@ mod tasks;
 mod trust;
 mod unsent;
 mod windows;
+mod zero_shot;
 
+use explaind::config::{Config, ModelEntry};
 use serde_json::Value;
 
+use crate::support::golden_folder;
+use crate::support::service::{Running, patient, start_with};
+
 const GREAT: &str = "This movie is really great.";
+
+/// A service with one of the tiny checkpoints, which has its folder's name.
+async fn serving(folder: &str) -> Running {
+    let source = golden_folder(folder).display().to_string();
+    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
+    start_with(&Config { models: vec![model], ..patient() }).await
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+/// `body` with the fields of `more`.
+fn with(body: &Value, more: &Value) -> Value {
+    let mut body = body.clone();
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
 
 /// The word with the highest score of an answer's first explanation.
 fn top_word(answer: &Value) -> &str {

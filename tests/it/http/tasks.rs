@@ -3,6 +3,7 @@
 use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
+use super::{serving, with};
 use crate::support::golden_folder;
 use crate::support::service::{Running, patient, start_with};
 
@@ -65,6 +66,53 @@ async fn each_task_answers_in_its_own_form() {
     let body = json!({"model": "similar", "inputs": "alone"});
     let alone = running.post("/predict", body).await.json();
     assert_eq!(result(&alone)["similarity"]["embedding"].as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn no_answer_is_an_answer_where_it_is_asked_for() {
+    let service = serving("bert-qa").await;
+    let body = json!({
+        "inputs": {"text": "who made very?", "text_pair": "she love from not but"},
+        "methods": ["saliency"],
+    });
+    let plain = service.explain(body.clone()).await;
+    assert_eq!(result(&plain)["answer"]["text"], "love from not but");
+    assert!(result(&plain)["answer"]["null_score"].is_null());
+    let none = service.explain(with(&body, &json!({"handle_impossible_answer": true}))).await;
+    let answer = &result(&none)["answer"];
+    assert_eq!((&answer["text"], &answer["end"]), (&json!(""), &json!(0)));
+    assert_eq!(answer["probability"], answer["null_score"]);
+    assert_eq!(result(&none)["answers"].as_array().unwrap().len(), 1);
+    let targets: Vec<&Value> =
+        result(&none)["explanations"].as_array().unwrap().iter().map(|e| &e["target"]).collect();
+    let at_first = |position: &str| json!({"position": position, "token": 0});
+    assert_eq!(targets, [&at_first("start"), &at_first("end")]);
+    let predicted = with(&body, &json!({"handle_impossible_answer": true, "top_k": 2}));
+    let predicted = json!({"inputs": predicted["inputs"], "top_k": 2,
+        "handle_impossible_answer": true});
+    let predicted = service.post("/predict", predicted).await.json();
+    let texts = &result(&predicted)["answers"];
+    assert_eq!((&texts[0]["text"], &texts[1]["text"]), (&json!(""), &json!("love from not but")));
+}
+
+#[tokio::test]
+async fn options_of_another_task_are_refused() {
+    let service = start().await;
+    let text = "It <mask> good.";
+    for (model, more, pointer) in [
+        ("tokens", json!({"top_k": 2}), "/top_k"),
+        ("masks", json!({"handle_impossible_answer": false}), "/handle_impossible_answer"),
+        ("next", json!({"max_answer_len": 3}), "/max_answer_len"),
+        ("answer", json!({"max_answer_len": 0}), "/max_answer_len"),
+        ("answer", json!({"top_k": 101}), "/top_k"),
+        ("answer", json!({"top_k": -1}), "/top_k"),
+        ("answer", json!({"candidate_labels": ["a", "b"]}), "/candidate_labels"),
+        ("next", json!({"candidate_labels": ["a", "b"]}), "/candidate_labels"),
+    ] {
+        let body = with(&json!({"model": model, "inputs": text}), &more);
+        let problem = service.post("/explain", body).await.problem(422, "invalid_field");
+        assert_eq!(problem["pointer"], pointer, "{more}");
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,9 @@
 //! Texts over a model's limit, read in parts.
 
-use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
-use super::GREAT;
-use crate::support::service::patient;
-use crate::support::{golden_folder, service};
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().expect("a list").iter().map(|number| number.as_f64().unwrap()).collect()
-}
+use super::{GREAT, numbers, serving};
+use crate::support::service;
 
 /// Some 240 tokens; the model takes 128.
 fn long() -> String {
@@ -112,12 +106,6 @@ async fn windows_are_bounded() {
     assert!(problem["detail"].as_str().unwrap().contains("64 windows"), "{problem}");
 }
 
-async fn serving(folder: &str) -> service::Running {
-    let source = golden_folder(folder).display().to_string();
-    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
-    service::start_with(&Config { models: vec![model], ..patient() }).await
-}
-
 #[tokio::test]
 async fn an_answer_is_found_wherever_it_is() {
     let service = serving("bert-qa").await;
@@ -146,6 +134,43 @@ async fn an_answer_is_found_wherever_it_is() {
     named["target"] = json!({"position": "start", "token": tokens.len() - 10});
     let answer = service.explain(named).await;
     assert_eq!(answer["results"][0]["explanations"][0]["target"]["token"], tokens.len() - 10);
+}
+
+/// That there is no answer is as sure as the window that is least sure of it.
+#[tokio::test]
+async fn no_answer_counts_over_all_windows() {
+    let service = serving("bert-qa").await;
+    let context = "The actor loved the story. The plot was dull and the music was bad. ".repeat(20);
+    let body = json!({
+        "inputs": {"text": "Who liked it?", "text_pair": context},
+        "methods": ["saliency"],
+        "window": {"stride": 8},
+        "attention": false,
+        "handle_impossible_answer": true,
+        "top_k": 4,
+    });
+    let answer = service.explain(body).await;
+    let result = &answer["results"][0];
+    let windows = result["windows"].as_array().unwrap();
+    let null = |result: &Value| result["answer"]["null_score"].as_f64().unwrap();
+    let least = windows.iter().map(null).fold(1., f64::min);
+    assert_eq!(null(result), least);
+    let answers = result["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 4);
+    let sure = |answer: &Value| answer["probability"].as_f64().unwrap();
+    assert!(answers.windows(2).all(|two| sure(&two[0]) >= sure(&two[1])), "best first");
+    let texts: Vec<&str> = answers.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
+    assert!((1..4).all(|i| !texts[..i].contains(&texts[i])), "none twice: {texts:?}");
+    let of_windows = windows.iter().flat_map(|window| window["answers"].as_array().unwrap());
+    let spans = of_windows.filter(|answer| answer["text"] != "");
+    let surest = spans.map(sure).fold(0., f64::max);
+    assert_eq!(sure(&answers[0]), surest.max(least));
+    let tokens = result["tokens"].as_array().unwrap();
+    for (place, one) in result["explanations"].as_array().unwrap().iter().enumerate() {
+        let name = ["start_token", "end_token"][place];
+        assert_eq!(one["target"]["token"], answers[0][name]);
+        assert_eq!(numbers(&one["attributions"]["token"]).len(), tokens.len());
+    }
 }
 
 #[tokio::test]

@@ -87,14 +87,14 @@ fn edit_tensors(folder: &Path, edit: impl FnOnce(&mut HashMap<String, Tensor>)) 
     candle_core::safetensors::save(&tensors, path).unwrap();
 }
 
-fn logit(predictions: &[Prediction], what: What) -> f64 {
-    let What::Class(index) = what else { panic!("no class") };
-    predictions.iter().find(|one| one.index == index).expect("the class is served").logit
+fn logit(predictions: &[Prediction], what: &What) -> f64 {
+    let What::Class(class) = what else { panic!("no class") };
+    predictions.iter().find(|one| one.index == class.index).expect("the class is served").logit
 }
 
 /// The served number that `explanation` explains.
 fn served(predicted: &Predicted, explanation: &Explanation) -> f64 {
-    let (token, what) = (explanation.target.token, explanation.target.what);
+    let (token, what) = (explanation.target.token, &explanation.target.what);
     match predicted {
         Predicted::Labels(predictions) => logit(predictions, what),
         Predicted::Tokens { predictions, .. } => logit(&predictions[token.unwrap()], what),
@@ -103,7 +103,7 @@ fn served(predicted: &Predicted, explanation: &Explanation) -> f64 {
             logit(&mask.predictions, what)
         }
         Predicted::Answer { start, end, .. } => {
-            let list = if what == What::Border(Border::Start) { start } else { end };
+            let list = if *what == What::Border(Border::Start) { start } else { end };
             list.iter().find(|score| Some(score.token) == token).expect("the token").logit
         }
         Predicted::Similarity(similarity) => similarity.pair.as_ref().expect("two texts").cosine,

@@ -85,9 +85,10 @@ impl Embeddings {
         match (&row.path, row.layer) {
             (Some(path), Layer::WordEmbeddings) => {
                 if let Some(noise) = path.noise {
-                    input = noisy(noise, input)?;
+                    input = noisy(noise, input, path.moved(row.tokens.len()))?;
                 }
-                Point::on_path(&input, &self.word_baseline(path, &input)?, path.alpha)
+                let baseline = held(path, self.word_baseline(path, &input)?, &input)?;
+                Point::on_path(&input, &baseline, path.alpha)
             }
             _ => Ok(Point { here: input, difference: None }),
         }
@@ -109,7 +110,7 @@ impl Embeddings {
             if row.layer == Layer::Embeddings {
                 *point = match &row.path {
                     Some(path) => {
-                        let baseline = self.block_baseline(path, row, &input)?;
+                        let baseline = held(path, self.block_baseline(path, row, &input)?, &input)?;
                         Point::on_path(&input, &baseline, path.alpha)?
                     }
                     None => Point { here: input, difference: None },
@@ -151,10 +152,29 @@ impl Embeddings {
     }
 }
 
-/// `input`, `[tokens, hidden]`, with noise.
-fn noisy(noise: Noise, input: Tensor) -> Result<Tensor> {
-    let numbers: Vec<f64> = input.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-    let noise = noise.draw(numbers.iter().copied());
+/// `baseline` with the input at the end that the path does not move.
+fn held(path: &Path, baseline: Tensor, input: &Tensor) -> Result<Tensor> {
+    let tokens = input.dim(0)?;
+    let moved = path.moved(tokens);
+    match moved {
+        0 => Ok(input.clone()),
+        _ if moved == tokens => Ok(baseline),
+        _ => {
+            let end = input.narrow(0, moved, tokens - moved)?;
+            Tensor::cat(&[baseline.narrow(0, 0, moved)?, end], 0)
+        }
+    }
+}
+
+/// `input`, `[tokens, hidden]`, with noise at the first `count` tokens.
+fn noisy(noise: Noise, input: Tensor, count: usize) -> Result<Tensor> {
+    if count == 0 {
+        return Ok(input);
+    }
+    let first = input.narrow(0, 0, count)?;
+    let numbers: Vec<f64> = first.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    let mut noise = noise.draw(numbers.iter().copied());
+    noise.resize(input.elem_count(), 0.);
     let noise = Tensor::from_vec(noise, input.shape(), input.device())?;
     &input + noise.to_dtype(input.dtype())?
 }

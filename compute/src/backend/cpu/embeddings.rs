@@ -79,14 +79,17 @@ impl Embeddings {
     /// leaves the input.
     fn place_words(&self, row: &Row, start: usize, here: &mut Array, difference: &mut Array) {
         let path = row.path.as_ref().filter(|_| row.layer == Layer::WordEmbeddings);
-        let noisy = path.and_then(|path| Some(self.noisy(path.noise?, &row.tokens)));
+        let moved = path.map_or(0, |path| path.moved(row.tokens.len()));
+        let noisy = path.and_then(|path| Some(self.noisy(path.noise?, &row.tokens, moved)));
         for (i, &id) in row.tokens.input_ids.iter().enumerate() {
             let (word, here) = (self.word(id), here.row_mut(start + i));
-            let input = noisy.as_ref().map_or(word, |noisy| entry(noisy, word.len(), i));
+            let noisy = noisy.as_ref().filter(|_| i < moved);
+            let input = noisy.map_or(word, |noisy| entry(noisy, word.len(), i));
             match path {
                 None => here[..input.len()].copy_from_slice(input),
                 Some(path) => {
                     let baseline = match &path.baseline {
+                        _ if i >= moved => Some(input),
                         Baseline::Ids(ids) => Some(self.word(ids[i])),
                         Baseline::Zero => None,
                     };
@@ -96,9 +99,9 @@ impl Embeddings {
         }
     }
 
-    /// The row's words with noise, `[tokens, hidden]`.
-    fn noisy(&self, noise: Noise, tokens: &Tokens) -> Vec<f32> {
-        let words = tokens.input_ids.iter().flat_map(|&id| self.word(id));
+    /// The first `count` of the row's words with noise, `[count, hidden]`.
+    fn noisy(&self, noise: Noise, tokens: &Tokens, count: usize) -> Vec<f32> {
+        let words = tokens.input_ids[..count].iter().flat_map(|&id| self.word(id));
         let words = words.map(|&x| f64::from(x));
         words.clone().zip(noise.draw(words)).map(|(x, noise)| (x + noise) as f32).collect()
     }
@@ -116,7 +119,10 @@ impl Embeddings {
         for i in 0..row.tokens.len() {
             let at = start + i;
             if let Some(path) = &row.path {
-                let baseline = baseline.as_ref().map(|baseline| baseline.row(i));
+                let baseline = match i < path.moved(row.tokens.len()) {
+                    true => baseline.as_ref().map(|baseline| baseline.row(i)),
+                    false => Some(output.row(at)),
+                };
                 walk(
                     output.row(at),
                     baseline,

@@ -1,0 +1,218 @@
+//! Zero-shot classification: the text is read beside the hypothesis of each candidate, and
+//! what is explained of a candidate is a function of the text, in as many of these pairs as
+//! its scalar is of. The hypotheses stay what they are, unless the caller wants their words
+//! explained too.
+
+mod pairs;
+
+use std::sync::Arc;
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::prepared::Follow;
+use super::single::{self, Parts, ScoredMethod};
+use crate::attention::{self, Wished};
+use crate::attribution::{Attribution, Subject};
+use crate::error::{Error, Result};
+use crate::evaluation::Evaluation;
+use crate::explanation::{Attention, Candidates, Explained, Predicted, Question, Resolved};
+use crate::passes::{Joint, Outcome, Passes, Usage};
+use crate::rows::{AttentionMap, Row, RowOutput, Scalar, Tokens, Want};
+use crate::tasks::zero_shot;
+use crate::text::Encoding;
+pub use pairs::reading;
+
+/// Explains the candidates that the question's target means. Tokens and attention are those
+/// of the first one's pair.
+pub async fn explain(
+    question: &Question,
+    passes: &Passes,
+    wished: Option<&Wished>,
+    candidates: &Candidates,
+    mut pairs: Vec<Encoding>,
+    follow: &Follow,
+) -> Result<Explained> {
+    let outcome = zero_shot::outcome(&question.model, candidates)?;
+    let rows = pairs.iter().map(forward).collect();
+    let output = outcome.of(&passes.run(rows).await?);
+    let ranked = zero_shot::ranked(candidates, &output);
+    let best = ranked.first().map_or(0, |likeliest| likeliest.index);
+    let targets = match single::has_targets(question) {
+        true => zero_shot::resolve(question, candidates, best)?,
+        false => Vec::new(),
+    };
+    let values = single::values(&targets, &output);
+    let shown = targets.first().and_then(zero_shot::shown).unwrap_or(best);
+    let ids = pairs.iter().map(|pair| Arc::clone(&pair.ids)).collect();
+    let text = Text { question, outcome, pairs: &pairs, ids };
+    // A lone target can be followed; of several, one would speak for all.
+    let alone = if targets.len() == 1 { follow.clone() } else { Follow::default() };
+    let hurried = passes.for_a_share(single::methods_share(question));
+    let (scored, attention) = try_join(
+        text.scored(&hurried, &targets, &values, shown, &alone),
+        text.attention(wished, passes, targets.first(), values.first(), shown),
+    )
+    .await?;
+    let evaluation = match (&question.evaluate, targets.first()) {
+        (Some(_), Some(target)) => {
+            Some(text.evaluation(passes, target, &values[0], &scored, &output).await?)
+        }
+        _ => None,
+    };
+    let predicted = Predicted::Labels(ranked);
+    let encoding = pairs.swap_remove(shown);
+    let parts = Parts { predicted, scored, targets, values, attention, evaluation };
+    Ok(single::assemble(question, encoding, parts))
+}
+
+fn forward(pair: &Encoding) -> Row {
+    Row::forward(Arc::clone(&pair.ids), [].into())
+}
+
+/// One text beside every hypothesis.
+struct Text<'a> {
+    question: &'a Question,
+    outcome: Outcome,
+    pairs: &'a [Encoding],
+    ids: Vec<Arc<Tokens>>,
+}
+
+/// One scalar, and the pair that rows for it are made of.
+struct OfPair<'a> {
+    encoding: &'a Encoding,
+    reads: Arc<[usize]>,
+    scalars: &'a [Scalar],
+    values: &'a [f64],
+    seed: u64,
+}
+
+impl OfPair<'_> {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            encoding: self.encoding,
+            reads: &self.reads,
+            scalars: self.scalars,
+            values: self.values,
+            seed: self.seed,
+        }
+    }
+}
+
+impl<'a> Text<'a> {
+    fn of_pair<'s>(
+        &'s self,
+        pair: usize,
+        target: Option<&'s Resolved>,
+        value: Option<&'s f64>,
+    ) -> OfPair<'s> {
+        OfPair {
+            encoding: &self.pairs[pair],
+            reads: [].into(),
+            scalars: target.map_or(&[][..], |target| std::slice::from_ref(&target.scalar)),
+            values: value.map_or(&[][..], std::slice::from_ref),
+            seed: self.question.seed,
+        }
+    }
+
+    /// Passes that run rows of one pair for this scalar.
+    fn passes(&self, passes: &Passes, pair: usize, scalar: &Scalar) -> Passes {
+        let own = &self.pairs[pair];
+        let shared = own.tokens.len() - own.held;
+        let joint = Joint::new(self.outcome, self.ids.clone(), pair, shared, scalar);
+        passes.jointly(Arc::new(joint))
+    }
+
+    /// Every method's scores of every target, over the tokens of pair `shown`.
+    async fn scored(
+        &self,
+        passes: &Passes,
+        targets: &[Resolved],
+        values: &[f64],
+        shown: usize,
+        follow: &Follow,
+    ) -> Result<Vec<ScoredMethod>> {
+        let of_targets = targets.iter().zip(values).map(async |(target, value)| {
+            let pair = zero_shot::shown(target).unwrap_or(shown);
+            let passes = self.passes(passes, pair, &target.scalar);
+            let of_pair = self.of_pair(pair, Some(target), Some(value));
+            let one = std::slice::from_ref(target);
+            let subject = of_pair.subject();
+            let scored = single::attributions(self.question, &passes, subject, one, follow).await?;
+            let to = &self.pairs[shown];
+            let scored = scored.into_iter().map(|one| moved(one, &self.pairs[pair], to));
+            Ok::<Vec<ScoredMethod>, Error>(scored.collect())
+        });
+        let mut all: Vec<ScoredMethod> = Vec::new();
+        for of_target in try_join_all(of_targets).await? {
+            match all.is_empty() {
+                true => all = of_target,
+                false => all.iter_mut().zip(of_target).for_each(|(all, own)| {
+                    all.attributions.extend(own.attributions);
+                    all.usage.add(own.usage);
+                }),
+            }
+        }
+        let none = || ScoredMethod { attributions: Vec::new(), usage: Usage::default() };
+        all.resize_with(self.question.methods.len(), none);
+        Ok(all)
+    }
+
+    async fn attention(
+        &self,
+        wished: Option<&Wished>,
+        passes: &Passes,
+        target: Option<&Resolved>,
+        value: Option<&f64>,
+        shown: usize,
+    ) -> Result<Option<Attention>> {
+        let Some(wished) = wished else { return Ok(None) };
+        let maps = self.maps(wished, passes, shown).await?;
+        let passes = match target {
+            Some(target) => self.passes(passes, shown, &target.scalar),
+            None => passes.clone(),
+        };
+        let of_pair = self.of_pair(shown, target, value);
+        attention::answer(Some(wished), &passes, of_pair.subject(), target, maps).await
+    }
+
+    /// What the first pass of one pair brings of the attention.
+    async fn maps(
+        &self,
+        wished: &Wished,
+        passes: &Passes,
+        pair: usize,
+    ) -> Result<Vec<AttentionMap>> {
+        let maps = wished.at_first();
+        if maps.layers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let want = Want::Values(Vec::new());
+        let row = Row { maps, want, ..forward(&self.pairs[pair]) };
+        Ok(passes.run_one(row).await?.attention)
+    }
+
+    async fn evaluation(
+        &self,
+        passes: &Passes,
+        target: &Resolved,
+        value: &f64,
+        scored: &[ScoredMethod],
+        output: &RowOutput,
+    ) -> Result<Evaluation> {
+        let pair = zero_shot::shown(target).unwrap_or_default();
+        let passes = self.passes(passes, pair, &target.scalar);
+        let of_pair = self.of_pair(pair, Some(target), Some(value));
+        single::evaluate(self.question, &passes, of_pair.subject(), scored, output).await
+    }
+}
+
+/// Scores of one pair's tokens as those of another: the text's are the same, and what is
+/// held has none.
+fn moved(mut scored: ScoredMethod, from: &Encoding, to: &Encoding) -> ScoredMethod {
+    let place = |Attribution { scores, .. }: &mut Attribution| {
+        scores.truncate(from.tokens.len() - from.held);
+        scores.resize(to.tokens.len(), 0.);
+    };
+    scored.attributions.iter_mut().for_each(place);
+    scored
+}
