@@ -42,6 +42,9 @@ pub enum Saved<B: Backend> {
     Unit(Vec<(Vec<f64>, f64)>),
 }
 
+/// Outputs, and what each step left.
+type Forwarded<B> = (<B as Backend>::Array, Vec<Saved<B>>);
+
 /// A shorter vector is divided by this, as torch does.
 const SHORTEST: f64 = 1e-12;
 
@@ -60,7 +63,7 @@ impl<B: Backend> Head<B> {
     }
 
     /// What is read, `[reads, hidden · ways]` → outputs `[reads, labels]`.
-    pub fn forward(&self, b: &B, mut x: B::Array) -> Result<(B::Array, Vec<Saved<B>>), B::Error> {
+    pub fn forward(&self, b: &B, mut x: B::Array) -> Result<Forwarded<B>, B::Error> {
         let mut kept = Vec::new();
         for step in &self.steps {
             let (y, saved) = step.forward(b, x)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::activation::OutputActivation;
 use super::{Head, Labels, Parts};
 use crate::architectures::MaskedParts;
-use crate::blocks::{self, Dense, Linear, Pooling, Step};
+use crate::blocks::{self, Linear, Pooling, Step};
 use crate::checkpoint::LoadError;
 
 pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
@@ -15,7 +15,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
     };
     let width = parts.built.encoder.embeddings.width;
     let mut steps = parts.transform(&names.transform, width)?;
-    steps.push(Step::Dense(Dense::new(decoder(parts, names, width)?, None)));
+    steps.push(Step::map(decoder(parts, names, width)?, None));
     Ok(Head {
         block: blocks::Head { pooling: Pooling::Tokens, steps },
         labels: Labels::Pieces(parts.built.vocab_size),

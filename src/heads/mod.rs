@@ -13,7 +13,7 @@ mod set_fit;
 mod token_classification;
 
 use crate::architectures::{Built, HeadParts, TransformNames};
-use crate::blocks::{self, Dense, Step};
+use crate::blocks::{self, Step};
 use crate::checkpoint::layout::ADAPTER_CONFIG;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, SentenceKind, Weights};
 use activation::OutputActivation;
@@ -166,7 +166,7 @@ impl Parts<'_> {
     /// `norm(act(dense(x)))` to `out` numbers.
     fn transform(&self, names: &TransformNames, out: usize) -> Result<Vec<Step>, LoadError> {
         let dense = self.weights.map(names.dense, out, self.built.hidden_size, names.bias)?;
-        let mut steps = vec![Step::Dense(Dense::new(dense, Some(names.activation)))];
+        let mut steps = vec![Step::map(dense, Some(names.activation))];
         if let Some(norm) = &names.norm {
             steps.push(Step::Norm(self.weights.norm(norm.name, out, norm.eps, norm.bias)?));
         }
@@ -182,7 +182,7 @@ impl Parts<'_> {
         };
         let output = self.weights.linear_of_any_size(parts.output, hidden)?;
         let out = output.out;
-        steps.push(Step::Dense(Dense::new(output, None)));
+        steps.push(Step::map(output, None));
         Ok((blocks::Head { pooling: parts.pooling.clone(), steps }, out))
     }
 }

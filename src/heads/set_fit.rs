@@ -8,7 +8,7 @@ use super::activation::OutputActivation;
 use super::embedding::chain;
 use super::modules::Chain;
 use super::{Head, Labels, Parts};
-use crate::blocks::{self, Dense, Linear, Pooling, Step};
+use crate::blocks::{self, Linear, Pooling, Step};
 use crate::checkpoint::config::{check_names, name};
 use crate::checkpoint::layout::SET_FIT;
 use crate::checkpoint::sentence::object;
@@ -29,7 +29,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
         input: width,
         out: rows,
     };
-    steps.push(Step::Dense(Dense::new(map, None)));
+    steps.push(Step::map(map, None));
     if rows == 1 {
         steps.push(Step::Binary);
     }

@@ -40,6 +40,9 @@ struct Forwarded<B: Backend> {
 /// layer's number.
 type Watch<'a, B> = dyn FnMut(usize, &layer::Walked<B>) -> Result<(), <B as Backend>::Error> + 'a;
 
+/// What the head reads, and what pooling left.
+type Pooled<B> = (<B as Backend>::Array, Option<<B as Backend>::Pooled>);
+
 /// What one pass runs with.
 struct Pass<'a, B> {
     b: &'a B,
@@ -194,11 +197,7 @@ impl<B: Backend> Network<B> {
     }
 
     /// What the head reads of the last layer's states.
-    fn read(
-        &self,
-        pass: &Pass<'_, B>,
-        hidden: B::Array,
-    ) -> Result<(B::Array, Option<B::Pooled>), B::Error> {
+    fn read(&self, pass: &Pass<'_, B>, hidden: B::Array) -> Result<Pooled<B>, B::Error> {
         let states = match pass.wanted.last() {
             Some(Wanted::All(_)) if !pass.packed.reads_all() => {
                 pass.b.gather(&hidden, &pass.packed.places())?

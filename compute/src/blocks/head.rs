@@ -114,7 +114,7 @@ pub struct Head {
 /// One step from a vector to the next.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Dense(Dense),
+    Dense(Box<Dense>),
     Norm(LayerNorm),
     /// `x / |x|`
     Unit,
@@ -137,18 +137,20 @@ pub enum Residual {
     /// Its input.
     Input,
     /// Its input through a map of its own.
-    Map(Linear),
+    Map(Box<Linear>),
+}
+
+impl Step {
+    /// A map with nothing added.
+    pub fn map(map: Linear, activation: Option<Activation>) -> Self {
+        Self::Dense(Box::new(Dense { map, activation, residual: Residual::None }))
+    }
 }
 
 impl Dense {
-    /// Without anything added.
-    pub fn new(map: Linear, activation: Option<Activation>) -> Self {
-        Self { map, activation, residual: Residual::None }
-    }
-
     fn maps(&self) -> impl Iterator<Item = &Linear> {
         let own = match &self.residual {
-            Residual::Map(map) => Some(map),
+            Residual::Map(map) => Some(map.as_ref()),
             Residual::None | Residual::Input => None,
         };
         [&self.map].into_iter().chain(own)
@@ -159,7 +161,7 @@ impl Head {
     /// Every map.
     pub fn maps(&self) -> impl Iterator<Item = &Linear> {
         let dense = self.steps.iter().filter_map(|step| match step {
-            Step::Dense(dense) => Some(dense),
+            Step::Dense(dense) => Some(dense.as_ref()),
             Step::Norm(_) | Step::Unit | Step::Binary => None,
         });
         dense.flat_map(Dense::maps)

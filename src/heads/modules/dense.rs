@@ -20,7 +20,7 @@ pub fn read(module: &Described<'_>, input: usize) -> Result<Dense, LoadError> {
     let residual = match flag("use_residual", false) {
         false => Residual::None,
         true if input == out => Residual::Input,
-        true => Residual::Map(weights.map("residual", out, input, Bias::None)?),
+        true => Residual::Map(Box::new(weights.map("residual", out, input, Bias::None)?)),
     };
     Ok(Dense { map, activation, residual })
 }

@@ -80,7 +80,7 @@ impl Chain {
                 self.hand_on(&described)?;
                 let dense = dense::read(&described, self.width)?;
                 self.width = dense.map.out;
-                self.steps.push(Step::Dense(dense));
+                self.steps.push(Step::Dense(Box::new(dense)));
             }
             ModuleKind::LayerNorm => {
                 self.hand_on(&described)?;

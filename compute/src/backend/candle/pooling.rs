@@ -91,7 +91,12 @@ mod tests {
         let x = Tensor::new(&[[1f64, 4.], [3., 2.], [-1., 0.]], random(&[1], 1).device()).unwrap();
         let by = |way: Way| {
             let by = Pool { ways: vec![way], skip: 0 };
-            pool(&x, &by, &[0..3]).unwrap().0.to_vec2::<f64>().unwrap().remove(0)
+            pool(&x, &by, std::slice::from_ref(&(0..3)))
+                .unwrap()
+                .0
+                .to_vec2::<f64>()
+                .unwrap()
+                .remove(0)
         };
         assert_eq!(by(Way::First), [1., 4.]);
         assert_eq!(by(Way::Last), [-1., 0.]);
