@@ -35,6 +35,7 @@ mod schemas;
 mod shapes;
 mod stream;
 mod tls;
+mod tokenizer;
 mod trace;
 mod unread;
 mod unsent;

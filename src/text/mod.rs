@@ -1,15 +1,19 @@
 //! From a text to tokens, words and offsets.
 
 pub mod borders;
+mod in_force;
+mod offsets;
 mod rebuild;
 mod subwords;
 pub mod tokenizer;
 mod tokenizer_config;
+pub mod truncation;
 pub mod units;
 pub mod windows;
 
 use std::sync::Arc;
 
+pub use in_force::InForce;
 pub use tokenizer::TextEncoder;
 
 use crate::rows::Tokens;
@@ -46,7 +50,7 @@ pub struct Encoding {
     pub words: Vec<Unit>,
     pub sentences: Vec<Unit>,
     pub spans: Vec<CallerSpan>,
-    /// Whether the end was cut to fit the model.
+    /// Whether an end was cut to fit the model.
     pub truncated: bool,
     /// The second text, where the model reads it by itself.
     pub apart: Option<Box<Encoding>>,

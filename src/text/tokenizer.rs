@@ -1,11 +1,14 @@
 //! The checkpoint's own tokenizer, and the limits around it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use tokenizers::{EncodeInput, PostProcessor as _, Tokenizer, TruncationParams};
+use tokenizers::{
+    EncodeInput, PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams,
+};
 
+use super::in_force::InForce;
 use super::tokenizer_config::TokenizerConfig;
+use super::truncation::{Part, Side, is_blank};
 use super::units::Places;
 use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords};
 use crate::architectures::Built;
@@ -19,6 +22,9 @@ pub struct TextEncoder {
     whole: Tokenizer,
     cut: Tokenizer,
     pub max_tokens: usize,
+    /// What its files come to.
+    pub in_force: InForce,
+    vocab_size: usize,
     type_vocab_size: usize,
     numbering: Numbering,
     pad: Option<u32>,
@@ -28,27 +34,40 @@ pub struct TextEncoder {
 impl TextEncoder {
     pub fn read(checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
         let config = TokenizerConfig::read(checkpoint)?;
-        let (whole, file) = rebuild::tokenizer(checkpoint, &config)?;
-        let max_tokens = config.max_length.min(model.max_positions);
+        let rebuilt = rebuild::tokenizer(checkpoint, &config)?;
+        let in_force = in_force(checkpoint, &config, &rebuilt)?;
+        let (whole, file) = (rebuilt.tokenizer, rebuilt.file);
+        let own_limit = in_force.max_length.unwrap_or(usize::MAX);
+        let max_tokens = own_limit.min(model.max_positions);
         let around = special_tokens(&whole);
         if max_tokens <= around {
-            let file =
-                if config.max_length < model.max_positions { TOKENIZER_CONFIG } else { CONFIG };
+            let file = if own_limit < model.max_positions { TOKENIZER_CONFIG } else { CONFIG };
             let reason =
                 format!("no text fits into {max_tokens} tokens, of which {around} are special");
             return Err(checkpoint.error(file, reason));
         }
         let mut cut = whole.clone();
-        let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
+        let direction = match in_force.truncation_side {
+            Side::Left => TruncationDirection::Left,
+            Side::Right => TruncationDirection::Right,
+        };
+        let truncation =
+            TruncationParams { max_length: max_tokens, direction, ..Default::default() };
         cut.with_truncation(Some(truncation)).map_err(|error| checkpoint.error(file, error))?;
-        let largest = whole.get_vocab(true).into_values().max().unwrap_or_default();
-        if largest as usize >= model.vocab_size {
+        // A token that was added and has no row matters to a text that has it.
+        let own = whole.get_vocab(false).into_values().chain(ids_around(&whole));
+        let largest = own.max().unwrap_or_default();
+        let embedded = |id: &u32| (*id as usize) < model.vocab_size;
+        if !embedded(&largest) {
             let reason = format!("token id {largest}, but the model embeds {}", model.vocab_size);
             return Err(checkpoint.error(file, reason));
         }
-        let id = |role: &str, usual: [&str; 2]| match config.special(role) {
-            Some(token) => whole.token_to_id(token),
-            None => usual.into_iter().find_map(|token| whole.token_to_id(token)),
+        let id = |role: &str, usual: [&str; 2]| {
+            let id = match in_force.special_tokens.get(role) {
+                Some(token) => whole.token_to_id(token),
+                None => usual.into_iter().find_map(|token| whole.token_to_id(token)),
+            };
+            id.filter(embedded)
         };
         let pad = id("pad_token", ["[PAD]", "<pad>"]);
         let mask = id("mask_token", ["[MASK]", "<mask>"]);
@@ -56,6 +75,8 @@ impl TextEncoder {
             whole,
             cut,
             max_tokens,
+            in_force,
+            vocab_size: model.vocab_size,
             type_vocab_size: model.type_vocab_size,
             numbering: model.encoder.embeddings.numbering,
             pad,
@@ -74,16 +95,21 @@ impl TextEncoder {
         }
         match truncate {
             Truncate::Yes => {
-                let read = self.start_of(input);
-                let encoding = self.tokenize(&self.cut, &read)?;
-                let cut = !encoding.get_overflowing().is_empty() || *read != *input;
-                self.finish(&read, &encoding, cut)
+                let side = self.in_force.truncation_side;
+                let most = self.characters(1);
+                let parts: Vec<Part<'_>> = texts(input).map(|text| side.cut(text, most)).collect();
+                let encoding = self.tokenize(&self.cut, &parts)?;
+                let shorter = |(part, text): (&Part<'_>, &String)| part.text.len() < text.len();
+                let cut = !encoding.get_overflowing().is_empty()
+                    || parts.iter().zip(texts(input)).any(shorter);
+                self.finish(input, &parts, &encoding, cut.then_some(side))
             }
             Truncate::No => {
                 self.check_characters(model, input, 1)?;
-                let encoding = self.tokenize(&self.whole, input)?;
+                let parts = whole(input);
+                let encoding = self.tokenize(&self.whole, &parts)?;
                 match encoding.len() <= self.max_tokens {
-                    true => self.finish(input, &encoding, false),
+                    true => self.finish(input, &parts, &encoding, None),
                     false => {
                         Err(self.too_long(model, input, &format!("{} tokens", encoding.len())))
                     }
@@ -91,7 +117,8 @@ impl TextEncoder {
             }
             Truncate::Windows { most } => {
                 self.check_characters(model, input, most)?;
-                self.finish(input, &self.tokenize(&self.whole, input)?, false)
+                let parts = whole(input);
+                self.finish(input, &parts, &self.tokenize(&self.whole, &parts)?, None)
             }
         }
     }
@@ -117,7 +144,7 @@ impl TextEncoder {
     fn check_characters(&self, model: &str, input: &Input, parts: usize) -> Result<()> {
         let most = self.characters(parts);
         let long = |text: &String| text.len() > most && text.chars().nth(most).is_some();
-        match std::iter::once(&input.text).chain(&input.text_pair).any(long) {
+        match texts(input).any(long) {
             true => Err(self.too_long(model, input, &format!("more than {most} characters"))),
             false => Ok(()),
         }
@@ -133,59 +160,59 @@ impl TextEncoder {
         Error::new(Code::InputTooLong, detail).at(&input.pointer)
     }
 
-    /// As much of the texts as can be read, which ends with a whole word if it can.
-    fn start_of<'a>(&self, input: &'a Input) -> Cow<'a, Input> {
-        let most = self.characters(1);
-        let start = |text: &str| -> Option<String> {
-            let (end, _) = text.char_indices().nth(most)?;
-            let start = &text[..end];
-            let word = start.rfind(char::is_whitespace).filter(|&at| !is_blank(&start[..at]));
-            Some(start[..word.unwrap_or(end)].to_owned())
-        };
-        let text = start(&input.text);
-        let pair = input.text_pair.as_deref().map(|pair| (pair, start(pair)));
-        if text.is_none() && pair.as_ref().is_none_or(|(_, start)| start.is_none()) {
-            return Cow::Borrowed(input);
-        }
-        Cow::Owned(Input {
-            text: text.unwrap_or_else(|| input.text.clone()),
-            text_pair: pair.map(|(pair, start)| start.unwrap_or_else(|| pair.to_owned())),
-            ..input.clone()
-        })
-    }
-
-    fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
-        let text = input.text.as_str();
-        let whole = match &input.text_pair {
-            Some(pair) => EncodeInput::Dual(text.into(), pair.as_str().into()),
-            None => EncodeInput::Single(text.into()),
+    fn tokenize(&self, tokenizer: &Tokenizer, parts: &[Part<'_>]) -> Result<tokenizers::Encoding> {
+        let whole = match *parts {
+            [text, pair, ..] => EncodeInput::Dual(text.text.into(), pair.text.into()),
+            [text] => EncodeInput::Single(text.text.into()),
+            [] => EncodeInput::Single("".into()),
         };
         tokenizer.encode_char_offsets(whole, true).map_err(Error::internal)
     }
 
+    /// Puts an answer together from the tokens of each text's part; `cut` is the side where
+    /// texts were cut.
     fn finish(
         &self,
         input: &Input,
+        parts: &[Part<'_>],
         encoding: &tokenizers::Encoding,
-        truncated: bool,
+        cut: Option<Side>,
     ) -> Result<Encoding> {
-        let texts: Arc<[String]> =
-            std::iter::once(&input.text).chain(&input.text_pair).cloned().collect();
-        let mut tokens = subwords::tokens(encoding, &self.whole, &texts);
+        self.check_embedded(encoding.get_ids()).map_err(|error| error.at(&input.pointer))?;
+        let mut tokens = subwords::tokens(encoding, &self.whole, parts);
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }
-        let Units { words, sentences, spans } = units(input, &tokens, truncated)?;
+        let Units { words, sentences, spans } = units(input, parts, &tokens, cut)?;
         for (number, word) in words.iter().enumerate() {
             for &token in &word.tokens {
                 tokens[token].word = Some(number);
             }
         }
         // A model with one type, or none, takes pairs without telling them apart.
-        let last_type = self.type_vocab_size.saturating_sub(1) as u32;
+        let last_type = match self.in_force.token_types {
+            true => self.type_vocab_size.saturating_sub(1) as u32,
+            false => 0,
+        };
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
         let ids = Arc::new(self.tokens(encoding.get_ids().to_vec(), token_type_ids));
+        let (texts, truncated) = (texts(input).cloned().collect(), cut.is_some());
         Ok(Encoding { ids, texts, tokens, words, sentences, spans, truncated, apart: None })
+    }
+
+    /// Refuses tokens that were added to the vocabulary and not to the model.
+    fn check_embedded(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|&&id| id as usize >= self.vocab_size) {
+            None => Ok(()),
+            Some(&id) => {
+                let detail = format!(
+                    "the text has {:?}, token {id}, which the model does not know: it embeds {}",
+                    self.piece(id),
+                    self.vocab_size
+                );
+                Err(Error::new(Code::InvalidField, detail))
+            }
+        }
     }
 
     /// A sequence of these, with the positions that the model gives them.
@@ -221,6 +248,7 @@ impl TextEncoder {
             return Err(Error::new(Code::InvalidField, detail));
         }
         let encoding = self.whole.encode_fast(text, false).map_err(Error::internal)?;
+        self.check_embedded(encoding.get_ids())?;
         Ok(encoding.get_ids().to_vec())
     }
 }
@@ -230,7 +258,7 @@ impl TextEncoder {
 pub enum Truncate {
     /// It is refused.
     No,
-    /// Its end is cut, and the answer says so.
+    /// An end is cut, mostly the right one, and the answer says so.
     Yes,
     /// It stays whole, to be read in windows, so many at most.
     Windows { most: usize },
@@ -243,14 +271,18 @@ struct Units {
 }
 
 /// The units of all segments. Of a cut text, those that were read.
-fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
+fn units(input: &Input, parts: &[Part<'_>], tokens: &[Token], cut: Option<Side>) -> Result<Units> {
     let mut units = Units { words: Vec::new(), sentences: Vec::new(), spans: Vec::new() };
-    let texts = std::iter::once(&input.text).chain(&input.text_pair);
-    for (segment, text) in texts.enumerate() {
+    for (segment, (text, part)) in texts(input).zip(parts).enumerate() {
         let places = Places::new(text, segment, tokens);
-        let read = |unit: &Unit| !truncated || unit.start < places.end();
-        units.words.extend(places.units(borders::words(text)).into_iter().filter(read));
-        units.sentences.extend(places.units(borders::sentences(text)).into_iter().filter(read));
+        let read =
+            |unit: &Unit| cut.is_none_or(|side| side.keeps((unit.start, unit.end), places.read()));
+        let of = |borders: Vec<borders::Span>| {
+            let moved = |(start, end)| (start + part.skipped, end + part.skipped);
+            places.units(borders.into_iter().map(moved).collect()).into_iter().filter(read)
+        };
+        units.words.extend(of(borders::words(part.text)));
+        units.sentences.extend(of(borders::sentences(part.text)));
         if segment == 0 {
             let spans = places.caller_spans(&input.spans);
             units.spans = spans.map_err(|error| error.within(&input.spans_pointer))?;
@@ -259,11 +291,47 @@ fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
     Ok(units)
 }
 
+fn texts(input: &Input) -> impl Iterator<Item = &String> {
+    std::iter::once(&input.text).chain(&input.text_pair)
+}
+
+fn whole(input: &Input) -> Vec<Part<'_>> {
+    texts(input).map(|text| Part::whole(text)).collect()
+}
+
+/// What the files beside the tokenizer say goes before what it says itself.
+fn in_force(
+    checkpoint: &Checkpoint,
+    config: &TokenizerConfig,
+    rebuilt: &rebuild::Rebuilt,
+) -> Result<InForce, LoadError> {
+    let side = |name: &str, own: Side| match config.field(name).as_str() {
+        None => Ok(own),
+        Some(said) => Side::of(said).ok_or_else(|| {
+            checkpoint.error(TOKENIZER_CONFIG, format!("{name} {said:?} is neither left nor right"))
+        }),
+    };
+    let seen = InForce::seen(rebuilt);
+    Ok(InForce {
+        truncation_side: side("truncation_side", seen.truncation_side)?,
+        padding_side: side("padding_side", seen.padding_side)?,
+        token_types: config.gives("token_type_ids").unwrap_or(seen.token_types),
+        max_length: config.max_length(),
+        ..seen
+    })
+}
+
 /// The most that the tokenizer puts around texts. The library cuts a text to what
 /// they leave of a limit, and does not look whether they leave something.
 fn special_tokens(tokenizer: &Tokenizer) -> usize {
     let added = |pair| tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(pair));
     added(false).max(added(true))
+}
+
+/// The ids of these.
+fn ids_around(tokenizer: &Tokenizer) -> Vec<u32> {
+    let around = tokenizer.encode_fast(("", ""), true);
+    around.map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
 }
 
 fn missing(kind: &str) -> Error {
@@ -285,8 +353,4 @@ fn place(pointer: &str) -> String {
         }
     }
     place
-}
-
-fn is_blank(text: &str) -> bool {
-    text.chars().all(char::is_whitespace)
 }

@@ -27,8 +27,12 @@ def entities(reference, text: str) -> dict[str, list[dict]]:
         warnings.simplefilter("ignore")  # that not every tokenizer knows words
         answers = {name: pipeline(text, aggregation_strategy=name) for name in STRATEGIES}
 
+    encoded = reference.encode(text)
+    ends = {pair[1]: whole[1] for pair, whole in zip(encoded.encoding.offsets, encoded.offsets)}
+
     def plain(entity: dict) -> dict:
-        return {**entity, "score": float(entity["score"])}
+        """Its text ends where the last character does."""
+        return {**entity, "score": float(entity["score"]), "end": ends[entity["end"]]}
 
     return {name: [plain(entity) for entity in answer] for name, answer in answers.items()}
 

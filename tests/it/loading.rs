@@ -3,6 +3,7 @@
 mod hub;
 mod names;
 mod pickles;
+mod tokenizer_fields;
 mod tokenizers;
 
 use std::collections::HashMap;
