@@ -35,7 +35,8 @@ pub enum Normalize {
 /// before they are scaled.
 pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Normalize) -> Vec<f64> {
     let mut scores = match unit {
-        Granularity::Token => tokens.to_vec(),
+        // A step of 0 times a negative slope is -0, which is no score either.
+        Granularity::Token => tokens.iter().map(|score| score + 0.).collect(),
         Granularity::Word => sums(tokens, encoding.words.iter()),
         Granularity::Sentence => sums(tokens, encoding.sentences.iter()),
         Granularity::Span => sums(tokens, encoding.spans.iter().map(|span| &span.unit)),
@@ -46,7 +47,8 @@ pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Norma
 
 /// The score of a unit is the sum of its tokens'.
 fn sums<'a>(scores: &[f64], units: impl Iterator<Item = &'a Unit>) -> Vec<f64> {
-    units.map(|unit| unit.tokens.iter().map(|&token| scores[token]).sum()).collect()
+    // From 0: Rust's own sum of nothing is -0.
+    units.map(|unit| unit.tokens.iter().fold(0., |sum, &token| sum + scores[token])).collect()
 }
 
 /// Scales a list so that its L1 norm, L2 norm or largest magnitude is 1. A list

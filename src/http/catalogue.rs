@@ -10,6 +10,7 @@ use super::Service;
 use super::conditional::{IfNoneMatch, NotModified, Tagged};
 use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
+use super::tokenizer::TokenizerInfo;
 use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
 use crate::engine::{Progress, Status};
@@ -48,6 +49,7 @@ pub struct ServingModel {
     heads: usize,
     /// Of one input, special tokens included.
     max_tokens: usize,
+    tokenizer: TokenizerInfo,
     /// Names of the methods that it can be explained with.
     methods: Vec<&'static str>,
     /// Of its weights. Models of one source share them.
@@ -154,6 +156,7 @@ impl ServingModel {
             layers: model.layers(),
             heads: model.heads(),
             max_tokens: model.text.max_tokens,
+            tokenizer: TokenizerInfo::new(&model.text.in_force),
             methods: METHODS.iter().map(|entry| entry.name).collect(),
             memory_bytes: model.memory_bytes(),
             state: Ready::Ready,

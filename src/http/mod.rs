@@ -38,6 +38,7 @@ mod shapes;
 mod stream;
 mod task_options;
 mod tls;
+mod tokenizer;
 mod trace;
 mod unread;
 mod unsent;

@@ -267,7 +267,10 @@ impl Loaded {
     pub fn output_called(&self, label: &str) -> Option<usize> {
         match &self.head.labels {
             Labels::Named(names) => names.iter().position(|name| name == label),
-            Labels::Pieces(_) => self.text.piece_id(label).map(|id| id as usize),
+            // A token may have been added to the vocabulary and not to the model.
+            Labels::Pieces(count) => {
+                self.text.piece_id(label).map(|id| id as usize).filter(|id| id < count)
+            }
             Labels::Dimensions(_) => None,
         }
     }

@@ -31,7 +31,7 @@ struct Tensor {
 
 impl Tensor {
     fn new(pointer: String, shape: Vec<usize>, values: &[f64]) -> Self {
-        let bytes = values.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect();
+        let bytes = values.iter().flat_map(|&value| json::number(value).to_le_bytes()).collect();
         Self { pointer, shape, bytes }
     }
 

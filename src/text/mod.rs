@@ -1,17 +1,22 @@
 //! From a text to tokens, words and offsets.
 
 pub mod borders;
+mod in_force;
+mod offsets;
 mod prompt;
+mod read;
 mod rebuild;
 mod subwords;
 pub mod tokenizer;
 mod tokenizer_config;
+pub mod truncation;
 pub mod units;
 pub mod windows;
 mod words;
 
 use std::sync::Arc;
 
+pub use in_force::InForce;
 pub use tokenizer::TextEncoder;
 
 use crate::rows::Tokens;
@@ -34,6 +39,11 @@ pub struct Input {
 }
 
 impl Input {
+    /// A text a segment.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.text).chain(&self.text_pair)
+    }
+
     /// JSON pointer of `text_pair`, which stands beside the text in one object.
     pub fn pair_pointer(&self) -> String {
         let object = self.pointer.rsplit_once('/').map_or("", |(object, _)| object);
@@ -51,7 +61,7 @@ pub struct Encoding {
     pub words: Vec<Unit>,
     pub sentences: Vec<Unit>,
     pub spans: Vec<CallerSpan>,
-    /// Whether the end was cut to fit the model.
+    /// Whether an end was cut to fit the model.
     pub truncated: bool,
     /// The second text, where the model reads it by itself.
     pub apart: Option<Box<Encoding>>,

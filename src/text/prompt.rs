@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use tokenizers::Tokenizer;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 
+use super::Token;
 use super::borders::Span;
-use super::{Input, Token};
 use crate::checkpoint::layout::SENTENCE_TRANSFORMERS;
 use crate::checkpoint::{Checkpoint, LoadError};
 
@@ -67,12 +67,6 @@ impl Prompt {
         }
         let moved = |(start, end): Span| (start + self.characters, end + self.characters);
         std::iter::once((0, self.characters)).chain(words.into_iter().map(moved)).collect()
-    }
-
-    /// Both texts as the tokenizer reads them.
-    pub fn texts(&self, input: &Input) -> Vec<String> {
-        let first = self.before(&input.text).into_owned();
-        std::iter::once(first).chain(input.text_pair.clone()).collect()
     }
 
     /// Tokens of what the tokenizer read as those of the caller's text.

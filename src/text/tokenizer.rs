@@ -1,13 +1,15 @@
 //! The checkpoint's own tokenizer, and the limits around it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokenizers::models::ModelWrapper;
-use tokenizers::{EncodeInput, InputSequence, PostProcessor as _, Tokenizer, TruncationParams};
+use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
+use super::in_force::InForce;
 use super::prompt::{self, Prompt};
+use super::read::Read;
 use super::tokenizer_config::TokenizerConfig;
+use super::truncation::{Side, is_blank};
 use super::units::Places;
 use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords, words};
 use crate::architectures::Built;
@@ -21,44 +23,61 @@ pub struct TextEncoder {
     whole: Tokenizer,
     cut: Tokenizer,
     pub max_tokens: usize,
+    /// What its files come to.
+    pub in_force: InForce,
+    vocab_size: usize,
     type_vocab_size: usize,
     numbering: Numbering,
     pad: Option<u32>,
     mask: Option<u32>,
-    prompt: Prompt,
     unknown: Option<u32>,
     /// Whether spaces before punctuation go from what is decoded.
     cleans_up: bool,
+    prompt: Prompt,
 }
 
 impl TextEncoder {
     pub fn read(checkpoint: &Checkpoint, model: &Built) -> Result<Self, LoadError> {
         let config = TokenizerConfig::read(checkpoint)?;
-        let (mut whole, file) = rebuild::tokenizer(checkpoint, &config)?;
+        let mut rebuilt = rebuild::tokenizer(checkpoint, &config)?;
         if checkpoint.sentence().is_some_and(|sentence| sentence.do_lower_case) {
-            prompt::lower_case(&mut whole).map_err(|error| checkpoint.error(file, error))?;
+            let lowered = prompt::lower_case(&mut rebuilt.tokenizer);
+            lowered.map_err(|error| checkpoint.error(rebuilt.file, error))?;
         }
-        let max_tokens = config.max_length.min(model.max_positions);
+        let in_force = in_force(checkpoint, &config, &rebuilt)?;
+        let (whole, file) = (rebuilt.tokenizer, rebuilt.file);
+        let own_limit = in_force.max_length.unwrap_or(usize::MAX);
+        let max_tokens = own_limit.min(model.max_positions);
         let around = special_tokens(&whole);
         if max_tokens <= around {
-            let file =
-                if config.max_length < model.max_positions { TOKENIZER_CONFIG } else { CONFIG };
+            let file = if own_limit < model.max_positions { TOKENIZER_CONFIG } else { CONFIG };
             let reason =
                 format!("no text fits into {max_tokens} tokens, of which {around} are special");
             return Err(checkpoint.error(file, reason));
         }
         let prompt = Prompt::read(checkpoint, &whole, max_tokens)?;
         let mut cut = whole.clone();
-        let truncation = TruncationParams { max_length: max_tokens, ..Default::default() };
+        let direction = match in_force.truncation_side {
+            Side::Left => TruncationDirection::Left,
+            Side::Right => TruncationDirection::Right,
+        };
+        let truncation =
+            TruncationParams { max_length: max_tokens, direction, ..Default::default() };
         cut.with_truncation(Some(truncation)).map_err(|error| checkpoint.error(file, error))?;
-        let largest = whole.get_vocab(true).into_values().max().unwrap_or_default();
-        if largest as usize >= model.vocab_size {
+        // A token that was added and has no row matters to a text that has it.
+        let own = whole.get_vocab(false).into_values().chain(ids_around(&whole));
+        let largest = own.max().unwrap_or_default();
+        let embedded = |id: &u32| (*id as usize) < model.vocab_size;
+        if !embedded(&largest) {
             let reason = format!("token id {largest}, but the model embeds {}", model.vocab_size);
             return Err(checkpoint.error(file, reason));
         }
-        let id = |role: &str, usual: [&str; 2]| match config.special(role) {
-            Some(token) => whole.token_to_id(token),
-            None => usual.into_iter().find_map(|token| whole.token_to_id(token)),
+        let id = |role: &str, usual: [&str; 2]| {
+            let id = match in_force.special_tokens.get(role) {
+                Some(token) => whole.token_to_id(token),
+                None => usual.into_iter().find_map(|token| whole.token_to_id(token)),
+            };
+            id.filter(embedded)
         };
         let pad = id("pad_token", ["[PAD]", "<pad>"]);
         let mask = id("mask_token", ["[MASK]", "<mask>"]);
@@ -73,13 +92,15 @@ impl TextEncoder {
             whole,
             cut,
             max_tokens,
+            in_force,
+            vocab_size: model.vocab_size,
             type_vocab_size: model.type_vocab_size,
             numbering: model.encoder.embeddings.numbering,
             pad,
             mask,
-            prompt,
             unknown,
             cleans_up,
+            prompt,
         })
     }
 
@@ -95,25 +116,27 @@ impl TextEncoder {
         if is_blank(&input.text) {
             return Err(empty(&input.pointer, "is empty"));
         }
+        if input.text_pair.as_deref().is_some_and(is_blank) {
+            return Err(empty(&input.pair_pointer(), "is empty"));
+        }
         let words = input.words.iter().flatten();
         if let Some(blank) = words.map(|word| is_blank(word)).position(|blank| blank) {
             return Err(empty(&format!("{}/{blank}", input.pointer), "is empty"));
         }
-        if input.text_pair.as_deref().is_some_and(is_blank) {
-            return Err(empty(&input.pair_pointer(), "is empty"));
-        }
         match truncate {
             Truncate::Yes => {
-                let read = self.start_of(input);
+                let side = self.in_force.truncation_side;
+                let read = Read::from_end(input, side, self.characters(1));
                 let encoding = self.tokenize(&self.cut, &read)?;
-                let cut = !encoding.get_overflowing().is_empty() || *read != *input;
-                self.finish(&read, &encoding, cut)
+                let cut = !encoding.get_overflowing().is_empty() || read.is_part_of(input);
+                self.finish(input, &read, &encoding, cut.then_some(side))
             }
             Truncate::No => {
                 self.check_characters(model, input, 1)?;
-                let encoding = self.tokenize(&self.whole, input)?;
+                let read = Read::whole(input);
+                let encoding = self.tokenize(&self.whole, &read)?;
                 match encoding.len() <= self.max_tokens {
-                    true => self.finish(input, &encoding, false),
+                    true => self.finish(input, &read, &encoding, None),
                     false => {
                         Err(self.too_long(model, input, &format!("{} tokens", encoding.len())))
                     }
@@ -121,7 +144,8 @@ impl TextEncoder {
             }
             Truncate::Windows { most } => {
                 self.check_characters(model, input, most)?;
-                self.finish(input, &self.tokenize(&self.whole, input)?, false)
+                let read = Read::whole(input);
+                self.finish(input, &read, &self.tokenize(&self.whole, &read)?, None)
             }
         }
     }
@@ -147,7 +171,7 @@ impl TextEncoder {
     fn check_characters(&self, model: &str, input: &Input, parts: usize) -> Result<()> {
         let most = self.characters(parts);
         let long = |text: &String| text.len() > most && text.chars().nth(most).is_some();
-        match std::iter::once(&input.text).chain(&input.text_pair).any(long) {
+        match input.texts().any(long) {
             true => Err(self.too_long(model, input, &format!("more than {most} characters"))),
             false => Ok(()),
         }
@@ -163,79 +187,65 @@ impl TextEncoder {
         Error::new(Code::InputTooLong, detail).at(&input.pointer)
     }
 
-    /// As much of the texts as can be read, which ends with a whole word if it can.
-    fn start_of<'a>(&self, input: &'a Input) -> Cow<'a, Input> {
-        let most = self.characters(1);
-        let start = |text: &str| -> Option<String> {
-            let (end, _) = text.char_indices().nth(most)?;
-            let start = &text[..end];
-            let word = start.rfind(char::is_whitespace).filter(|&at| !is_blank(&start[..at]));
-            Some(start[..word.unwrap_or(end)].to_owned())
-        };
-        let text = start(&input.text);
-        let words = input.words.as_ref().filter(|_| text.is_some());
-        let words = words.map(|list| words::start_of(list, most));
-        let text = words.as_ref().map(|words| words.join(" ")).or(text);
-        let pair = input.text_pair.as_deref().map(|pair| (pair, start(pair)));
-        if text.is_none() && pair.as_ref().is_none_or(|(_, start)| start.is_none()) {
-            return Cow::Borrowed(input);
-        }
-        Cow::Owned(Input {
-            text: text.unwrap_or_else(|| input.text.clone()),
-            words: words.or_else(|| input.words.clone()),
-            text_pair: pair.map(|(pair, start)| start.unwrap_or_else(|| pair.to_owned())),
-            ..input.clone()
-        })
+    fn tokenize(&self, tokenizer: &Tokenizer, read: &Read<'_>) -> Result<tokenizers::Encoding> {
+        tokenizer.encode_char_offsets(read.input(&self.prompt), true).map_err(Error::internal)
     }
 
-    fn tokenize(&self, tokenizer: &Tokenizer, input: &Input) -> Result<tokenizers::Encoding> {
-        let text = match &input.words {
-            Some(words) => InputSequence::from(self.prompt.before_words(words)),
-            None => InputSequence::from(self.prompt.before(&input.text)),
-        };
-        let whole = match &input.text_pair {
-            Some(pair) => EncodeInput::Dual(text, pair.as_str().into()),
-            None => EncodeInput::Single(text),
-        };
-        tokenizer.encode_char_offsets(whole, true).map_err(Error::internal)
-    }
-
+    /// Puts an answer together from the tokens of each text's part; `cut` is the side where
+    /// texts were cut.
     fn finish(
         &self,
         input: &Input,
+        read: &Read<'_>,
         encoding: &tokenizers::Encoding,
-        truncated: bool,
+        cut: Option<Side>,
     ) -> Result<Encoding> {
-        let texts: Arc<[String]> =
-            std::iter::once(&input.text).chain(&input.text_pair).cloned().collect();
-        let given = input.words.as_deref().map(words::spans).unwrap_or_default();
-        let (read, given) = (self.prompt.texts(input), self.prompt.before_spans(given));
-        let mut tokens = subwords::tokens(encoding, &self.whole, self.unknown, &read, &given);
-        self.prompt.take_out(&mut tokens);
+        self.check_embedded(encoding.get_ids()).map_err(|error| error.at(&input.pointer))?;
+        let (texts, given) = (read.texts(&self.prompt), read.spans(&self.prompt));
+        let mut tokens = subwords::tokens(encoding, &self.whole, self.unknown, &texts, &given);
+        read.put_in_place(&self.prompt, &mut tokens);
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }
-        let Units { words, sentences, spans } = units(input, &tokens, truncated)?;
+        let Units { words, sentences, spans } = units(input, read, &tokens, cut)?;
         for (number, word) in words.iter().enumerate() {
             for &token in &word.tokens {
                 tokens[token].word = Some(number);
             }
         }
         // A model with one type, or none, takes pairs without telling them apart.
-        let last_type = self.type_vocab_size.saturating_sub(1) as u32;
+        let last_type = match self.in_force.token_types {
+            true => self.type_vocab_size.saturating_sub(1) as u32,
+            false => 0,
+        };
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
         let ids = Arc::new(self.tokens(encoding.get_ids().to_vec(), token_type_ids));
         Ok(Encoding {
             ids,
-            texts,
+            texts: input.texts().cloned().collect(),
             tokens,
             words,
             sentences,
             spans,
-            truncated,
+            truncated: cut.is_some(),
             apart: None,
             held: 0,
         })
+    }
+
+    /// Refuses tokens that were added to the vocabulary and not to the model.
+    fn check_embedded(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|&&id| id as usize >= self.vocab_size) {
+            None => Ok(()),
+            Some(&id) => {
+                let detail = format!(
+                    "the text has {:?}, token {id}, which the model does not know: it embeds {}",
+                    self.piece(id),
+                    self.vocab_size
+                );
+                Err(Error::new(Code::InvalidField, detail))
+            }
+        }
     }
 
     /// A sequence of these, with the positions that the model gives them.
@@ -292,6 +302,7 @@ impl TextEncoder {
             return Err(Error::new(Code::InvalidField, detail));
         }
         let encoding = self.whole.encode_fast(text, false).map_err(Error::internal)?;
+        self.check_embedded(encoding.get_ids())?;
         Ok(encoding.get_ids().to_vec())
     }
 }
@@ -301,7 +312,7 @@ impl TextEncoder {
 pub enum Truncate {
     /// It is refused.
     No,
-    /// Its end is cut, and the answer says so.
+    /// An end is cut, mostly the right one, and the answer says so.
     Yes,
     /// It stays whole, to be read in windows, so many at most.
     Windows { most: usize },
@@ -314,18 +325,22 @@ struct Units {
 }
 
 /// The units of all segments. Of a cut text, those that were read.
-fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
+fn units(input: &Input, read: &Read<'_>, tokens: &[Token], cut: Option<Side>) -> Result<Units> {
     let mut units = Units { words: Vec::new(), sentences: Vec::new(), spans: Vec::new() };
-    let texts = std::iter::once(&input.text).chain(&input.text_pair);
-    for (segment, text) in texts.enumerate() {
+    for (segment, (text, part)) in input.texts().zip(&read.parts).enumerate() {
         let places = Places::new(text, segment, tokens);
-        let read = |unit: &Unit| !truncated || unit.start < places.end();
+        let kept =
+            |unit: &Unit| cut.is_none_or(|side| side.keeps((unit.start, unit.end), places.read()));
+        let of = |borders: Vec<borders::Span>| {
+            let moved = |(start, end)| (start + part.skipped, end + part.skipped);
+            places.units(borders.into_iter().map(moved).collect())
+        };
         let words = match &input.words {
             Some(given) if segment == 0 => words::units(given, tokens),
-            _ => places.units(borders::words(text)),
+            _ => of(borders::words(part.text)),
         };
-        units.words.extend(words.into_iter().filter(read));
-        units.sentences.extend(places.units(borders::sentences(text)).into_iter().filter(read));
+        units.words.extend(words.into_iter().filter(kept));
+        units.sentences.extend(of(borders::sentences(part.text)).into_iter().filter(kept));
         if segment == 0 {
             let spans = places.caller_spans(&input.spans);
             units.spans = spans.map_err(|error| error.within(&input.spans_pointer))?;
@@ -334,11 +349,40 @@ fn units(input: &Input, tokens: &[Token], truncated: bool) -> Result<Units> {
     Ok(units)
 }
 
+/// What the files beside the tokenizer say goes before what it says itself.
+fn in_force(
+    checkpoint: &Checkpoint,
+    config: &TokenizerConfig,
+    rebuilt: &rebuild::Rebuilt,
+) -> Result<InForce, LoadError> {
+    let side = |name: &str, own: Side| match config.field(name).as_str() {
+        None => Ok(own),
+        Some(said) => Side::of(said).ok_or_else(|| {
+            checkpoint.error(TOKENIZER_CONFIG, format!("{name} {said:?} is neither left nor right"))
+        }),
+    };
+    let own = checkpoint.sentence().and_then(|sentence| sentence.max_seq_length);
+    let seen = InForce::seen(rebuilt);
+    Ok(InForce {
+        truncation_side: side("truncation_side", seen.truncation_side)?,
+        padding_side: side("padding_side", seen.padding_side)?,
+        token_types: config.gives("token_type_ids").unwrap_or(seen.token_types),
+        max_length: own.or(config.max_length()),
+        ..seen
+    })
+}
+
 /// The most that the tokenizer puts around texts. The library cuts a text to what
 /// they leave of a limit, and does not look whether they leave something.
 fn special_tokens(tokenizer: &Tokenizer) -> usize {
     let added = |pair| tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(pair));
     added(false).max(added(true))
+}
+
+/// The ids of these.
+fn ids_around(tokenizer: &Tokenizer) -> Vec<u32> {
+    let around = tokenizer.encode_fast(("", ""), true);
+    around.map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
 }
 
 fn missing(kind: &str) -> Error {
@@ -360,8 +404,4 @@ fn place(pointer: &str) -> String {
         }
     }
     place
-}
-
-fn is_blank(text: &str) -> bool {
-    text.chars().all(char::is_whitespace)
 }

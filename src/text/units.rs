@@ -6,7 +6,8 @@ use super::{CallerSpan, Token, Unit};
 use crate::error::{Error, Result};
 
 /// The tokens of one segment with where they stand, white space left out. Those
-/// that cover nothing belong to no unit.
+/// that cover nothing else stand at the character that follows, at the end at the one before:
+/// a space is written for the word after it.
 pub struct Places {
     segment: usize,
     chars: Vec<char>,
@@ -16,11 +17,12 @@ pub struct Places {
 impl Places {
     pub fn new(text: &str, segment: usize, tokens: &[Token]) -> Self {
         let chars: Vec<char> = text.chars().collect();
+        let own = |(_, token): &(usize, &Token)| token.segment == segment && !token.special;
         let tokens = tokens
             .iter()
             .enumerate()
-            .filter(|(_, token)| token.segment == segment && !token.special)
-            .filter_map(|(number, token)| Some((number, trim(&chars, (token.start, token.end))?)))
+            .filter(own)
+            .filter_map(|(number, token)| Some((number, place(&chars, (token.start, token.end))?)))
             .collect();
         Self { segment, chars, tokens }
     }
@@ -43,9 +45,9 @@ impl Places {
         units
     }
 
-    /// Where the last token ends: a cut text was not read beyond.
-    pub fn end(&self) -> usize {
-        self.tokens.last().map_or(0, |&(_, span)| span.1)
+    /// From the first token to the last: of a cut text, what was read. None where nothing was.
+    pub fn read(&self) -> Option<Span> {
+        Some((self.tokens.first()?.1.0, self.tokens.last()?.1.1))
     }
 
     fn unit(&self, (start, end): Span) -> Unit {
@@ -113,6 +115,16 @@ impl Places {
             .filter(|span| span.0 < asked.1 && asked.0 < span.1)
             .fold(asked, |round, span| (round.0.min(span.0), round.1.max(span.1)))
     }
+}
+
+/// Where a token stands, white space left out; none in a text of nothing else.
+fn place(chars: &[char], (start, end): Span) -> Option<Span> {
+    let one = |at: usize| (at, at + 1);
+    let seen = |at: &usize| !chars[*at].is_whitespace();
+    let start = start.min(chars.len());
+    trim(chars, (start, end))
+        .or_else(|| (start..chars.len()).find(seen).map(one))
+        .or_else(|| (0..start).rev().find(seen).map(one))
 }
 
 /// The span without white space at its ends; none if nothing is left.
@@ -184,6 +196,15 @@ mod tests {
     fn a_leading_space_inside_a_token_is_outside_the_word() {
         let words = words("so good", &[(0, 2), (2, 7)]);
         assert_eq!(words, [("so".into(), vec![0]), ("good".into(), vec![1])]);
+    }
+
+    #[test]
+    fn spaces_belong_to_the_word_that_follows_or_precedes_at_the_end() {
+        let spaces = words("so  good ", &[(0, 2), (2, 3), (3, 4), (4, 8), (8, 9)]);
+        assert_eq!(spaces, [("so".into(), vec![0]), ("good".into(), vec![1, 2, 3, 4])]);
+        // A piece that was put before the text, and one that was cut to nothing.
+        let empty = words("so good", &[(0, 0), (0, 2), (3, 3), (3, 7), (7, 7)]);
+        assert_eq!(empty, [("so".into(), vec![0, 1]), ("good".into(), vec![2, 3, 4])]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Texts whose words the caller has cut.
 
 use super::borders::Span;
+use super::truncation::Part;
 use super::{Token, Unit};
 
 /// Where each word lies in the text that they make, joined by single spaces.
@@ -14,13 +15,25 @@ pub fn spans(words: &[String]) -> Vec<Span> {
     words.iter().map(span).collect()
 }
 
-/// The first words, whose text has `most` characters at most; of the first, its start.
-pub fn start_of(words: &[String], most: usize) -> Vec<String> {
-    let fitting = spans(words).iter().take_while(|(_, end)| *end <= most).count();
-    match (fitting, words.first()) {
-        (0, Some(first)) => vec![first.chars().take(most).collect()],
-        _ => words[..fitting].to_vec(),
+/// Those of the words that lie in a part of the text, the number of the first one, and the part
+/// that they make. Where no word lies in it whole, it is of one.
+pub fn within<'a>(
+    words: &[String],
+    text: &'a str,
+    part: Part<'a>,
+) -> (Vec<String>, usize, Part<'a>) {
+    let spans = spans(words);
+    let end = part.skipped + part.text.chars().count();
+    let first = spans.partition_point(|span| span.0 < part.skipped);
+    let last = spans.partition_point(|span| span.1 <= end);
+    if first >= last {
+        let word = spans.partition_point(|span| span.1 <= part.skipped);
+        return (vec![part.text.to_owned()], word, part);
     }
+    let byte = |place| text.char_indices().nth(place).map_or(text.len(), |(byte, _)| byte);
+    let (start, end) = (spans[first].0, spans[last - 1].1);
+    let made = Part { text: &text[byte(start)..byte(end)], skipped: start };
+    (words[first..last].to_vec(), first, made)
 }
 
 /// The words as units, each with the tokens that say they are of it.
@@ -58,11 +71,18 @@ mod tests {
     }
 
     #[test]
-    fn a_start_has_whole_words_but_for_the_first() {
-        let text = words("some words here");
-        for (most, expected) in [(15, 3), (14, 2), (10, 2), (9, 1), (4, 1)] {
-            assert_eq!(start_of(&text, most), text[..expected], "{most}");
-        }
-        assert_eq!(start_of(&text, 3), ["som"]);
+    fn a_part_has_whole_words_but_for_one_that_is_too_long() {
+        let text = "some words here";
+        let all = words(text);
+        let of = |part: Part<'static>| {
+            let (words, first, part) = within(&all, text, part);
+            (words.join(" "), first, part.text, part.skipped)
+        };
+        assert_eq!(of(Part::whole(text)), (text.to_owned(), 0, text, 0));
+        assert_eq!(of(Part::whole("some words h")), ("some words".to_owned(), 0, "some words", 0));
+        assert_eq!(of(Part::whole("som")), ("som".to_owned(), 0, "som", 0));
+        let left = |part, skipped| of(Part { text: part, skipped });
+        assert_eq!(left(" words here", 4), ("words here".to_owned(), 1, "words here", 5));
+        assert_eq!(left("re", 13), ("re".to_owned(), 2, "re", 13));
     }
 }

@@ -197,6 +197,65 @@ MASKS = {
     "deberta-v2-mlm": case("deberta-v2", "mlm", 99),
     "modernbert-mlm": case("modernbert", "mlm", 100),
 }
+# What tokenizer_config.json, special_tokens_map.json and added_tokens.json say beside a
+# tokenizer.json that says otherwise.
+CASED = {"do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False}
+MARKS = {"<e1>": 197, "</e1>": 198}
+MASK = {"content": "[MASK]", "lstrip": True, "rstrip": False, "single_word": False}
+
+
+def unlisted(tokenizer: dict) -> dict:
+    """A tokenizer.json that does not list its mask among the added tokens."""
+    kept = [token for token in tokenizer["added_tokens"] if token["content"] != "[MASK]"]
+    return tokenizer | {"added_tokens": kept}
+
+
+TOKENIZERS = {
+    "bert-written-cased": case(
+        "bert",
+        "sequence",
+        201,
+        plans.WRITTEN,
+        edits={"tokenizer_config.json": lambda config: config | CASED},
+    ),
+    "bert-written-marks": case(
+        "bert",
+        "sequence",
+        202,
+        plans.MARKED,
+        config={"vocab_size": 199},
+        edits={
+            "tokenizer.json": unlisted,
+            "tokenizer_config.json": lambda config: config | {"do_lower_case": True},
+        },
+        files={
+            "special_tokens_map.json": {
+                "mask_token": MASK,
+                "additional_special_tokens": [*MARKS, "very"],
+            },
+            "added_tokens.json": MARKS,
+        },
+    ),
+    "bert-general-nli": case(
+        "bert",
+        "sequence",
+        203,
+        plans.PAIRS[:2],
+        labels=ENTAILMENT,
+        tokenizer=tiny_tokenizers.bert_general,
+    ),
+    "albert-nli": case("albert", "sequence", 204, plans.PAIRS[:2], labels=ENTAILMENT),
+    "roberta-written-prefix": case(
+        "roberta",
+        "sequence",
+        205,
+        plans.WRITTEN,
+        edits={"tokenizer_config.json": lambda config: config | {"add_prefix_space": True}},
+    ),
+    "xlm-roberta-composing-tokens": case(
+        "xlm-roberta", "tokens", 206, plans.COMPOSED, tokenizer=tiny_tokenizers.xlm_roberta_composing
+    ),
+}
 OTHERS = {
     "bert-nsp": case("bert", "nsp", 111),
     "bert-embed": case("bert", "embed", 121, files=sentence_transformer("cls_token", False)),
@@ -284,6 +343,7 @@ CASES = {
     **TOKENS,
     **QUESTIONS,
     **MASKS,
+    **TOKENIZERS,
     **OTHERS,
     **SENTENCES,
     **BERT_TINY,

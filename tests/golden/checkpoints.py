@@ -38,6 +38,7 @@ class Checkpoint:
     extra: dict = field(default_factory=dict)  # for config.json, as others than transformers 5
     without: tuple = ()  # write it: what to add, and what not to say
     files: dict = field(default_factory=dict)  # JSON files beside it
+    edits: dict = field(default_factory=dict)  # of JSON files that transformers wrote: functions
     tokenizer: object = None  # instead of the architecture's
     sharpness: float = 1.5  # see `spread`
     modules: tuple = ()  # of sentence-transformers after the transformer, see modules.py
@@ -69,6 +70,9 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
         values = json.loads(path.read_text(encoding="utf-8")) | checkpoint.extra
         said = {name: values[name] for name in sorted(values) if name not in checkpoint.without}
         modules.write_json(path, said)
+    for name, edit in checkpoint.edits.items():
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
+        modules.write_json(folder / name, edit(values))
     for name, values in checkpoint.files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         modules.write_json(folder / name, values)

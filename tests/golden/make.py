@@ -119,7 +119,7 @@ def make(name: str, case: Case) -> None:
     checkpoints.write(case.checkpoint, folder)
     reference = Reference(folder, torch.float64)
     cases = [golden(reference, text) for text in case.texts]
-    errors = check(folder, reference, cases)
+    errors = check(None if case.checkpoint.edits else folder, reference, cases)
     made_with = {package: version(package) for package in PACKAGES}
     write(folder / "golden.json", {"made_with": made_with, "cases": cases})
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

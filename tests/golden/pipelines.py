@@ -32,8 +32,12 @@ def entities(reference, text: str | list[str]) -> dict[str, list[dict]]:
     if cut:  # a list of lists of words has a list for each
         answers = {name: answer[0] for name, answer in answers.items()}
 
+    encoded = reference.encode(text)
+    ends = {pair[1]: whole[1] for pair, whole in zip(encoded.encoding.offsets, encoded.offsets)}
+
     def plain(entity: dict) -> dict:
-        return {**entity, "score": float(entity["score"])}
+        """Its text ends where the last character does."""
+        return {**entity, "score": float(entity["score"]), "end": ends[entity["end"]]}
 
     return {name: [plain(entity) for entity in answer] for name, answer in answers.items()}
 

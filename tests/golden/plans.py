@@ -101,6 +101,24 @@ TOKENS = [
     Text("great"),
     FULL_LENGTH,
 ]
+# What the files beside a tokenizer change.
+WRITTEN = [
+    Text("This Film was naïve", plan=((SMALL, "logit", 0),)),
+    Text("good film"),
+    Text("Cafe\u0301 这部电影 GREAT", attentions=False),
+    Text("Is this Movie good?", "它是 THE best."),
+]
+MARKED = [
+    Text("the <e1>actor</e1>s made [MASK] very good films", plan=((SMALL, "logit", 0),)),
+    Text("films <E1> <e1>great", attentions=False),
+    Text("is <e1>it</e1> good?", "the [MASK]", attentions=False),
+]
+COMPOSED = [
+    Text("de\u0301ja\u0300 good end", plan=((SMALL, "logit", 0),)),
+    Text("\u1100\u1161\u110b\u1173\u11af good", attentions=False),
+    Text("good！…film ﬁlm ½ ①", attentions=False),
+    Text("good cafe\u0301\u0323", attentions=False),
+]
 QUESTIONS = [
     Text("What was good?", "The film was very good, and this movie is great.", plan=WIDELY),
     Text("这部电影好看?", "这部movie真的很棒 😀", plan=((BASIC, "logit", 1),)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,6 +65,37 @@ class Encoded:
         }
 
 
+def whole_characters(tokenizer, texts: tuple, encoding) -> list[list[int]]:
+    """Offsets of tokens that cover all that their characters were composed of.
+
+    The tokenizers library keeps the first code point of a composed character. Here a token's end
+    goes on to where the text can be cut without a change of its composition, unless that is
+    another token's.
+    """
+    normalizer = str(tokenizer.backend_tokenizer.normalizer)
+    forms = [form for form in ("NFKC", "NFC") if f"{form}()" in normalizer]
+    offsets = [list(pair) for pair in encoding.offsets]
+    if not forms:
+        return offsets
+
+    def composed(text: str) -> str:
+        return unicodedata.normalize(forms[0], text)
+
+    for number, text in enumerate(texts):
+        if text is None:
+            continue
+        cuts = [
+            cut
+            for cut in range(len(text) + 1)
+            if composed(text[:cut]) + composed(text[cut:]) == composed(text)
+        ]
+        own = [pair for pair, of in zip(offsets, encoding.sequence_ids, strict=True) if of == number]
+        for pair in own:
+            following = [start for start, _ in own if start >= pair[1]]
+            pair[1] = min([next(cut for cut in cuts if cut >= pair[1]), *following])
+    return offsets
+
+
 class Reference:
     """A model in the Hugging Face layout, in `dtype`, with eager attention."""
 
@@ -81,6 +113,7 @@ class Reference:
         }
         self.takes_types = (
             "token_type_ids" in inspect.signature(model.forward).parameters
+            and "token_type_ids" in self.tokenizer.model_input_names
             and model.config.type_vocab_size > 1
         )
 
@@ -113,7 +146,7 @@ class Reference:
             special=[bool(flag) for flag in encoding["special_tokens_mask"]],
             segments=encoding.sequence_ids(),
             tokens=self.tokenizer.convert_ids_to_tokens(encoding["input_ids"]),
-            offsets=[list(pair) for pair in encoding["offset_mapping"]],
+            offsets=whole_characters(self.tokenizer, (text, text_pair), encoding.encodings[0]),
             encoding=encoding.encodings[0],
         )
 

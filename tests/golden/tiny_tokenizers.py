@@ -88,6 +88,24 @@ def albert() -> AlbertTokenizer:
     )
 
 
+def general(made) -> PreTrainedTokenizerFast:
+    """What a tokenizer's own file says, without its class."""
+    names = {name: str(token) for name, token in made.special_tokens_map.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=made.backend_tokenizer, **names, **LIMIT)
+
+
+def bert_general() -> PreTrainedTokenizerFast:
+    """BERT's template with types, which the general class does not give to a model."""
+    return general(bert())
+
+
+def xlm_roberta_composing() -> PreTrainedTokenizerFast:
+    """XLM-RoBERTa's after NFKC, as sentencepiece's own normalization composes."""
+    made = xlm_roberta()
+    made.backend_tokenizer.normalizer = normalizers.NFKC()
+    return general(made)
+
+
 def deberta() -> DebertaV2Tokenizer:
     """Unigram, cased, BERT's template; [PAD] is 0 and [MASK] the last."""
     first = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]

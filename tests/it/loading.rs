@@ -4,6 +4,7 @@ mod hub;
 mod names;
 mod parts;
 mod pickles;
+mod tokenizer_fields;
 mod tokenizers;
 
 use std::collections::HashMap;

@@ -18,3 +18,4 @@ mod promises;
 mod seeds;
 mod simulation;
 mod support;
+mod words;

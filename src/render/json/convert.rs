@@ -3,7 +3,7 @@
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
     Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
-    PredictResponse, Predicted, Span, Target, Token, Unit, Usage, What, trust, windows,
+    PredictResponse, Predicted, Span, Target, Token, Unit, Usage, What, number, trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::explanation::{self, Answer, Named, Resolved};
@@ -80,9 +80,9 @@ fn explanation_json(one: explanation::Explanation) -> Explanation {
             Output::Probability => "probability",
         },
         attributions: attributions(&one.scores),
-        output_value: one.output_value as f32,
-        baseline_value: completeness.map(|c| c.baseline_value as f32),
-        convergence_delta: completeness.map(|c| c.convergence_delta as f32),
+        output_value: number(one.output_value),
+        baseline_value: completeness.map(|c| number(c.baseline_value)),
+        convergence_delta: completeness.map(|c| number(c.convergence_delta)),
         converged: completeness.map(|c| c.converged),
         n_steps: completeness.and_then(|c| c.n_steps),
         n_samples: one.sampling.map(|sampling| sampling.n_samples),
@@ -94,7 +94,7 @@ fn explanation_json(one: explanation::Explanation) -> Explanation {
 pub fn attributions(scores: &[(Granularity, Vec<f64>)]) -> Attributions {
     let of = |wanted: Granularity| {
         let found = scores.iter().find(|(unit, _)| *unit == wanted);
-        found.map(|(_, scores)| scores.iter().map(|&score| score as f32).collect())
+        found.map(|(_, scores)| scores.iter().copied().map(number).collect())
     };
     Attributions {
         token: of(Granularity::Token),
@@ -164,21 +164,21 @@ fn span(span: text::CallerSpan) -> Span {
 }
 
 fn fit(fit: attribution::Fit) -> Fit {
-    Fit { intercept: fit.intercept as f32, r2: fit.r2 as f32 }
+    Fit { intercept: number(fit.intercept), r2: number(fit.r2) }
 }
 
 fn pattern(found: explanation::HeadPattern) -> HeadPattern {
     let pair = |pair: &explanation::Pair| Pair {
         query: pair.query,
         key: pair.key,
-        weight: pair.weight as f32,
+        weight: number(pair.weight),
     };
     HeadPattern {
         layer: found.layer,
         head: found.head,
         pattern: found.pattern.name(),
-        score: found.score as f32,
-        scores: found.scores.iter().map(|(p, score)| (p.name(), *score as f32)).collect(),
+        score: number(found.score),
+        scores: found.scores.iter().map(|(p, score)| (p.name(), number(*score))).collect(),
         pairs: found.pairs.iter().map(pair).collect(),
     }
 }

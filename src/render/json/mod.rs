@@ -348,6 +348,12 @@ pub struct Usage {
     pub methods: Vec<MethodCost>,
 }
 
+/// A number as it is written. Minus zero, which is what Rust's sum of nothing and the smallest
+/// numbers become, is 0.
+pub fn number(value: f64) -> f32 {
+    value as f32 + 0.
+}
+
 /// Numbers that lie flat, written as arrays in arrays.
 pub struct Nested {
     shape: Vec<usize>,
@@ -371,7 +377,7 @@ impl Serialize for Level<'_> {
         match self.shape {
             [] | [_] => {
                 for &value in self.values {
-                    list.serialize_element(&(value as f32))?;
+                    list.serialize_element(&number(value))?;
                 }
             }
             [_, inner @ ..] => {

@@ -57,10 +57,10 @@ pub fn evaluation(found: Option<Evaluation>) -> (Option<ByMethod>, Option<Vec<Ag
 
 fn measured(value: Value) -> Measured {
     match value {
-        Value::Number(number) => Measured::Number(number as f32),
-        Value::Parts(parts) => {
-            Measured::Parts(parts.into_iter().map(|(name, number)| (name, number as f32)).collect())
-        }
+        Value::Number(number) => Measured::Number(super::number(number)),
+        Value::Parts(parts) => Measured::Parts(
+            parts.into_iter().map(|(name, number)| (name, super::number(number))).collect(),
+        ),
     }
 }
 

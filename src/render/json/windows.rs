@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Said;
+use super::{Said, number};
 use crate::explanation::{self, WindowShare};
 
 /// One part, and what it adds.
@@ -44,10 +44,10 @@ pub fn part(part: explanation::WindowPart) -> WindowPart {
 fn share(share: &WindowShare) -> Share {
     Share {
         explanation: share.explanation,
-        weight: share.weight as f32,
-        output_value: share.output_value as f32,
-        baseline_value: share.completeness.map(|whole| whole.baseline_value as f32),
-        convergence_delta: share.completeness.map(|whole| whole.convergence_delta as f32),
+        weight: number(share.weight),
+        output_value: number(share.output_value),
+        baseline_value: share.completeness.map(|whole| number(whole.baseline_value)),
+        convergence_delta: share.completeness.map(|whole| number(whole.convergence_delta)),
         converged: share.completeness.map(|whole| whole.converged),
     }
 }

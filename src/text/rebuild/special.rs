@@ -1,11 +1,11 @@
-//! Special and added tokens of a rebuilt tokenizer.
+//! Special and added tokens, in the order in which transformers adds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
+use tokenizers::{AddedToken, Tokenizer};
 
-use super::super::tokenizer_config::{self, TokenizerConfig};
-use crate::checkpoint::layout::ADDED_TOKENS;
+use super::super::tokenizer_config::{self, EXTRA, ROLES, TokenizerConfig};
 use crate::checkpoint::{Checkpoint, LoadError};
 
 /// A special token's role in tokenizer_config.json and its usual name.
@@ -29,8 +29,10 @@ pub const ROBERTA: &[Role] = &[
     ("mask_token", "<mask>"),
 ];
 
-/// MPNet's: RoBERTa's in a WordPiece vocabulary.
+/// RoBERTa's in a WordPiece vocabulary.
 pub const MPNET: &[Role] = &[
+    ("bos_token", "<s>"),
+    ("eos_token", "</s>"),
     ("unk_token", "[UNK]"),
     ("sep_token", "</s>"),
     ("pad_token", "<pad>"),
@@ -38,111 +40,115 @@ pub const MPNET: &[Role] = &[
     ("mask_token", "<mask>"),
 ];
 
-/// A vocabulary and the file that it is from.
-pub struct Vocabulary {
-    pub file: &'static str,
-    pub ids: BTreeMap<String, u32>,
-}
+pub const ALBERT: &[Role] = &[
+    ("bos_token", "[CLS]"),
+    ("eos_token", "[SEP]"),
+    ("unk_token", "<unk>"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "<pad>"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
 
-pub struct SpecialTokens<'a> {
-    pub checkpoint: &'a Checkpoint,
+pub const DEBERTA: &[Role] = &[
+    ("bos_token", "[CLS]"),
+    ("eos_token", "[SEP]"),
+    ("unk_token", "[UNK]"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "[PAD]"),
+    ("cls_token", "[CLS]"),
+    ("mask_token", "[MASK]"),
+];
+
+/// Which token plays which role: what the files say, else the class's own.
+pub struct Roles<'a> {
     pub config: &'a TokenizerConfig,
-    pub vocabulary: &'a Vocabulary,
-    pub roles: &'static [Role],
+    pub defaults: &'static [Role],
+    pub mask_takes_space: bool,
 }
 
-impl SpecialTokens<'_> {
-    fn name(&self, role: &str) -> &str {
-        let usual = self.roles.iter().find(|(known, _)| *known == role);
-        let usual = usual.map_or("", |(_, usual)| usual);
-        self.config.special(role).unwrap_or(usual)
+impl Roles<'_> {
+    /// A role's token. A file may say that there is none.
+    pub fn name(&self, role: &str) -> Option<&str> {
+        match self.config.role(role) {
+            Some(entry) => tokenizer_config::content(entry),
+            None => self.defaults.iter().find(|(own, _)| *own == role).map(|(_, usual)| *usual),
+        }
     }
 
+    fn token(&self, role: &str) -> Option<AddedToken> {
+        let takes_space = self.mask_takes_space && role == "mask_token";
+        match self.config.role(role) {
+            Some(entry) if entry.is_object() => tokenizer_config::added(entry, true),
+            _ => Some(AddedToken::from(self.name(role)?, true).lstrip(takes_space)),
+        }
+    }
+
+    /// Adds what the checkpoint's files list, `listed` by tokenizer.json among it, then the
+    /// special tokens that are not there yet.
+    pub fn add(
+        &self,
+        tokenizer: &mut Tokenizer,
+        listed: BTreeMap<u32, AddedToken>,
+    ) -> Result<(), tokenizers::Error> {
+        let named: Vec<AddedToken> = ROLES
+            .iter()
+            .filter_map(|role| self.token(role))
+            .chain(self.config.named().filter_map(|entry| tokenizer_config::added(entry, true)))
+            .collect();
+        let names: HashSet<&str> = named.iter().map(|token| token.content.as_str()).collect();
+        let listed = self.listed(listed).into_values().map(|mut token| {
+            token.special |= names.contains(token.content.as_str());
+            token
+        });
+        tokenizer.add_tokens(listed)?;
+        let extra = self.config.extra().unwrap_or_default().iter();
+        let extra = extra.filter_map(|entry| tokenizer_config::added(entry, true));
+        let mut known: HashSet<String> =
+            tokenizer.get_added_vocabulary().get_vocab().keys().cloned().collect();
+        let new = named.iter().cloned().chain(extra);
+        let new: Vec<AddedToken> =
+            new.filter(|token| known.insert(token.content.clone())).collect();
+        tokenizer.add_tokens(new)?;
+        Ok(())
+    }
+
+    /// The added tokens of all files by id, as transformers collects them.
+    fn listed(&self, by_tokenizer: BTreeMap<u32, AddedToken>) -> BTreeMap<u32, AddedToken> {
+        if let Some(entries) = self.config.decoder() {
+            return entries.into_iter().collect();
+        }
+        // Not those that special_tokens_map.json still calls additional ones.
+        let extra = self.config.field(EXTRA).as_array().into_iter().flatten();
+        let special: HashSet<&str> = ROLES
+            .iter()
+            .filter_map(|role| self.config.special(role))
+            .chain(extra.filter_map(tokenizer_config::content))
+            .collect();
+        let old = self.config.old_added(|content| special.contains(content));
+        old.into_iter().chain(by_tokenizer).collect()
+    }
+}
+
+/// The ids of the tokens around texts.
+pub struct Ids<'a> {
+    pub checkpoint: &'a Checkpoint,
+    /// The file that should have them.
+    pub file: &'static str,
+    pub roles: &'a Roles<'a>,
+    pub tokenizer: &'a Tokenizer,
+}
+
+impl Ids<'_> {
     /// A token that the tokenizer cannot do without, and its id.
     pub fn required(&self, role: &str) -> Result<(&str, u32), LoadError> {
-        let name = self.name(role);
-        let id = self.vocabulary.ids.get(name).ok_or_else(|| {
+        let name = self.roles.name(role).unwrap_or_default();
+        let id = self.tokenizer.token_to_id(name).ok_or_else(|| {
             let reason = format!("has no {name:?}, the tokenizer's {role}");
-            self.checkpoint.error(self.vocabulary.file, reason)
+            self.checkpoint.error(self.file, reason)
         })?;
-        Ok((name, *id))
+        Ok((name, id))
     }
-
-    /// The `added_tokens` of tokenizer.json: those never split, those that the
-    /// checkpoint adds to its vocabulary, and the special ones.
-    pub fn added(&self) -> Result<Vec<Value>, LoadError> {
-        let mut added = BTreeMap::new();
-        let old = self.old_added()?;
-        let all = self.never_split().chain(old).chain(self.special()).chain(self.new_added());
-        added.extend(all);
-        // The library numbers new tokens in this order, and keeps the others' ids.
-        let mut next = self.vocabulary.ids.len() as u32;
-        for (&id, token) in &added {
-            let name = token["content"].as_str().unwrap_or_default();
-            let expected = self.vocabulary.ids.get(name).copied().unwrap_or(next);
-            if id != expected {
-                let reason = format!("the added token {name:?} has id {id}, not {expected}");
-                return Err(self.checkpoint.error(ADDED_TOKENS, reason));
-            }
-            next += u32::from(id == next);
-        }
-        Ok(added.into_values().collect())
-    }
-
-    fn special(&self) -> impl Iterator<Item = (u32, Value)> {
-        self.roles.iter().filter_map(|(role, _)| {
-            let name = self.name(role);
-            let entry = self.config.special_entry(role).unwrap_or(&Value::Null);
-            let id = *self.vocabulary.ids.get(name)?;
-            // RoBERTa's mask takes the space before it, unless the file says otherwise.
-            let strips = *role == "mask_token" && name.starts_with('<');
-            let lstrip = entry["lstrip"].as_bool().unwrap_or(strips);
-            Some((id, token(id, name, entry, &json!({"special": true, "lstrip": lstrip}))))
-        })
-    }
-
-    /// Tokens that are kept whole where they stand alone.
-    fn never_split(&self) -> impl Iterator<Item = (u32, Value)> {
-        let names = self.config.field("never_split").as_array().into_iter().flatten();
-        names.filter_map(Value::as_str).filter_map(|name| {
-            let id = *self.vocabulary.ids.get(name)?;
-            Some((id, token(id, name, &Value::Null, &json!({"single_word": true}))))
-        })
-    }
-
-    /// added_tokens.json: ids by name.
-    fn old_added(&self) -> Result<Vec<(u32, Value)>, LoadError> {
-        let file = tokenizer_config::json(self.checkpoint, ADDED_TOKENS)?;
-        let tokens = file.as_object().into_iter().flatten().filter_map(|(name, id)| {
-            let id = u32::try_from(id.as_u64()?).ok()?;
-            Some((id, token(id, name, &Value::Null, &Value::Null)))
-        });
-        Ok(tokens.collect())
-    }
-
-    /// tokenizer_config.json's newer form of it: whole entries by id.
-    fn new_added(&self) -> impl Iterator<Item = (u32, Value)> {
-        let entries = self.config.field("added_tokens_decoder").as_object().into_iter().flatten();
-        entries.filter_map(|(id, entry)| {
-            let id = id.parse().ok()?;
-            Some((id, token(id, entry["content"].as_str()?, entry, &Value::Null)))
-        })
-    }
-}
-
-/// An entry of `added_tokens`: what `over` says, else `entry`, else no.
-fn token(id: u32, content: &str, entry: &Value, over: &Value) -> Value {
-    let flag =
-        |name: &str| over[name].as_bool().or_else(|| entry[name].as_bool()).unwrap_or_default();
-    json!({
-        "id": id,
-        "content": content,
-        "single_word": flag("single_word"),
-        "lstrip": flag("lstrip"),
-        "rstrip": flag("rstrip"),
-        "normalized": flag("normalized"),
-        "special": flag("special"),
-    })
 }
 
 /// A piece of a template: the text `A` or `B`, or a special token.

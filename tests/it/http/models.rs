@@ -45,6 +45,36 @@ pub fn ask(model: &str) -> Value {
     json!({"model": model, "inputs": "good movie", "methods": ["saliency"]})
 }
 
+/// What the files of a tokenizer come to.
+#[tokio::test]
+async fn a_model_says_what_its_tokenizer_does() {
+    let folder = |name: &str| golden_folder(name).to_str().unwrap().to_owned();
+    let [cased, marks, roberta] =
+        ["bert-written-cased", "bert-written-marks", "roberta-written-prefix"].map(folder);
+    let models = [("cased", &*cased), ("marks", &*marks), ("roberta", &*roberta)];
+    let service = start_with(&config(&models)).await;
+    let tokenizer =
+        async |id: &str| service.get(&format!("/models/{id}")).await.json()["tokenizer"].clone();
+    let special = json!({
+        "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
+        "mask_token": "[MASK]",
+    });
+    let expected = json!({
+        "class": "BertTokenizer", "model": "WordPiece", "lowercase": false, "strip_accents": true,
+        "tokenize_chinese_chars": false, "add_prefix_space": false, "token_types": true,
+        "max_length": 40, "truncation_side": "right", "padding_side": "right",
+        "special_tokens": special,
+    });
+    assert_eq!(tokenizer("cased").await, expected);
+    let marks = tokenizer("marks").await;
+    assert_eq!(marks["extra_special_tokens"], json!(["<e1>", "</e1>", "very"]));
+    assert_eq!((&marks["lowercase"], &marks["strip_accents"]), (&json!(true), &json!(true)));
+    let roberta = tokenizer("roberta").await;
+    assert_eq!(roberta["class"], "RobertaTokenizer");
+    assert_eq!(roberta["add_prefix_space"], true);
+    assert_eq!(roberta["token_types"], false);
+}
+
 #[tokio::test]
 async fn a_model_comes_serves_and_goes() {
     let service = small().await;

@@ -98,8 +98,15 @@ fn word_piece_heeds_its_configuration() {
             target.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         };
         edit(folder.path(), "tokenizer.json", |file| merge(&mut file["normalizer"], &normalizer));
+        let names = json!(["input_ids", "token_type_ids"]);
+        let general = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": names,
+        });
+        edit(folder.path(), "tokenizer_config.json", |file| merge(file, &general));
         let whole = load(folder.path()).unwrap();
         edit(folder.path(), "tokenizer_config.json", |file| merge(file, &config));
+        let class = json!({"tokenizer_class": "BertTokenizer"});
+        edit(folder.path(), "tokenizer_config.json", |file| merge(file, &class));
         unpack(folder.path());
         expect_same(&load(folder.path()).unwrap(), &whole);
     }
@@ -129,24 +136,21 @@ fn special_tokens_have_the_names_that_files_give_them() {
 }
 
 #[test]
-fn tokens_that_are_never_split_or_were_added() {
+fn tokens_that_were_added() {
     let folder = copy();
     unpack(folder.path());
     let vocabulary = folder.path().join("vocab.txt");
     let text = fs::read_to_string(&vocabulary).unwrap();
-    // The last two of the vocabulary become one that is written with a mark and one that is gone.
+    // The last of the vocabulary makes room for one that is added.
     let lines: Vec<&str> = text.lines().collect();
-    let kept = lines[..lines.len() - 2].join("\n") + "\n:-)\n";
-    fs::write(&vocabulary, kept).unwrap();
-    edit(folder.path(), "tokenizer_config.json", |file| file["never_split"] = json!([":-)"]));
-    fs::write(folder.path().join("added_tokens.json"), r#"{"<new>": 196}"#).unwrap();
+    fs::write(&vocabulary, lines[..lines.len() - 1].join("\n")).unwrap();
+    let added = folder.path().join("added_tokens.json");
+    fs::write(&added, r#"{"<new>": 196, "film": 108}"#).unwrap();
     let model = load(folder.path()).unwrap();
-    let encoding = model.encode(&input("so :-) <new>", None), Truncate::No).unwrap();
+    let encoding = model.encode(&input("so films <new>", None), Truncate::No).unwrap();
     let tokens: Vec<&str> = encoding.tokens.iter().map(|token| token.text.as_str()).collect();
-    assert!(tokens.contains(&":-)") && tokens.contains(&"<new>"), "{tokens:?}");
-    fs::write(folder.path().join("added_tokens.json"), r#"{"<new>": 190}"#).unwrap();
-    let error = load(folder.path()).err().unwrap();
-    assert!(error.contains("added_tokens.json") && error.contains("<new>"), "{error}");
+    assert_eq!(tokens, ["[CLS]", "so", "film", "s", "<new>", "[SEP]"]);
+    assert_eq!(encoding.tokens[4].id, 196);
 }
 
 /// A vocabulary of bytes and a few merges.
@@ -242,7 +246,7 @@ fn byte_level_bpe_is_rebuilt_from_vocabulary_and_merges() {
 }
 
 #[test]
-fn deberta_has_bert_s_template_around_bytes() {
+fn deberta_has_a_template_of_its_own_around_bytes() {
     let folder = byte_level(&json!({"tokenizer_class": "DebertaTokenizer"}));
     let rename = |file: &mut Value| {
         let text = file.to_string();
@@ -253,8 +257,8 @@ fn deberta_has_bert_s_template_around_bytes() {
     let model = load(folder.path()).unwrap();
     let pair = model.encode(&input("the", Some("in")), Truncate::No).unwrap();
     let tokens: Vec<&str> = pair.tokens.iter().map(|token| token.text.as_str()).collect();
-    assert_eq!(tokens, ["[CLS]", "the", "[SEP]", "in", "[SEP]"]);
-    assert_eq!(pair.ids.token_type_ids, [0, 0, 0, 1, 1]);
+    assert_eq!(tokens, ["[CLS]", "the", "[SEP]", "[SEP]", "in", "[SEP]"]);
+    assert_eq!(pair.ids.token_type_ids, [0; 6]);
 }
 
 #[test]
@@ -268,7 +272,12 @@ fn vocabularies_that_make_no_tokenizer() {
     refused(no_tokenizer("other.txt"), &["tokenizer.json", "vocab.txt", "merges.txt"]);
     refused(no_tokenizer("merges.txt"), &["tokenizer.json", "vocab.json"]);
     refused(no_tokenizer("spm.model"), &["spm.model", "sentencepiece", "save_pretrained"]);
-    refused(no_tokenizer("vocab.txt"), &["vocab.txt", "[UNK]"]);
+    refused(no_tokenizer("vocab.txt"), &["vocab.txt", "[CLS]"]);
+    let no_unknown = |folder: &Path| {
+        fs::remove_file(folder.join("tokenizer.json")).unwrap();
+        fs::write(folder.join("vocab.txt"), "[CLS]\n[SEP]\n").unwrap();
+    };
+    refused(no_unknown, &["vocab.txt", "[UNK]"]);
     for class in ["BertJapaneseTokenizer", "PhobertTokenizer"] {
         let breaking = |folder: &Path| {
             unpack(folder);
@@ -325,6 +334,8 @@ fn a_tokenizer_that_panics_is_refused() {
     ] {
         let breaking = |folder: &Path| {
             edit(folder, "tokenizer.json", |file| *file.pointer_mut(place).unwrap() = value);
+            let general = json!("PreTrainedTokenizerFast");
+            edit(folder, "tokenizer_config.json", |file| file["tokenizer_class"] = general);
         };
         refused(breaking, &["tokenizer.json", word]);
     }
