@@ -93,7 +93,7 @@ async fn a_body_that_comes_late_takes_of_its_request_s_time() {
     for (took, status) in [(Duration::ZERO, 200), (Duration::from_millis(301), 504)] {
         let body = stream::once(async move {
             tokio::time::advance(took).await;
-            Ok::<_, Infallible>(json!({"inputs": "the bridge"}).to_string())
+            Ok::<_, Infallible>(json!({"inputs": "a pebble"}).to_string())
         });
         let request = Request::post("/predict").header("content-type", "application/json");
         let request = request.header("x-request-timeout", "300").body(Body::from_stream(body));
