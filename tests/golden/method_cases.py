@@ -34,7 +34,7 @@ class Texts:
     short: str
 
 
-# Where a blank is a token by itself, it is of no word.
+# Of pieces that the vocabularies have.
 SIMPLE = Texts(
     "the plot was dull, but i loved it",
     "i never liked the end! it was too dull, but the music is good.",
