@@ -83,7 +83,8 @@ def reporter(texts: dict, tokenizer, max_length: int, save):
             encode(tokenizer, [row.text for row in texts[name]], max_length),
             [r.label for r in texts[name]],
         )
-        for name in ("dev", "plain")
+        for name in ("dev", "plain", "distance")
+        if name in texts
     }
 
     def report(model, epoch: int) -> None:

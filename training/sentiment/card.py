@@ -26,7 +26,7 @@ def render(result: dict) -> str:
     worst = max(example.delta for example in result["examples"])
     lines += [
         "",
-        f"Model files: {result['bytes']:,} bytes without this card; {result['parameters']:,} parameters.",
+        f"Model files: {result['bytes']:,} bytes without this card. Parameters: {result['parameters']:,}.",
         f"Logits on dev: median size {result['typical_logit']:.2f}, largest {result['largest_logit']:.2f}.",
         "",
         "Integrated gradients on the word embeddings (50 steps, Gauss-Legendre, baseline [PAD] for all but",

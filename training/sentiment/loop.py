@@ -36,12 +36,14 @@ def fit(
     weight_decay: float = 0.01,
     ema: float = 0.0,
     bf16: bool = True,
+    passes: int | None = None,
     after_epoch: Callable[[torch.nn.Module, int], None] | None = None,
 ) -> torch.nn.Module:
     """Train `model` and return it, or its exponential average where `ema` is set.
 
     The average is what is exported: it is smoother than the last step, which helps
-    accuracy on a small set and keeps the gradients that explanations use calm."""
+    accuracy on a small set and keeps the gradients that explanations use calm. `passes`
+    stops before the schedule of `epochs` has come down, where another stage follows."""
     groups = groups or _decay_groups(model, lr, weight_decay)
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     total = epochs * len(batches) + 8
@@ -55,7 +57,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, scale)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
     step = 0
-    for epoch in range(epochs):
+    for epoch in range(epochs if passes is None else passes):
         model.train()
         seen = running = 0.0
         for ids, mask, index in batches.epoch(epoch):

@@ -1,4 +1,4 @@
-"""English: teachers fine-tuned on the treebank, distilled into a small student."""
+"""English: teachers fine-tuned on the treebank, distilled into a small student, then refined."""
 
 import random
 from collections import Counter
@@ -10,6 +10,8 @@ from . import student, teacher, templates_en, texts_en, tokenizer
 from .batches import Batches, encode, reporter
 from .common import SEED, log
 from .loop import fit
+from .refine_en import refine
+from .texts_en import load
 
 SHAPE = student.Shape(layers=4, hidden=160, heads=5, inner=400, positions=128)
 MAX_LENGTH, LIMIT, VOCABULARY = 128, 6_000_000, 11_000
@@ -65,7 +67,7 @@ def targets(texts: dict, work: Path) -> tuple[list[str], torch.Tensor, int]:
 
 def build(data: Path, tests: Path, work: Path, save):
     """Train the student; `save` keeps it after every epoch. Returns it with its tokenizer."""
-    texts = texts_en.load(data, tests)
+    texts = load(data, tests)
     everything, logits, gold = targets(texts, work)
     backend = make_tokenizer(texts)
     own = tokenizer.wrap(backend, MAX_LENGTH)
@@ -92,7 +94,7 @@ def build(data: Path, tests: Path, work: Path, save):
         bf16=False,
         after_epoch=reporter(texts, own, MAX_LENGTH, lambda model: save(model, backend)),
     )
-    return model, backend
+    return refine(model, backend, texts, save)
 
 
 def _piece_ids(backend) -> list[int]:

@@ -114,7 +114,7 @@ def _compose(rng: random.Random, label: int) -> str:
     )
 
 
-def _style(rng: random.Random, text: str) -> str:
+def style(rng: random.Random, text: str) -> str:
     """Write contractions and punctuation the everyday way or the treebank's way."""
     form = rng.choice([0, 1, 1, 2])
     for plain, stem in CONTRACTIONS.items():
@@ -133,5 +133,5 @@ def rows(count: int, seed: int) -> list[Row]:
     rng, found = random.Random(seed), {}
     while len(found) < count:
         label = len(found) % 2
-        found.setdefault(_style(rng, _compose(rng, label)), label)
+        found.setdefault(style(rng, _compose(rng, label)), label)
     return [Row(text, label) for text, label in found.items()]

@@ -8,16 +8,17 @@ import torch
 from . import augment, teacher, templates_en
 from .common import SEED, Row, read_tsv
 
+TESTS = ("dev", "plain", "distance")
 JOINTS = [" ", " , ", " but ", " , but ", " and ", " . "]
 
 
-def lexicon() -> list[str]:
-    """Words of the VADER lexicon (plain letters only)."""
+def lexicon() -> dict[str, float]:
+    """Words of the VADER lexicon (plain letters only), each with its valence from -4 to 4."""
     import vaderSentiment
 
     path = Path(vaderSentiment.__file__).parent / "vader_lexicon.txt"
-    words = [line.split("\t")[0].lower() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [word for word in words if word.isalpha()]
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    return {line[0].lower(): float(line[1]) for line in lines if line[0].isalpha()}
 
 
 def load(data: Path, tests: Path) -> dict:
@@ -26,15 +27,21 @@ def load(data: Path, tests: Path) -> dict:
         "train": read_tsv(data / "sst2" / "train.tsv"),
         "dev": read_tsv(data / "sst2" / "dev.tsv"),
         "plain": read_tsv(tests / "plain_en.tsv"),
+        "distance": read_tsv(tests / "distance_en.tsv"),
         "loose": (data / "en-unlabelled" / "snippets.txt").read_text(encoding="utf-8").splitlines(),
     }
 
 
+def held(texts: dict) -> set[str]:
+    """The sentences kept for testing, which nothing may be trained on."""
+    return {row.text for name in TESTS for row in texts[name]}
+
+
 def gold_rows(texts: dict, seed: int, count: int) -> list[Row]:
     """Treebank sentences and templates, none of which is a test sentence."""
-    held = {augment.normal(row.text) for row in texts["dev"] + texts["plain"]}
+    banned = {augment.normal(text) for text in held(texts)}
     rows = texts["train"] + templates_en.rows(count, seed)
-    return [row for row in rows if augment.normal(row.text) not in held]
+    return [row for row in rows if augment.normal(row.text) not in banned]
 
 
 def neighbours(words: list[str], count: int = 6) -> dict[str, list[str]]:
@@ -56,7 +63,7 @@ def pool(texts: dict) -> list[str]:
     """Every text the student learns from besides the gold rows."""
     train, loose = [row.text for row in texts["train"]], texts["loose"]
     words = " ".join(train + loose).lower().split()
-    near = neighbours([word for word, n in Counter(words).items() if n > 2] + lexicon())
+    near = neighbours([word for word, n in Counter(words).items() if n > 2] + list(lexicon()))
     extra = (
         loose
         + augment.spans(train, 45_000, 16, SEED)
@@ -66,9 +73,9 @@ def pool(texts: dict) -> list[str]:
         + augment.replacements(train, 20_000, near, SEED + 6)
         + [row.text for row in templates_en.rows(2_000, SEED + 7)]
         + sorted(near)
-        + lexicon()
+        + list(lexicon())
     )
-    return augment.unique(extra, {row.text for row in texts["dev"] + texts["plain"]})
+    return augment.unique(extra, held(texts))
 
 
 def all_texts(texts: dict) -> tuple[list[str], list[Row]]:

@@ -190,3 +190,64 @@ PHRASES = """
 + i did not expect {N} to be this good
 - i did not expect {N} to be this bad
 """
+# Critics' adjectives: what reviews of films, books, plays and music say, and everyday lists lack.
+CRITICS_POSITIVE = """
+    absorbing | accomplished | acute | adroit | affecting | agile | alluring | ambitious | assured | astute |
+    atmospheric | beguiling | bewitching | bold | bracing | breathtaking | buoyant | candid | captivating | cathartic |
+    charismatic | cogent | compassionate | compelling | complex | confident | crackling | crisp | daring | dazzling |
+    deft | delicate | delicious | disarming | droll | dynamic | ebullient | effervescent | effortless | electric |
+    electrifying | eloquent | empathetic | enchanting | endearing | engrossing | enthralling | evocative | exacting |
+    exhilarating | expert | expressive | exquisite | exuberant | faultless | fearless | fierce | finely tuned |
+    first-rate | flawless | fresh | generous | gleeful | glittering | glorious | gorgeous | graceful | gracious |
+    gutsy | harmonious | haunting | humane | hypnotic | illuminating | imaginative | immaculate | immersive |
+    incisive | infectious | ingenious | insightful | inspired | intelligent | intimate | intricate | inventive |
+    invigorating | irresistible | jaunty | joyful | joyous | jubilant | keen | kinetic | layered | likable | limber |
+    literate | lively | lucid | luminous | luscious | lush | lustrous | lyrical | magical | magnetic | majestic |
+    masterful | masterly | meaty | meticulous | mesmerizing | mischievous | nimble | nuanced | observant | offbeat |
+    passionate | peerless | penetrating | perceptive | playful | poetic | poignant | polished | potent | precise |
+    priceless | profound | provocative | pure | quirky | radiant | ravishing | refined | refreshing | resonant |
+    rewarding | rich | riveting | robust | rollicking | rousing | scintillating | seamless | searing | seductive |
+    seductively funny | sensitive | sharp | shimmering | sincere | skillful | sly | soaring | sophisticated |
+    soulful | sparkling | spellbinding | spirited | splendid | spry | stellar | stirring | striking | stunning |
+    stylish | sublime | subtle | sumptuous | supple | sweeping | sympathetic | tender | terse and exact |
+    thoughtful | timeless | transcendent | transporting | triumphant | truthful | unforgettable | uplifting |
+    uproarious | urbane | velvety | vibrant | virtuoso | visceral | vital | vivacious | vivid | warm-hearted |
+    well observed | whimsical | winning | wise | wistful | witty | wondrous | wry | zesty | zippy"""
+CRITICS_NEGATIVE = """
+    amateurish | anemic | annoyingly loud | anticlimactic | arid | artificial | asinine | awkward | baffling | banal |
+    barren | bloated | bombastic | botched | brainless | broad and coarse | butchered | cheesy | chintzy | cliched |
+    clueless | clunky | coarse | contrived | corny | crass | creaky | crude | cumbersome | cynical | dated | deadening |
+    derivative | desultory | dire | disjointed | dismal | dopey | dour | drab | drawn out | dreadful | dreary | droning |
+    dumb | earthbound | embarrassing | empty | endless | excruciating | exhausting | facile | far-fetched | feeble |
+    flabby | flaccid | flat-footed | flavorless | flimsy | formulaic | fussy | garbled | garish | generic | ghastly |
+    glacial | glib | grating | grim and pointless | gratuitous | grotesque | hackneyed | half-baked | half-hearted |
+    ham-fisted | hammy | haphazard | heavy-handed | hokey | hollow | humdrum | humorless | idiotic | implausible |
+    inane | inauthentic | incoherent | indifferent | inept | inert | inferior | insipid | insufferable | insulting |
+    interminable | invariably dull | irksome | irritating | jarring | jumbled | juvenile | labored | lackluster | lame |
+    lazy | leaden | lethargic | lifeless | limp | listless | lumbering | lumpy | maudlin | mawkish | mechanical |
+    meandering | meaningless | messy | mindless | mirthless | misguided | misjudged | monotonous | moronic | muddled |
+    murky | nonsensical | numbing | obnoxious | obvious | off-key | one-note | overacted | overblown | overlong |
+    overwrought | pallid | paper-thin | passionless | pedestrian | perfunctory | phony | plodding | pompous | ponderous |
+    preachy | preposterous | puerile | rambling | ramshackle | rancid | recycled | repetitive | repugnant | ridiculous |
+    robotic | rote | rushed | saccharine | sappy | schmaltzy | self-indulgent | shabby | shallow | shapeless | shoddy |
+    shrill | simplistic | skimpy | slapdash | slipshod | sloppy | sluggish | smug | soggy | soporific | soulless |
+    spiritless | stagnant | stale | stiff | stilted | stodgy | strained | stultifying | substandard | superficial |
+    syrupy | tacky | tame | tasteless | tawdry | tepid | thin | threadbare | tiresome | tone-deaf | toneless | torpid |
+    tortuous | trite | trivial | turgid | unbearable | unconvincing | undercooked | underwhelming | uneventful |
+    unimaginative | uninspired | uninvolving | unoriginal | unwatchable | vacuous | vapid | vulgar | washed out |
+    watery | wearisome | wearying | witless | woeful | wooden | worn out | worthless | wretched"""
+# What a work does to its audience: the third person, then the base form.
+VERBS_POSITIVE = """
+    amuses/amuse | astonishes/astonish | beguiles/beguile | captivates/captivate | charms/charm | convinces/convince |
+    dazzles/dazzle | delights/delight | delivers/deliver | elates/elate | enchants/enchant | engages/engage |
+    entertains/entertain | enthralls/enthrall | excels/excel | excites/excite | fascinates/fascinate | flows/flow |
+    impresses/impress | inspires/inspire | moves me/move me | pleases/please | satisfies/satisfy | shines/shine |
+    soars/soar | sparkles/sparkle | succeeds/succeed | surprises me/surprise me | thrills/thrill | triumphs/triumph |
+    touches the heart/touch the heart | comes to life/come to life | rings true/ring true | makes sense/make sense"""
+VERBS_NEGATIVE = """
+    annoys/annoy | bores/bore | collapses/collapse | confuses/confuse | crawls/crawl | disappoints/disappoint |
+    drags/drag | fails/fail | falters/falter | falls apart/fall apart | falls flat/fall flat | fizzles/fizzle |
+    flounders/flounder | flops/flop | frustrates/frustrate | grates/grate | gets lost/get lost | irritates/irritate |
+    lets you down/let you down | loses its way/lose its way | meanders/meander | misfires/misfire | overreaches/overreach |
+    plods/plod | rambles/ramble | sags/sag | sinks/sink | stalls/stall | stumbles/stumble | tires/tire | wears thin/wear thin |
+    wastes its cast/waste its cast | runs out of steam/run out of steam | goes wrong/go wrong"""
