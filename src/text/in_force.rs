@@ -7,7 +7,9 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::{NormalizedString, Normalizer as _, Tokenizer};
 
 use super::rebuild::Rebuilt;
+use super::tokenizer_config::TokenizerConfig;
 use super::truncation::Side;
+use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER_CONFIG};
 
 #[derive(Debug, Clone)]
 pub struct InForce {
@@ -32,8 +34,32 @@ pub struct InForce {
 }
 
 impl InForce {
-    /// What can be seen of a tokenizer by itself; the rest is for its caller to say.
-    pub fn seen(rebuilt: &Rebuilt) -> Self {
+    /// What the files beside the tokenizer say goes before what it says itself.
+    pub fn read(
+        checkpoint: &Checkpoint,
+        config: &TokenizerConfig,
+        rebuilt: &Rebuilt,
+    ) -> Result<Self, LoadError> {
+        let side = |name: &str, own: Side| match config.field(name).as_str() {
+            None => Ok(own),
+            Some(said) => Side::of(said).ok_or_else(|| {
+                let reason = format!("{name} {said:?} is neither left nor right");
+                checkpoint.error(TOKENIZER_CONFIG, reason)
+            }),
+        };
+        let own = checkpoint.sentence().and_then(|sentence| sentence.max_seq_length);
+        let seen = Self::seen(rebuilt);
+        Ok(Self {
+            truncation_side: side("truncation_side", seen.truncation_side)?,
+            padding_side: side("padding_side", seen.padding_side)?,
+            token_types: config.gives("token_type_ids").unwrap_or(seen.token_types),
+            max_length: own.or(config.max_length()),
+            ..seen
+        })
+    }
+
+    /// What can be seen of a tokenizer by itself.
+    fn seen(rebuilt: &Rebuilt) -> Self {
         let tokenizer = &rebuilt.tokenizer;
         Self {
             class: rebuilt.class,

@@ -44,7 +44,7 @@ impl TextEncoder {
             let lowered = prompt::lower_case(&mut rebuilt.tokenizer);
             lowered.map_err(|error| checkpoint.error(rebuilt.file, error))?;
         }
-        let in_force = in_force(checkpoint, &config, &rebuilt)?;
+        let in_force = InForce::read(checkpoint, &config, &rebuilt)?;
         let (whole, file) = (rebuilt.tokenizer, rebuilt.file);
         let own_limit = in_force.max_length.unwrap_or(usize::MAX);
         let max_tokens = own_limit.min(model.max_positions);
@@ -347,29 +347,6 @@ fn units(input: &Input, read: &Read<'_>, tokens: &[Token], cut: Option<Side>) ->
         }
     }
     Ok(units)
-}
-
-/// What the files beside the tokenizer say goes before what it says itself.
-fn in_force(
-    checkpoint: &Checkpoint,
-    config: &TokenizerConfig,
-    rebuilt: &rebuild::Rebuilt,
-) -> Result<InForce, LoadError> {
-    let side = |name: &str, own: Side| match config.field(name).as_str() {
-        None => Ok(own),
-        Some(said) => Side::of(said).ok_or_else(|| {
-            checkpoint.error(TOKENIZER_CONFIG, format!("{name} {said:?} is neither left nor right"))
-        }),
-    };
-    let own = checkpoint.sentence().and_then(|sentence| sentence.max_seq_length);
-    let seen = InForce::seen(rebuilt);
-    Ok(InForce {
-        truncation_side: side("truncation_side", seen.truncation_side)?,
-        padding_side: side("padding_side", seen.padding_side)?,
-        token_types: config.gives("token_type_ids").unwrap_or(seen.token_types),
-        max_length: own.or(config.max_length()),
-        ..seen
-    })
 }
 
 /// The most that the tokenizer puts around texts. The library cuts a text to what

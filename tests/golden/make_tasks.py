@@ -17,7 +17,7 @@ import torch
 
 import pipelines
 from make import PACKAGES, write
-from reference import Encoded, Reference
+from reference import Encoded, Reference, whole_characters
 from task_cases import CASES
 from tasks import QuestionAnswering, TokenClassification
 from zero_shot import Joint
@@ -102,7 +102,9 @@ def encode(reference: Reference, cut: list[str]) -> tuple[Encoded, list[list[int
         special=[bool(flag) for flag in encoding["special_tokens_mask"]],
         segments=encoding.sequence_ids(),
         tokens=reference.tokenizer.convert_ids_to_tokens(encoding["input_ids"]),
-        offsets=offsets,
+        offsets=whole_characters(
+            reference.tokenizer, (text,), offsets, encoding.encodings[0].sequence_ids
+        ),
         encoding=encoding.encodings[0],
     )
     spans = [

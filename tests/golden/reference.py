@@ -65,7 +65,7 @@ class Encoded:
         }
 
 
-def whole_characters(tokenizer, texts: tuple, encoding) -> list[list[int]]:
+def whole_characters(tokenizer, texts: tuple, offsets, sequence_ids) -> list[list[int]]:
     """Offsets of tokens that cover all that their characters were composed of.
 
     The tokenizers library keeps the first code point of a composed character. Here a token's end
@@ -74,7 +74,7 @@ def whole_characters(tokenizer, texts: tuple, encoding) -> list[list[int]]:
     """
     normalizer = str(tokenizer.backend_tokenizer.normalizer)
     forms = [form for form in ("NFKC", "NFC") if f"{form}()" in normalizer]
-    offsets = [list(pair) for pair in encoding.offsets]
+    offsets = [list(pair) for pair in offsets]
     if not forms:
         return offsets
 
@@ -89,7 +89,7 @@ def whole_characters(tokenizer, texts: tuple, encoding) -> list[list[int]]:
             for cut in range(len(text) + 1)
             if composed(text[:cut]) + composed(text[cut:]) == composed(text)
         ]
-        own = [pair for pair, of in zip(offsets, encoding.sequence_ids, strict=True) if of == number]
+        own = [pair for pair, of in zip(offsets, sequence_ids, strict=True) if of == number]
         for pair in own:
             following = [start for start, _ in own if start >= pair[1]]
             pair[1] = min([next(cut for cut in cuts if cut >= pair[1]), *following])
@@ -146,7 +146,12 @@ class Reference:
             special=[bool(flag) for flag in encoding["special_tokens_mask"]],
             segments=encoding.sequence_ids(),
             tokens=self.tokenizer.convert_ids_to_tokens(encoding["input_ids"]),
-            offsets=whole_characters(self.tokenizer, (text, text_pair), encoding.encodings[0]),
+            offsets=whole_characters(
+                self.tokenizer,
+                (text, text_pair),
+                encoding.encodings[0].offsets,
+                encoding.encodings[0].sequence_ids,
+            ),
             encoding=encoding.encodings[0],
         )
 
