@@ -36,6 +36,9 @@ PLACES = re.compile(
     | /(granularity|evaluate|evaluate/measures)/\d+     # named twice
     | /target/(contrast|token)
     | /truncate                         # beside window
+    | /candidate_labels(/\d+)?          # another task, or one that is named twice or blank
+    | /(explain_hypothesis|hypothesis_template|multi_label)     # without candidates
+    | /(handle_impossible_answer|max_answer_len|top_k)          # another task
     | /window(/stride|/combine)?
     """,
     re.VERBOSE,
