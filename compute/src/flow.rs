@@ -23,21 +23,11 @@ pub fn from_query(maps: &[AttentionMap], query: usize) -> Vec<f64> {
     let tokens = maps.first().map_or(0, |map| map.tokens);
     let mut network = Network {
         tokens,
-        widths: maps.iter().flat_map(with_residual).collect(),
+        widths: maps.iter().flat_map(AttentionMap::with_residual).collect(),
         used: vec![0.; maps.len() * tokens * tokens],
         layers: maps.len(),
     };
     (0..tokens).map(|token| network.flow(query, token)).collect()
-}
-
-fn with_residual(map: &AttentionMap) -> Vec<f64> {
-    let mut widths = map.weights.clone();
-    for (i, row) in widths.chunks_mut(map.tokens).enumerate() {
-        row[i] += 1.;
-        let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|width| *width /= sum);
-    }
-    widths
 }
 
 /// The layered graph. Node `level · tokens + token`; level 0 is the input. Widths and what
@@ -187,7 +177,7 @@ mod tests {
             map(&weights.iter().enumerate().map(|(i, w)| w / sums[i / tokens]).collect::<Vec<_>>())
         };
         let maps = [random(), random()];
-        let widths: Vec<Vec<f64>> = maps.iter().map(with_residual).collect();
+        let widths: Vec<Vec<f64>> = maps.iter().map(AttentionMap::with_residual).collect();
         let flows = from_query(&maps, 4);
         for token in 0..tokens {
             let through = |k: usize| widths[1][4 * tokens + k].min(widths[0][k * tokens + token]);

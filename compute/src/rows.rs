@@ -278,6 +278,18 @@ impl AttentionMap {
         Self { heads: 1, tokens: self.tokens, weights }
     }
 
+    /// Of one head: `A' = (A + I) / 2`, with each query's sum made 1, which is what the residual
+    /// connection leaves of a layer's attention (Abnar & Zuidema 2020). `[tokens, tokens]`
+    pub fn with_residual(&self) -> Vec<f64> {
+        let mut weights = self.weights.clone();
+        for (query, row) in weights.chunks_mut(self.tokens).enumerate() {
+            row[query] += 1.;
+            let sum: f64 = row.iter().sum();
+            row.iter_mut().for_each(|weight| *weight /= sum);
+        }
+        weights
+    }
+
     /// Element by element.
     pub fn map(mut self, change: impl Fn(usize, f64) -> f64) -> Self {
         self.weights.iter_mut().enumerate().for_each(|(i, weight)| *weight = change(i, *weight));

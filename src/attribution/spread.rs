@@ -7,23 +7,15 @@ pub type Square = Vec<Vec<f64>>;
 
 /// A map of one head as rows, query by key.
 fn rows(map: &AttentionMap) -> Square {
-    map.weights.chunks(map.tokens).map(<[f64]>::to_vec).collect()
+    squared(&map.weights, map.tokens)
+}
+
+fn squared(weights: &[f64], tokens: usize) -> Square {
+    weights.chunks(tokens).map(<[f64]>::to_vec).collect()
 }
 
 fn identity(n: usize) -> Square {
     (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect()
-}
-
-/// `A' = (A + I) / 2`, with each row's sum made 1: what the residual connection
-/// leaves of each layer's attention.
-pub fn with_residual(map: &AttentionMap) -> Square {
-    let mut square = rows(map);
-    for (i, row) in square.iter_mut().enumerate() {
-        row[i] += 1.;
-        let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|weight| *weight /= sum);
-    }
-    square
 }
 
 fn product(a: &Square, b: &Square) -> Square {
@@ -42,7 +34,7 @@ fn product(a: &Square, b: &Square) -> Square {
 pub fn rollout(maps: &[AttentionMap]) -> Vec<Square> {
     let mut after: Vec<Square> = Vec::with_capacity(maps.len());
     for map in maps {
-        let next = with_residual(map);
+        let next = squared(&map.with_residual(), map.tokens);
         after.push(match after.last() {
             Some(before) => product(&next, before),
             None => next,

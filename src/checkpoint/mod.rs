@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::OnceLock;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use adapter::Adapter;
@@ -157,6 +158,14 @@ impl Checkpoint {
     /// A small file of [`layout`], if it is there.
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         self.small.iter().find(|(file, _)| *file == name).map(|(_, data)| data.as_ref())
+    }
+
+    /// A small JSON file that holds an object; empty where there is none.
+    pub fn object(&self, name: &str) -> Result<Map<String, Value>, LoadError> {
+        match self.file(name) {
+            Some(data) => serde_json::from_slice(data).map_err(|error| self.error(name, error)),
+            None => Ok(Map::new()),
+        }
     }
 
     pub fn required(&self, name: &str) -> Result<&[u8], LoadError> {

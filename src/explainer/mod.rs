@@ -25,7 +25,7 @@ use crate::pace::Pace;
 use crate::passes::TimeLimit;
 use crate::tasks;
 use crate::text::tokenizer::Truncate;
-use crate::text::{Encoding, windows::Part};
+use crate::text::{Encoding, Input, windows::Part};
 pub use cost::{Estimate, MethodEstimate};
 pub use prepared::{Event, Prepared, Progress};
 
@@ -160,9 +160,10 @@ impl Explainer {
     /// memory many times its own. Ends between two inputs where the caller has left.
     async fn read_all(&self, question: &Arc<Question>) -> Result<Vec<Result<Reading>>> {
         // The semaphore is never closed.
-        let texts =
-            question.inputs.iter().flat_map(|input| [Some(&input.text), input.text_pair.as_ref()]);
-        let bytes: usize = texts.flatten().map(String::len).sum();
+        let bytes: usize = question.inputs.iter().flat_map(Input::texts).map(String::len).sum();
+        // Each text is read beside the hypothesis of every candidate.
+        let pairs = question.candidates.as_ref().map_or(1, |asked| asked.hypotheses.len());
+        let bytes = bytes.saturating_mul(pairs);
         let room = u32::try_from(1 + (bytes >> 10)).unwrap_or(READING).min(READING);
         let turn = Arc::clone(&self.reading).acquire_many_owned(room);
         let turn = turn.await.map_err(Error::internal)?;

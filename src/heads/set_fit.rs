@@ -11,12 +11,11 @@ use super::{Head, Labels, Parts};
 use crate::blocks::{self, Linear, Pooling, Step};
 use crate::checkpoint::config::{check_names, name};
 use crate::checkpoint::layout::SET_FIT;
-use crate::checkpoint::sentence::object;
 use crate::checkpoint::{LoadError, Owner, Weights};
 
 pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
     let Chain { pool, mut steps, width, .. } = chain(parts)?;
-    let config = object(parts.checkpoint, SET_FIT)?;
+    let config = parts.checkpoint.object(SET_FIT)?;
     let fail = |reason: String| parts.checkpoint.error(SET_FIT, reason);
     if config.get("normalize_embeddings").and_then(Value::as_bool) == Some(true) {
         steps.push(Step::Unit);

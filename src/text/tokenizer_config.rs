@@ -30,8 +30,8 @@ pub struct TokenizerConfig {
 
 impl TokenizerConfig {
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, LoadError> {
-        let mut fields = object(checkpoint, TOKENIZER_CONFIG)?;
-        let model = object(checkpoint, CONFIG)?;
+        let mut fields = checkpoint.object(TOKENIZER_CONFIG)?;
+        let model = checkpoint.object(CONFIG)?;
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let named = text(fields.get("tokenizer_class")).or(text(model.get("tokenizer_class")));
         let class = named.map(|name| name.strip_suffix("Fast").unwrap_or(&name).to_owned());
@@ -42,8 +42,8 @@ impl TokenizerConfig {
         }
         let mut old_added = Map::new();
         if !fields.contains_key(DECODER) {
-            overlay(&mut fields, object(checkpoint, SPECIAL_TOKENS)?);
-            old_added = object(checkpoint, ADDED_TOKENS)?;
+            overlay(&mut fields, checkpoint.object(SPECIAL_TOKENS)?);
+            old_added = checkpoint.object(ADDED_TOKENS)?;
         }
         Ok(Self { class, model_type: text(model.get("model_type")), fields, old_added })
     }
@@ -153,13 +153,5 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         _ => false,
-    }
-}
-
-/// A small JSON file that holds an object; empty where there is none.
-fn object(checkpoint: &Checkpoint, name: &str) -> Result<Map<String, Value>, LoadError> {
-    match checkpoint.file(name) {
-        Some(data) => serde_json::from_slice(data).map_err(|error| checkpoint.error(name, error)),
-        None => Ok(Map::new()),
     }
 }

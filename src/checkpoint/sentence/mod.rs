@@ -39,7 +39,7 @@ type Object = Map<String, Value>;
 impl Sentence {
     /// From the small files that a checkpoint keeps.
     pub(super) fn read(checkpoint: &Checkpoint, modules: Vec<Module>) -> Result<Self, LoadError> {
-        let model = object(checkpoint, SENTENCE_TRANSFORMERS)?;
+        let model = checkpoint.object(SENTENCE_TRANSFORMERS)?;
         let model_says = |reason| checkpoint.error(SENTENCE_TRANSFORMERS, reason);
         let kind = match model.get("model_type").and_then(Value::as_str) {
             Some("SentenceTransformer") | None => SentenceKind::Encoder,
@@ -52,7 +52,7 @@ impl Sentence {
             }
         };
         // As the library does, the first that says anything counts.
-        let files = SENTENCE_TRANSFORMER.iter().map(|name| (*name, object(checkpoint, name)));
+        let files = SENTENCE_TRANSFORMER.iter().map(|name| (*name, checkpoint.object(name)));
         let mut own = (SENTENCE_TRANSFORMER[0], Object::new());
         for (name, file) in files {
             let file = file?;
@@ -70,14 +70,6 @@ impl Sentence {
             max_seq_length: max_length(&own.1).map_err(|reason| checkpoint.error(own.0, reason))?,
             do_lower_case: own.1.get("do_lower_case").and_then(Value::as_bool).unwrap_or(false),
         })
-    }
-}
-
-/// A small file that holds an object, empty where it is not there.
-pub fn object(checkpoint: &Checkpoint, name: &str) -> Result<Object, LoadError> {
-    match checkpoint.file(name) {
-        Some(data) => serde_json::from_slice(data).map_err(|error| checkpoint.error(name, error)),
-        None => Ok(Object::new()),
     }
 }
 

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::Parts;
 use crate::blocks::{Pool, Step};
 use crate::checkpoint::layout::MODULES;
-use crate::checkpoint::sentence::object;
 use crate::checkpoint::{LoadError, Module, ModuleKind, Owner, Weights};
 
 /// A head in the making.
@@ -45,7 +44,7 @@ pub fn read(parts: &Parts<'_>, modules: &[Module]) -> Result<Chain, LoadError> {
     }
     let file = first.config();
     parts.checkpoint.required(&file)?;
-    let pool = pooling::read(&object(parts.checkpoint, &file)?, parts.prompt_tokens)
+    let pool = pooling::read(&parts.checkpoint.object(&file)?, parts.prompt_tokens)
         .map_err(|reason| parts.checkpoint.error(&file, reason))?;
     let width = parts.built.hidden_size * pool.ways.len();
     let mut chain = Chain { pool, steps: Vec::new(), width, output: EMBEDDING.to_owned() };
@@ -64,7 +63,7 @@ struct Described<'a> {
 impl Chain {
     fn add(&mut self, parts: &Parts<'_>, module: &Module) -> Result<(), LoadError> {
         let file = module.config();
-        let config = object(parts.checkpoint, &file)?;
+        let config = parts.checkpoint.object(&file)?;
         let described = Described { parts, module, file, config };
         match module.kind {
             ModuleKind::Pooling => {

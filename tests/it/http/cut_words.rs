@@ -1,9 +1,11 @@
 //! Words that a caller has cut already.
 
+use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{numbers, serving, with};
-use crate::support::service::start;
+use crate::golden::sentences::with_files;
+use crate::support::service::{patient, start, start_with};
 
 fn words(result: &Value) -> Vec<&str> {
     result["words"].as_array().unwrap().iter().map(|word| word["text"].as_str().unwrap()).collect()
@@ -121,4 +123,24 @@ async fn a_pair_may_have_words_and_a_text() {
     assert_eq!(result(&cut)["predictions"], result(&whole)["predictions"]);
     let words = |answer: &Value| result(answer)["words"].as_array().unwrap().len();
     assert_eq!(words(&whole), words(&cut) + 1, "the question mark is in its word");
+}
+
+/// A prompt before them is none of them.
+#[tokio::test]
+async fn words_after_a_prompt() {
+    let files = json!({"config_sentence_transformers.json": {
+        "prompts": {"query": "the film: "}, "default_prompt_name": "query"}});
+    let folder = with_files("bert-embed-dense", &files);
+    let source = folder.path().display().to_string();
+    let model = ModelEntry { id: "prompted".to_owned(), source, activation: None };
+    let service = start_with(&Config { models: vec![model], ..patient() }).await;
+    let inputs = json!([{"words": ["a", "good", "film"]}, "a good film"]);
+    let body = json!({"inputs": inputs, "methods": [], "attention": false});
+    let answer = service.explain(body).await;
+    let [cut, whole] = [0, 1].map(|number| &answer["results"][number]);
+    assert_eq!(words(cut), ["a", "good", "film"]);
+    for field in ["tokens", "words", "similarity"] {
+        assert_eq!(cut[field], whole[field], "WordPiece cuts at spaces");
+    }
+    assert!(cut["tokens"].as_array().unwrap().len() > 5, "the prompt has tokens of its own");
 }

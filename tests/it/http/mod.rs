@@ -3,6 +3,7 @@
 mod accounting;
 mod answers;
 mod cache;
+mod cases;
 mod cut_words;
 mod drift;
 mod errors;
