@@ -3,18 +3,18 @@
 _list:
     @just --list
 
-# Start the service on the built-in model
+# Start the service with the built-in models
 serve *FLAGS:
     cargo run --release -- {{FLAGS}}
 
-# Everything that CI checks
+# Run all checks of CI
 check:
     bash .ci/run
 
 test *FILTER:
     cargo test {{FILTER}}
 
-# Write openapi.yaml from the code
+# Generate openapi.yaml from the code
 openapi:
     cargo run -- openapi > openapi.yaml.new
     mv openapi.yaml.new openapi.yaml

@@ -1,9 +1,8 @@
-//! Side by side with PyTorch + Captum: the same weights from the same folder,
-//! the same texts, each side's run right after the other's; medians, the median
-//! of the ratios, and the largest difference of the results.
+//! Comparison with PyTorch + Captum on the same weights and texts, in alternating runs. Prints
+//! medians, the median of the ratios, and the largest difference of the results.
 //!
-//! `benches/run captum` prepares everything and runs it; as arguments, the
-//! numbers of the works to run.
+//! `benches/run captum` installs everything and runs it. Arguments are the indices of the
+//! workloads to run.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -28,8 +27,7 @@ use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// What is measured: a model, a length in tokens, a number of steps; without
-/// steps, a forward pass with every attention.
+/// A workload: integrated gradients with `n_steps`, or a forward pass with all attention weights.
 struct Work {
     model: &'static str,
     tokens: usize,
@@ -59,7 +57,7 @@ const WORKS: [Work; 11] = [
     forward("bert-base", 128, 9),
 ];
 
-/// PyTorch and Captum in a process of their own, driven line by line.
+/// A process with PyTorch and Captum, driven by JSON lines.
 struct Worker {
     process: Child,
     input: ChildStdin,
@@ -103,7 +101,7 @@ impl Drop for Worker {
     }
 }
 
-/// This side: the whole way of a request but HTTP.
+/// explaind in this process, without HTTP.
 struct Ours {
     runtime: Runtime,
     explainer: Explainer,
@@ -133,8 +131,8 @@ impl Ours {
     }
 
     fn explain(&self, text: &str, options: Value) -> (f64, Explanation) {
-        let entry = attribution::find("integrated_gradients").expect("it is there");
-        let options = entry.options(options.as_object().expect("an object")).expect("good options");
+        let entry = attribution::find("integrated_gradients").expect("the method exists");
+        let options = entry.options(options.as_object().expect("an object")).expect("valid");
         let question = Question {
             methods: vec![(entry, options)],
             granularity: vec![Granularity::Token],
@@ -160,7 +158,7 @@ impl Ours {
     }
 }
 
-/// A text of so many tokens, special ones included.
+/// Returns a text with this number of tokens, including special tokens.
 fn text(tokens: usize) -> String {
     let words = ["the", "film", "is", "good", "and", "the", "story", "was", "not", "bad"];
     let words: Vec<&str> = words.iter().copied().cycle().take(tokens - 2).collect();
@@ -176,7 +174,7 @@ fn scores(explanation: &Explanation) -> &[f64] {
     &explanation.scores[0].1
 }
 
-/// The largest difference, relative to the largest number.
+/// Returns the largest difference, relative to the largest number.
 fn difference(ours: &[f64], theirs: &[f64]) -> f64 {
     assert_eq!(ours.len(), theirs.len());
     let gap = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
@@ -188,7 +186,7 @@ fn relative_l2(ours: &[f64], theirs: &[f64]) -> f64 {
     norm(&mut ours.iter().zip(theirs).map(|(a, b)| a - b)) / norm(&mut theirs.iter().copied())
 }
 
-/// Times of the rounds of one work, ours and theirs.
+/// Seconds of the rounds of one workload.
 #[derive(Default)]
 struct Times {
     ours: Vec<f64>,
@@ -261,23 +259,23 @@ fn run_forward(work: &Work, ours: &Ours, worker: &mut Worker) {
     );
 }
 
-/// How far automatic steps are from 300 Gauss-Legendre nodes, over sentences.
+/// Compares automatic steps with 300 Gauss-Legendre nodes on a list of sentences.
 fn run_errors(ours: &Ours) {
     let file = common::root().join("benches/python/sentences.txt");
     let sentences = std::fs::read_to_string(file).expect("sentences");
-    let (mut errors, mut steps, mut honest) = (Vec::new(), Vec::new(), 0);
+    let (mut errors, mut steps, mut converged) = (Vec::new(), Vec::new(), 0);
     for text in sentences.lines() {
         let (_, exact) = ours.explain(text, json!({"n_steps": 300}));
         let (_, auto) = ours.explain(text, json!({}));
         errors.push(relative_l2(scores(&auto), scores(&exact)));
-        let completeness = auto.completeness.expect("it has one");
+        let completeness = auto.completeness.expect("completeness");
         steps.push(completeness.n_steps.unwrap_or_default() as f64);
-        honest += usize::from(completeness.converged);
+        converged += usize::from(completeness.converged);
     }
     let mean = steps.iter().sum::<f64>() / steps.len() as f64;
     let largest = errors.iter().copied().fold(0., f64::max);
     println!(
-        "\n{}: auto over {} sentences takes {mean:.1} steps (median {}), {honest} say converged; \
+        "\n{}: auto over {} sentences takes {mean:.1} steps (median {}), {converged} converged; \
          relative L2 error median {:.1e}, largest {largest:.1e}",
         ours.model.id,
         steps.len(),

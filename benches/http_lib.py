@@ -1,4 +1,4 @@
-"""What the benches over HTTP share."""
+"""Shared code of the HTTP benchmarks."""
 
 import json
 import subprocess
@@ -24,5 +24,5 @@ def start(options, folder):
 
 
 def message_of(path, fields):
-    """A POST of these fields."""
+    """The bytes of a POST request with these fields as JSON."""
     return message("POST", path, [("content-type", "application/json")], json.dumps(fields).encode())

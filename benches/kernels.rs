@@ -1,5 +1,5 @@
-//! The kernels of the serving back end by themselves, and a whole explanation
-//! without HTTP: `cargo bench --bench kernels`. Throughput is in multiply-adds.
+//! Benchmarks of the CPU back end's kernels and of a whole explanation without HTTP: `cargo bench
+//! --bench kernels`. Throughput is in multiply-adds.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use explaind::blocks::Activation;
 use explaind::model::{Model, Placement};
 use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
 
-/// Tokens of a pass.
+/// Tokens per pass.
 const TOKENS: usize = 256;
 
-/// Hidden and inner sizes and heads of the built-in model, MiniLM and BERT-base.
+/// Hidden size, intermediate size and heads of the built-in model, MiniLM and BERT-base.
 const SHAPES: [(usize, usize, usize); 3] = [(160, 400, 5), (384, 1536, 12), (768, 3072, 12)];
 
-/// The result of a back end whose calls cannot fail.
-fn sure<T>(result: Result<T, std::convert::Infallible>) -> T {
+/// Unwraps a result that cannot be an error.
+fn ok<T>(result: Result<T, std::convert::Infallible>) -> T {
     let Ok(value) = result;
     value
 }
@@ -26,7 +26,7 @@ fn sure<T>(result: Result<T, std::convert::Infallible>) -> T {
 fn array(cpu: &Cpu, width: usize) -> Array {
     let value = |i: usize, j: usize| ((i * 7 + j * 13) % 17) as f64 / 17. - 0.5;
     let row = |i| (0..width).map(|j| value(i, j)).collect();
-    sure(cpu.array(&(0..TOKENS).map(row).collect::<Vec<_>>()))
+    ok(cpu.array(&(0..TOKENS).map(row).collect::<Vec<_>>()))
 }
 
 fn linears(criterion: &mut Criterion) {
@@ -35,17 +35,17 @@ fn linears(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("linear {}", isa.name()));
         for (hidden, inner, _) in SHAPES {
             let weight = vec![0.01; inner * hidden];
-            let up = sure(cpu.place_linear(&weight, &vec![0.1; inner], hidden));
+            let up = ok(cpu.load_linear(&weight, &vec![0.1; inner], hidden));
             let (x, grad) = (array(&cpu, hidden), array(&cpu, inner));
             group.throughput(Throughput::Elements((TOKENS * hidden * inner) as u64));
             group.bench_function(format!("{hidden} to {inner}, forward"), |bench| {
-                bench.iter(|| black_box(sure(cpu.linear(&up, &x, None))));
+                bench.iter(|| black_box(ok(cpu.linear(&up, &x, None))));
             });
             group.bench_function(format!("{hidden} to {inner}, gelu"), |bench| {
-                bench.iter(|| black_box(sure(cpu.linear_activated(&up, Activation::Gelu, &x))));
+                bench.iter(|| black_box(ok(cpu.linear_activated(&up, Activation::Gelu, &x))));
             });
             group.bench_function(format!("{hidden} to {inner}, gradient"), |bench| {
-                bench.iter(|| black_box(sure(cpu.linear_vjp(&up, &grad, Some(&x)))));
+                bench.iter(|| black_box(ok(cpu.linear_vjp(&up, &grad, Some(&x)))));
             });
         }
     }
@@ -61,17 +61,16 @@ fn attention(criterion: &mut Criterion) {
             let spans: Vec<Span> = (0..TOKENS / tokens).map(span).collect();
             let qkv = || [0; 3].map(|_| array(&cpu, hidden));
             let grad = array(&cpu, hidden);
-            let (_, saved) = sure(cpu.attention(&block, qkv(), &spans));
+            let (_, saved) = ok(cpu.attention(&block, qkv(), &spans));
             group.throughput(Throughput::Elements((4 * TOKENS * tokens * hidden) as u64));
             group.bench_function(format!("{hidden}, rows of {tokens}, gradient"), |bench| {
-                bench.iter(|| black_box(sure(cpu.attention_vjp(&block, &saved, &spans, &grad))));
+                bench.iter(|| black_box(ok(cpu.attention_vjp(&block, &saved, &spans, &grad))));
             });
         }
     }
 }
 
-/// Integrated gradients of the built-in model: 17 points of one path, on one
-/// thread.
+/// Integrated gradients of the built-in model: 17 points of one path, on one thread.
 fn explanation(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("17 points by sentiment-en");
     for isa in Isa::available() {

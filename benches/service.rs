@@ -1,10 +1,8 @@
-//! Side by side with a server of FastAPI, transformers and Captum: the same
-//! weights, the same sentences of mixed length, 1, 4 and 16 callers that each
-//! send the next request when the last is answered. Defaults on both sides:
-//! 50 steps there, automatic ones here.
+//! Comparison with a server of FastAPI, transformers and Captum on the same weights and sentences
+//! of mixed length. 1, 4 and 16 clients send requests in closed loops. Both sides use their
+//! defaults: Captum 50 steps, explaind automatic steps.
 //!
-//! `benches/run service` prepares everything and runs it; as arguments, the
-//! models to run.
+//! `benches/run service` installs everything and runs it. Arguments are the models to run.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -21,10 +19,10 @@ use serde_json::{Value, json};
 
 const CALLERS: [usize; 3] = [1, 4, 16];
 
-/// Turns of each server, one after the other.
+/// Number of turns per server; the servers alternate.
 const TURNS: usize = 2;
 
-/// How long a turn takes, for a model of this name.
+/// Returns the duration of a turn for this model.
 fn turn(model: &str) -> Duration {
     Duration::from_secs(match model {
         "sentiment-en" => 8,
@@ -33,7 +31,7 @@ fn turn(model: &str) -> Duration {
     })
 }
 
-/// A server of its own process.
+/// A server process.
 struct Server {
     name: &'static str,
     process: Child,
@@ -53,7 +51,7 @@ impl Server {
         server
     }
 
-    /// The largest resident memory so far, in MB.
+    /// Returns the peak resident memory in MB.
     fn peak_memory(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let status = status.unwrap_or_default();
@@ -92,10 +90,10 @@ fn fastapi(model: &str) -> Server {
     Server::start("FastAPI + Captum", command, port, "/health")
 }
 
-/// What a turn gave.
+/// Results of a turn.
 #[derive(Default)]
 struct Load {
-    /// Seconds of each request that was answered.
+    /// Seconds of each successful request.
     latencies: Vec<f64>,
     failures: usize,
     seconds: f64,
@@ -115,14 +113,14 @@ impl Load {
     fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.latencies.clone();
         sorted.sort_by(f64::total_cmp);
-        let place = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
-        sorted.get(place).copied().unwrap_or(f64::NAN)
+        let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+        sorted.get(index).copied().unwrap_or(f64::NAN)
     }
 }
 
-/// `callers` at once for a while. What is under way at the end is waited for
-/// and counts, and so does the time that takes.
-fn load(server: &Server, sentences: &[String], callers: usize, lasting: Duration) -> Load {
+/// Sends requests from concurrent callers for `duration`. Requests in flight at the end are
+/// completed and counted, including their time.
+fn load(server: &Server, sentences: &[String], callers: usize, duration: Duration) -> Load {
     let load = Mutex::new(Load::default());
     let start = Instant::now();
     std::thread::scope(|scope| {
@@ -131,7 +129,7 @@ fn load(server: &Server, sentences: &[String], callers: usize, lasting: Duration
             scope.spawn(move || {
                 let agent = ureq::Agent::new_with_defaults();
                 let mut next = caller * sentences.len() / callers;
-                while start.elapsed() < lasting {
+                while start.elapsed() < duration {
                     let body = json!({"inputs": sentences[next % sentences.len()]});
                     next += 1;
                     let sent = Instant::now();
@@ -184,18 +182,18 @@ fn run(model: &str, sentences: &[String]) {
     }
 }
 
-/// A light request beside a heavy one.
+/// Light requests alone and beside a heavy one.
 struct Fairness {
     alone: Load,
     beside: Load,
 }
 
-/// One short saliency after the other.
-fn light(server: &Server, lasting: Duration, go_on: impl Fn() -> bool) -> Load {
+/// Sends short saliency requests one after the other.
+fn light(server: &Server, duration: Duration, go_on: impl Fn() -> bool) -> Load {
     let agent = ureq::Agent::new_with_defaults();
     let body = json!({"inputs": "This movie is really great.", "methods": ["saliency"]});
     let (mut load, start) = (Load::default(), Instant::now());
-    while start.elapsed() < lasting && go_on() {
+    while start.elapsed() < duration && go_on() {
         let sent = Instant::now();
         match agent.post(format!("{}/explain", server.url)).send_json(&body) {
             Ok(_) => load.latencies.push(sent.elapsed().as_secs_f64()),
@@ -206,7 +204,7 @@ fn light(server: &Server, lasting: Duration, go_on: impl Fn() -> bool) -> Load {
     load
 }
 
-/// Saliency of 8 tokens by itself and beside one request of 5,001 rows.
+/// Measures saliency of 8 tokens alone and beside one request of 5,001 rows.
 fn fairness(server: &Server) -> Fairness {
     light(server, Duration::from_secs(1), || true);
     let alone = light(server, Duration::from_secs(3), || true);
@@ -245,7 +243,7 @@ fn report_fairness() {
     );
 }
 
-/// From the start of the process until it is ready, from a warm disk.
+/// Measures the time from the start of the process until it is ready, with a warm file cache.
 fn report_start_up(model: &str) {
     let times: Vec<f64> = (0..4)
         .map(|_| {
@@ -260,9 +258,9 @@ fn report_start_up(model: &str) {
 
 fn main() {
     let known = ["sentiment-en", "minilm", "bert-base"];
-    let named: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = std::env::args().collect();
     let mut models: Vec<&str> =
-        known.into_iter().filter(|model| named.iter().any(|name| name == model)).collect();
+        known.into_iter().filter(|model| arguments.iter().any(|name| name == model)).collect();
     if models.is_empty() {
         models = known.to_vec();
     }

@@ -1,4 +1,4 @@
-"""What schemathesis has to be told of explaind; scripts/contract loads it."""
+"""Hooks and checks of schemathesis for explaind; scripts/contract loads them."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import zlib
 
 import schemathesis
 
-# As often as all others together JSON, which has a schema to be held against.
+# JSON as often as all others together, as it has a schema.
 FORMS = [
     *["application/json"] * 4,
     "application/x-ndjson",
@@ -15,31 +15,35 @@ FORMS = [
     "text/html",
 ]
 
-# A body that the description allows may still ask for what the model or the text
-# does not have, or for what does not go together: these codes, and at these places.
+# A body that conforms to the schema may still request something that the model or the text does
+# not have, or fields that cannot be combined: the allowed codes and pointers of these errors.
 CODES = {
-    "input_empty",  # white space alone
+    "input_empty",  # only white space
     "input_too_long",
     "method_not_supported",
     "request_too_expensive",
     "response_too_large",
     "target_not_found",
 }
-PLACES = re.compile(
+POINTERS = re.compile(
     r"""
-      /model                            # auto, and a script that no model reads
-    | /source                           # no such folder
-    | /inputs/\d+                       # scripts of two kinds in one list
-    | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, one over another, or beside a list
+      /model                            # auto, and a script without a model
+    | /source                           # a missing folder
+    | /inputs/\d+                       # different scripts in one list
+    | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)
     | /methods/\d+(/(baseline(/text)?|max_steps|n_steps|quadrature|replacement|unit))?
-    | /(granularity|evaluate|evaluate/measures)/\d+     # named twice
+    | /(granularity|evaluate|evaluate/measures)/\d+     # duplicates
     | /target/(contrast|token)
-    | /truncate                         # beside window
-    | /candidate_labels(/\d+)?          # another task, or one that is named twice or blank
+    | /truncate                         # with window
+    | /candidate_labels(/\d+)?          # another task, duplicates, or blank
     | /(explain_hypothesis|hypothesis_template|multi_label)     # without candidates
     | /(handle_impossible_answer|max_answer_len|top_k)          # another task
     | /window(/stride|/combine)?
+    | /evidence(/examples(/corpus|/k)?)?  # of the model, unknown names, with window
+    | /k | /corpus | /groups(/\d+)? | /properties(/\d+)? | /keep(/\d+)? | /pairs(/\d+)? | /to       # limits, unknown names, duplicates
+    | /(depth|fill(/model)?|max_rows|n_samples|order|precision) # the other kind of rule
+    | /layer | /path | /pooling | /samples(/\d+(/\w+)?)?       # of the model, or without a file
     """,
     re.VERBOSE,
 )
@@ -49,9 +53,9 @@ PLACES = re.compile(
 def before_load_schema(context, raw_schema):
     for path in raw_schema["paths"].values():
         for operation in path.values():
-            # Keys are optional where none is configured; here they are.
-            operation["security"] = [way for way in operation.get("security", []) if way]
-            # The description is of a line; here an answer is the list of its lines.
+            # Keys are optional in general, but this service has some.
+            operation["security"] = [scheme for scheme in operation.get("security", []) if scheme]
+            # The schema describes a line; `lines` below returns the list of lines.
             content = operation["responses"].get("200", {}).get("content", {})
             lines = content.get("application/x-ndjson")
             if lines:
@@ -65,8 +69,7 @@ def lines(context, response):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Writes integers as the service reads them, and asks for each form in turn, the
-    same one for the same body."""
+    """Converts integers to the service's range and selects a response format by the body."""
     case.body = plain(case.body)
     if case.operation.label == "POST /explain":
         form = FORMS[zlib.crc32(repr(case.body).encode()) % len(FORMS)]
@@ -74,7 +77,7 @@ def before_call(context, case, kwargs):
 
 
 def plain(value):
-    """To a schema 1.0 and 2 to the 70th are integers like others."""
+    """For JSON Schema, 1.0 and 2**70 are integers too."""
     match value:
         case dict():
             return {name: plain(inner) for name, inner in value.items()}
@@ -88,13 +91,26 @@ def plain(value):
 
 
 @schemathesis.check
-def refused_for_a_reason(context, response, case):
-    """The schema says all that it can: of a body that it allows, only what no schema
-    could know is refused."""
+def rejected_for_a_reason(context, response, case):
+    """Bodies that conform to the schema are rejected only for reasons that it cannot express."""
     positive = case.meta is None or case.meta.generation.mode.is_positive
     if response.status_code != 422 or not positive:
         return
     problem = response.json()
-    place, detail = problem.get("pointer", ""), problem["detail"]
-    if problem["code"] not in CODES and not PLACES.fullmatch(place):
-        raise AssertionError(f"the schema allows what is refused at {place!r}: {detail}")
+    pointer, detail = problem.get("pointer", ""), problem["detail"]
+    # Built-in corpora can be neither replaced nor removed.
+    names = {"sentiment-en", "sentiment-zh"}
+    built_in = case.operation.path == "/corpora/{id}" and case.path_parameters["id"] in names
+    if problem["code"] not in CODES and not POINTERS.fullmatch(pointer) and not built_in:
+        raise AssertionError(f"the schema allows what is rejected at {pointer!r}: {detail}")
+
+
+@schemathesis.check
+def unavailable_for_a_reason(context, response, case):
+    """The service is ready; only a corpus may not be, and then the response says when to retry."""
+    if response.status_code != 503:
+        return
+    problem = response.json()
+    waiting = problem["code"] == "not_ready" and "is being embedded" in problem["detail"]
+    if not waiting or "retry-after" not in response.headers:
+        raise AssertionError(f"503 without a reason to wait for: {problem['detail']}")

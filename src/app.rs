@@ -18,14 +18,16 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::checkpoint::{Allowed, Source};
-use crate::config::{ActivationName, Config, Limits, ModelEntry};
-use crate::engine::{self, Engine, ModelPool, PassLimits, Wanted};
+use crate::config::{ActivationName, Config, CorpusEntry, Limits, ModelEntry};
+use crate::corpus::Similarity;
+use crate::engine::corpora::Origin;
+use crate::engine::{self, CorpusSpec, Engine, ModelPool, ModelSpec, PassLimits};
 use crate::explainer::Explainer;
-use crate::http::{self, Connections, Service, Tls, Workplace};
+use crate::http::{self, Connections, Service, Tls, WorkRuntime};
 use crate::model::Budget;
 use crate::telemetry;
 
-/// Why the service could not start or go on; a line for a person.
+/// Why the service could not start or continue, as a line for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StartError(String);
@@ -36,7 +38,7 @@ impl StartError {
     }
 }
 
-/// An explainer that has no models yet.
+/// Creates an explainer without models.
 pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let sizes = Sizes::of(config);
     sizes.log();
@@ -59,13 +61,12 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())))
 }
 
-/// Loads the models of the configuration and runs each once. One that cannot be
-/// loaded does not keep the others from serving; where none can, that is an
-/// error.
+/// Loads the configured models and runs each once. Models that fail to load do not keep the others
+/// from being served; it is an error if all fail.
 pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), StartError> {
     let mut all = Vec::new();
     for entry in entries {
-        all.push((entry.id.clone(), wanted(entry)?));
+        all.push((entry.id.clone(), model_spec(entry)?));
     }
     explainer.pool.load_first(all).await.map_err(|errors| {
         let details: Vec<String> = errors.into_iter().map(|error| error.detail).collect();
@@ -73,14 +74,46 @@ pub async fn load(explainer: &Explainer, entries: &[ModelEntry]) -> Result<(), S
     })
 }
 
-fn wanted(entry: &ModelEntry) -> Result<Wanted, StartError> {
-    let source: Source = entry.source.parse().map_err(StartError::of)?;
-    Ok(Wanted::new(source, entry.activation.map(ActivationName::activation)))
+/// Embeds the corpora that are new in a configuration in the background, and removes those that it
+/// no longer has.
+pub fn serve_corpora(explainer: &Explainer, old: &[CorpusEntry], new: &[CorpusEntry]) {
+    let corpora = &explainer.corpora;
+    for entry in new.iter().filter(|entry| !old.contains(entry)) {
+        let begun = corpora.put(corpus(entry)).and_then(|()| {
+            let model = explainer.pool.get(Some(&entry.model))?;
+            let spec = corpora.get(Some(&entry.id), &model)?;
+            corpora.begin(&spec, &model, Similarity::Cosine).map(|_| ())
+        });
+        if let Err(error) = begun {
+            warn!(id = entry.id, %error, "a corpus is not embedded yet");
+        }
+    }
+    for gone in old.iter().filter(|entry| new.iter().all(|other| other.id != entry.id)) {
+        if let Err(error) = corpora.remove(&gone.id) {
+            warn!(id = gone.id, %error, "a corpus had already been removed");
+        }
+    }
 }
 
-/// Histograms keep each sample until they are read or this is done: without it,
-/// memory would grow where nobody reads the metrics.
-async fn keep_metrics_small(metrics: PrometheusHandle) {
+fn corpus(entry: &CorpusEntry) -> CorpusSpec {
+    CorpusSpec {
+        id: entry.id.clone(),
+        origin: Origin::File(entry.path.clone()),
+        model: entry.model.clone(),
+        layer: entry.layer,
+        pooling: entry.pooling,
+        store: entry.store.clone(),
+    }
+}
+
+fn model_spec(entry: &ModelEntry) -> Result<ModelSpec, StartError> {
+    let source: Source = entry.source.parse().map_err(StartError::of)?;
+    Ok(ModelSpec::new(source, entry.activation.map(ActivationName::activation)))
+}
+
+/// Drains histograms regularly. They keep each sample until they are read, so memory would grow if
+/// nobody scraped the metrics.
+async fn drain_histograms(metrics: PrometheusHandle) {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
         tick.tick().await;
@@ -88,19 +121,20 @@ async fn keep_metrics_small(metrics: PrometheusHandle) {
     }
 }
 
-/// What comes from outside while the service runs.
+/// External events that a running service reacts to.
 pub struct Signals<S> {
-    /// Completes when it is to end.
+    /// Completes when the service should shut down.
     pub stop: S,
-    /// A configuration whose models are to be served from now on.
+    /// New configurations, whose models should be served from then on.
     pub reload: mpsc::Receiver<Config>,
 }
 
-/// Connections of those who ask how the service does, on a listener of their own.
+/// Connections of the separate listener for probes.
 const PROBE_CONNECTIONS: usize = 16;
 
-/// Serves on `listener` until it is to stop, goes on for the configured time with readiness
-/// false, then gives answers in flight theirs. `announce` is called with its address once readiness is true.
+/// Serves on `listener` until `signals.stop`. Then keeps serving for the lame-duck time with
+/// readiness false, and finally drains responses in flight. Calls `announce` with the address once
+/// the service is ready.
 pub async fn run<S: Future<Output = ()>>(
     mut config: Config,
     listener: TcpListener,
@@ -110,35 +144,36 @@ pub async fn run<S: Future<Output = ()>>(
     config.server.listen = listener.local_addr().map_err(StartError::of)?;
     let metrics = telemetry::metrics().map_err(StartError::of)?;
     let tls = config.server.tls.clone().map(Tls::new).transpose().map_err(StartError::of)?;
-    let workplace = Workplace::new().map_err(StartError::of)?;
-    let service = Service::new(explainer(&config)?, workplace.handle(), metrics, &config);
+    let work_runtime = WorkRuntime::new().map_err(StartError::of)?;
+    let service = Service::new(explainer(&config)?, work_runtime.handle(), metrics, &config);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", config.server.listen);
     let connections = Connections::new(listener, tls.clone(), &config.limits);
     let (stop, stopping) = oneshot::channel::<()>();
     let router = http::router(service.clone());
     let mut serving = tokio::spawn(connections.serve(router, async {
-        // An error means that the sender is gone: stop as well.
+        // An error means that the sender was dropped: stop as well.
         let _ = stopping.await;
     }));
     let probes = serve_probes(&service, &config).await?;
     let upkeep = Upkeep::start(&service, &config);
     let mut shutdown = pin!(signals.stop);
     tokio::select! {
-        begun = begin(&service, &config.models) => {
-            begun?;
+        result = begin(&service, &config) => {
+            result?;
             announce(&address);
             loop {
                 tokio::select! {
                     () = &mut shutdown => break,
                     Some(new) = signals.reload.recv() => {
                         reload(&service, tls.as_ref(), &config.models, &new.models).await;
-                        config.models = new.models;
+                        serve_corpora(&service.explainer, &config.corpora, &new.corpora);
+                        (config.models, config.corpora) = (new.models, new.corpora);
                     }
                 }
             }
         }
-        // Told to stop while still loading.
+        // Stopped while loading.
         () = &mut shutdown => {}
     }
     info!("shutting down");
@@ -153,13 +188,13 @@ pub async fn run<S: Future<Output = ()>>(
     match served {
         Ok(served) => served.map_err(StartError::of),
         Err(_) => {
-            info!("answers still in flight are given up");
+            info!("responses that are still in flight are abandoned");
             Ok(())
         }
     }
 }
 
-/// Answers probes where the configuration has a listener for them, until this is dropped.
+/// Serves probes on their own listener, if one is configured, until the handle is dropped.
 async fn serve_probes(
     service: &Service,
     config: &Config,
@@ -175,35 +210,36 @@ async fn serve_probes(
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving))))
 }
 
-/// Loads the models and sees that they can answer.
-async fn begin(service: &Service, models: &[ModelEntry]) -> Result<(), StartError> {
-    load(&service.explainer, models).await?;
+/// Loads the models, starts to embed the corpora, and checks that the service can answer.
+async fn begin(service: &Service, config: &Config) -> Result<(), StartError> {
+    load(&service.explainer, &config.models).await?;
+    serve_corpora(&service.explainer, &[], &config.corpora);
     service.ready().await.map_err(StartError::of)
 }
 
-/// Serves the models of a new configuration: loads those that are new or other than
-/// before, unloads those that it has no more. Requests in flight keep theirs.
+/// Serves the models of a new configuration: loads models that are new or changed and unloads those
+/// that are gone. Requests in flight keep theirs.
 async fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &[ModelEntry]) {
-    info!(models = new.len(), "the configuration was read again");
+    info!(models = new.len(), "the configuration was reloaded");
     if let Some(Err(error)) = tls.map(Tls::renew) {
-        warn!(error, "the certificate cannot be read; the one before holds");
+        warn!(error, "the certificate cannot be read; the previous one stays in use");
     }
     let pool = &service.explainer.pool;
     for entry in new {
-        let begun = match wanted(entry) {
-            Ok(wanted) => pool.load(&entry.id, wanted).await.map_err(StartError::of),
+        let result = match model_spec(entry) {
+            Ok(spec) => pool.load(&entry.id, spec).await.map_err(StartError::of),
             Err(error) => Err(error),
         };
-        audit("load", &entry.id, begun);
+        audit("load", &entry.id, result);
     }
     for gone in old.iter().filter(|entry| new.iter().all(|other| other.id != entry.id)) {
-        // DELETE may have been quicker.
+        // DELETE may have removed it already.
         audit("unload", &gone.id, pool.remove(&gone.id));
     }
     pool.arrange(&new.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>());
 }
 
-/// Says what a reload did to a model, as the lines of PUT and DELETE do.
+/// Logs what a reload did to a model, in the same form as PUT and DELETE.
 fn audit<T>(action: &str, id: &str, done: Result<T, impl Display>) {
     const TARGET: &str = telemetry::AUDIT;
     match done {
@@ -217,23 +253,29 @@ fn audit<T>(action: &str, id: &str, done: Result<T, impl Display>) {
     }
 }
 
-/// In place of a key's name; no key can be called so.
+/// Stands for the key's name in these log lines; no key can have this name.
 const RELOAD: &str = "*reload";
 
-/// What goes on beside the answers, until this is dropped.
-struct Upkeep([JoinHandle<()>; 2]);
+/// Background tasks; they end when this is dropped.
+struct Upkeep([JoinHandle<()>; 3]);
 
 impl Upkeep {
     fn start(service: &Service, config: &Config) -> Self {
         let pool = Arc::clone(&service.explainer.pool);
-        let every = Duration::from_millis(config.engine.watch_ms);
-        let watch = async move {
-            if !every.is_zero() {
-                pool.watch(every).await;
+        let corpora = Arc::clone(&service.explainer.corpora);
+        let interval = Duration::from_millis(config.engine.watch_ms);
+        let models = async move {
+            if !interval.is_zero() {
+                pool.watch(interval).await;
             }
         };
-        let metrics = keep_metrics_small(service.metrics.clone());
-        Self([tokio::spawn(watch), tokio::spawn(metrics)])
+        let corpora = async move {
+            if !interval.is_zero() {
+                corpora.watch(interval).await;
+            }
+        };
+        let metrics = drain_histograms(service.metrics.clone());
+        Self([tokio::spawn(models), tokio::spawn(corpora), tokio::spawn(metrics)])
     }
 }
 

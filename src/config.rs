@@ -1,12 +1,16 @@
-//! The configuration: defaults, config/default.toml, a file, the environment,
-//! flags; later ones win. Every error is reported, with its path.
+//! The configuration, from defaults, config/default.toml, a file, the environment and flags.
+//! Later sources override earlier ones. All errors are reported, with their paths.
 
 mod admin_key;
 mod backend;
+mod corpus;
 mod environment;
+pub mod expected;
+mod extract;
 pub mod keys;
 mod limits;
 mod model;
+pub mod named;
 mod server;
 mod sources;
 
@@ -16,7 +20,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use figment::Figment;
-use figment::error::{Error as FigmentError, Kind};
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
 use garde::Validate;
@@ -24,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin_key::AdminKey;
 pub use backend::BackendName;
+pub use corpus::{CorpusEntry, check_corpus_id};
 pub use keys::NamedKey;
 pub use limits::Limits;
 use model::unique_ids;
@@ -31,7 +35,7 @@ pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
 pub use server::{Server, Tls};
 pub use sources::Sources;
 
-/// Read where the service is started, if it is there.
+/// Read from the current directory, if it exists.
 const DEFAULT_FILE: &str = "config/default.toml";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -49,33 +53,36 @@ pub struct Config {
     pub sources: Sources,
     #[garde(dive)]
     pub log: Log,
-    /// The first one answers requests that name none.
+    /// The first one is used for requests that name no model.
     #[garde(length(min = 1, max = 64), dive, custom(unique_ids))]
     pub models: Vec<ModelEntry>,
+    /// Beside those of the built-in models.
+    #[garde(length(max = 64), dive, custom(corpus::unique_ids))]
+    pub corpora: Vec<CorpusEntry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {
-    /// What computes.
+    /// The compute back end.
     #[garde(custom(backend::can_compute))]
     pub backend: BackendName,
-    /// Passes that run at a time, each on a thread; 0 is one for each core that
-    /// this process may use, or fewer where there is little memory.
+    /// Number of passes that run at a time, each on its own thread; 0: one per available core,
+    /// or fewer if memory is low.
     #[garde(range(max = 1024))]
     pub threads: usize,
-    /// Tokens that one pass runs together.
+    /// Maximum number of tokens per pass.
     #[garde(range(min = 1, max = 1 << 20))]
     pub batch_tokens: usize,
-    /// Mebibytes that one pass keeps until its gradients are done; a row that
-    /// needs more runs alone. 0 is 256, or less where there is little memory.
+    /// Maximum MiB that a pass keeps for its backward pass; a row that needs more runs alone.
+    /// 0: 256, or less if memory is low.
     #[garde(range(max = 1 << 20))]
     pub pass_mebibytes: usize,
-    /// Tokens x rows x layers of all requests in flight; more are told to come back. 0
-    /// is 6 million, or less where there is little memory.
+    /// Maximum tokens x rows x layers of all requests in flight; above it, requests get 429. 0:
+    /// 6 million, or less if memory is low.
     #[garde(range(max = u32::MAX as usize))]
     pub queued_work: usize,
-    /// How often the files of models are looked at for changes; 0 is never.
+    /// Interval at which models' files are checked for changes; 0: never.
     #[garde(range(max = 86_400_000))]
     pub watch_ms: u64,
 }
@@ -83,8 +90,7 @@ pub struct Engine {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
-    /// Mebibytes for answers that are kept for those who ask the same again; 0
-    /// keeps none.
+    /// Maximum MiB of cached responses; 0: no cache.
     #[garde(range(max = 1 << 20))]
     pub mebibytes: u64,
 }
@@ -94,11 +100,11 @@ pub struct Cache {
 pub struct Log {
     #[garde(skip)]
     pub format: LogFormat,
-    /// In tracing's syntax: `info`, `explaind=debug`.
+    /// In the syntax of tracing, such as `info` or `explaind=debug`.
     #[garde(custom(log_filter))]
     pub filter: String,
-    /// Of a collector that traces are sent to by OTLP over HTTP. The variable
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` names one as well.
+    /// URL of an OTLP/HTTP collector for traces. Can also be set by the variable
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
     #[garde(inner(custom(collector)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp: Option<String>,
@@ -129,6 +135,7 @@ impl Default for Config {
             sources: Sources::default(),
             log: Log::default(),
             models,
+            corpora: Vec::new(),
         }
     }
 }
@@ -152,7 +159,7 @@ impl Default for Log {
     }
 }
 
-/// Everything that is wrong with a configuration, a line each.
+/// All errors of a configuration, one line each.
 #[derive(Debug)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -164,10 +171,10 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// A key of a file that is not of this program: one that is unknown, where none is there
-/// that others seldom have. Elsewhere an unknown one is a mistake, and an error.
+/// Returns an unknown key if the file belongs to another program: it has none of the keys that
+/// are specific to this one. Otherwise unknown keys are errors.
 fn foreign(file: &Figment) -> Option<String> {
-    const OWN: [&str; 4] = ["engine", "limits", "models", "sources"];
+    const OWN: [&str; 5] = ["corpora", "engine", "limits", "models", "sources"];
     const SHARED: [&str; 3] = ["cache", "log", "server"];
     let keys = file.extract::<BTreeMap<String, Value>>().ok()?.into_keys();
     let keys: Vec<String> = keys.collect();
@@ -178,17 +185,17 @@ fn foreign(file: &Figment) -> Option<String> {
 }
 
 impl Config {
-    /// Reads all layers but the flags.
+    /// Reads all sources except the flags.
     pub fn read(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         let mut layers = Figment::from(Serialized::defaults(Self::default()));
         if Path::new(DEFAULT_FILE).is_file() {
             match foreign(&Figment::from(Toml::file_exact(DEFAULT_FILE))) {
                 Some(key) => {
-                    let note = format!(
-                        "{DEFAULT_FILE} has {key:?} and is another program's: it is not read"
+                    let message = format!(
+                        "{DEFAULT_FILE} is ignored: its key {key:?} belongs to another program"
                     );
-                    // Nothing is logged before the configuration is known.
-                    let _ = writeln!(io::stderr(), "{note}");
+                    // Logging is not set up yet.
+                    let _ = writeln!(io::stderr(), "{message}");
                 }
                 None => layers = layers.merge(Toml::file_exact(DEFAULT_FILE)),
             }
@@ -207,7 +214,7 @@ impl Config {
         let tree = layers
             .extract::<Value>()
             .map_err(|error| ConfigErrors(error.into_iter().map(|e| e.to_string()).collect()))?;
-        let (config, mut errors) = extract(&layers, tree);
+        let (config, mut errors) = extract::config(&layers, tree);
         errors.extend(config.iter().flat_map(Self::errors));
         match config {
             Some(config) if errors.is_empty() => Ok(config),
@@ -215,7 +222,7 @@ impl Config {
         }
     }
 
-    /// Checks what flags have changed.
+    /// Validates the configuration again, after flags have changed it.
     pub fn check(&self) -> Result<(), ConfigErrors> {
         match self.errors() {
             errors if errors.is_empty() => Ok(()),
@@ -223,67 +230,36 @@ impl Config {
         }
     }
 
-    /// What is wrong with values that could be read.
+    /// Validates the values.
     fn errors(&self) -> Vec<String> {
         let line = |path: &dyn fmt::Display, error: &dyn fmt::Display| format!("{path}: {error}");
         let report = self.validate().err();
-        let single = report.iter().flat_map(|report| report.iter());
-        let mut errors: Vec<String> = single.map(|(path, error)| line(path, error)).collect();
-        for (number, entry) in self.models.iter().enumerate() {
+        let invalid = report.iter().flat_map(|report| report.iter());
+        let mut errors: Vec<String> = invalid.map(|(path, error)| line(path, error)).collect();
+        for (index, entry) in self.models.iter().enumerate() {
             let source = entry.source.parse();
             if let Some(Err(error)) = source.ok().map(|source| self.sources.check(&source)) {
-                errors.push(line(&format!("models[{number}].source"), &error));
+                errors.push(line(&format!("models[{index}].source"), &error));
+            }
+        }
+        for (number, entry) in self.corpora.iter().enumerate() {
+            if self.models.iter().all(|model| model.id != entry.model) {
+                let error = format!("no model of this configuration is called {:?}", entry.model);
+                errors.push(line(&format!("corpora[{number}].model"), &error));
+            }
+            if let Err(error) = self.sources.check_file(&entry.path) {
+                errors.push(line(&format!("corpora[{number}].path"), &error));
             }
         }
         errors
     }
 }
 
-/// The configuration and everything that could not be read: deserialising stops
-/// at the first error, so each is noted, its value taken out, and the rest
-/// tried again.
-fn extract(layers: &Figment, mut tree: Value) -> (Option<Config>, Vec<String>) {
-    let mut errors = Vec::new();
-    loop {
-        let error = match tree.deserialize::<Config>() {
-            Ok(config) => return (Some(config), errors),
-            Err(error) => error,
-        };
-        let path = path_of(&error);
-        let place = path.join(".");
-        let source = layers.find_metadata(&place).map_or_else(String::new, |metadata| {
-            let source = metadata.source.as_ref().map(ToString::to_string);
-            format!(" (from {})", source.unwrap_or_else(|| metadata.name.to_string()))
-        });
-        errors.push(format!("{place}: {}{source}", error.kind));
-        if !remove(&mut tree, &path) {
-            return (None, errors);
-        }
-    }
-}
-
-fn path_of(error: &FigmentError) -> Vec<String> {
-    let mut path = error.path.clone();
-    if let Kind::UnknownField(name, _) = &error.kind
-        && path.last() != Some(name)
-    {
-        path.push(name.clone());
-    }
-    path
-}
-
-fn remove(tree: &mut Value, path: &[String]) -> bool {
-    let (Some(name), Value::Dict(_, dict)) = (path.first(), tree) else { return false };
-    let deeper =
-        path.len() > 1 && dict.get_mut(name).is_some_and(|inner| remove(inner, &path[1..]));
-    deeper || dict.remove(name).is_some()
-}
-
 fn collector(url: &str, _: &()) -> garde::Result {
     match (url.starts_with("http://") || url.starts_with("https://"), cfg!(feature = "otlp")) {
         (true, true) => Ok(()),
-        (false, _) => Err(garde::Error::new("is a URL such as http://127.0.0.1:4318")),
-        (_, false) => Err(garde::Error::new("this build sends no traces (feature otlp)")),
+        (false, _) => Err(garde::Error::new("must be a URL such as http://127.0.0.1:4318")),
+        (_, false) => Err(garde::Error::new("this build cannot send traces (feature otlp)")),
     }
 }
 
@@ -302,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_file_spells_out_the_defaults() {
+    fn default_toml_equals_the_defaults() {
         let file = include_str!("../config/default.toml");
         assert_eq!(read(file).unwrap(), Config::default());
     }
@@ -323,6 +299,15 @@ mod tests {
             [[models]]
             id = "a b"
             source = "builtin:nothing"
+            [[corpora]]
+            id = "sentiment-en"
+            path = "nowhere.jsonl"
+            model = "another"
+            store = "Cargo.toml"
+            [[corpora]]
+            id = "b"
+            path = "Cargo.toml"
+            model = "a b"
         "#;
         let errors = read(text).unwrap_err().0;
         for path in [
@@ -335,15 +320,20 @@ mod tests {
             "log.filter",
             "models[0].id",
             "models[0].source",
+            "corpora[0].id",
+            "corpora[0].path",
+            "corpora[0].model",
+            "corpora[0].store",
+            "corpora[1].path",
         ] {
             let start = format!("{path}:");
             assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
         }
-        assert_eq!(errors.len(), 9, "{errors:#?}");
+        assert_eq!(errors.len(), 14, "{errors:#?}");
     }
 
     #[test]
-    fn a_file_of_another_program_is_told_from_one_with_a_mistake() {
+    fn files_of_other_programs_are_detected() {
         let foreign = |text: &str| foreign(&Figment::from(Toml::string(text)));
         assert_eq!(foreign("[server]\nport = 1\n[database]\n").as_deref(), Some("database"));
         assert_eq!(foreign("debug = true").as_deref(), Some("debug"));
@@ -353,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn two_models_of_one_id_are_refused() {
+    fn duplicate_model_ids_are_rejected() {
         let entry = "[[models]]\nid = \"a\"\nsource = \"builtin:sentiment-en\"\n";
         let errors = read(&entry.repeat(2)).unwrap_err().0;
         assert!(errors[0].contains("twice"), "{errors:?}");

@@ -1,12 +1,12 @@
-//! One error type for everything a caller can be told. It knows no HTTP:
-//! `http::problem` gives each [`Code`] its status.
+//! The error type for everything that clients can be told, independent of HTTP:
+//! `http::problem` maps each [`Code`] to a status.
 
 use std::fmt;
 
-/// The codes, and the list of all of them.
+/// Defines the codes and `Code::ALL`.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident,)+) => {
-        /// What went wrong, by the name that callers see in `code`.
+        /// The kind of error: `code` in responses.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code {
             $($(#[$doc])* $code,)+
@@ -27,7 +27,8 @@ codes! {
     TargetNotFound,
     MethodNotSupported,
     ModelNotFound,
-    /// A checkpoint that cannot be loaded.
+    CorpusNotFound,
+    /// The checkpoint cannot be loaded.
     ModelInvalid,
     ModelTooLarge,
     ModelLoading,
@@ -40,16 +41,16 @@ codes! {
     PayloadTooLarge,
     HeadersTooLarge,
     UriTooLong,
-    /// The request is for a host that this service is not.
+    /// The request is for a host that is not allowed.
     MisdirectedRequest,
     RequestTooExpensive,
     ResponseTooLarge,
     Overloaded,
-    /// Too much of other responses is waiting to be read.
+    /// Too many bytes of other responses are unsent.
     ResponsesUnsent,
-    /// A key asks for more than its share.
+    /// A key exceeds its limits.
     RateLimited,
-    /// There was no answer in the time that the request had.
+    /// The response was not ready before the deadline.
     DeadlineExceeded,
     /// The body did not arrive in time.
     RequestTimeout,
@@ -58,14 +59,14 @@ codes! {
     Internal,
 }
 
-/// An error with what to change (`detail`) and where (`pointer`, a JSON
-/// pointer into the request's body).
+/// An error that says what to change (`detail`) and where (`pointer`, a JSON pointer into the
+/// request's body).
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Error {
     pub code: Code,
     pub detail: String,
     pub pointer: Option<String>,
-    /// Seconds after which a refused request may be sent again.
+    /// Seconds after which to retry a rejected request.
     pub retry_after: Option<u64>,
 }
 
@@ -76,24 +77,24 @@ impl Error {
         Self { code, detail: detail.into(), pointer: None, retry_after: None }
     }
 
-    /// A field of the request that is not what it must be.
+    /// Returns an error about an invalid field of the request.
     pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(Code::InvalidField, detail).at(pointer)
     }
 
-    /// A fault of the service. The cause goes to the log, never to the caller.
+    /// Returns an internal error. Its cause is logged, never sent to clients.
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self::new(Code::Internal, cause.to_string())
     }
 
-    /// Sets the pointer, unless a deeper floor already set one.
+    /// Sets the pointer, unless a lower layer already set one.
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.pointer.get_or_insert_with(|| pointer.into());
         self
     }
 
-    /// Puts `prefix` before the pointer: a floor that knows one input says
-    /// `/text`, the floor that knows the list adds `/inputs/3`.
+    /// Prepends `prefix` to the pointer: a layer that handles one input sets `/text`, the layer
+    /// that handles the list adds `/inputs/3`.
     pub fn within(mut self, prefix: &str) -> Self {
         let inner = self.pointer.take().unwrap_or_default();
         self.pointer = Some(format!("{prefix}{inner}"));
@@ -101,7 +102,7 @@ impl Error {
     }
 }
 
-/// A name as one part of a JSON pointer (RFC 6901).
+/// Escapes a name as one part of a JSON pointer (RFC 6901).
 pub fn pointer_part(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }

@@ -1,46 +1,88 @@
-//! Files that somebody else may put there: nothing but regular ones is read, so that a
-//! pipe or a device in a file's place keeps nobody waiting.
+//! Reads files that others may replace. Only regular files are read, so that a pipe or device
+//! cannot block the service.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
-/// Opens a regular file, or a link to one. What was opened is looked at, not what has
-/// its name.
-pub fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    do_not_wait(&mut options);
-    let file = options.open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("is no regular file")),
+/// Metadata of a file that usually changes with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let data = fs::metadata(path)?;
+        Ok(Self { length: data.len(), modified: data.modified().ok() })
     }
 }
 
-/// To open a pipe would wait for who writes into it.
+/// Opens a regular file or a link to one. Checks the opened file, not its path, which may change
+/// in between.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    set_nonblocking(&mut options);
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("is not a regular file")),
+    }
+}
+
+/// Opening a pipe would otherwise wait for a writer.
 #[cfg(unix)]
-fn do_not_wait(options: &mut OpenOptions) {
+fn set_nonblocking(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
 }
 
 #[cfg(not(unix))]
-fn do_not_wait(_: &mut OpenOptions) {}
+fn set_nonblocking(_: &mut OpenOptions) {}
 
-/// Reads a file of at most `most` bytes.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut data = Vec::new();
-    open(path)?.take(most + 1).read_to_end(&mut data)?;
-    match data.len() as u64 > most {
-        true => Err(io::Error::other(format!("is larger than {} MiB", most >> 20))),
-        false => Ok(data),
-    }
+/// Reads a file of at most `max_bytes` bytes.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let length = file.metadata()?.len();
+    let check = |length: u64| match length > max_bytes {
+        true => Err(io::Error::other(format!("is larger than {} MiB", max_bytes >> 20))),
+        false => Ok(()),
+    };
+    check(length)?;
+    // The file may have grown since, and the length of files below /proc is reported as 0.
+    let mut data = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(max_bytes + 1).read_to_end(&mut data)?;
+    check(data.len() as u64)?;
+    Ok(data)
 }
 
-/// The same of a text.
-pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
-    String::from_utf8(read(path, most)?).map_err(io::Error::other)
+/// Like [`read`], for UTF-8 text.
+pub fn read_text(path: &Path, max_bytes: u64) -> io::Result<String> {
+    String::from_utf8(read(path, max_bytes)?).map_err(io::Error::other)
+}
+
+/// Reads from a place in a file without moving a position that threads share.
+#[cfg(unix)]
+pub fn read_exact_at(file: &File, part: &mut [u8], start: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, part, start)
+}
+
+#[cfg(windows)]
+pub fn read_exact_at(file: &File, mut part: &mut [u8], mut start: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !part.is_empty() {
+        match file.seek_read(part, start)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                part = &mut part[read..];
+                start += read as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -53,27 +95,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_regular_files() {
+    fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name);
-        fs::write(place("file"), "content").unwrap();
-        symlink("file", place("link")).unwrap();
+        let path_of = |name: &str| folder.path().join(name);
+        fs::write(path_of("file"), "content").unwrap();
+        symlink("file", path_of("link")).unwrap();
         for name in ["file", "link"] {
-            assert_eq!(read_text(&place(name), 7).unwrap(), "content");
+            assert_eq!(read_text(&path_of(name), 7).unwrap(), "content");
         }
-        let _socket = UnixListener::bind(place("socket")).unwrap();
-        assert!(Command::new("mkfifo").arg(place("pipe")).status().unwrap().success());
-        symlink("pipe", place("link to a pipe")).unwrap();
-        fs::create_dir(place("folder")).unwrap();
-        let odd = ["socket", "pipe", "link to a pipe", "folder"].map(place);
-        for path in odd.iter().map(|path| path.as_path()).chain([Path::new("/dev/zero")]) {
+        let _socket = UnixListener::bind(path_of("socket")).unwrap();
+        assert!(Command::new("mkfifo").arg(path_of("pipe")).status().unwrap().success());
+        symlink("pipe", path_of("link to a pipe")).unwrap();
+        fs::create_dir(path_of("folder")).unwrap();
+        let irregular = ["socket", "pipe", "link to a pipe", "folder"].map(path_of);
+        for path in irregular.iter().map(|path| path.as_path()).chain([Path::new("/dev/zero")]) {
             assert!(open(path).is_err(), "{}", path.display());
         }
-        assert!(open(&place("pipe")).unwrap_err().to_string().contains("regular"));
+        assert!(open(&path_of("pipe")).unwrap_err().to_string().contains("regular"));
     }
 
     #[test]
-    fn no_more_than_there_may_be() {
+    fn large_files_are_rejected() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(1 << 40).unwrap();
         assert!(read(file.path(), 1 << 20).unwrap_err().to_string().contains("larger than 1 MiB"));

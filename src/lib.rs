@@ -1,11 +1,12 @@
-//! explaind explains what a BERT-family model did with a text: attention of
-//! every layer and head, and gradient attributions, over HTTP.
+//! explaind explains predictions of BERT-family models over HTTP: attributions, and the
+//! attention of every layer and head.
 //!
-//! The modules below are listed from the ground up: each uses only those above
-//! it. ARCHITECTURE.md in the repository tells more.
+//! The modules are listed from the bottom up: each uses only those listed before it. See
+//! ARCHITECTURE.md in the repository.
 
-pub use explaind_compute::{backend, blocks, flow, random, rows};
+pub use explaind_compute::{backend, blocks, flow, nearest, random, rows};
 
+pub mod choice;
 pub mod error;
 mod files;
 mod memory_limit;
@@ -23,6 +24,8 @@ pub mod heads;
 pub mod text;
 
 pub mod model;
+
+pub mod corpus;
 
 pub mod passes;
 
@@ -42,6 +45,8 @@ mod warnings;
 
 pub mod explainer;
 
+pub mod evidence;
+
 pub mod render;
 
 pub mod report;
@@ -51,3 +56,5 @@ pub mod telemetry;
 pub mod http;
 
 pub mod app;
+
+pub mod commands;

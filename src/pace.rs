@@ -1,12 +1,12 @@
-//! How fast something went of late.
+//! Measures the recent speed of an activity.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Amounts and the seconds that they took, in sums that fade note by note.
+/// Exponentially decaying sums of amounts and of the seconds that they took.
 #[derive(Debug)]
 pub struct Pace {
-    /// What a note leaves of the sums before it.
-    fade: f64,
+    /// Factor for the previous sums at each measurement.
+    decay: f64,
     sums: Mutex<Sums>,
 }
 
@@ -17,23 +17,23 @@ struct Sums {
 }
 
 impl Pace {
-    /// Nothing is known yet.
-    pub fn new(fade: f64) -> Self {
-        Self { fade, sums: Mutex::default() }
+    pub fn new(decay: f64) -> Self {
+        Self { decay, sums: Mutex::default() }
     }
 
-    /// As if so much had been noted.
-    pub fn starting_with(fade: f64, amount: f64, seconds: f64) -> Self {
-        Self { fade, sums: Mutex::new(Sums { amount, seconds }) }
+    /// Starts with one measurement.
+    pub fn starting_with(decay: f64, amount: f64, seconds: f64) -> Self {
+        Self { decay, sums: Mutex::new(Sums { amount, seconds }) }
     }
 
+    /// Adds a measurement.
     pub fn note(&self, amount: usize, seconds: f64) {
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.amount = sums.amount * self.fade + amount as f64;
-        sums.seconds = sums.seconds * self.fade + seconds.max(1e-6);
+        sums.amount = sums.amount * self.decay + amount as f64;
+        sums.seconds = sums.seconds * self.decay + seconds.max(1e-6);
     }
 
-    /// What so much should take; none before the first note.
+    /// Predicts the seconds for `amount`; `None` before the first measurement.
     pub fn seconds_for(&self, amount: usize) -> Option<f64> {
         let sums = *self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         (sums.amount > 0.).then(|| amount as f64 * sums.seconds / sums.amount)
@@ -45,7 +45,7 @@ mod tests {
     use super::Pace;
 
     #[test]
-    fn the_newest_counts_most() {
+    fn recent_measurements_dominate() {
         let pace = Pace::new(0.5);
         assert_eq!(pace.seconds_for(10), None);
         pace.note(10, 1.);

@@ -1,8 +1,8 @@
-//! Which writing a text is in, as far as the built-in models tell apart.
+//! Detects the script of a text, among those of the built-in models.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A writing that a built-in model reads.
+/// The script of a built-in model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Script {
     Latin,
@@ -17,9 +17,8 @@ impl Script {
         }
     }
 
-    /// The writing of most of a text's words: a Latin word counts one, so do
-    /// two Chinese characters. A tie goes to the one that comes first; a text
-    /// with neither has none.
+    /// Returns the script of most words of a text; two Chinese characters count as a word. In a
+    /// tie, the script that occurs first. `None` if the text has neither.
     pub fn of(text: &str) -> Option<Self> {
         let han = text.chars().filter(|&c| is_han(c)).count().div_ceil(2);
         let latin = text.unicode_words().filter(|word| word.chars().any(is_latin)).count();
@@ -40,7 +39,7 @@ impl Script {
     }
 }
 
-/// A Chinese character: the ideograph blocks of Unicode, 〇 and 々.
+/// Whether `c` is a Chinese character: in Unicode's ideograph blocks, 〇 or 々.
 pub fn is_han(c: char) -> bool {
     matches!(
         c,
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn most_words_decide() {
+    fn script_of_most_words() {
         for (text, script) in [
             ("这部电影真的很棒", Some(Script::Han)),
             ("This movie is really great.", Some(Script::Latin)),

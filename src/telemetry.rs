@@ -1,4 +1,4 @@
-//! Logs and metrics. Neither ever carries a caller's text.
+//! Logs, metrics and traces. None of them contains clients' texts.
 
 mod logging;
 #[cfg(feature = "otlp")]
@@ -18,11 +18,11 @@ pub use otlp::{HEADERS, join};
 pub use process::process;
 pub use requests::{Ended, OpenConnection, Outcome, UNMATCHED, describe_routes};
 
-/// The target of the lines that say who changed which models are served.
+/// Target of the log lines that record who changed the served models.
 pub const AUDIT: &str = "explaind::audit";
 
-/// The process's metrics in Prometheus' text format. One recorder serves all
-/// routers of the process.
+/// Returns the process's metrics, for the Prometheus text format. All routers of the process share
+/// one recorder.
 pub fn metrics() -> Result<PrometheusHandle, BuildError> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     if let Some(handle) = HANDLE.get() {
@@ -43,7 +43,7 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full("explaind_pass_fill".to_owned()), &shares)?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    // Lost races leave the first recorder in place, whose handle is stored.
+    // If another thread was faster, its recorder stays in place, with its handle stored.
     if metrics::set_global_recorder(recorder).is_ok() {
         let _ = HANDLE.set(handle.clone());
         describe();
@@ -51,30 +51,30 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
     Ok(HANDLE.get().cloned().unwrap_or(handle))
 }
 
-/// Metrics without labels, or with those of a table, and what they say.
+/// Names and descriptions of metrics that have no labels.
 const COUNTERS: &[(&str, &str)] = &[
-    ("explaind_pass_failures_total", "Passes that ended in a fault"),
+    ("explaind_pass_failures_total", "Passes that failed"),
     ("explaind_worker_restarts_total", "Panics of workers outside of a pass"),
-    ("explaind_cache_evictions_total", "Kept answers that made room for others"),
+    ("explaind_cache_evictions_total", "Cached responses evicted to make room for others"),
 ];
 
 const GAUGES: &[(&str, &str)] = &[
     ("explaind_queue_work", "Tokens x rows x layers of the requests in flight"),
     ("explaind_queue_requests", "Requests in flight"),
     ("explaind_models", "Models in memory"),
-    ("explaind_models_drifted", "Models that are not what is on disk any more"),
+    ("explaind_models_drifted", "Models whose files have changed since they were loaded"),
     ("explaind_keys_file_failed", "1 while server.keys_file cannot be read or is malformed"),
-    ("explaind_cache_bytes", "Bytes of the answers that are kept"),
+    ("explaind_cache_bytes", "Bytes of the cached responses"),
 ];
 
 const HISTOGRAMS: &[(&str, &str)] = &[
     ("explaind_pass_seconds", "Time of one pass"),
     ("explaind_pass_rows", "Rows of one pass"),
     ("explaind_pass_tokens", "Tokens of one pass"),
-    ("explaind_pass_fill", "Tokens of one pass over those that it has room for"),
+    ("explaind_pass_fill", "Tokens of one pass divided by the tokens that it has room for"),
 ];
 
-/// Describes every metric, and makes it exist at zero.
+/// Describes all metrics and creates them with the value zero.
 fn describe() {
     for (name, meaning) in COUNTERS {
         describe_counter!(*name, *meaning);
@@ -88,7 +88,7 @@ fn describe() {
         describe_histogram!(*name, *meaning);
         at_zero(histogram!(*name));
     }
-    describe_gauge!("explaind_build_info", "1, with the version that runs as a label");
+    describe_gauge!("explaind_build_info", "1, with the running version as a label");
     gauge!("explaind_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.);
     describe_counter!(
         "explaind_not_converged_total",
@@ -106,6 +106,6 @@ fn describe() {
     }
 }
 
-/// To be in the text before its first sample, a histogram must have been asked for
-/// and read once.
+/// A histogram is exported before its first sample only if it has been created once, as the
+/// caller of this does.
 fn at_zero(_: metrics::Histogram) {}

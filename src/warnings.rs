@@ -1,4 +1,4 @@
-//! What a reader should know before believing an answer, in plain words.
+//! Warnings that a reader should see before trusting an answer, in plain words.
 
 use crate::evaluation::Warning;
 use crate::evaluation::agreement::comparable;
@@ -6,23 +6,23 @@ use crate::evaluation::statistics::spearman;
 use crate::explanation::{Explanation, Predicted};
 use crate::heads::activation::OutputActivation;
 
-/// Two classes nearer than this are nearly the same to the model.
+/// Difference in probability below which the model is nearly indifferent.
 const INDIFFERENT: f64 = 0.1;
 
-/// Scores below this share of what they explain are about zero.
+/// Share of the explained scalar below which scores are about zero.
 const NOTHING: f64 = 1e-3;
 
-/// A rank correlation below this is disagreement.
+/// Rank correlation below which methods disagree.
 const DISAGREE: f64 = 0.2;
 
-/// Fewer words than this have no ranking to speak of.
+/// Minimum number of words for a meaningful ranking.
 const FEW: usize = 4;
 
-/// A surrogate that explains less than this share of what it saw.
+/// Coefficient of determination below which a surrogate fits poorly.
 const POOR_FIT: f64 = 0.5;
 
-/// Of an answer by a model whose outputs go through `activation`; `words` are the
-/// scores of the words, by explanation.
+/// Returns the warnings for an answer of a model whose outputs go through `activation`. `words` are
+/// the scores of the words, per explanation.
 pub fn of(
     activation: OutputActivation,
     predicted: &Predicted,
@@ -37,7 +37,7 @@ pub fn of(
         .collect()
 }
 
-/// Labels that compete, or one that is or is not.
+/// Compares the two best labels, or a single label with its opposite.
 fn indifferent(activation: OutputActivation, predicted: &Predicted) -> Option<Warning> {
     let Predicted::Labels(labels) = predicted else { return None };
     let gap = match (activation, labels.as_slice()) {
@@ -45,8 +45,8 @@ fn indifferent(activation: OutputActivation, predicted: &Predicted) -> Option<Wa
         (OutputActivation::Softmax, [first, second, ..]) => first.probability - second.probability,
         _ => return None,
     };
-    let detail = "the model is nearly indifferent between its answers; what speaks for one may \
-                  change with a word";
+    let detail = "the model is nearly indifferent between its answers; a single changed word may \
+                  change the explanation";
     (gap < INDIFFERENT).then(|| Warning { code: "nearly_indifferent", detail: detail.to_owned() })
 }
 
@@ -59,12 +59,12 @@ fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
         warn(
             "scores_near_zero",
             format!(
-                "every score of {name} is about zero: it sees nothing here that moves the model; \
-                 with output probability a saturated answer does this, with logit it does not"
+                "all scores of {name} are about zero: it finds nothing that moves the model. This \
+                 happens with output probability if the answer is saturated; output logit avoids it"
             ),
         );
     }
-    if one.completeness.is_some_and(|whole| !whole.converged) {
+    if one.completeness.is_some_and(|completeness| !completeness.converged) {
         warn(
             "not_converged",
             format!("the scores of {name} do not add up to what they explain within tolerance"),
@@ -88,7 +88,7 @@ fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
     warnings
 }
 
-/// Of the methods of the first target.
+/// Compares the methods of the first target.
 fn disagreement(explanations: &[Explanation], words: &[Vec<f64>]) -> Option<Warning> {
     let first = explanations.first()?;
     let same: Vec<(&Explanation, &Vec<f64>)> = explanations
@@ -100,11 +100,11 @@ fn disagreement(explanations: &[Explanation], words: &[Vec<f64>]) -> Option<Warn
     for (b, (two, of_two)) in same.iter().enumerate() {
         for (one, of_one) in &same[..b] {
             let signed = one.method.signed && two.method.signed;
-            let found = spearman(&comparable(of_one, signed), &comparable(of_two, signed));
-            if let Some(found) = found.filter(|found| *found < DISAGREE) {
+            let correlation = spearman(&comparable(of_one, signed), &comparable(of_two, signed));
+            if let Some(correlation) = correlation.filter(|correlation| *correlation < DISAGREE) {
                 let pair = format!("{} and {}", one.method.name, two.method.name);
-                if worst.as_ref().is_none_or(|(lowest, _)| found < *lowest) {
-                    worst = Some((found, pair));
+                if worst.as_ref().is_none_or(|(lowest, _)| correlation < *lowest) {
+                    worst = Some((correlation, pair));
                 }
             }
         }

@@ -1,9 +1,9 @@
-//! What the benchmarks share: where things are, Python programs, medians.
+//! Shared code of the benchmarks.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The checkpoints that `make_models.py` writes, and the built-in model.
+/// Returns the folder of a checkpoint written by `make_models.py`, or of the built-in model.
 pub fn model_folder(name: &str) -> PathBuf {
     match name {
         "sentiment-en" => root().join("models").join(name),
@@ -23,18 +23,18 @@ fn setting(variable: &str, default: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| root().join(default), PathBuf::from)
 }
 
-/// Whether everything that the peers need is there; says what is not.
+/// Whether the Python environment and the models exist. Prints what is missing.
 pub fn ready(models: &[&str]) -> bool {
     let folders = models.iter().map(|name| model_folder(name).join("config.json"));
     let missing: Vec<PathBuf> = folders.chain([python()]).filter(|path| !path.exists()).collect();
     for path in &missing {
-        println!("{} is missing; benches/run makes it", path.display());
+        println!("{} is missing; benches/run creates it", path.display());
     }
     missing.is_empty()
 }
 
-/// A Python program of `benches/python`. torch's threads must not spin while
-/// others compute: on shared cores that slows both sides.
+/// Returns a command for a program in `benches/python`. OpenMP threads wait passively: spinning
+/// would slow down both sides on shared cores.
 pub fn python_program(script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(python());
     command.arg(root().join("benches/python").join(script)).args(arguments);
@@ -53,7 +53,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The processor, for the head of a report.
+/// Describes the processor.
 pub fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name"));

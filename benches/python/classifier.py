@@ -1,6 +1,6 @@
 """A BERT classifier in PyTorch and Captum's integrated gradients of its predicted logit.
 
-The worker and the server share this, so that both explain in the same way.
+Shared by the worker and the server.
 """
 
 import os
@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 @dataclass(frozen=True)
 class Explanation:
-    """A prediction and what each token adds to its logit."""
+    """A prediction and the attributions of its logit to the tokens."""
 
     input_ids: list[int]
     logits: torch.Tensor
@@ -25,24 +25,24 @@ class Explanation:
 
 
 class Classifier:
-    """Tokenizer and model of one folder, in float32 on the CPU."""
+    """Tokenizer and model of a folder, in float32 on the CPU."""
 
     def __init__(self, folder: Path):
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        # Eager attention can give its weights; it is also what the service computes.
+        # Eager attention can return its weights.
         self.model = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager"
         ).eval()
 
     def encode(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and attention mask, one row each, cut to what the model can take."""
+        """Ids and attention mask with one row each, truncated to the model's maximum length."""
         encoding = self.tokenizer(text, truncation=True, return_tensors="pt")
         return encoding["input_ids"], encoding["attention_mask"]
 
     def baseline(self, ids: torch.Tensor) -> torch.Tensor:
-        """[PAD] everywhere but at the first and last token, [CLS] and [SEP]."""
+        """[PAD] in place of all tokens except [CLS] and [SEP] at the ends."""
         baseline = torch.full_like(ids, self.tokenizer.pad_token_id)
         baseline[:, [0, -1]] = ids[:, [0, -1]]
         return baseline
@@ -54,12 +54,12 @@ class Classifier:
     def explain(
         self, text: str, n_steps: int = 50, internal_batch_size: int | None = None
     ) -> Explanation:
-        """Everything that one request needs: tokens, prediction, scores and delta."""
+        """Tokens, prediction, scores and convergence delta of one request."""
         ids, mask = self.encode(text)
         with torch.no_grad():
             logits = self.logits(ids, mask)[0]
         label = int(logits.argmax())
-        # Made anew each time: Captum keeps a call's state in the object.
+        # A new object per call: Captum keeps the state of a call in it.
         method = LayerIntegratedGradients(self.logits, self.model.bert.embeddings.word_embeddings)
         scores, delta = method.attribute(
             ids,
@@ -76,5 +76,5 @@ class Classifier:
 
 
 def cores() -> int:
-    """The cores that this process may run on."""
+    """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0))

@@ -1,10 +1,10 @@
-"""Write seeded random BERT classifiers of common sizes, to measure time and memory on.
+"""Write random BERT classifiers of common sizes with fixed seeds, to measure time and memory.
 
     python make_models.py OUT_DIR
 
-Time does not depend on what a model has learnt, so nothing need be downloaded. A folder that
-exists is left as it is. The tokenizer is that of models/sentiment-en; the ids that it cannot
-give have embeddings too, so that the files are as large as those of published models.
+Time does not depend on the weights, so no model has to be downloaded. Existing folders are kept.
+The tokenizer is that of models/sentiment-en. The vocabulary size is that of published models, so
+that files have the same size; the additional ids are unused.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from transformers.utils import logging
 TOKENIZER = Path(__file__).resolve().parents[2] / "models" / "sentiment-en"
 POSITIONS = 512
 
-# name: layers, hidden size, heads, inner size
+# name: layers, hidden size, heads, intermediate size
 SIZES = {
     "bert-base": (12, 768, 12, 3072),
     "minilm": (6, 384, 12, 1536),
@@ -28,7 +28,7 @@ SIZES = {
 
 
 def main() -> None:
-    """Make what is missing."""
+    """Write the missing models."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT_DIR")
     out = parser.parse_args().out
@@ -37,7 +37,7 @@ def main() -> None:
         if (out / name).exists():
             print(f"{name}: exists")
             continue
-        # Written elsewhere first: a folder under its own name is complete.
+        # Written under another name and renamed when complete.
         unfinished = out / f".{name}.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         write(unfinished, seed, *size)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def write(folder: Path, seed: int, layers: int, hidden: int, heads: int, inner: int) -> None:
-    """One checkpoint folder."""
+    """Write one checkpoint folder."""
     model = random_model(seed, layers, hidden, heads, inner)
     model.save_pretrained(folder)
     shutil.copy(TOKENIZER / "tokenizer.json", folder)
@@ -56,10 +56,10 @@ def write(folder: Path, seed: int, layers: int, hidden: int, heads: int, inner: 
 
 
 def random_model(seed: int, layers: int, hidden: int, heads: int, inner: int):
-    """A model whose gradient varies along the path, as a trained model's does.
+    """A model whose gradient varies along the path like a trained model's.
 
-    The usual 0.02 gives attention that is all but even and a nearly linear model. This spread
-    gives attention scores the same size at every width. The seed fixes the weights."""
+    The usual standard deviation of 0.02 results in almost uniform attention and a nearly linear
+    model. This one results in attention scores of the same size for every hidden size."""
     config = BertConfig(
         vocab_size=30522,
         hidden_size=hidden,
@@ -75,7 +75,7 @@ def random_model(seed: int, layers: int, hidden: int, heads: int, inner: int):
     model = BertForSequenceClassification(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith("bias"):  # zero until now, which would hide an error
+            if name.endswith("bias"):  # zero biases could hide errors
                 parameter.normal_(std=0.02)
     return model
 

@@ -1,11 +1,11 @@
-"""The explanation server that one writes with FastAPI, transformers and Captum.
+"""A typical explanation server with FastAPI, transformers and Captum.
 
     python server.py MODEL_DIR --port P [--one-at-a-time] [--threads N]
 
-POST /explain takes {"inputs": "text"}; GET /health answers once the model is loaded. The
-endpoint is a plain function, which FastAPI runs in its pool of threads, and Captum has its
-defaults. Captum puts hooks on the model, and requests under way at the same time meet each
-other's: without `--one-at-a-time` most of those end in status 500, and a few in wrong scores.
+POST /explain takes {"inputs": "text"}; GET /health responds once the model is loaded. The
+endpoint is a plain function, which FastAPI runs in its thread pool, and Captum has its defaults.
+Captum registers hooks on the model, which concurrent requests share: without `--one-at-a-time`
+most concurrent requests fail with status 500, and a few return wrong scores.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class ExplainRequest(BaseModel):
 
 
 def make_app(classifier: Classifier, guard) -> FastAPI:
-    """The service; `guard` is held while the model is at work."""
+    """The service; `guard` is held while the model runs."""
     app = FastAPI()
 
     @app.get("/health")

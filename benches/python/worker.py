@@ -2,13 +2,13 @@
 
     python worker.py MODEL_DIR [--threads N]
 
-One JSON object a line on standard input, one JSON object a line in answer on standard output,
-the first of them {"ready": true, ...} once the model is loaded. A request names an operation
-in "op", and has a "text" for all but "memory"; the methods of `Worker` are the operations and
-their other fields. What cannot be done is answered with {"error": ...}, and the end of the
-input ends the process.
+Reads requests from standard input and writes responses to standard output, one JSON object per
+line. The first line of output is {"ready": true, ...}, once the model is loaded. A request has the
+name of an operation in "op", and "text" except for "memory"; the operations and their other
+fields are the methods of `Worker`. Errors are returned as {"error": ...}. The process ends at the
+end of the input.
 
-Times are taken here, inside the process: pipes and JSON are not held against PyTorch.
+Times are measured in this process, without pipes and JSON.
 """
 
 import argparse
@@ -50,14 +50,14 @@ def main() -> None:
 
 
 def claim_stdout():
-    """The answers' stream; whatever else is printed, by any library, goes to standard error."""
+    """Returns standard output as a stream and redirects all other output to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
 
 
 def answer(worker: "Worker", line: str) -> str:
-    """The answer to one line; nothing that a request asks for may end the process."""
+    """Returns the response to one line. No request may end the process."""
     try:
         request = json.loads(line)
         if not isinstance(request, dict) or request.get("op") not in OPERATIONS:
@@ -73,14 +73,14 @@ class Worker:
 
     def __init__(self, classifier: Classifier):
         self.classifier = classifier
-        self.exact = None  # the float64 copy, made when first asked for
-        self.batch_size = None  # of requests that name none; `tune` sets it
+        self.exact = None  # the float64 copy, created by the first `reference`
+        self.batch_size = None  # the default batch size; `tune` sets it
 
     def integrated_gradients(self, text: str, n_steps: int = 50, **options) -> dict:
-        """All that a service does for a request, from tokens to convergence delta.
+        """All work of a service for a request, from tokens to convergence delta.
 
-        "internal_batch_size" is a number of rows, or null for all steps at once; without it,
-        what `tune` found best, which before a `tune` is Captum's default, all at once."""
+        "internal_batch_size" is a number of rows, or null for all steps at once. The default is
+        the result of `tune`, or without it Captum's default, all steps at once."""
         batch_size = options.pop("internal_batch_size", self.batch_size)
         if options:
             raise TypeError(f"unknown fields: {', '.join(options)}")
@@ -96,9 +96,9 @@ class Worker:
         }
 
     def saliency(self, text: str) -> dict:
-        """L2 norm, per token, of the predicted logit's gradient at the word embeddings.
+        """L2 norm per token of the gradient of the predicted logit w.r.t. the word embeddings.
 
-        Plain autograd, because that is less work than Captum's; one forward serves both the
+        Uses autograd directly, which is faster than Captum: one forward pass serves both the
         prediction and the gradient."""
         start = perf_counter()
         model = self.classifier.model
@@ -116,7 +116,7 @@ class Worker:
         }
 
     def forward(self, text: str, attentions: bool = True) -> dict:
-        """One forward without gradients, the text being tokenised already."""
+        """One forward pass without gradients; the time excludes tokenization."""
         ids, mask = self.classifier.encode(text)
         start = perf_counter()
         with torch.no_grad():
@@ -132,10 +132,10 @@ class Worker:
         }
 
     def reference(self, text: str, n_steps: int = 300) -> dict:
-        """Integrated gradients in float64, to hold the others' rounding against.
+        """Integrated gradients in float64, to measure rounding errors.
 
-        Not by Captum, which weights the steps in float32. Slow, and not timed. It keeps a
-        second copy of the model: ask for "memory" before."""
+        Does not use Captum, which weights the steps in float32. Slow and without a time. Keeps a
+        second copy of the model: request "memory" before."""
         if self.exact is None:
             self.exact = copy.deepcopy(self.classifier.model).double()
         ids, _ = self.classifier.encode(text)
@@ -157,10 +157,10 @@ class Worker:
         return {"tokens": len(scores), "label": label, "token_scores": scores}
 
     def tune(self, text: str, n_steps: int = 50) -> dict:
-        """Find the settings with which Captum is fastest here, and keep them.
+        """Find the fastest settings of Captum on this machine, and keep them.
 
-        Tried are the batch sizes, and parameters that ask for gradients or are frozen; the
-        fastest of the runs counts, since what else the machine does can only slow a run."""
+        Tries the batch sizes, with and without frozen parameters. The fastest run counts, since
+        other load on the machine can only slow down a run."""
         trials = []
         for frozen in (False, True):
             self.classifier.model.requires_grad_(not frozen)
@@ -184,10 +184,10 @@ class Worker:
         return {"tokens": runs[0]["tokens"], "best": best, "trials": trials}
 
     def memory(self) -> dict:
-        """Resident bytes of the process, now and at their peak.
+        """Current and peak resident bytes of the process.
 
-        Resident are also the pages of PyTorch's libraries, many of them CUDA code in the usual
-        wheels; "anonymous" are the bytes without any file's."""
+        These include the pages of PyTorch's libraries, with CUDA code in the usual wheels;
+        "anonymous" excludes the pages of files."""
         lines = Path("/proc/self/status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         names = {"rss": "VmRSS", "peak_rss": "VmHWM", "anonymous": "RssAnon"}

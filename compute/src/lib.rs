@@ -1,8 +1,8 @@
-//! The numeric core of explaind: the blocks that BERT-family models are made of, and
-//! back ends that run them forward and backward.
+//! The numeric core of explaind: the blocks that BERT-family models consist of, and back ends that
+//! run them forward and backward.
 //!
-//! A crate of its own so that it is compiled once, optimised, and not again with every
-//! change to the service above it. The modules are listed from the ground up.
+//! A separate crate, so that it is compiled once, optimised, and not rebuilt when the service
+//! above it changes. The modules are listed bottom-up.
 
 pub mod random;
 pub mod rows;
@@ -12,3 +12,5 @@ pub mod flow;
 pub mod blocks;
 
 pub mod backend;
+
+pub mod nearest;

@@ -1,15 +1,14 @@
-//! The numbers that samples are drawn from: SplitMix64 (Steele, Lea & Flood
-//! 2014), which a few lines of any language repeat, so that whoever doubts a
-//! sampled explanation can draw the same samples and compare.
+//! The random number generator for sampling: SplitMix64 (Steele, Lea & Flood 2014). It takes a few
+//! lines in any language, so a sampled explanation can be reproduced elsewhere.
 
-/// A generator; a copy goes on from the same place.
+/// A generator. A copy continues from the same state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generator {
     state: u64,
 }
 
 impl Generator {
-    /// Number `number` of the independent sequences that `seed` has.
+    /// Returns the `number`-th independent sequence for `seed`.
     pub fn stream(seed: u64, number: u64) -> Self {
         let first = Self { state: seed }.next();
         Self { state: first.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03)) }
@@ -23,23 +22,24 @@ impl Generator {
         z ^ (z >> 31)
     }
 
-    /// In `[0, 1)`, of 53 bits.
+    /// Returns a number in `[0, 1)` with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// In `0..count`.
+    /// Returns a number in `0..count`.
     pub fn below(&mut self, count: usize) -> usize {
         (self.uniform() * count as f64) as usize
     }
 
-    /// Of mean 0 and variance 1 (Box & Muller 1958); takes two uniform numbers.
+    /// Returns a number of mean 0 and variance 1 (Box & Muller 1958); consumes two uniform
+    /// numbers.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2. * (1. - self.uniform()).ln()).sqrt();
         radius * (2. * std::f64::consts::PI * self.uniform()).cos()
     }
 
-    /// `size` different numbers of `0..count`, by Fisher and Yates.
+    /// Returns `size` distinct numbers of `0..count`, by a Fisher-Yates shuffle.
     pub fn choose(&mut self, size: usize, count: usize) -> Vec<usize> {
         let mut numbers: Vec<usize> = (0..count).collect();
         for k in 0..size {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_chosen_differs() {
+    fn chosen_numbers_are_distinct() {
         let mut generator = Generator::stream(0, 0);
         for size in 0..=9 {
             let mut chosen = generator.choose(size, 9);

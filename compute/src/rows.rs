@@ -1,15 +1,14 @@
-//! What is put through a model and what comes back: plain data, no tensor.
+//! The input and output of a pass, as plain data without tensors.
 //!
-//! A [`Row`] is one sequence, described and not computed: token ids, a point
-//! on a path between two embeddings, and what is wanted. So a row costs a few
-//! dozen bytes on its way through the queue, and a gradient comes back as one
-//! number a token instead of `[tokens, hidden]`.
+//! A [`Row`] describes one sequence to run: token ids, a point on a path between two embeddings,
+//! and what to return. A queued row takes a few dozen bytes, and a gradient comes back as one
+//! number per token instead of `[tokens, hidden]`.
 
 use std::sync::Arc;
 
 use crate::random::Generator;
 
-/// The ids of one sequence, special tokens included; `[tokens]` each.
+/// The ids of one sequence, special tokens included; each field is `[tokens]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tokens {
     pub input_ids: Vec<u32>,
@@ -26,29 +25,29 @@ impl Tokens {
         self.input_ids.is_empty()
     }
 
-    /// The same places with other words.
+    /// Returns the sequence with other input ids but the same token types and positions.
     pub fn with_ids(&self, input_ids: Vec<u32>) -> Self {
         Self { input_ids, ..self.clone() }
     }
 }
 
-/// A place in the model: between the words and the first layer.
+/// The embedding layer at which a path runs and gradients are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
-    /// The word embeddings alone, before position, type and layer norm.
+    /// The word embeddings, before position and type embeddings and layer norm.
     WordEmbeddings,
-    /// The output of the whole embedding block, after its layer norm.
+    /// The output of the embedding block, after its layer norm.
     Embeddings,
 }
 
-/// The reference that an input is compared with.
+/// The baseline `x'` that an input is compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Baseline {
-    /// Other token ids; `[tokens]`. Token types stay the input's. Among the word
-    /// embeddings positions do too; the embedding block's output has those that
-    /// the model gives these ids.
+    /// Other token ids, `[tokens]`, with the input's token types. At the word embeddings the
+    /// positions are also the input's; at the embedding block's output they are those that the
+    /// model gives these ids.
     Ids(Arc<[u32]>),
-    /// The zero vector at the path's layer.
+    /// Zero vectors at the path's layer.
     Zero,
 }
 
@@ -57,30 +56,29 @@ pub enum Baseline {
 pub struct Path {
     pub baseline: Baseline,
     pub alpha: f64,
-    /// Among the word embeddings: what is added to x.
+    /// Noise added to `x`; at the word embeddings only.
     pub noise: Option<Noise>,
-    /// Tokens at the end that stay the input's: they have no noise, and `x - x'` is 0.
+    /// Number of tokens at the end that stay at the input: without noise, and with `x - x' = 0`.
     pub held: usize,
 }
 
 impl Path {
-    /// How many of `tokens` it moves: the first ones.
+    /// Returns how many of `tokens` leave the input: the first ones.
     pub fn moved(&self, tokens: usize) -> usize {
         tokens.saturating_sub(self.held)
     }
 }
 
-/// Gaussian noise, drawn where it is needed: token by token, dimension by
-/// dimension.
+/// Gaussian noise, drawn when the row runs: token by token, dimension by dimension.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
     pub generator: Generator,
-    /// Its standard deviation, as a share of the range of the row's embeddings.
+    /// The standard deviation, as a fraction of the range of the row's embeddings.
     pub level: f64,
 }
 
 impl Noise {
-    /// One number for each of `input`, the row's embeddings one after the other.
+    /// Returns one number per number of `input`, the row's flattened embeddings.
     pub fn draw(mut self, input: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
         let ends = (f64::INFINITY, f64::NEG_INFINITY);
         let (low, high) = input.clone().fold(ends, |(low, high), x| (low.min(x), high.max(x)));
@@ -89,7 +87,7 @@ impl Noise {
     }
 }
 
-/// Which of the model's outputs a scalar is read from.
+/// Which outputs a scalar is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     Logit,
@@ -99,20 +97,20 @@ pub enum Output {
 /// The scalar that is explained.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scalar {
-    /// A weighted sum of outputs: a label is one term of weight 1, a contrast
-    /// two of weight 1 and -1.
+    /// A weighted sum of outputs. A label is one term of weight 1, a contrast is two terms of
+    /// weights 1 and -1.
     Sum { output: Output, terms: Vec<(usize, f64)> },
-    /// The cosine of the outputs, as one vector, with this one.
+    /// The cosine similarity of the outputs and this vector.
     Cosine(Arc<[f64]>),
 }
 
 impl Scalar {
-    /// One output by itself.
+    /// A single output.
     pub fn one(output: Output, index: usize) -> Self {
         Self::Sum { output, terms: vec![(index, 1.)] }
     }
 
-    /// The scalar's value, given one row's logits and probabilities.
+    /// Returns the scalar's value for one row's logits and probabilities.
     pub fn value(&self, logits: &[f64], probabilities: &[f64]) -> f64 {
         match self {
             Self::Sum { output, terms } => {
@@ -132,61 +130,78 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The Euclidean norm.
+/// The Euclidean norm of `a`.
 pub fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }
 
-/// How the gradient of one token, `[hidden]`, becomes one number.
+/// The size of a gradient, `[hidden]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Norm {
+    /// The sum of absolute values.
+    L1,
+    /// The Euclidean norm.
+    L2,
+    /// The mean of absolute values.
+    Mean,
+}
+
+impl Norm {
+    pub fn of(self, gradient: &[f64]) -> f64 {
+        let magnitudes = || gradient.iter().map(|g| g.abs()).sum::<f64>();
+        match self {
+            Self::L1 => magnitudes(),
+            Self::L2 => norm(gradient),
+            Self::Mean => magnitudes() / gradient.len() as f64,
+        }
+    }
+}
+
+/// How the gradient of a token, `[hidden]`, is reduced to one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reduce {
-    /// Sum of magnitudes.
-    L1,
-    /// Euclidean norm.
-    L2,
-    /// Mean of magnitudes.
-    Mean,
-    /// Product with the input at that layer, summed.
+    Norm(Norm),
+    /// The dot product with the input at that layer.
     TimesInput,
-    /// Product with the path's `x - x'`, summed.
+    /// The dot product with the path's `x - x'`.
     TimesDifference,
-    /// Not at all: `[tokens, hidden]` comes back.
+    /// No reduction: the gradient is returned as `[tokens, hidden]`.
     Keep,
 }
 
-/// Which attention a row gives.
+/// Which attention maps a row returns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Maps {
-    /// Counted from 0, each once.
+    /// Layer indices from 0, without duplicates.
     pub layers: Vec<usize>,
     pub kind: MapKind,
     pub heads: MapHeads,
 }
 
 impl Maps {
-    /// One map of each of a model's layers.
+    /// Returns maps of all `layers`, one per layer.
     pub fn of_all(layers: usize, kind: MapKind) -> Self {
         Self { layers: (0..layers).collect(), kind, heads: MapHeads::Together }
     }
 }
 
-/// What a map is made of, with A the weights, query by key.
+/// What a map contains, where `A` is the attention weights, `[queries, keys]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MapKind {
-    /// A itself.
+    /// `A`.
     #[default]
     Weights,
-    /// `‖A f(x)‖`, f a head's way from a key's state to the output of the
-    /// attention (Kobayashi et al. 2020).
+    /// `‖A f(x)‖`, where `f` is a head's transform of a key's state up to the attention output
+    /// (Kobayashi et al. 2020).
     Norms,
-    /// `A ∂F/∂A`, F the first scalar that the row differentiates.
+    /// `A ∂F/∂A`, where `F` is the first scalar that the row differentiates.
     Gradients,
-    /// The same where it is positive, else 0 (Chefer et al. 2021).
+    /// `max(A ∂F/∂A, 0)` (Chefer et al. 2021).
     PositiveGradients,
 }
 
 impl MapKind {
-    /// Whether a walk back gives it.
+    /// Whether the map needs a backward pass.
     pub fn needs_gradient(self) -> bool {
         matches!(self, Self::Gradients | Self::PositiveGradients)
     }
@@ -196,42 +211,63 @@ impl MapKind {
 pub enum MapHeads {
     #[default]
     Each,
-    /// One map a layer: their mean; of norms, the norm of their sum.
+    /// One map per layer: the heads' mean or, for [`MapKind::Norms`], the norm of the heads' sum.
     Together,
 }
 
-/// What a row gives.
+/// A row's states after one layer, pooled to one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PooledState {
+    /// 0 is the embedding block, then the layers, as in transformers' `hidden_states`. The last
+    /// layer's states are those that the head reads.
+    pub layer: usize,
+    pub pooling: StatePooling,
+}
+
+/// How the states of tokens are pooled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StatePooling {
+    /// The mean of all tokens including special ones, as in sentence-transformers.
+    #[default]
+    Mean,
+    /// The first token, `[CLS]`.
+    First,
+}
+
+/// What a row returns.
 #[derive(Debug, Clone)]
 pub enum Want {
-    /// Every output.
+    /// All outputs.
     Outputs,
-    /// The final hidden states, `[tokens, hidden]`, and every output.
+    /// The final hidden states, `[tokens, hidden]`, and all outputs.
     States,
-    /// Scalars' values alone.
+    /// The pooled states after one layer, `[hidden]`, and all outputs.
+    Pooled(PooledState),
+    /// Only the values of scalars.
     Values(Vec<Scalar>),
-    /// Scalars' values, and the gradient of each with respect to the row's layer.
+    /// The values of scalars and their gradients with respect to the row's layer.
     Gradients(Reduce, Vec<Scalar>),
-    /// How much of what this token has at the top can flow down to each token, through the
-    /// attention of all layers (`flow`); `[tokens]`, in `token_scores`.
+    /// The attention flow from this token at the last layer down to each input token through all
+    /// layers (see [`crate::flow`]); `[tokens]`, in `token_scores`.
     Flow(usize),
 }
 
-/// One sequence to put through a model, and what is wanted of it.
+/// One sequence to run through a model.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub tokens: Arc<Tokens>,
-    /// Where its path runs and its gradient is taken.
+    /// Where the path runs and the gradient is taken.
     pub layer: Layer,
     pub path: Option<Path>,
     pub maps: Maps,
-    /// The tokens whose outputs are wanted, ascending, for a head that gives
-    /// outputs for each token; empty for others.
+    /// The tokens whose outputs to return, ascending, for a head with outputs per token; empty for
+    /// other heads.
     pub reads: Arc<[usize]>,
     pub want: Want,
 }
 
 impl Row {
-    /// A row that gives its outputs.
+    /// Returns a row that asks for all outputs.
     pub fn forward(tokens: Arc<Tokens>, reads: Arc<[usize]>) -> Self {
         Self {
             tokens,
@@ -243,24 +279,24 @@ impl Row {
         }
     }
 
-    /// The scalars whose gradients it gives.
+    /// Returns the scalars to differentiate.
     pub fn differentiated(&self) -> &[Scalar] {
         match &self.want {
             Want::Gradients(_, scalars) => scalars,
-            Want::Outputs | Want::States | Want::Values(_) | Want::Flow(_) => &[],
+            Want::Outputs | Want::States | Want::Pooled(_) | Want::Values(_) | Want::Flow(_) => &[],
         }
     }
 
-    /// The scalars whose values it gives.
+    /// Returns the scalars to evaluate.
     pub fn scalars(&self) -> &[Scalar] {
         match &self.want {
             Want::Gradients(_, scalars) | Want::Values(scalars) => scalars,
-            Want::Outputs | Want::States | Want::Flow(_) => &[],
+            Want::Outputs | Want::States | Want::Pooled(_) | Want::Flow(_) => &[],
         }
     }
 }
 
-/// The attention of one layer, `[heads, tokens, tokens]`: query by key.
+/// The attention of one layer, `[heads, queries, keys]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionMap {
     pub heads: usize,
@@ -269,7 +305,7 @@ pub struct AttentionMap {
 }
 
 impl AttentionMap {
-    /// Its heads as one, their mean.
+    /// Averages over the heads.
     pub fn mean(self) -> Self {
         let (size, heads) = (self.tokens * self.tokens, self.heads);
         let sum =
@@ -278,8 +314,8 @@ impl AttentionMap {
         Self { heads: 1, tokens: self.tokens, weights }
     }
 
-    /// Of one head: `A' = (A + I) / 2`, with each query's sum made 1, which is what the residual
-    /// connection leaves of a layer's attention (Abnar & Zuidema 2020). `[tokens, tokens]`
+    /// Returns `A' = (A + I) / 2` of a one-head map, each query's row normalised to sum 1:
+    /// attention with the residual connection (Abnar & Zuidema 2020). `[tokens, tokens]`
     pub fn with_residual(&self) -> Vec<f64> {
         let mut weights = self.weights.clone();
         for (query, row) in weights.chunks_mut(self.tokens).enumerate() {
@@ -290,34 +326,34 @@ impl AttentionMap {
         weights
     }
 
-    /// Element by element.
+    /// Applies `change` to each element and its index.
     pub fn map(mut self, change: impl Fn(usize, f64) -> f64) -> Self {
         self.weights.iter_mut().enumerate().for_each(|(i, weight)| *weight = change(i, *weight));
         self
     }
 }
 
-/// What one row gave.
+/// The result of one row.
 #[derive(Debug, Clone, Default)]
 pub struct RowOutput {
-    /// `[labels]`, or `[reads, labels]` of a head that gives them for each token;
-    /// empty where only scalars were asked for.
+    /// `[labels]`, or `[reads, labels]` for a head with outputs per token; empty if only scalars
+    /// were requested.
     pub logits: Vec<f64>,
-    /// The same after the model's activation.
+    /// The logits after the model's output activation.
     pub probabilities: Vec<f64>,
-    /// `[tokens, hidden]`, where they were asked for.
+    /// `[tokens, hidden]`, or `[hidden]` if pooled, if requested.
     pub states: Vec<f64>,
     /// `[scalars]`
     pub values: Vec<f64>,
-    /// One map for each layer that the row asked for, in its order.
+    /// One map per requested layer, in the requested order.
     pub attention: Vec<AttentionMap>,
-    /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` of gradients that are
-    /// kept; the flow, where that was asked for; else empty.
+    /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` without reduction; the attention flow
+    /// if requested; else empty.
     pub token_scores: Vec<Vec<f64>>,
 }
 
 impl RowOutput {
-    /// Whether every number in it can be served.
+    /// Whether all numbers are finite.
     pub fn is_finite(&self) -> bool {
         let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
         let lists = [&self.logits, &self.probabilities, &self.states, &self.values];

@@ -1,8 +1,8 @@
-"""Makes the small model beside this file, and the seeds that are no text.
+"""Writes the tiny model in this folder, and the binary seeds.
 
     python fuzz/model/make.py
 
-Needs nothing but Python: the numbers are of no meaning, only their places are.
+Needs only Python: the weights are random, as only the file formats matter.
 """
 
 import io
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 SEEDS = HERE.parent / "seeds"
 
 PIECES = "[UNK] [PAD] [CLS] [SEP] [MASK] a b ##a ##b the good one . , ? -".split()
-HIDDEN, INNER, HEADS, PLACES, TYPES, LABELS = 4, 6, 2, 16, 2, 3
+HIDDEN, INNER, HEADS, POSITIONS, TYPES, LABELS = 4, 6, 2, 16, 2, 3
 
 CONFIG = {
     "architectures": ["BertForSequenceClassification"],
@@ -28,7 +28,7 @@ CONFIG = {
     "intermediate_size": INNER,
     "num_attention_heads": HEADS,
     "num_hidden_layers": 1,
-    "max_position_embeddings": PLACES,
+    "max_position_embeddings": POSITIONS,
     "type_vocab_size": TYPES,
     "vocab_size": len(PIECES),
     "hidden_act": "gelu",
@@ -38,7 +38,7 @@ CONFIG = {
 
 TOKENIZER_CONFIG = {
     "tokenizer_class": "BertTokenizer",
-    "model_max_length": PLACES,
+    "model_max_length": POSITIONS,
     "do_lower_case": True,
     "unk_token": "[UNK]",
     "pad_token": "[PAD]",
@@ -87,14 +87,14 @@ def tokenizer():
 
 
 def byte_pieces():
-    """RoBERTa's: a few bytes, and two merges."""
+    """A byte-level vocabulary of a few bytes and two merges."""
     pieces = ["<s>", "<pad>", "</s>", "<unk>"] + list("aobdgeth") + ["th", "the", "<mask>"]
     return {piece: i for i, piece in enumerate(pieces)}, "#version: 0.2\nt h\nth e\n"
 
 
 def tensors():
     """Names and shapes."""
-    embeddings = {"word": len(PIECES), "position": PLACES, "token_type": TYPES}
+    embeddings = {"word": len(PIECES), "position": POSITIONS, "token_type": TYPES}
     for name, rows in embeddings.items():
         yield f"bert.embeddings.{name}_embeddings.weight", [rows, HIDDEN]
     layer = "bert.encoder.layer.0"
@@ -104,9 +104,9 @@ def tensors():
     maps[f"{layer}.output.dense"] = (HIDDEN, INNER)
     maps["bert.pooler.dense"] = (HIDDEN, HIDDEN)
     maps["classifier"] = (LABELS, HIDDEN)
-    for place in ["bert.embeddings", f"{layer}.attention.output", f"{layer}.output"]:
-        yield f"{place}.LayerNorm.weight", [HIDDEN]
-        yield f"{place}.LayerNorm.bias", [HIDDEN]
+    for block in ["bert.embeddings", f"{layer}.attention.output", f"{layer}.output"]:
+        yield f"{block}.LayerNorm.weight", [HIDDEN]
+        yield f"{block}.LayerNorm.bias", [HIDDEN]
     for name, (out, size) in maps.items():
         yield f"{name}.weight", [out, size]
         yield f"{name}.bias", [out]
@@ -126,15 +126,15 @@ def numbers():
 def safetensors(head=lambda header: header):
     header, data = {}, b""
     for name, shape, values in numbers():
-        places = [len(data), len(data) + len(values)]
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": places}
+        offsets = [len(data), len(data) + len(values)]
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
         data += values
     text = json.dumps(head(header), separators=(",", ":")).encode()
     return struct.pack("<Q", len(text)) + text + data
 
 
 class Global:
-    """Something that a pickle calls by its name."""
+    """A class that a pickle refers to by name."""
 
     def __init__(self, module, name):
         self.made = type(name, (), {"__module__": module, "__qualname__": name})
@@ -162,7 +162,7 @@ class Tensor:
 
 
 def state_dict(sixth):
-    """A pickle of tensors whose numbers lie elsewhere."""
+    """A pickle of tensors with external storages."""
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value):

@@ -1,4 +1,4 @@
-//! Checkpoints that are loaded from a folder and used once.
+//! Loads a checkpoint from a folder and runs it.
 
 use std::fs;
 
@@ -9,11 +9,11 @@ use explaind::rows::Row;
 use explaind::text::Input;
 use explaind::text::tokenizer::Truncate;
 
-/// Names and contents.
+/// Name and content.
 pub type File<'a> = (&'a str, &'a [u8]);
 
-/// The files of a BERT with three numbers for a text: 3 KB, so that most of what
-/// is changed is its description. fuzz/model/make.py made it.
+/// The files of a tiny BERT with three labels, by fuzz/model/make.py. Its weights have only 3 KB,
+/// so that most mutations affect the description of the tensors.
 pub const CONFIG: File<'static> = ("config.json", include_bytes!("../model/config.json"));
 pub const WEIGHTS: File<'static> =
     ("model.safetensors", include_bytes!("../model/model.safetensors"));
@@ -21,12 +21,12 @@ pub const TOKENIZER: File<'static> = ("tokenizer.json", include_bytes!("../model
 pub const TOKENIZER_CONFIG: File<'static> =
     ("tokenizer_config.json", include_bytes!("../model/tokenizer_config.json"));
 
-/// Loads a checkpoint and runs it once, as the service's loader would, on texts
-/// short and long. Says whether it was taken: a refusal is as good.
+/// Loads a checkpoint like the service and runs it on short and long texts. Returns whether it was
+/// loaded: an error is fine too.
 pub fn load(files: &[File<'_>]) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, data) in files {
-        fs::write(folder.path().join(name), data).expect("room for a file");
+        fs::write(folder.path().join(name), data).expect("the file is written");
     }
     let source = Source::Directory(folder.path().to_owned());
     let Ok(model) = Model::load("fuzzed", &source, &Placement::default()) else { return false };

@@ -1,4 +1,4 @@
-//! A configuration file.
+//! Configuration files.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use explaind::config::Config;
 pub fn run(data: &[u8]) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("explaind.toml");
-    fs::write(&file, data).expect("room for a file");
+    fs::write(&file, data).expect("the file is written");
     let read = Config::read(Some(&file));
     match &read {
-        Ok(config) => assert!(config.check().is_ok(), "what was read is not good: {config:?}"),
-        Err(errors) => assert!(!errors.0.is_empty(), "nothing is said to be wrong"),
+        Ok(config) => assert!(config.check().is_ok(), "the configuration is invalid: {config:?}"),
+        Err(errors) => assert!(!errors.0.is_empty(), "the list of errors is empty"),
     }
     read.is_ok()
 }

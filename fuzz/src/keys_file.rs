@@ -1,4 +1,4 @@
-//! A file of keys.
+//! Keys files.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use explaind::config::{NamedKey, keys};
 pub fn run(data: &[u8]) -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("keys");
-    fs::write(&file, data).expect("room for a file");
+    fs::write(&file, data).expect("the file is written");
     let Ok(keys) = keys::read(&file) else { return false };
     for key in keys {
         let written = String::from(key.clone());

@@ -1,7 +1,6 @@
-//! What each target does with its bytes: nothing of it may panic, take memory
-//! that a file only claims to need, or never end. scripts/fuzz runs the targets;
-//! `cargo test` plays the committed seeds back through the same code. Each says
-//! whether it took the bytes.
+//! Fuzz targets. None may panic, hang, or allocate memory that a file only claims to need.
+//! scripts/fuzz runs the targets; `cargo test` runs the committed seeds. Each `run` function
+//! returns whether the bytes were accepted.
 
 pub mod config;
 pub mod keys_file;

@@ -1,4 +1,4 @@
-//! A config.json beside weights of each architecture; the first byte says which.
+//! config.json with the weights of an architecture, which the first byte selects.
 
 use super::checkpoint::{self, File};
 

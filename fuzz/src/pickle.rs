@@ -1,4 +1,4 @@
-//! A file of weights as `torch.save` writes it, in an archive or as it did before.
+//! Weights in the formats of `torch.save`: zip archive or legacy.
 
 use super::checkpoint::{self, CONFIG, TOKENIZER, TOKENIZER_CONFIG};
 

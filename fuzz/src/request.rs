@@ -1,4 +1,4 @@
-//! A request's body, sent to every route that takes one, with models of every task.
+//! Request bodies, sent to every route that takes one, with models of every task.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -38,8 +38,8 @@ const MODELS: [(&str, &[File<'static>]); 6] = [
     folder!("bert-embed"),
 ];
 
-/// Tokens x rows that are not only priced but run.
-const LITTLE: u64 = 1_500;
+/// Maximum cost, in tokens times rows, of requests that are executed and not only estimated.
+const MAX_COST: u64 = 1_500;
 
 struct Running {
     runtime: Runtime,
@@ -49,18 +49,18 @@ struct Running {
 pub fn run(data: &[u8]) -> bool {
     static RUNNING: OnceLock<Running> = OnceLock::new();
     let running = RUNNING.get_or_init(start);
-    let price = running.post("/estimate", data);
+    let estimate = running.post("/estimate", data);
     running.post("/predict", data);
-    // The built-in models are a hundred times as large.
-    let tiny = price["model"].as_str().is_some_and(|model| !model.starts_with("sentiment"));
-    if tiny && price["cost"].as_u64().is_some_and(|cost| cost <= LITTLE) {
+    // The built-in models are a hundred times larger.
+    let tiny = estimate["model"].as_str().is_some_and(|model| !model.starts_with("sentiment"));
+    if tiny && estimate["cost"].as_u64().is_some_and(|cost| cost <= MAX_COST) {
         running.post("/explain", data);
-        // Unless some are named, every method is compared.
+        // Without "methods", every method is compared.
         if data.windows(9).any(|part| part == b"\"methods\"") {
             running.post("/explain/compare", data);
         }
     }
-    !price["cost"].is_null()
+    !estimate["cost"].is_null()
 }
 
 fn start() -> Running {
@@ -71,12 +71,12 @@ fn start() -> Running {
     config.limits.request_ms = 2_000;
     config.limits.attention_values = 1 << 16;
     let tiny = MODELS.map(|(id, files)| {
-        let place = folder.path().join(id);
-        fs::create_dir(&place).expect("a folder");
+        let source = folder.path().join(id);
+        fs::create_dir(&source).expect("a folder");
         for (name, data) in files {
-            fs::write(place.join(name), data).expect("room for a file");
+            fs::write(source.join(name), data).expect("the file is written");
         }
-        ModelEntry { id: id.to_owned(), source: place.display().to_string(), activation: None }
+        ModelEntry { id: id.to_owned(), source: source.display().to_string(), activation: None }
     });
     config.models.splice(0..0, tiny);
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -91,7 +91,7 @@ fn start() -> Running {
 }
 
 impl Running {
-    /// The answer, or null. It may be a refusal, never a fault of the service.
+    /// Returns the JSON response, or null. The status must not be 500.
     fn post(&self, path: &str, body: &[u8]) -> Value {
         let request = Request::post(path)
             .header(header::HOST, "localhost")

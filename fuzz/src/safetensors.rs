@@ -1,4 +1,4 @@
-//! A file of weights in safetensors' format.
+//! Weights in safetensors format.
 
 use super::checkpoint::{self, CONFIG, TOKENIZER, TOKENIZER_CONFIG};
 

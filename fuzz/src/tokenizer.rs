@@ -1,4 +1,4 @@
-//! The files of a tokenizer; the first byte says which one the others are.
+//! Tokenizer files; the first byte selects the file.
 
 use super::checkpoint::{self, CONFIG, File, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS};
 
@@ -6,7 +6,7 @@ const VOCAB_TXT: File<'static> = ("vocab.txt", include_bytes!("../model/vocab.tx
 const VOCAB_JSON: File<'static> = ("vocab.json", include_bytes!("../model/vocab.json"));
 const MERGES: File<'static> = ("merges.txt", include_bytes!("../model/merges.txt"));
 
-/// A file, and those that it lies beside.
+/// The fuzzed file, and the other files of the checkpoint.
 const FILES: [(&str, &[File<'static>]); 9] = [
     ("tokenizer.json", &[TOKENIZER_CONFIG]),
     ("tokenizer_config.json", &[TOKENIZER]),

@@ -3,15 +3,15 @@
 use std::panic;
 use std::sync::Once;
 
-// The tokenizers library panics on some nonsense; the service refuses the file
-// then and goes on. Only panics outside of the registry's crates are findings.
+// The tokenizers crate panics on some invalid files, which the service catches. Only panics outside
+// of the registry's crates are findings.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let own = panic::take_hook();
+        let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !info.location().is_some_and(|place| place.file().contains("/registry/src/")) {
-                own(info);
+            if !info.location().is_some_and(|location| location.file().contains("/registry/src/")) {
+                default(info);
             }
         }));
     });

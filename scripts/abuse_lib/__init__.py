@@ -1,1 +1,1 @@
-"""Attacks on the service, one after the other, each with bounds."""
+"""Attacks on the service with bounds on memory and latency."""

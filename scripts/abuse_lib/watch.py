@@ -1,4 +1,4 @@
-"""What an attack does to memory and to the probes, while it lasts."""
+"""Measures memory and the latency of probes during an attack."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ PERIOD = 0.02
 
 
 class Watch:
-    """Samples memory, and asks /livez and /readyz, until the `with` block ends."""
+    """Samples memory and requests /livez and /readyz until the `with` block ends."""
 
     def __init__(self, service):
         self.service = service
@@ -44,17 +44,17 @@ class Watch:
                     with Connection(self.service.address, patience=60) as connection:
                         status = connection.ask(message("GET", path)).status
                 except (Lost, OSError) as lost:
-                    status = f"nothing ({lost})"
+                    status = f"no response ({lost})"
                 self.probes.append(time.monotonic() - start)
                 if status != 200:
                     self.failed.append(f"{path}: {status}")
         return work
 
     def p99(self):
-        """In milliseconds."""
+        """The 99th percentile in milliseconds."""
         ranked = sorted(self.probes) or [0]
         return 1e3 * ranked[min(len(ranked) - 1, int(0.99 * len(ranked)))]
 
     def grown(self):
-        """Mebibytes over what there was before, at the highest."""
+        """The largest memory growth in mebibytes."""
         return (self.peak - self.before) / 1024

@@ -1,4 +1,4 @@
-"""Requests of the injected faults, and what their answers must be."""
+"""Requests during injected faults, and checks of their responses."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ QUESTIONS = [
 
 
 def ask(service, method, path, fields=None, headers=(), patience=60.0):
-    """Status and JSON; Lost where there is no answer."""
+    """Returns status and JSON; raises Lost if there is no response."""
     body = None if fields is None else json.dumps(fields).encode()
     with Connection(service.address, patience=patience) as connection:
         answer = connection.ask(message(method, path, [JSON, *headers], body))
@@ -28,16 +28,16 @@ def ask(service, method, path, fields=None, headers=(), patience=60.0):
 
 
 def results(service):
-    """What the questions are answered with, times left out."""
-    found = []
+    """Returns status and results of each question, without times."""
+    answers = []
     for question in QUESTIONS:
         status, answer = ask(service, "POST", "/explain", question)
-        found.append((status, answer.get("results")))
-    return found
+        answers.append((status, answer.get("results")))
+    return answers
 
 
 class Steady:
-    """Asks the questions over and over beside a fault, and counts what was other than alone."""
+    """Repeats the questions during a fault and compares the responses with those before it."""
 
     def __init__(self, service):
         self.service = service
@@ -48,14 +48,14 @@ class Steady:
 
     def work(self):
         while not self.over.is_set():
-            for place, question in enumerate(QUESTIONS):
+            for number, question in enumerate(QUESTIONS):
                 try:
                     status, answer = ask(self.service, "POST", "/explain", question)
                 except (Lost, OSError) as lost:
-                    self.wrong.append(f"no answer: {lost}")
+                    self.wrong.append(f"no response: {lost}")
                     return
-                if (status, answer.get("results")) != self.alone[place]:
-                    self.wrong.append(f"question {place} has status {status}, or another answer")
+                if (status, answer.get("results")) != self.alone[number]:
+                    self.wrong.append(f"question {number}: status {status} or other results")
                 self.answers += 1
 
     def __enter__(self):
@@ -68,7 +68,7 @@ class Steady:
 
     def preserved(self):
         assert not self.wrong, self.wrong[:3]
-        return f"{self.answers} answers beside it equal to those alone"
+        return f"{self.answers} responses during the fault equal those before it"
 
 
 def load(service, source):
@@ -77,14 +77,15 @@ def load(service, source):
 
 
 def state(service):
-    """The new model's state and, where it failed, why."""
+    """Returns the state of the new model, and its error if it failed."""
     status, model = ask(service, "GET", "/models/new", headers=[AS_ADMIN])
     return ("gone", "") if status == 404 else (model["state"], json.dumps(model.get("problem")))
 
 
-def until(what, holds, seconds=30):
+def until(what, condition, seconds=30):
+    """Waits until `condition` is true and returns its value; `what` is for the error."""
     end = time.monotonic() + seconds
-    while not (found := holds()):
+    while not (value := condition()):
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.05)
-    return found
+    return value

@@ -1,5 +1,5 @@
-"""The faults. Each is given where to start services, and gives what was preserved; an
-AssertionError says what was not."""
+"""The faults. Each takes a workspace and returns what was preserved, or raises an
+AssertionError."""
 
 import contextlib
 import json
@@ -22,12 +22,12 @@ LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class NotRun(Exception):
-    """The machine lacks something that the fault needs."""
+    """The machine lacks something that is needed to inject the fault."""
 
 
 @contextlib.contextmanager
 def mounted(folder, size):
-    """A file system of `size` in memory."""
+    """Mounts an in-memory file system of this size."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -38,31 +38,31 @@ def mounted(folder, size):
         subprocess.run(["umount", "-l", folder], check=False)
 
 
-def full_disk(place):
-    hub = Hub(place.model)
-    disk = place.folder / "disk"
-    with mounted(disk, "64k"), \
-            place.service(environment={"HF_ENDPOINT": hub.url(), "HF_HOME": str(disk)}) as service:
+def full_disk(workspace):
+    hub = Hub(workspace.model)
+    disk = workspace.folder / "disk"
+    environment = {"HF_ENDPOINT": hub.url(), "HF_HOME": str(disk)}
+    with mounted(disk, "64k"), workspace.service(environment=environment) as service:
         with Steady(service) as steady:
             load(service, SOURCE)
             name, why = until("the load fails", lambda: failed(service))
-            assert "No space left" in why or "os error 28" in place.log(service), why
+            assert "No space left" in why or "os error 28" in workspace.log(service), why
             subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
             load(service, SOURCE)
             until("it loads", lambda: state(service)[0] == "ready")
-        return f"{steady.preserved()}; the load failed and said why, and worked once there was room"
+        return f"{steady.preserved()}; the load failed with the reason, and worked with more space"
 
 
 def failed(service):
-    now = state(service)
-    return now if now[0] == "failed" else None
+    current = state(service)
+    return current if current[0] == "failed" else None
 
 
-def slow_hub(place):
-    hub = Hub(place.model)
+def slow_hub(workspace):
+    hub = Hub(workspace.model)
     hub.pause = 0.25
-    environment = {"HF_ENDPOINT": hub.url(), "HF_HOME": str(place.folder / "home")}
-    with place.service("load_ms = 3000\n", environment) as service, Steady(service) as steady:
+    environment = {"HF_ENDPOINT": hub.url(), "HF_HOME": str(workspace.folder / "home")}
+    with workspace.service("load_ms = 3000\n", environment) as service, Steady(service) as steady:
         load(service, SOURCE)
         name, why = until("the load is given up", lambda: failed(service))
         assert "deadline_exceeded" in why, why
@@ -74,32 +74,32 @@ def slow_hub(place):
         hub.pause = 0
         load(service, SOURCE)
         until("it loads", lambda: state(service)[0] == "ready")
-    return f"{steady.preserved()}; the load ended at load_ms, at DELETE, and then worked"
+    return f"{steady.preserved()}; the load ended after load_ms, and on DELETE, and then worked"
 
 
-def clock_step(place):
+def clock_step(workspace):
     if not Path(LIBFAKETIME).exists():
         raise NotRun("needs libfaketime (apt install faketime)")
-    clock = place.folder / "clock"
+    clock = workspace.folder / "clock"
     clock.write_text("+0")
     environment = {"LD_PRELOAD": LIBFAKETIME, "FAKETIME_TIMESTAMP_FILE": str(clock),
                    "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    with place.service(environment=environment) as service:
+    with workspace.service(environment=environment) as service:
         with Steady(service) as steady:
             for step in ("+1d", "-400d", "+0"):
                 clock.write_text(step)
                 time.sleep(1.5)
             assert ask(service, "GET", "/readyz")[0] == 200
-        lines = place.log(service)
+        lines = workspace.log(service)
         days = {word[:10] for line in lines.splitlines() for word in line.split()[:1]}
     assert len(days) > 2, f"the log's dates are {sorted(days)}: the clock did not step"
-    return f"{steady.preserved()}, a day ahead, 400 days back, and home again"
+    return f"{steady.preserved()}: a day forward, 400 days back, and the right time again"
 
 
-def vanished(place):
-    """Callers whose machines are gone: nothing says that their connections ended."""
+def vanished(workspace):
+    """Clients whose machines vanish: no packet ends their connections."""
     limits = "idle_ms = 2000\nhead_ms = 1500\n"
-    with place.service(limits) as service, Steady(service) as steady:
+    with workspace.service(limits) as service, Steady(service) as steady:
         body = message("POST", "/explain", [JSON, ("content-length", "1000")])
         starts = [b"GET /livez HTTP/1.1\r\nhost: ", message("GET", "/livez"), body + b"{", b""]
         gone = [Connection(service.address) for _ in range(100)]
@@ -124,36 +124,36 @@ def connections(service):
     return float(next(lines).rpartition(" ")[2])
 
 
-def memory(place):
-    """A fifth more than the same work needs where there is plenty."""
+def memory(workspace):
+    """Limits memory to 1.2 times what the same work needs without a limit."""
     if not os.access(GROUPS / "cgroup.procs", os.W_OK):
-        raise NotRun("needs control groups, version 1, that it may write to")
+        raise NotRun("needs writable control groups, version 1")
     group = GROUPS / f"explaind-{os.getpid()}"
     group.mkdir()
     join = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
     try:
-        with place.service(before=join) as service:
+        with workspace.service(before=join) as service:
             alone = results(service)
             crowd(service)
         need = int((group / "memory.max_usage_in_bytes").read_text())
         (group / "memory.max_usage_in_bytes").write_text("0")
         (group / "memory.limit_in_bytes").write_text(str(need * 6 // 5))
-        with place.service(before=join) as service:
-            assert results(service) == alone, "other answers with less memory"
+        with workspace.service(before=join) as service:
+            assert results(service) == alone, "other results with less memory"
             statuses = crowd(service)
-            assert results(service) == alone, "other answers afterwards"
+            assert results(service) == alone, "other results afterwards"
         killed = "oom_kill 0" not in (group / "memory.oom_control").read_text()
-        assert not killed, "the system ended it for its memory"
+        assert not killed, "killed by the system for lack of memory"
     finally:
         until("the group is empty", lambda: not (group / "cgroup.procs").read_text(), 10)
         group.rmdir()
     answered = statuses.count(200)
-    return (f"needs {need >> 20} MiB for 48 callers, had {need * 6 // 5 >> 20}: {answered} of "
-            f"{len(statuses)} answered, the others told to come back; answers equal")
+    return (f"needs {need >> 20} MiB for 48 clients, had {need * 6 // 5 >> 20}: {answered} of "
+            f"{len(statuses)} answered, the others rejected as overloaded; results equal")
 
 
 def crowd(service):
-    """48 callers who ask for much at once: statuses."""
+    """Sends 48 large requests concurrently and returns the statuses."""
     text = " ".join(["wonderful"] * 100)
     fields = {"inputs": [text] * 2, "methods": ["integrated_gradients"],
               "attention": {"layers": "all", "heads": "all"}}
@@ -167,22 +167,22 @@ def crowd(service):
         thread.start()
     for thread in threads:
         thread.join()
-    odd = set(statuses) - {200, 429, 503, 504}
-    assert len(statuses) == 48 and not odd, f"{len(statuses)} answers, {odd}"
+    unexpected = set(statuses) - {200, 429, 503, 504}
+    assert len(statuses) == 48 and not unexpected, f"{len(statuses)} responses, {unexpected}"
     return statuses
 
 
-def sigterm(place):
-    took = {name: stopped(place, begin) for name, begin in STATES.items()}
-    return "status 0, what was let in answered; " + ", ".join(
+def sigterm(workspace):
+    took = {name: stopped(workspace, begin) for name, begin in STATES.items()}
+    return "status 0, admitted requests answered; " + ", ".join(
         f"{name} {seconds:.1f} s" for name, seconds in took.items())
 
 
-def stopped(place, begin):
-    hub = Hub(place.model)
+def stopped(workspace, begin):
+    hub = Hub(workspace.model)
     hub.pause = 0.25
-    environment = {"HF_ENDPOINT": hub.url(), "HF_HOME": str(place.folder / "stopped")}
-    with place.service(environment=environment) as service:
+    environment = {"HF_ENDPOINT": hub.url(), "HF_HOME": str(workspace.folder / "stopped")}
+    with workspace.service(environment=environment) as service:
         check = begin(service)
         start = time.monotonic()
         service.terminate()
@@ -200,7 +200,7 @@ WORK = {"inputs": ["A warm and moving film. " * 8] * 6, "methods": ["lime"], "at
 
 
 def amid(service, accept, enough):
-    """A request whose answer has not come."""
+    """Sends a request and waits until it is queued. Returns a check of its response."""
     connection = Connection(service.address)
     body = json.dumps(WORK).encode()
     connection.open().sendall(message("POST", "/explain", [JSON, ("accept", accept)], body))

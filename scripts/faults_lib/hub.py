@@ -1,4 +1,4 @@
-"""A hub on a free port with one model, whose files come as fast as they are told to."""
+"""A mock of the Hugging Face Hub with one model and an adjustable speed."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ PIECE = 1 << 10
 
 
 class Hub:
-    """Serves the files of `folder`; `pause` is waited for after each kibibyte of weights."""
+    """Serves the files of `folder`, with a `pause` in seconds after each kibibyte of weights."""
 
     def __init__(self, folder):
         self.pause = 0
@@ -51,13 +51,13 @@ class Hub:
             daemon_threads = True
 
             def handle_error(self, *_):
-                """A client that left is meant to."""
+                """Ignores disconnects, which are part of the test."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def find(self, path):
-        """Status and body."""
+        """Returns status and body."""
         if path.startswith("/api/models/"):
             names = [{"rfilename": name} for name in self.files]
             return 200, json.dumps({"sha": COMMIT, "siblings": names}).encode()

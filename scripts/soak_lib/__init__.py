@@ -1,1 +1,1 @@
-"""A soak of the service: mixed load over a long time, every answer judged."""
+"""Soak test of the service: long mixed load with checks of every response."""

@@ -1,4 +1,4 @@
-"""Those who behave: callers of the pool, readers of the catalogue, the prober."""
+"""Well-behaved clients: senders of the pool, readers of models and methods, and probes."""
 
 import itertools
 import random
@@ -9,14 +9,14 @@ from . import answers
 from .tally import problem
 from .wire import Connection, Lost, message
 
-# How much more is asked for than is done: above the four to be shown, since a caller
-# that waits for its answer falls behind its pace.
+# Offered load relative to the capacity. More than the intended four, because a client that waits
+# for its response falls behind its schedule.
 OVERLOAD = 6
 CALLERS = 640
 
 
 class Load:
-    """What all callers share."""
+    """Shared state of all clients."""
 
     def __init__(self, address, pool, tally, seed):
         self.address, self.pool, self.tally, self.seed = address, pool, tally, seed
@@ -29,8 +29,8 @@ class Load:
         def guarded(rng):
             try:
                 work(self, rng)
-            except Exception as error:  # A caller that is lost unseen would make it look quiet.
-                self.tally.violation(f"the load's own fault in {work.__name__}: {error!r}")
+            except Exception as error:  # A silent failure would reduce the load unnoticed.
+                self.tally.violation(f"error of the load generator in {work.__name__}: {error!r}")
                 raise
         for copy in range(copies):
             rng = random.Random(f"{self.seed} {work.__name__} {copy}")
@@ -43,11 +43,11 @@ class Load:
         for thread in self.threads:
             thread.join(120)
             if thread.is_alive():
-                self.tally.violation("a caller never came back")
+                self.tally.violation("a client did not finish")
 
 
 def send(load, connection, request):
-    """Asks once and judges what comes back."""
+    """Sends a request and checks the response."""
     number, tally = next(load.numbers), load.tally
     sent = request.message(number)
     start = time.monotonic()
@@ -57,7 +57,7 @@ def send(load, connection, request):
         how = answers.check(request, answer, number) if answer.status == 200 else None
     except Lost as lost:
         tally.note(request.kind, "lost")
-        return tally.violation(f"{request.kind}: an answer was lost: {lost}", sent)
+        return tally.violation(f"{request.kind}: a response was lost: {lost}", sent)
     except (answers.Wrong, ValueError, KeyError) as wrong:
         tally.note(request.kind, "wrong")
         return tally.violation(f"{request.kind}: {wrong}"[:300], sent)
@@ -73,7 +73,7 @@ def send(load, connection, request):
 
 
 def call(load, rng):
-    """Asks at a pace that, with all the others, is OVERLOAD times what is done."""
+    """Sends requests at a rate that, with all clients, is OVERLOAD times the capacity."""
     with Connection(load.address) as connection:
         while not load.over.is_set():
             request = rng.choice(load.pool)
@@ -83,7 +83,7 @@ def call(load, rng):
 
 
 def catalogue(load, rng):
-    """Reads what can be read without work."""
+    """Requests routes that need no computation."""
     paths = ("/models", "/models/sentiment-en", "/methods", "/metrics", "/openapi.json")
     with Connection(load.address) as connection:
         while not load.over.wait(0.3):
@@ -99,7 +99,7 @@ def catalogue(load, rng):
 
 
 def probe(load, rng):
-    """Whether it lives and is ready, all the time."""
+    """Requests /livez and /readyz."""
     while not load.over.wait(0.25):
         path = rng.choice(("/livez", "/readyz"))
         start = time.monotonic()
@@ -107,7 +107,7 @@ def probe(load, rng):
             with Connection(load.address, patience=60) as connection:
                 status = connection.ask(message("GET", path)).status
         except Lost as lost:
-            status = f"nothing: {lost}"
+            status = f"no response: {lost}"
         load.tally.probe(time.monotonic() - start)
         if status != 200:
-            load.tally.violation(f"{path} said {status}")
+            load.tally.violation(f"{path}: {status}")

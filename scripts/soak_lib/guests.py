@@ -1,4 +1,4 @@
-"""Models that come and go while requests ask for them."""
+"""Models that are loaded and unloaded while requests use them."""
 
 import json
 import shutil
@@ -24,29 +24,29 @@ def delete(connection, name):
 
 
 def state(connection, name):
-    """The state that a load ends in."""
+    """Waits until a load ends and returns the state."""
     until = time.monotonic() + LOAD_SECONDS
     while time.monotonic() < until:
         answer = connection.ask(message("GET", f"/models/{name}"))
-        said = json.loads(answer.body).get("state")
-        if said != "loading":
-            return said
+        current = json.loads(answer.body).get("state")
+        if current != "loading":
+            return current
         time.sleep(0.05)
     return f"loading for {LOAD_SECONDS} s"
 
 
-def invite_all(address):
-    """Has every guest loaded, for what is asked of the idle service."""
+def load_all(address):
+    """Loads every guest model."""
     with Connection(address) as connection:
         for name, source in GUESTS.items():
             put(connection, name, source)
         states = {name: state(connection, name) for name in GUESTS}
     if set(states.values()) != {"ready"}:
-        raise SystemExit(f"guests that do not load: {states}")
+        raise SystemExit(f"guest models do not load: {states}")
 
 
 def broken_folder(folder):
-    """A checkpoint whose weights end too early."""
+    """Creates a checkpoint with truncated weights."""
     broken = Path(folder) / BROKEN
     if not broken.exists():
         shutil.copytree(GOLDEN / "bert-tiny", broken)
@@ -56,7 +56,7 @@ def broken_folder(folder):
 
 
 def come_and_go(folder):
-    """Loads what is not there and unloads what is, a broken folder among them."""
+    """Loads and unloads guest models and a broken folder."""
     def work(load, rng):
         broken, tally = broken_folder(folder), load.tally
         present = set(GUESTS)
@@ -72,20 +72,20 @@ def come_and_go(folder):
                 name = rng.choice((*GUESTS, BROKEN, "swapped"))
                 if name == BROKEN:
                     expect("PUT of a broken folder", put(connection, name, broken), 202)
-                    if (said := state(connection, name)) != "failed":
-                        tally.violation(f"models: a broken folder is {said}")
-                    expect("DELETE of what failed", delete(connection, name), 202, 204)
+                    if (current := state(connection, name)) != "failed":
+                        tally.violation(f"models: a broken folder is {current}")
+                    expect("DELETE of a failed model", delete(connection, name), 202, 204)
                 elif name == "swapped":
                     source = GOLDEN / rng.choice(("bert-tiny", "bert-nli", "electra-sequence"))
-                    # Refused while another one is on its way.
+                    # Rejected while another source is loading.
                     expect("PUT of another source", put(connection, name, source), 200, 202, 409)
                 elif name in present:
                     expect(f"DELETE of {name}", delete(connection, name), 202, 204)
                     present.remove(name)
                 else:
-                    # The one before may still be in use, or on its way.
+                    # The previous one may still be in use or loading.
                     expect(f"PUT of {name}", put(connection, name, GUESTS[name]), 200, 202)
                     present.add(name)
-                    if rng.random() < 0.7 and (said := state(connection, name)) != "ready":
-                        tally.violation(f"models: {name} is {said}")
+                    if rng.random() < 0.7 and (current := state(connection, name)) != "ready":
+                        tally.violation(f"models: {name} is {current}")
     return work

@@ -1,13 +1,13 @@
-"""Methods with options, cheap enough to be asked often."""
+"""Random methods with cheap options."""
 
 
 def pick(rng, **choices):
-    """Some of the options, each with one of its values."""
+    """Returns a random subset of the options, each with one of its values."""
     return {name: rng.choice(values) for name, values in choices.items() if rng.random() < 0.6}
 
 
 def method(rng):
-    """A method with some of its own options."""
+    """Returns a random method with some of its options."""
     norm = ("l1", "l2", "mean")
     baseline = ("pad", "pad_all", "mask", "zero_ids", "zero", {"text": "bad film"})
     units = {"unit": ("token", "word", "sentence"), "replacement": ("mask", "pad", "remove")}
@@ -33,6 +33,6 @@ def method(rng):
         ("attention_norm", {"layer": ("last", "mean")}),
     ))
     options = pick(rng, **choices)
-    # Left out, these would cost their defaults of hundreds of rows.
+    # Always set: the defaults cost hundreds of rows.
     options |= {k: rng.choice(choices[k]) for k in ("max_evals",) if k in choices}
     return {"name": name, **options} if options or rng.random() < 0.5 else name

@@ -1,4 +1,4 @@
-"""What is done to the service, one after the other."""
+"""The phases of a soak test."""
 
 import sys
 import threading
@@ -7,15 +7,15 @@ import time
 from . import answers, callers, guests, report, rude, wrong
 from .wire import Connection, Lost, message
 
-# Threads that wait for work end after ten seconds.
+# Idle threads end after ten seconds.
 REST_SECONDS = 20
-# Requests in flight when the service is told to stop.
+# Requests in flight at SIGTERM.
 LAST_ONES = 4
 
 
 def ask_alone(service, requests, tally, learn):
-    """Asks each request of the idle service: to learn what it answers, or to compare."""
-    guests.invite_all(service.address)
+    """Sends each request to the idle service, to record its response or to compare with it."""
+    guests.load_all(service.address)
     with Connection(service.address) as connection:
         for number, request in enumerate(requests):
             start = time.monotonic()
@@ -36,7 +36,7 @@ def ask_alone(service, requests, tally, learn):
 
 
 def kinds_of_load(folder):
-    """What runs beside the callers of the pool: work, on how many threads."""
+    """Returns the load in addition to the pool: pairs of work and number of threads."""
     return {
         "catalogue": (callers.catalogue, 1),
         "invalid": (wrong.ask("invalid", wrong.INVALID, 0.05), 2),
@@ -50,18 +50,18 @@ def kinds_of_load(folder):
 
 
 def run_load(service, requests, options, tally, folder):
-    def wanted(kind):
+    def enabled(kind):
         return kind not in options.without and (not options.only or kind in options.only)
 
-    asked = [request for request in requests if wanted(request.kind)]
-    load = callers.Load(service.address, asked or requests, tally, options.seed)
+    selected = [request for request in requests if enabled(request.kind)]
+    load = callers.Load(service.address, selected or requests, tally, options.seed)
     tally.began = time.monotonic()
     service.watch(tally, load.over)
     load.start(callers.probe)
-    if asked:
+    if selected:
         load.start(callers.call, callers.CALLERS)
     for kind, (work, copies) in kinds_of_load(folder).items():
-        if wanted(kind):
+        if enabled(kind):
             load.start(work, copies)
     end, shown = tally.began + options.minutes * 60, sys.stdout.isatty()
     while (left := end - time.monotonic()) > 0:
@@ -72,7 +72,7 @@ def run_load(service, requests, options, tally, folder):
 
 
 def rest(service, before):
-    """What the process holds once everybody left, and threads have given back what they keep."""
+    """Samples the process when it is idle again and idle threads have ended."""
     time.sleep(15)
     for _ in range(REST_SECONDS):
         time.sleep(1)
@@ -83,7 +83,7 @@ def rest(service, before):
 
 
 def stop(service, requests, tally):
-    """SIGTERM amid work: what is in flight is answered, nothing new is taken."""
+    """Sends SIGTERM with requests in flight, which must finish. Returns the seconds until exit."""
     load = callers.Load(service.address, requests, tally, "stop")
     slowest = sorted(requests, key=lambda request: request.alone)[-LAST_ONES:]
     connections = [Connection(service.address) for _ in slowest]
@@ -100,7 +100,7 @@ def stop(service, requests, tally):
             if connection.ask(message("GET", "/readyz")).status != 503:
                 tally.violation("ready after SIGTERM")
     except Lost:
-        pass  # Nobody listens any more.
+        pass  # The port is closed already.
     for thread in threads:
         thread.join()
     for connection in connections:

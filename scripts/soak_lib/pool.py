@@ -1,4 +1,4 @@
-"""The pool of valid requests: every route, method, option, form and kind of model."""
+"""The pool of valid requests: every route, method, option, format and kind of model."""
 
 import gzip
 import json
@@ -8,29 +8,29 @@ from dataclasses import dataclass, field
 from . import wire
 from .shapes import GUESTS, KINDS
 
-# Stands in a request, and in its expected answer, for the number of the one that is sent.
+# Placeholder for the number of the sent request, in a request and its expected response.
 NOBODY = b"s--------"
 
 
 @dataclass
 class Request:
-    """A request of the pool, and what is known of it once it was asked alone."""
+    """A request of the pool, with its time and response when sent alone."""
 
     kind: str
     path: str
     body: bytes
     accept: str
-    # Of a guest: it may be away.
+    # Whether it uses a guest model, which may be unloaded.
     guest: bool
-    # Stopped by its own budget, so no two answers need be alike.
+    # Whether it has a time budget, so that responses may differ.
     hurried: bool
     zipped: bool
-    # Seconds that it takes alone.
+    # Seconds when sent alone.
     alone: float = 0.0
     expected: object = field(default=None, repr=False)
 
     def message(self, number):
-        """As it is sent for the `number`th time."""
+        """Returns the bytes of the request with this number."""
         headers = [("content-type", "application/json"), ("accept", self.accept)]
         body = self.body.replace(NOBODY, b"s%08d" % number)
         if self.zipped:
@@ -40,21 +40,21 @@ class Request:
 
 
 def numbered(inputs):
-    """Inputs as objects whose ids tell which sending of which request they are of."""
-    lone = not isinstance(inputs, list)
-    listed = [inputs] if lone else inputs
+    """Returns inputs as objects with ids that contain the number of the request."""
+    single = not isinstance(inputs, list)
+    listed = [inputs] if single else inputs
     listed = [one if isinstance(one, dict) else {"text": one} for one in listed]
     listed = [{**one, "id": f"{NOBODY.decode()}-{i}"} for i, one in enumerate(listed)]
-    return listed[0] if lone else listed
+    return listed[0] if single else listed
 
 
 def build(seed, size):
-    """`size` requests, the same for the same seed."""
+    """Returns `size` requests, the same for the same seed."""
     rng = random.Random(seed)
     kinds = [(kind, make) for kind, (share, make) in KINDS.items() for _ in range(share)]
     pool = []
     for i in range(size):
-        # Evenly through the kinds: each is there, however small the pool.
+        # Evenly spaced, so that small pools contain every kind.
         kind, make = kinds[i * len(kinds) // size]
         model = rng.choice(("sentiment-en", "sentiment-en", "sentiment-zh"))
         shape = make(rng, model)

@@ -1,21 +1,21 @@
-"""The judgement, and the figures behind it as a table."""
+"""Checks of the results, and a table of them."""
 
 from collections import defaultdict
 from statistics import median
 
-# What memory may grow by after warm-up, and the load that is long enough to tell.
+# Maximum growth of memory after warm-up, as a share.
 GROWTH = 0.05
 WARM_UP = 0.2
-# What is in flight makes it swing by a sixth within seconds: medians are of a quarter of
-# the time, or they would tell more of the load than of the service.
+# Requests in flight change memory by a sixth within seconds, so medians are over a quarter of the
+# time.
 WINDOW = 0.25
 MINUTES_TO_JUDGE = 5
-# The longest that /livez and /readyz may take while all cores are busy.
+# Maximum time of /livez and /readyz under load.
 PROBE_SECONDS = 5
 
 
 class Memory:
-    """Medians of a window after warm-up and of the last one, in MiB."""
+    """Median memory in the first window after warm-up and in the last window, in MiB."""
 
     def __init__(self, samples, seconds):
         start, width = seconds * WARM_UP, seconds * WINDOW
@@ -35,13 +35,13 @@ def judge_memory(tally, memory, minutes):
 
 
 def judge_probes(tally, minutes):
-    """The short form is of a build that is not optimised: nothing is judged by its speed."""
+    """Short runs use unoptimized builds, so that their speed is not checked."""
     if minutes >= MINUTES_TO_JUDGE and tally.slowest_probe > PROBE_SECONDS:
         tally.violation(f"/livez or /readyz took {tally.slowest_probe:.1f} s")
 
 
 def judge_rest(tally, before, after):
-    """Threads and files come back to what they were before the load."""
+    """Threads and open files must return to their numbers before the load."""
     for name, was, now in zip(("threads", "open files"), before[1:], after[1:]):
         if now > was + 4:
             tally.violation(f"{name}: {was} before the load, {now} after it")
@@ -66,27 +66,27 @@ def percentile(sorted_values, share):
 
 
 def table(tally, memory, facts):
-    """Markdown."""
+    """Returns the tables as Markdown."""
     kinds = defaultdict(list)
     for (kind, outcome), count in sorted(tally.outcomes.items()):
         kinds[kind].append(f"{outcome}: {count:,}")
-    lines = ["| requests | answers |", "|---|---|"]
-    lines += [f"| {kind} | {', '.join(found)} |" for kind, found in kinds.items()]
+    lines = ["| requests | responses |", "|---|---|"]
+    lines += [f"| {kind} | {', '.join(outcomes)} |" for kind, outcomes in kinds.items()]
     lines += ["", "| figure | value |", "|---|---|"]
     latencies = sorted(tally.latencies) or [0]
-    refused = tally.count("429")
+    overloaded = tally.count("429")
     rows = {
-        "work asked for": f"{tally.offered / max(tally.answered, 1e-9):.1f} times what was done",
-        "answers verified to the bit": f"{tally.verified['exact']:,}",
-        "answers that time stopped, verified by form": f"{tally.verified['by form']:,}",
+        "offered load": f"{tally.offered / max(tally.answered, 1e-9):.1f} times the capacity",
+        "answers verified bit for bit": f"{tally.verified['exact']:,}",
+        "answers limited by time, verified by form": f"{tally.verified['by form']:,}",
         "latency of valid requests, p50": f"{percentile(latencies, 0.5) * 1e3:.0f} ms",
         "latency of valid requests, p99": f"{percentile(latencies, 0.99) * 1e3:.0f} ms",
-        "refused as overloaded (429)": f"{refused:,}",
+        "refused as overloaded (429)": f"{overloaded:,}",
         "probes of /livez and /readyz": f"{tally.probes:,}",
-        "slowest of them": f"{tally.slowest_probe * 1e3:.0f} ms",
+        "slowest probe": f"{tally.slowest_probe * 1e3:.0f} ms",
         "memory after warm-up": f"{memory.early:.0f} MiB",
         "memory at the end": f"{memory.late:.0f} MiB ({memory.growth():+.1%})",
-        "memory at most": f"{memory.most:.0f} MiB",
+        "peak memory": f"{memory.most:.0f} MiB",
         **facts,
         "violations": f"{sum(tally.violations.values()):,}",
     }
@@ -95,7 +95,7 @@ def table(tally, memory, facts):
 
 
 def violations(tally):
-    """Each with an example of what was sent."""
+    """Lists the violations, each with an example of a request."""
     lines = []
     for what, count in tally.violations.most_common():
         lines.append(f"{count} x {what}")

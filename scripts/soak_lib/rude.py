@@ -1,4 +1,4 @@
-"""Those who do not behave: slow, gone, half there."""
+"""Misbehaving clients: slow, disconnecting, and with incomplete requests."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ def explain(**body):
 
 
 class Trickle(Connection):
-    """Sends its request in pieces, over some seconds."""
+    """Sends a request in small pieces over some seconds."""
 
     def __init__(self, load, seconds):
         super().__init__(load.address)
@@ -33,12 +33,12 @@ class Trickle(Connection):
                 made.sendall(request[at:at + step])
                 time.sleep(self.seconds / 40)
         except OSError:
-            pass  # Refused half-way: the answer says so.
+            pass  # Rejected before the end: there is an error response.
         return self.answer()
 
 
 def slow_to_send(load, rng):
-    """In time, it is answered like anyone; else it is told that it was too late."""
+    """Slow requests within the time limit succeed; those that never end get a timeout response."""
     light = [request for request in load.pool if request.alone < 0.2 and not request.guest]
     while not load.over.wait(0.2):
         request = rng.choice(light)
@@ -55,15 +55,15 @@ def slow_to_send(load, rng):
             try:
                 answer = connection.answer()
             except Lost as lost:
-                load.tally.violation(f"slow: no answer to a body that never ended: {lost}")
+                load.tally.violation(f"slow: no response to an incomplete body: {lost}")
                 continue
             load.tally.note("slow", answer.status)
             if problem(load.tally, "slow", answer) != "request_timeout":
-                load.tally.violation(f"slow: {answer.status} to a body that never ended")
+                load.tally.violation(f"slow: {answer.status} to an incomplete body")
 
 
-class Spoon(Connection):
-    """Takes its answer a little at a time."""
+class SlowReader(Connection):
+    """Reads its response in small pieces."""
 
     def receive(self):
         time.sleep(0.002)
@@ -71,12 +71,12 @@ class Spoon(Connection):
 
 
 def slow_to_read(load, rng):
-    """Takes megabytes by spoonfuls through a small window, or never."""
+    """Reads large responses slowly through a small TCP window, or not at all."""
     large = [request for request in load.pool if len(request.expected or b"") > 100_000]
     while large and not load.over.wait(0.2):
         request = rng.choice(large)
         number = next(load.numbers)
-        with Spoon(load.address, window=4096) as connection:
+        with SlowReader(load.address, window=4096) as connection:
             connection.open().sendall(request.message(number))
             if rng.random() < 0.3:
                 load.over.wait(rng.uniform(2, 15))
@@ -93,14 +93,14 @@ def slow_to_read(load, rng):
 
 
 def reset(connection):
-    """Closes so that the other side sees a reset."""
+    """Closes the connection with a TCP reset."""
     linger = struct.pack("ii", 1, 0)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     connection.close()
 
 
 def gone(load, rng):
-    """Leaves while its answer is being made, or in the midst of its lines."""
+    """Disconnects before the response, or in the middle of a stream."""
     while not load.over.wait(0.1):
         with Connection(load.address) as connection:
             lines = rng.random() < 0.5
@@ -122,7 +122,7 @@ def gone(load, rng):
 
 
 def half_open(load, rng):
-    """Keeps connections that say nothing, or half of something, for a while."""
+    """Keeps connections with no request or an incomplete one open for a while."""
     whole = explain(inputs="Good.", attention=False)
     held = []
     while not load.over.wait(0.3):
@@ -143,7 +143,7 @@ def half_open(load, rng):
 
 
 def shut(load, whole):
-    """Says that nothing more will come: it is answered, or the connection is closed."""
+    """Shuts down the sending side: the service responds or closes the connection."""
     with Connection(load.address, patience=60) as connection:
         connection.open().sendall(whole)
         connection.socket.shutdown(socket.SHUT_WR)
@@ -152,4 +152,4 @@ def shut(load, whole):
         except Lost as lost:
             load.tally.note("half-open", "shut, closed")
             if "timed out" in str(lost):
-                load.tally.violation("half-open: no answer and no end after a shutdown")
+                load.tally.violation("half-open: no response and no close after a shutdown")

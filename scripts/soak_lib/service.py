@@ -1,4 +1,4 @@
-"""The process under load: started with a configuration of its own, watched, stopped."""
+"""The service process under test."""
 
 import os
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .texts import MARKERS
 
-# Half of the time that a request has is how far ahead work is taken in: with less than
-# the default the queue is full before callers by the hundred are needed for it.
+# Admission accepts work for half of this time. Shorter than the default, so that fewer clients can
+# fill the queue.
 REQUEST_MS = 20_000
 DRAIN_MS = 30_000
 ADMIN_KEY = "the-admin-key-of-the-soak"
@@ -26,18 +26,18 @@ admin_key = "{ADMIN_KEY}"
 request_ms = {REQUEST_MS}
 """
 
-# The one model that is meant to fail.
+# The model that is expected to fail.
 BROKEN = "broken"
 FAULT = re.compile(r"panicked| ERROR |internal error")
 MEANT = f'a model could not be loaded id="{BROKEN}"'
 
 
 class Service:
-    """A running process; `address` is where it listens."""
+    """A running service; `address` is the pair of host and port."""
 
     def __init__(self, binary, folder, name, limits="", environment=None, before=()):
-        """`limits` are lines for the configuration's section of that name, `before` is what
-        the command is run by."""
+        """`limits` are lines for that section of the configuration; `before` is a prefix of the
+        command."""
         self.log = Path(folder) / f"{name}.log"
         config = Path(folder) / "service.toml"
         config.write_text(CONFIG + limits)
@@ -54,17 +54,17 @@ class Service:
         self.address = host, int(port)
 
     def sample(self):
-        """Kibibytes in memory, threads, open files."""
+        """Returns resident kibibytes, threads and open files."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         number = lambda name: int(re.search(rf"{name}:\s+(\d+)", status)[1])
         return number("VmRSS"), number("Threads"), len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def watch(self, tally, over):
-        """Takes a sample each second, on a thread of its own."""
+        """Samples every second on another thread."""
         def work():
             while not over.wait(1):
                 if self.process.poll() is not None:
-                    tally.violation(f"the service ended by itself: {self.process.returncode}")
+                    tally.violation(f"the service exited: {self.process.returncode}")
                     return
                 tally.samples.append((time.monotonic() - tally.began, *self.sample()))
         threading.Thread(target=work, daemon=True).start()
@@ -73,7 +73,7 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
 
     def wait(self):
-        """The exit status; none where it does not end in time."""
+        """Returns the exit status, or None after a timeout."""
         try:
             return self.process.wait(DRAIN_MS / 1000 + 5)
         except subprocess.TimeoutExpired:
@@ -85,10 +85,10 @@ class Service:
             self.process.wait()
 
     def judge_log(self, tally):
-        """Nothing failed within, and no text of a caller was written down."""
+        """The log must have no errors and no texts of requests."""
         with self.log.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 if FAULT.search(line) and MEANT not in line:
-                    tally.violation("a fault in the log", line.strip()[:500].encode())
+                    tally.violation("an error in the log", line.strip()[:500].encode())
                 if any(marker in line for marker in MARKERS):
-                    tally.violation("a caller's text in the log", line.strip()[:500].encode())
+                    tally.violation("a text of a request in the log", line.strip()[:500].encode())

@@ -1,11 +1,11 @@
-"""The kinds of valid requests: how many there are of each, and how one is made."""
+"""Generators of the kinds of valid requests, and their shares of the pool."""
 
 from pathlib import Path
 
 from . import texts
 from .options import method, pick
 
-# Models that are loaded and unloaded while requests ask for them.
+# Models that are loaded and unloaded while requests use them.
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 GUESTS = {
     "guest-en": "builtin:sentiment-en",
@@ -18,7 +18,7 @@ GUESTS = {
 
 MEASURES = ("comprehensiveness", "sufficiency", "loo_correlation", "infidelity", "complexity",
             "baseline_sensitivity", "random_reference", "agreement")
-# Gradients and attention alone: measured, they cost tens of rows and not thousands.
+# Cheap methods: with an evaluation, they cost tens of rows and not thousands.
 LEAN = ("saliency", "input_x_gradient", "attention_rollout", "attention_gradient",
         {"name": "integrated_gradients", "n_steps": 8})
 
@@ -33,7 +33,7 @@ def name_of(method):
 
 
 def methods(rng, model):
-    # The same twice is refused.
+    # Duplicates are rejected.
     some = {name_of(one): one for one in (method(rng) for _ in range(rng.randint(1, 3)))}
     return {"inputs": text(rng, model), "methods": list(some.values()),
             **pick(rng, seed=(1, 2**53, 2**64 - 1), output=("logit", "probability"),
@@ -71,7 +71,7 @@ def windows(rng, model):
 def lists(rng, model):
     inputs = [text(rng, model) for _ in range(rng.choice((2, 5, 20)))]
     if rng.random() < 0.4:
-        # One that fails does not spoil the others.
+        # An input with an error does not affect the others.
         inputs[-1] = rng.choice(("", "word " * 300))
     return {"inputs": inputs, "methods": [rng.choice(("saliency", "input_x_gradient"))],
             "attention": False}
@@ -139,8 +139,19 @@ def guest(rng, model):
     return {**some, "inputs": words.replace("dull", "[MASK]") if name == "guest-mlm" else words}
 
 
+def evidence(rng, model):
+    path = rng.choice(("/examples", "/rules", "/rules", "/counterfactuals", "/probe"))
+    fields = {
+        "/examples": pick(rng, k=(1, 5, 50), similarity=("cosine", "gradient")),
+        "/rules": rng.choice((pick(rng, precision=(0.9, 0.99)), {"kind": "tree"})),
+        "/counterfactuals": pick(rng, n=(1, 5), to=("NEGATIVE", "POSITIVE")),
+        "/probe": pick(rng, groups=(["gender"], ["age", "religion"]), pairs=([["film", "book"]],)),
+    }[path]
+    return {"path": path, "inputs": text(rng, model, 1), **fields, **pick(rng, seed=(1, 2**53))}
+
+
 def heavy(rng, model):
-    """Seconds of work each: these fill the queue."""
+    """Requests that take seconds and fill the queue."""
     way = rng.choice(("lime", "kernel_shap", "partition_shap", "compare"))
     if way == "compare":
         return {"path": "/explain/compare", "inputs": text(rng, model, 1)}
@@ -169,6 +180,7 @@ KINDS = {
     "lines": (3, form("application/x-ndjson")),
     "progress": (2, progress),
     "budget": (3, budget),
+    "evidence": (6, evidence),
     "guest": (9, guest),
     "heavy": (6, heavy),
 }

@@ -1,4 +1,4 @@
-"""What happened: counted by all callers, read by the report."""
+"""Counters that all clients update and the report reads."""
 
 import json
 import sys
@@ -11,18 +11,18 @@ class Tally:
     def __init__(self):
         self.lock = threading.Lock()
         self.began = time.monotonic()
-        # (kind, outcome) -> how often. An outcome is a status or what was seen instead.
+        # (kind, outcome) -> count. An outcome is a status or another event.
         self.outcomes = Counter()
-        # What was wrong -> how often, and one example each.
+        # Description -> count, and one example request each.
         self.violations = Counter()
         self.examples = {}
-        # Seconds of each valid request that had its answer.
+        # Seconds of each successful valid request.
         self.latencies = []
-        # Seconds of work, as it takes alone, that was asked for and that was done.
+        # Work that was requested and completed, in seconds when sent alone.
         self.offered = self.answered = 0.0
-        # Answers compared with what was expected.
+        # Responses equal to the expected one.
         self.verified = Counter()
-        # Of the prober, and of the slowest answer to it.
+        # Number of probes, and seconds of the slowest one.
         self.probes, self.slowest_probe = 0, 0.0
         # (seconds, kibibytes, threads, open files)
         self.samples = []
@@ -39,7 +39,7 @@ class Tally:
                 self.latencies.append(seconds)
 
     def pace(self):
-        """Seconds of work done per second: batches and a second core make it more than one."""
+        """Returns completed work per second: more than 1 due to batches and several cores."""
         with self.lock:
             return max(1.0, self.answered / (time.monotonic() - self.began))
 
@@ -65,7 +65,7 @@ class Tally:
 
 
 def problem(tally, kind, answer, example=b""):
-    """The code of an error's body, which must be a problem of the same status."""
+    """Returns the code of an error response, which must be a problem with the same status."""
     what = answer.headers.get("content-type")
     if what != "application/problem+json":
         tally.violation(f"{kind}: status {answer.status} as {what}", example)
@@ -76,5 +76,5 @@ def problem(tally, kind, answer, example=b""):
             return body["code"]
     except (ValueError, KeyError, TypeError):
         pass
-    tally.violation(f"{kind}: a problem that does not fit its status {answer.status}", example)
+    tally.violation(f"{kind}: an invalid problem with status {answer.status}", example)
     return None

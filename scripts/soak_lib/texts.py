@@ -1,4 +1,4 @@
-"""Texts that callers send. Each has a word that must never be seen in the log."""
+"""Texts of requests. Each contains a marker that must not occur in the log."""
 
 MARKERS = ("zqxv", "墨羽鲸")
 
@@ -26,7 +26,7 @@ HOSTILE = (
 
 
 def english(rng, clauses):
-    """So many clauses, of some eight tokens each."""
+    """Returns a text with this number of clauses, of about eight tokens each."""
     words = [rng.choice(ENGLISH) for _ in range(clauses)]
     words.insert(rng.randrange(clauses + 1), MARKERS[0])
     return ", ".join(words).capitalize() + rng.choice((".", "!", ""))

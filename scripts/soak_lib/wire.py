@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a plain socket: callers must be cheap, and be able to misbehave."""
+"""HTTP/1.1 on a plain socket, so that clients are cheap and can misbehave."""
 
 import gzip
 import select
@@ -10,7 +10,7 @@ HEAD_END = b"\r\n\r\n"
 
 
 class Lost(Exception):
-    """The connection ended, or nothing came in time, before the answer was whole."""
+    """The connection was closed or timed out before the end of the response."""
 
 
 class Answer(NamedTuple):
@@ -19,17 +19,17 @@ class Answer(NamedTuple):
     body: bytes
 
     def plain(self):
-        """The body as it was before compression."""
+        """Returns the uncompressed body."""
         if self.headers.get("content-encoding") != "gzip":
             return self.body
         try:
             return gzip.decompress(self.body)
         except (OSError, EOFError, zlib.error) as error:
-            raise Lost(f"a body that is no gzip: {error}") from error
+            raise Lost(f"a body that is not gzip: {error}") from error
 
 
 def message(method, path, headers=(), body=None):
-    """A request's bytes. `headers` are pairs; the length is added where there is a body."""
+    """Returns the bytes of a request. `headers` are pairs; a body adds its Content-Length."""
     lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body is not None:
@@ -38,7 +38,7 @@ def message(method, path, headers=(), body=None):
 
 
 class Connection:
-    """One connection, opened when it is first needed and again after it was closed."""
+    """A connection that is opened when needed, also after it was closed."""
 
     def __init__(self, address, patience=120.0, window=None):
         self.address = address
@@ -48,7 +48,7 @@ class Connection:
         self.held = b""
 
     def open(self):
-        # As pools of connections do: one that was idle for too long has been closed.
+        # Like connection pools, reopens a connection that the service has closed.
         if self.socket is not None and not self.held and select.select([self.socket], [], [], 0)[0]:
             self.close()
         if self.socket is None:
@@ -73,18 +73,18 @@ class Connection:
         self.close()
 
     def ask(self, request):
-        """Sends the bytes and gives the Answer, or raises Lost."""
+        """Sends the bytes and returns the Answer, or raises Lost."""
         try:
             self.open().sendall(request)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # What was refused early has its answer waiting.
+            pass  # Rejected before the end: there is an error response.
         except OSError as error:
             self.close()
             raise Lost(str(error)) from error
         return self.answer(bodiless=request.startswith(b"HEAD "))
 
     def answer(self, bodiless=False):
-        """Reads one answer."""
+        """Reads one response."""
         try:
             head = self._until(HEAD_END)
             first, *lines = head.decode("latin-1").split("\r\n")
@@ -116,7 +116,7 @@ class Connection:
                 self._exactly(2)
             self._exactly(2)
             return b"".join(chunks)
-        raise Lost("an answer without a length")
+        raise Lost("a response without a length")
 
     def _until(self, end):
         while end not in self.held:
@@ -135,7 +135,7 @@ class Connection:
         return whole[:size]
 
     def receive(self):
-        """What has come, and waits for something to."""
+        """Reads the available bytes, waiting for at least one."""
         part = self.socket.recv(1 << 18)
         if not part:
             raise Lost("the connection was closed")

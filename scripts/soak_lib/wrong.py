@@ -1,4 +1,4 @@
-"""Requests that are wrong or too large, and what each must be told."""
+"""Invalid and oversized requests, and their expected errors."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ from .wire import Connection, Lost, message
 MARK = MARKERS[0]
 JSON = (("content-type", "application/json"),)
 GZIP = (*JSON, ("content-encoding", "gzip"))
-# Refused by the HTTP library before there is a request: a status without a problem.
+# Rejected by the HTTP library: a status without a problem document.
 NO_REQUEST = "no request"
 
 
@@ -27,21 +27,21 @@ def malformed():
                  b'\xef\xbb\xbf{"inputs": "a"}', b"\x00"):
         yield post(body), 400, "invalid_json"
     yield post(gzip.compress(b"{}")[:12], headers=GZIP), 400, "invalid_json"
-    # What is of the wrong form is told before the end is looked for.
+    # The type is checked before the end of the body.
     for body in ("[]", "null", f'"{MARK}"', '{"inputs": "a", "inputs": "b"}', "[1, 2",
                  '{"inputs": ' + "[" * 5000):
         yield post(body), 422, "invalid_field"
 
 
 def fields():
-    """Beside a text that is right."""
+    """Invalid fields together with a valid text."""
     for wrong in (
-        {MARK: 1}, {"inputs": 5}, {"inputs": {"text": MARK, "id": 7}}, {"inputs": {"txt": MARK}},
-        {"methods": MARK}, {"methods": [{"name": "saliency", "n_steps": 4}]},
+        {MARK: 1}, {"inputs": 5}, {"inputs": {"text": MARK, "id": []}}, {"inputs": {"txt": MARK}},
+        {"methods": 5}, {"methods": [{"name": "saliency", "n_steps": 4}]},
         {"methods": [{"name": "lime", "max_evals": "many"}]},
         {"methods": [{"name": "integrated_gradients", "n_steps": 0}]},
         {"methods": [{"norm": "l2"}]},
-        {"target": {"contrast": [0, 0]}}, {"target": {"contrast": [0, 1, 2]}}, {"target": MARK},
+        {"target": {"contrast": [0, 0]}}, {"target": {"contrast": [0, 1, 2]}}, {"target": []},
         {"target": {"index": 0, "label": "POSITIVE"}}, {"attention": {"layers": [99]}},
         {"attention": {"kind": "rollout", "heads": "all"}}, {"attention": 7}, {"output": MARK},
         {"window": {"stride": 4}, "truncate": True}, {"spans": [[0, 3], [2, 5]]},
@@ -52,14 +52,15 @@ def fields():
         yield post({"inputs": f"fine {MARK}", **wrong}), 422, "invalid_field"
     for empty in ("", "  ", [], ["", ""], {"text": ""}):
         yield post({"inputs": empty}), 422, "input_empty"
-    for target in ({"label": MARK}, {"index": 9}, {"token": 1, "index": 0}, {"position": "start"}):
+    for target in (MARK, {"label": MARK}, {"index": 9}, {"token": 1, "index": 0}, {"position": "start"}):
         yield post({"inputs": MARK, "target": target}), 422, "target_not_found"
-    yield post({"inputs": MARK, "methods": [MARK]}), 422, "method_not_supported"
+    for methods in (MARK, [MARK]):
+        yield post({"inputs": MARK, "methods": methods}), 422, "method_not_supported"
     yield post({"inputs": MARK, "methods": ["lime"]}, "/predict"), 422, "invalid_field"
 
 
-def places():
-    """Models, paths, methods and headers."""
+def routes():
+    """Invalid models, paths, methods and headers."""
     for text in (MARK, *HOSTILE):
         yield post({"inputs": "a", "model": text.format(MARK)}), 404, "model_not_found"
     for kind in ("text/plain", "multipart/form-data; boundary=x", f"application/{MARK}"):
@@ -76,8 +77,7 @@ def places():
     yield message("GET", "/models/%ff"), 400, "bad_request"
     for method, path in (("GET", "/explain"), ("DELETE", "/predict"), ("POST", "/livez"),
                          ("PATCH", "/models/sentiment-en"), ("TRACE", "/"), ("BREW", "/metrics")):
-        status, code = (404, "not_found") if path == "/" else (405, "method_not_allowed")
-        yield message(method, path), status, code
+        yield message(method, path), 405, "method_not_allowed"
     odd = [("x-request-id", "a" * 5000), ("cookie", MARK * 100), ("authorization", MARK)]
     odd += [(f"x-{i}", MARK) for i in range(80)]
     yield post({"inputs": ""}, headers=(*JSON, *odd)), 422, "input_empty"
@@ -121,12 +121,12 @@ def oversized():
     yield post({"inputs": ["good " * 100] * 64, "attention": True}), 422, "response_too_large"
 
 
-INVALID = (malformed, fields, places, no_requests)
+INVALID = (malformed, fields, routes, no_requests)
 OVERSIZED = (oversized,)
 
 
 def ask(kind, cases, pause):
-    """A caller that sends these again and again."""
+    """Returns a client that repeats these requests."""
     def work(load, rng):
         prepared = [case for make in cases for case in make()]
         while not load.over.wait(pause):
@@ -135,18 +135,18 @@ def ask(kind, cases, pause):
                 try:
                     answer = connection.ask(sent)
                 except Lost as lost:
-                    # Refused before it was sent whole, a body can bury its answer.
+                    # A body that is rejected before its end can prevent the response from arriving.
                     cut = kind == "oversized" and len(sent) > 1 << 20
                     load.tally.note(kind, "cut off" if cut else "lost")
                     if not cut:
-                        load.tally.violation(f"{kind}: an answer was lost: {lost}", sent[:2000])
+                        load.tally.violation(f"{kind}: a response was lost: {lost}", sent[:2000])
                     continue
             load.tally.note(kind, answer.status)
-            told = NO_REQUEST
+            actual = NO_REQUEST
             if code != NO_REQUEST:
-                told = problem(load.tally, kind, answer, sent[:2000])
-            if (answer.status, told) != (status, code):
-                what = f"{kind}: {answer.status} {told} in place of {status} {code}"
+                actual = problem(load.tally, kind, answer, sent[:2000])
+            if (answer.status, actual) != (status, code):
+                what = f"{kind}: {answer.status} {actual} instead of {status} {code}"
                 load.tally.violation(what, sent[:2000])
     work.__name__ = f"wrong_{kind}"
     return work

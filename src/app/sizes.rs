@@ -1,58 +1,58 @@
-//! How much is taken on at a time: what is configured, and where it leaves that open, as
-//! much as this process may use.
+//! Sizes that limit concurrent work: as configured, else as the CPUs and memory of this process
+//! allow.
 
 use tracing::info;
 
 use crate::config::{BackendName, Config};
 use crate::memory_limit;
 
-/// The most that a pass takes where there is memory.
-const PASS_BYTES: usize = 256 << 20;
+/// Memory of a pass if there is enough.
+const MAX_PASS_BYTES: usize = 256 << 20;
 
-/// The least that a pass of a small model needs.
-const LEAST_PASS_BYTES: usize = 16 << 20;
+/// Minimum memory of a pass of a small model.
+const MIN_PASS_BYTES: usize = 16 << 20;
 
-/// Tokens × rows × layers in flight where there is memory.
+/// Tokens × rows × layers in flight if there is enough memory.
 const QUEUED_WORK: usize = 6 << 20;
 
-/// Memory from which on that many are let in.
-const ENOUGH: u64 = 1 << 30;
+/// Memory from which on [`QUEUED_WORK`] is not reduced.
+const AMPLE_MEMORY: u64 = 1 << 30;
 
-/// Passes may take one part in so many of the memory; weights, answers and the rest of
-/// the process need the others.
-const SHARE_OF_PASSES: u64 = 4;
+/// Passes may use this fraction (1 / n) of the memory. The rest is for weights, responses and the
+/// process itself.
+const PASS_MEMORY_DIVISOR: u64 = 4;
 
-/// How much is taken on.
+/// Limits of concurrent work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sizes {
-    /// Passes at a time.
+    /// Number of concurrent passes.
     pub workers: usize,
-    /// Of one pass.
+    /// Memory of one pass.
     pub pass_bytes: usize,
     pub queued_work: usize,
-    /// For the weights of all models; none is no limit.
+    /// Limit for the weights of all models; `None` if unlimited.
     pub model_bytes: Option<usize>,
-    /// What was found.
+    /// CPUs and memory available to the process.
     cores: usize,
     memory: Option<u64>,
 }
 
 impl Sizes {
     pub fn of(config: &Config) -> Self {
-        // Heeds affinity and the quota of the control group.
+        // Respects affinity and the cgroup's CPU quota.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self::on(cores, memory_limit::bytes(), config)
     }
 
     fn on(cores: usize, memory: Option<u64>, config: &Config) -> Self {
         let engine = &config.engine;
-        let for_passes = memory.map_or(usize::MAX, |memory| whole(memory / SHARE_OF_PASSES));
+        let for_passes = memory.map_or(usize::MAX, |memory| to_usize(memory / PASS_MEMORY_DIVISOR));
         let workers = match engine.threads {
-            0 => cores.min(for_passes / LEAST_PASS_BYTES).max(1),
+            0 => cores.min(for_passes / MIN_PASS_BYTES).max(1),
             threads => threads,
         };
         let pass_bytes = match engine.pass_mebibytes {
-            0 => (for_passes / workers).clamp(LEAST_PASS_BYTES, PASS_BYTES),
+            0 => (for_passes / workers).clamp(MIN_PASS_BYTES, MAX_PASS_BYTES),
             mebibytes => mebibytes << 20,
         };
         let queued_work = match engine.queued_work {
@@ -60,18 +60,18 @@ impl Sizes {
             work => work,
         };
         let model_bytes = match (config.limits.model_mebibytes, engine.backend) {
-            // What passes leave.
+            // What passes do not use.
             (0, BackendName::Cpu) => {
-                memory.map(|memory| whole(memory).saturating_sub(workers * pass_bytes))
+                memory.map(|memory| to_usize(memory).saturating_sub(workers * pass_bytes))
             }
-            // Memory of its own.
+            // A GPU has its own memory.
             (0, _) => None,
             (mebibytes, _) => Some(mebibytes << 20),
         };
         Self { workers, pass_bytes, queued_work, model_bytes, cores, memory }
     }
 
-    /// Says what was found, and what follows from it.
+    /// Logs the available resources and the resulting sizes.
     pub fn log(&self) {
         info!(
             memory_mebibytes = self.memory.map(|bytes| bytes >> 20),
@@ -85,12 +85,12 @@ impl Sizes {
     }
 }
 
-/// [`QUEUED_WORK`], or as much less of it as there is memory.
+/// [`QUEUED_WORK`], reduced in proportion if there is little memory.
 fn scaled(memory: u64) -> usize {
-    whole(QUEUED_WORK as u64 * memory.min(ENOUGH) / ENOUGH).max(1)
+    to_usize(QUEUED_WORK as u64 * memory.min(AMPLE_MEMORY) / AMPLE_MEMORY).max(1)
 }
 
-fn whole(bytes: u64) -> usize {
+fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_large_machine_has_the_most_and_a_small_one_what_fits() {
+    fn sizes_follow_cores_and_memory() {
         let config = Config::default();
         for (cores, memory, workers, pass, work) in [
             (2, 24_000, 2, 256, 6 * MIB),
             (64, 256_000, 64, 256, 6 * MIB),
             (2, 1_024, 2, 128, 6 * MIB),
             (4, 512, 4, 32, 3 * MIB),
-            // More cores than passes that fit.
+            // There are more cores than passes that fit into memory.
             (64, 512, 8, 16, 3 * MIB),
             (8, 32, 1, 16, 6 * MIB / 32),
         ] {
@@ -123,12 +123,12 @@ mod tests {
             assert!(models + workers * pass * MIB <= memory * MIB, "{models}");
         }
         let unknown = Sizes::on(3, None, &config);
-        assert_eq!((unknown.workers, unknown.pass_bytes), (3, PASS_BYTES));
+        assert_eq!((unknown.workers, unknown.pass_bytes), (3, MAX_PASS_BYTES));
         assert_eq!((unknown.queued_work, unknown.model_bytes), (QUEUED_WORK, None));
     }
 
     #[test]
-    fn what_is_configured_holds() {
+    fn configured_sizes_take_precedence() {
         let mut config = Config::default();
         config.engine.threads = 12;
         config.engine.pass_mebibytes = 300;

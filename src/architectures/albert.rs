@@ -1,5 +1,4 @@
-//! ALBERT (Lan et al. 2020): embeddings of a size of their own, and one set of
-//! weights, or a few, that many layers run with.
+//! ALBERT (Lan et al. 2020): a separate embedding size, and layers that share weights in groups.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -13,13 +12,13 @@ use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
 #[derive(Deserialize)]
 #[serde(default)]
-struct Own {
+struct Config {
     embedding_size: usize,
     num_hidden_groups: usize,
     inner_group_num: usize,
 }
 
-impl Default for Own {
+impl Default for Config {
     fn default() -> Self {
         Self { embedding_size: 128, num_hidden_groups: 1, inner_group_num: 1 }
     }
@@ -36,25 +35,25 @@ const NAMES: LayerNames = LayerNames {
     output_norm: "full_layer_layer_norm",
 };
 
-/// Describes the encoder below the prefix `albert.`.
+/// Builds the description of the encoder with prefix `albert.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let own: Own = read(config, checkpoint)?;
+    let own: Config = read(config, checkpoint)?;
     let sizes = sizes(&own, config, checkpoint)?;
     let activation = sizes.activation(checkpoint)?;
     let (hidden, width) = (sizes.hidden_size, sizes.embedding_size());
     let projection = weights.linear("albert.encoder.embedding_hidden_mapping_in", hidden, width)?;
-    // Before the loops: groups of no layers would go on for as many as there are.
+    // Checked before the loops: with empty groups, `num_hidden_groups` has no other bound.
     let sequence = sequence(sizes.num_hidden_layers, &own)
         .map_err(|reason| checkpoint.error(CONFIG, reason))?;
     let mut layers = Vec::new();
     for group in 0..own.num_hidden_groups {
         for inner in 0..own.inner_group_num {
-            let place = format!("albert.encoder.albert_layer_groups.{group}.albert_layers.{inner}");
-            layers.push(layer(&sizes, activation, &NAMES, weights, &place)?);
+            let name = format!("albert.encoder.albert_layer_groups.{group}.albert_layers.{inner}");
+            layers.push(layer(&sizes, activation, &NAMES, weights, &name)?);
         }
     }
     let pooler = TransformNames::plain("albert.pooler", Activation::Tanh);
@@ -90,21 +89,21 @@ pub fn build(
     })
 }
 
-/// transformers' defaults are those of the largest ALBERT.
-fn sizes(own: &Own, config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
-    let largest = json!({
+/// Reads the sizes. transformers' defaults are those of the xxlarge ALBERT.
+fn sizes(own: &Config, config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
+    let xxlarge = json!({
         "vocab_size": 30000,
         "hidden_size": 4096,
         "num_attention_heads": 64,
         "intermediate_size": 16384,
         "hidden_act": "gelu_new",
     });
-    let sizes = Sizes::read_over(largest, config, checkpoint)?;
+    let sizes = Sizes::read_over(xxlarge, config, checkpoint)?;
     Ok(Sizes { embedding_size: Some(own.embedding_size), ..sizes })
 }
 
-/// Each hidden layer runs its group's inner layers one after the other.
-fn sequence(hidden_layers: usize, own: &Own) -> Result<Vec<usize>, String> {
+/// Returns the layer indices in execution order: each hidden layer runs its group's inner layers.
+fn sequence(hidden_layers: usize, own: &Config) -> Result<Vec<usize>, String> {
     let (count, inner) = (own.num_hidden_groups, own.inner_group_num);
     if count == 0 || inner == 0 || count > hidden_layers {
         return Err(format!(
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn layers_run_group_by_group() {
-        let own = Own { num_hidden_groups: 2, inner_group_num: 2, ..Own::default() };
+        let own = Config { num_hidden_groups: 2, inner_group_num: 2, ..Config::default() };
         assert_eq!(sequence(4, &own).unwrap(), [0, 1, 0, 1, 2, 3, 2, 3]);
         assert!(sequence(1, &own).is_err());
     }

@@ -1,11 +1,11 @@
-//! BERT (Devlin et al. 2019), as transformers' `BertModel` names its tensors.
+//! BERT (Devlin et al. 2019), with the tensor names of transformers' `BertModel`.
 
 use super::Built;
 use super::common::{HeadNames, HeadParts, LAYER, MaskedParts, Sizes, TransformNames, layer};
 use crate::blocks::{Activation, Embeddings, Encoder, Numbering};
 use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
 
-/// Describes the encoder below the prefix `bert.`.
+/// Builds the description of the encoder with prefix `bert.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
@@ -42,7 +42,7 @@ pub fn build(
     })
 }
 
-/// BERT's embedding block and layers below `prefix`.
+/// Builds BERT's embedding block and layers with this prefix.
 pub fn encoder(
     sizes: &Sizes,
     activation: Activation,
@@ -51,8 +51,8 @@ pub fn encoder(
     numbering: Numbering,
 ) -> Result<Encoder, LoadError> {
     let layer = |number: usize| {
-        let place = format!("{prefix}.encoder.layer.{number}");
-        layer(sizes, activation, &LAYER, weights, &place)
+        let name = format!("{prefix}.encoder.layer.{number}");
+        layer(sizes, activation, &LAYER, weights, &name)
     };
     Ok(Encoder {
         embeddings: embeddings(sizes, weights, prefix, numbering)?,
@@ -64,7 +64,7 @@ pub fn encoder(
     })
 }
 
-/// Word, position and, where there are types, type embeddings, and their norm.
+/// Builds the word, position and (if there are any) token type embeddings, and their norm.
 pub fn embeddings(
     sizes: &Sizes,
     weights: &Weights<'_>,

@@ -1,5 +1,4 @@
-//! What most architectures share: their sizes, BERT's layer, and where a task
-//! head's tensors are.
+//! What most architectures share: sizes, BERT's layer, and the tensor names of task heads.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -7,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::blocks::{
     Activation, Attention, FeedForward, Layer, LayerNorm, Linear, Numbering, Order, Pooling,
-    Relation, Way,
+    PoolingMode, Relation,
 };
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// What an encoder needs of config.json.
+/// The fields of config.json that describe an encoder.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub struct Sizes {
@@ -25,14 +24,14 @@ pub struct Sizes {
     pub type_vocab_size: usize,
     pub hidden_act: String,
     pub layer_norm_eps: f64,
-    /// Of the embedding block, where it is not the layers'. Only some
-    /// architectures know the field.
+    /// The embedding size, if it differs from the hidden size. Only some architectures have this
+    /// field.
     #[serde(skip)]
     pub embedding_size: Option<usize>,
     pub pad_token_id: Option<u32>,
 }
 
-/// transformers' for BERT, as for most others.
+/// The defaults of transformers for BERT and most other architectures.
 impl Default for Sizes {
     fn default() -> Self {
         Self {
@@ -51,7 +50,7 @@ impl Default for Sizes {
     }
 }
 
-/// An architecture's own fields of config.json.
+/// Reads an architecture's own fields of config.json.
 pub fn read<T: DeserializeOwned>(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
@@ -59,8 +58,7 @@ pub fn read<T: DeserializeOwned>(
     read_over(json!({}), config, checkpoint)
 }
 
-/// The same, with an object of defaults. A field that is null is as good as
-/// missing.
+/// Like [`read`], over an object of defaults. Null fields count as missing.
 fn read_over<T: DeserializeOwned>(
     mut fields: Value,
     config: &ModelConfig,
@@ -72,7 +70,7 @@ fn read_over<T: DeserializeOwned>(
     serde_json::from_value(fields).map_err(|error| checkpoint.error(CONFIG, error))
 }
 
-/// The activation called `name` in config.json's `field`.
+/// Returns the activation called `name` in config.json's `field`.
 pub fn activation(
     field: &str,
     name: &str,
@@ -82,26 +80,26 @@ pub fn activation(
         .ok_or_else(|| checkpoint.error(CONFIG, format!("{field} {name:?} is not known")))
 }
 
-/// Numbers that no tensor's shape bounds everywhere: what a file says must not
-/// take memory without end.
+/// Checks sizes that tensor shapes do not always bound, so that a file cannot request unbounded
+/// memory.
 pub fn check_bounds(layers: usize, positions: usize) -> Result<(), String> {
-    for (name, number, most) in
+    for (name, number, max) in
         [("num_hidden_layers", layers, 1_024), ("max_position_embeddings", positions, 1 << 17)]
     {
-        if !(1..=most).contains(&number) {
-            return Err(format!("{name} is {number}; it must be from 1 to {most}"));
+        if !(1..=max).contains(&number) {
+            return Err(format!("{name} is {number}; it must be from 1 to {max}"));
         }
     }
     Ok(())
 }
 
 impl Sizes {
-    /// BERT's where config.json leaves a field out.
+    /// Reads the sizes, with BERT's defaults.
     pub fn read(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Self, LoadError> {
         Self::read_over(json!({}), config, checkpoint)
     }
 
-    /// The same, but for an architecture's `own` defaults.
+    /// Reads the sizes, with an architecture's `own` defaults.
     pub fn read_over(
         own: Value,
         config: &ModelConfig,
@@ -112,11 +110,11 @@ impl Sizes {
         Ok(sizes)
     }
 
-    /// Sizes that no tensor's shape would catch.
+    /// Checks sizes that tensor shapes do not verify.
     pub fn check(&self) -> Result<(), String> {
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if heads == 0 || hidden == 0 || !hidden.is_multiple_of(heads) {
-            return Err(format!("hidden_size {hidden} is no multiple of {heads} attention heads"));
+            return Err(format!("hidden_size {hidden} is not a multiple of {heads} heads"));
         }
         if self.intermediate_size == 0 {
             return Err("intermediate_size is 0".to_owned());
@@ -132,7 +130,7 @@ impl Sizes {
         self.embedding_size.unwrap_or(self.hidden_size)
     }
 
-    /// RoBERTa's numbering, with 1 as the padding's id where the file has none.
+    /// Returns RoBERTa's position ids. The padding id defaults to 1.
     pub fn after_padding(&self) -> Numbering {
         Numbering::AfterPadding(self.pad_token_id.unwrap_or(1))
     }
@@ -142,7 +140,7 @@ impl Sizes {
     }
 }
 
-/// The names of a layer's parts below its own.
+/// The tensor names within a layer.
 pub struct LayerNames {
     pub query: &'static str,
     pub key: &'static str,
@@ -154,7 +152,7 @@ pub struct LayerNames {
     pub output_norm: &'static str,
 }
 
-/// BERT's own.
+/// BERT's names.
 pub const LAYER: LayerNames = LayerNames {
     query: "attention.self.query",
     key: "attention.self.key",
@@ -166,20 +164,20 @@ pub const LAYER: LayerNames = LayerNames {
     output_norm: "output.LayerNorm",
 };
 
-/// A layer whose norms stand after its sums, at `place` in the checkpoint.
+/// Builds a post-norm layer whose tensors have this prefix.
 pub fn layer(
     sizes: &Sizes,
     activation: Activation,
     names: &LayerNames,
     weights: &Weights<'_>,
-    place: &str,
+    prefix: &str,
 ) -> Result<Layer, LoadError> {
     let (hidden, inner) = (sizes.hidden_size, sizes.intermediate_size);
     let linear = |name: &str, out: usize, input: usize| -> Result<Linear, LoadError> {
-        weights.linear(&format!("{place}.{name}"), out, input)
+        weights.linear(&format!("{prefix}.{name}"), out, input)
     };
     let norm = |name: &str| -> Result<LayerNorm, LoadError> {
-        weights.layer_norm(&format!("{place}.{name}"), hidden, sizes.layer_norm_eps)
+        weights.layer_norm(&format!("{prefix}.{name}"), hidden, sizes.layer_norm_eps)
     };
     Ok(Layer {
         attention: Attention {
@@ -204,7 +202,7 @@ pub fn layer(
     })
 }
 
-/// Where an architecture keeps the tensors of each task's head.
+/// The tensor names of each task's head.
 #[derive(Debug, Clone)]
 pub struct HeadNames {
     pub sequence: HeadParts,
@@ -214,7 +212,7 @@ pub struct HeadNames {
     pub next_sentence: Option<HeadParts>,
 }
 
-/// A head that ends in a linear map to one output a label.
+/// A head that ends in a linear map to one output per label.
 #[derive(Debug, Clone)]
 pub struct HeadParts {
     pub pooling: Pooling,
@@ -238,24 +236,24 @@ pub struct NormNames {
     pub eps: f64,
 }
 
-/// A head that gives one output for each piece of the vocabulary, by the word
-/// embeddings themselves unless the checkpoint says otherwise.
+/// A head with one output per vocabulary piece. The output weight is tied to the word embeddings
+/// unless config.json unties it.
 #[derive(Debug, Clone)]
 pub struct MaskedParts {
     pub transform: TransformNames,
-    /// The map's own weight, where it is not the word embeddings'.
+    /// The output weight, if it is not tied.
     pub decoder: &'static str,
-    /// Its bias, by the names that it may have.
+    /// Possible names of the output bias.
     pub biases: &'static [&'static str],
 }
 
 impl TransformNames {
-    /// Without a norm.
+    /// A transform without a norm.
     pub fn plain(dense: &'static str, activation: Activation) -> Self {
         Self { dense, bias: Bias::Stored, activation, norm: None }
     }
 
-    /// With a norm that has a bias.
+    /// A transform with a norm that has a bias.
     pub fn normed(
         dense: &'static str,
         activation: Activation,
@@ -268,12 +266,12 @@ impl TransformNames {
 }
 
 impl HeadParts {
-    /// The first token's state, transformed.
+    /// Pools the first token's state and transforms it.
     pub fn first(transform: TransformNames, output: &'static str) -> Self {
-        Self { pooling: Pooling::by(Way::First), transform: Some(transform), output }
+        Self { pooling: Pooling::by(PoolingMode::First), transform: Some(transform), output }
     }
 
-    /// Every token's state as it is.
+    /// Uses each token's state as it is.
     pub fn tokens(output: &'static str) -> Self {
         Self { pooling: Pooling::Tokens, transform: None, output }
     }

@@ -1,5 +1,5 @@
-//! DeBERTa v2 and v3 (He et al. 2021): BERT's layer with attention in which
-//! content and relative position each look at the other.
+//! DeBERTa v2 and v3 (He et al. 2021): BERT's layers with disentangled attention between content
+//! and relative position.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::blocks::{
 };
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// Its own fields.
+/// DeBERTa's own fields of config.json.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Config {
@@ -27,7 +27,7 @@ struct Config {
     position_buckets: i64,
     position_biased_input: bool,
     share_att_key: bool,
-    pos_att_type: Types,
+    pos_att_type: AttentionTypes,
     norm_rel_ebd: String,
     conv_kernel_size: usize,
     conv_groups: usize,
@@ -36,7 +36,7 @@ struct Config {
     legacy: bool,
 }
 
-/// transformers'.
+/// The defaults of transformers.
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Default for Config {
             position_buckets: -1,
             position_biased_input: true,
             share_att_key: false,
-            pos_att_type: Types::default(),
+            pos_att_type: AttentionTypes::default(),
             norm_rel_ebd: "none".to_owned(),
             conv_kernel_size: 0,
             conv_groups: 1,
@@ -60,18 +60,18 @@ impl Default for Config {
 /// `"c2p|p2c"` or `["c2p", "p2c"]`
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Types {
+enum AttentionTypes {
     Text(String),
     List(Vec<String>),
 }
 
-impl Default for Types {
+impl Default for AttentionTypes {
     fn default() -> Self {
         Self::List(Vec::new())
     }
 }
 
-impl Types {
+impl AttentionTypes {
     fn has(&self, name: &str) -> bool {
         match self {
             Self::Text(text) => text.split('|').any(|part| part.trim().eq_ignore_ascii_case(name)),
@@ -87,7 +87,7 @@ const NAMES: LayerNames = LayerNames {
     ..LAYER
 };
 
-/// Describes the encoder below the prefix `deberta.`.
+/// Builds the description of the encoder with prefix `deberta.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
@@ -99,9 +99,9 @@ pub fn build(
     let act = sizes.activation(checkpoint)?;
     let relative = Relative::new(&own, &sizes, weights)?;
     let layer = |number: usize| {
-        let place = format!("deberta.encoder.layer.{number}");
-        let mut layer = layer(&sizes, act, &NAMES, weights, &place)?;
-        let parts = relative.of_layer(&own, &layer.attention, weights, &place)?;
+        let prefix = format!("deberta.encoder.layer.{number}");
+        let mut layer = layer(&sizes, act, &NAMES, weights, &prefix)?;
+        let parts = relative.of_layer(&own, &layer.attention, weights, &prefix)?;
         layer.attention.relation = Relation::Disentangled(Box::new(parts));
         Ok(layer)
     };
@@ -129,7 +129,7 @@ pub fn build(
     })
 }
 
-/// transformers' defaults are those of deberta-v2-xlarge.
+/// Reads the sizes. transformers' defaults are those of deberta-v2-xlarge.
 fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
     let xlarge = json!({
         "vocab_size": 128_100,
@@ -144,7 +144,7 @@ fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadErr
 }
 
 impl Config {
-    /// What no released model has.
+    /// Refuses variants that no released model uses.
     fn check(&self, sizes: &Sizes) -> Result<(), String> {
         if self.conv_groups != 1
             || (self.conv_kernel_size > 0 && self.conv_kernel_size.is_multiple_of(2))
@@ -170,10 +170,10 @@ impl Config {
         if size == 0 {
             return Ok(None);
         }
-        let place = "deberta.encoder.conv";
-        let weight = weights.tensor(&format!("{place}.conv.weight"), &[hidden, hidden, size])?;
-        let bias = Some(weights.tensor(&format!("{place}.conv.bias"), &[hidden])?);
-        let norm = format!("{place}.LayerNorm");
+        let prefix = "deberta.encoder.conv";
+        let weight = weights.tensor(&format!("{prefix}.conv.weight"), &[hidden, hidden, size])?;
+        let bias = Some(weights.tensor(&format!("{prefix}.conv.bias"), &[hidden])?);
+        let norm = format!("{prefix}.LayerNorm");
         Ok(Some(Convolution {
             map: Linear { weight, bias, input: hidden * size, out: hidden },
             size,
@@ -182,7 +182,7 @@ impl Config {
         }))
     }
 
-    /// The masked-language head of v2's code, or the later one.
+    /// Returns the masked language model head of the legacy or the current code of transformers.
     fn masked(&self, sizes: &Sizes, act: crate::blocks::Activation) -> MaskedParts {
         let (dense, norm, biases): (_, _, &[&str]) = match self.legacy {
             true => (
@@ -227,7 +227,7 @@ fn embeddings(own: &Config, sizes: &Sizes, weights: &Weights<'_>) -> Result<Embe
     })
 }
 
-/// What all layers share of relative positions.
+/// The relative position embeddings that all layers share.
 struct Relative {
     embeddings: Stored,
     norm: Option<LayerNorm>,
@@ -236,12 +236,12 @@ struct Relative {
 
 impl Relative {
     fn new(own: &Config, sizes: &Sizes, weights: &Weights<'_>) -> Result<Self, LoadError> {
-        let most = match usize::try_from(own.max_relative_positions) {
-            Ok(most) if most > 0 => most,
+        let max = match usize::try_from(own.max_relative_positions) {
+            Ok(max) if max > 0 => max,
             _ => sizes.max_position_embeddings,
         };
         let buckets = usize::try_from(own.position_buckets).unwrap_or_default();
-        let span = if buckets > 0 { buckets } else { most };
+        let span = if buckets > 0 { buckets } else { max };
         let hidden = sizes.hidden_size;
         let embeddings =
             weights.tensor("deberta.encoder.rel_embeddings.weight", &[2 * span, hidden])?;
@@ -250,7 +250,7 @@ impl Relative {
         let norm = norm
             .then(|| weights.layer_norm("deberta.encoder.LayerNorm", hidden, sizes.layer_norm_eps));
         let index = |distance: i64| {
-            let bucket = if buckets > 0 { log_bucket(distance, buckets, most) } else { distance };
+            let bucket = if buckets > 0 { log_bucket(distance, buckets, max) } else { distance };
             (bucket + span as i64).clamp(0, 2 * span as i64 - 1) as usize
         };
         let distances = Arc::new(Distances::new(sizes.max_position_embeddings, index));
@@ -262,15 +262,14 @@ impl Relative {
         own: &Config,
         attention: &crate::blocks::Attention,
         weights: &Weights<'_>,
-        place: &str,
+        prefix: &str,
     ) -> Result<Disentangled, LoadError> {
         let width = attention.query.input;
-        let map = |taken: bool, shared: &crate::blocks::Linear, name: &str| match own.share_att_key
-        {
-            _ if !taken => Ok(None),
+        let map = |used: bool, shared: &crate::blocks::Linear, name: &str| match own.share_att_key {
+            _ if !used => Ok(None),
             true => Ok(Some(shared.clone())),
             false => {
-                let name = format!("{place}.attention.self.{name}");
+                let name = format!("{prefix}.attention.self.{name}");
                 weights.linear(&name, shared.out, shared.input).map(Some)
             }
         };
@@ -287,17 +286,17 @@ impl Relative {
     }
 }
 
-/// Exact up to half of the buckets, from there on by the logarithm; numbers as
-/// transformers rounds them.
-fn log_bucket(distance: i64, buckets: usize, most: usize) -> i64 {
+/// Maps a distance to its signed bucket: exact up to half of the buckets, logarithmic beyond,
+/// rounded as in transformers.
+fn log_bucket(distance: i64, buckets: usize, max: usize) -> i64 {
     let middle = (buckets / 2) as i64;
-    let size = distance.abs();
-    if size <= middle {
+    let magnitude = distance.abs();
+    if magnitude <= middle {
         return distance;
     }
-    let (middle_f, most) = (middle as f32, most as f32);
-    let share = (size as f32 / middle_f).ln() / ((most - 1.) / middle_f).ln();
-    distance.signum() * (middle + (share * (middle_f - 1.)).ceil() as i64)
+    let (middle_f, max) = (middle as f32, max as f32);
+    let fraction = (magnitude as f32 / middle_f).ln() / ((max - 1.) / middle_f).ln();
+    distance.signum() * (middle + (fraction * (middle_f - 1.)).ceil() as i64)
 }
 
 #[cfg(test)]
@@ -315,9 +314,9 @@ mod tests {
     }
 
     #[test]
-    fn types_are_a_list_or_a_text() {
+    fn pos_att_type_is_a_list_or_a_string() {
         for json in [r#""c2p|p2c""#, r#"["p2c", "c2p"]"#] {
-            let types: Types = serde_json::from_str(json).unwrap();
+            let types: AttentionTypes = serde_json::from_str(json).unwrap();
             assert!(types.has("c2p") && types.has("p2c") && !types.has("p2p"));
         }
     }

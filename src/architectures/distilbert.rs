@@ -1,5 +1,4 @@
-//! DistilBERT (Sanh et al. 2019): BERT without types and pooler, with names of
-//! its own.
+//! DistilBERT (Sanh et al. 2019): BERT without token types and pooler, with its own tensor names.
 
 use serde::Deserialize;
 
@@ -21,13 +20,13 @@ struct Config {
     hidden_dim: usize,
     max_position_embeddings: usize,
     activation: String,
-    // BERT's names, which transformers takes as well.
+    // BERT's names, which transformers also accepts.
     hidden_size: Option<usize>,
     num_hidden_layers: Option<usize>,
     num_attention_heads: Option<usize>,
 }
 
-/// transformers'.
+/// The defaults of transformers.
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -45,7 +44,7 @@ impl Default for Config {
     }
 }
 
-/// Of every norm, whatever config.json says.
+/// The epsilon of every norm; config.json does not override it.
 const EPS: f64 = 1e-12;
 
 const NAMES: LayerNames = LayerNames {
@@ -59,7 +58,7 @@ const NAMES: LayerNames = LayerNames {
     output_norm: "output_layer_norm",
 };
 
-/// Describes the encoder below the prefix `distilbert.`.
+/// Builds the description of the encoder with prefix `distilbert.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
@@ -82,8 +81,8 @@ pub fn build(
     };
     sizes.check().map_err(|reason| checkpoint.error(CONFIG, reason))?;
     let layer = |number: usize| {
-        let place = format!("distilbert.transformer.layer.{number}");
-        layer(&sizes, activation, &NAMES, weights, &place)
+        let prefix = format!("distilbert.transformer.layer.{number}");
+        layer(&sizes, activation, &NAMES, weights, &prefix)
     };
     let encoder = Encoder {
         embeddings: bert::embeddings(&sizes, weights, "distilbert", Numbering::FromZero)?,

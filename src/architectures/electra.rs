@@ -1,4 +1,4 @@
-//! ELECTRA (Clark et al. 2020): BERT with embeddings of a size of their own.
+//! ELECTRA (Clark et al. 2020): BERT with a separate embedding size.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -10,25 +10,25 @@ use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
 
 #[derive(Deserialize)]
 #[serde(default)]
-struct Own {
+struct Config {
     embedding_size: usize,
 }
 
-impl Default for Own {
+impl Default for Config {
     fn default() -> Self {
         Self { embedding_size: 128 }
     }
 }
 
-/// transformers' defaults are those of the small ELECTRA.
+/// Reads the sizes. transformers' defaults are those of the small ELECTRA.
 fn sizes(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Sizes, LoadError> {
-    let own: Own = read(config, checkpoint)?;
+    let own: Config = read(config, checkpoint)?;
     let small = json!({"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024});
     let sizes = Sizes::read_over(small, config, checkpoint)?;
     Ok(Sizes { embedding_size: Some(own.embedding_size), ..sizes })
 }
 
-/// Describes the encoder below the prefix `electra.`.
+/// Builds the description of the encoder with prefix `electra.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
@@ -42,7 +42,7 @@ pub fn build(
         true => None,
         false => Some(weights.linear("electra.embeddings_project", hidden, width)?),
     };
-    // GELU by erf in every head, whatever the layers have.
+    // All heads use exact GELU, independently of the layers.
     let gelu = Activation::Gelu;
     Ok(Built {
         encoder: Encoder { projection, ..encoder },

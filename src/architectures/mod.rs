@@ -1,5 +1,5 @@
-//! One file an architecture: how its config.json and its tensor names map onto
-//! the block kinds. A new one is a file and an entry of [`ARCHITECTURES`].
+//! One file per architecture, which maps its config.json and tensor names to blocks. To add one,
+//! add a file and an entry of [`ARCHITECTURES`].
 
 mod albert;
 mod bert;
@@ -17,15 +17,15 @@ pub use common::{HeadNames, HeadParts, MaskedParts, NormNames, TransformNames};
 use crate::blocks::Encoder;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// A description of an encoder, and what the rest of a model needs to know.
+/// The description of an encoder, and what the rest of a model needs to know about it.
 #[derive(Debug)]
 pub struct Built {
     pub encoder: Encoder,
     pub hidden_size: usize,
-    /// The longest sequence that has positions, special tokens included.
+    /// The maximum sequence length, special tokens included.
     pub max_positions: usize,
     pub vocab_size: usize,
-    /// Token types that it tells apart; 0 where it knows none.
+    /// The number of token types; 0 if the model has none.
     pub type_vocab_size: usize,
     pub heads: HeadNames,
 }
@@ -34,7 +34,7 @@ type Build = fn(&ModelConfig, &Checkpoint, &Weights<'_>) -> Result<Built, LoadEr
 
 /// An entry of [`ARCHITECTURES`].
 pub struct Architecture {
-    /// config.json's `model_type`.
+    /// `model_type` in config.json.
     pub model_type: &'static str,
     pub build: Build,
 }
@@ -56,7 +56,7 @@ pub static ARCHITECTURES: &[Architecture] = &[
     entry("xlm-roberta", roberta::build),
 ];
 
-/// The architecture that `config` names, unless it asks for another variant.
+/// Returns the architecture that `config` names. Refuses unsupported variants.
 pub fn find(
     config: &ModelConfig,
     checkpoint: &Checkpoint,

@@ -1,5 +1,5 @@
-//! ModernBERT (Warner et al. 2024): norms before the blocks, rotary positions,
-//! a gated feed-forward, and layers that look only at their neighbourhood.
+//! ModernBERT (Warner et al. 2024): pre-norm layers, rotary position embeddings, a gated
+//! feed-forward, and local attention in most layers.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::common::{
 };
 use crate::blocks::{
     Activation, Angles, Attention, Embeddings, Encoder, FeedForward, Layer, Numbering, Order,
-    Pooling, Relation, Way,
+    Pooling, PoolingMode, Relation,
 };
 use crate::checkpoint::weights::Bias;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, Weights};
 
-/// Its fields.
+/// ModernBERT's fields of config.json.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Config {
@@ -44,7 +44,7 @@ struct Config {
     decoder_bias: bool,
 }
 
-/// transformers'.
+/// The defaults of transformers.
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Default for Config {
     }
 }
 
-/// As transformers 5 writes them, by the kind of layer.
+/// The rotary parameters per layer type, as transformers 5 writes them.
 #[derive(Default, Deserialize)]
 struct Ropes {
     full_attention: Option<Rope>,
@@ -90,15 +90,14 @@ struct Rope {
 }
 
 impl Rope {
-    /// What stretches positions, where something does.
+    /// Returns the scaling of positions, if there is one.
     fn scaling(&self) -> Option<&str> {
-        let named = self.rope_type.as_deref().or(self.r#type.as_deref());
-        named.filter(|name| *name != "default")
+        let rope_type = self.rope_type.as_deref().or(self.r#type.as_deref());
+        rope_type.filter(|name| *name != "default")
     }
 }
 
-/// Of local layers where config.json has no such field; where it is null, the
-/// global one holds.
+/// Theta of local layers if config.json lacks the field. If it is null, the global theta applies.
 const LOCAL_THETA: f64 = 10_000.;
 
 const FULL: &str = "full_attention";
@@ -108,7 +107,7 @@ const fn bias(stored: bool) -> Bias {
     if stored { Bias::Stored } else { Bias::None }
 }
 
-/// Describes the encoder below the prefix `model.`.
+/// Builds the description of the encoder with prefix `model.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
@@ -116,17 +115,16 @@ pub fn build(
 ) -> Result<Built, LoadError> {
     let has_local_theta = config.rest.contains_key("local_rope_theta");
     let config: Config = read(config, checkpoint)?;
-    let fail = |reason: String| checkpoint.error(CONFIG, reason);
-    let sequence = config.pooling().map_err(fail)?;
-    config.check().map_err(fail)?;
+    let invalid = |reason: String| checkpoint.error(CONFIG, reason);
+    let sequence = config.pooling().map_err(invalid)?;
+    config.check().map_err(invalid)?;
     let act = activation("hidden_activation", &config.hidden_activation, checkpoint)?;
     let head_act = activation("classifier_activation", &config.classifier_activation, checkpoint)?;
     let norm = |name: &str| {
         let (size, bias) = (config.hidden_size, bias(config.norm_bias));
         weights.norm(name, size, config.norm_eps, bias)
     };
-    // Before the angles, which are of this width too: a file has the numbers that
-    // a norm is made of.
+    // Read before allocating the angles: the file must contain a norm of this width.
     let embeddings_norm = norm("model.embeddings.norm")?;
     let size = config.hidden_size / config.num_attention_heads;
     let angles = [false, true].map(|local| {
@@ -165,7 +163,9 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         let (hidden, heads) = (self.hidden_size, self.num_attention_heads);
         if heads == 0 || !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(2) {
-            return Err(format!("hidden_size {hidden} does not make {heads} heads of even size"));
+            return Err(format!(
+                "hidden_size {hidden} cannot be split into {heads} even-sized heads"
+            ));
         }
         if self.intermediate_size == 0 {
             return Err("intermediate_size is 0".to_owned());
@@ -173,7 +173,7 @@ impl Config {
         check_bounds(self.num_hidden_layers, self.max_position_embeddings)?;
         if let Some(types) = &self.layer_types {
             if types.len() != self.num_hidden_layers {
-                return Err("layer_types must name each layer".to_owned());
+                return Err("layer_types must name every layer".to_owned());
             }
             if let Some(other) = types.iter().find(|name| ![FULL, SLIDING].contains(&&***name)) {
                 return Err(format!("layer_types: {other:?} is not known"));
@@ -189,17 +189,17 @@ impl Config {
 
     fn pooling(&self) -> Result<Pooling, String> {
         match self.classifier_pooling.as_str() {
-            "cls" => Ok(Pooling::by(Way::First)),
-            "mean" => Ok(Pooling::by(Way::Mean)),
+            "cls" => Ok(Pooling::by(PoolingMode::First)),
+            "mean" => Ok(Pooling::by(PoolingMode::Mean)),
             other => Err(format!("classifier_pooling {other:?} is not known")),
         }
     }
 
-    /// Whether this layer looks only at its neighbourhood.
-    fn is_local(&self, number: usize) -> bool {
+    /// Whether a layer uses local attention.
+    fn is_local(&self, index: usize) -> bool {
         match &self.layer_types {
-            Some(types) => types[number] == SLIDING,
-            None => !number.is_multiple_of(self.global_attn_every_n_layers.max(1)),
+            Some(types) => types[index] == SLIDING,
+            None => !index.is_multiple_of(self.global_attn_every_n_layers.max(1)),
         }
     }
 
@@ -224,12 +224,12 @@ impl Config {
         weights: &Weights<'_>,
     ) -> Result<Layer, LoadError> {
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);
-        let place = format!("model.layers.{number}");
+        let prefix = format!("model.layers.{number}");
         let map = |name: &str, out, input, stored| {
-            weights.map(&format!("{place}.{name}"), out, input, bias(stored))
+            weights.map(&format!("{prefix}.{name}"), out, input, bias(stored))
         };
         let norm = |name: &str| {
-            let name = format!("{place}.{name}");
+            let name = format!("{prefix}.{name}");
             weights.norm(&name, hidden, self.norm_eps, bias(self.norm_bias))
         };
         let qkv = map("attn.Wqkv", 3 * hidden, hidden, self.attention_bias)?;
@@ -246,7 +246,7 @@ impl Config {
                 relation: Relation::Rotary(Arc::clone(if local { local_angles } else { angles })),
                 window: local.then_some(self.local_attention / 2),
             },
-            // The embeddings' own norm stands before the first layer.
+            // The first layer's input is already normalised by the embedding block.
             attention_norm: if number == 0 { None } else { Some(norm("attn_norm")?) },
             feed_forward: FeedForward {
                 gate: Some(wide.part(0..inner)),
@@ -259,7 +259,7 @@ impl Config {
         })
     }
 
-    /// Every head begins with the same transform.
+    /// Returns the heads, which all start with the same transform.
     fn heads(&self, sequence: Pooling, activation: Activation) -> HeadNames {
         let transform = || TransformNames {
             dense: "head.dense",

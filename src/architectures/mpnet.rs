@@ -1,5 +1,5 @@
-//! MPNet (Song et al. 2020): RoBERTa's numbering and heads, BERT's layer, and a
-//! bias for each distance.
+//! MPNet (Song et al. 2020): RoBERTa's position ids and heads, BERT's layers, and a bias per
+//! distance.
 
 use std::sync::Arc;
 
@@ -20,32 +20,32 @@ const NAMES: LayerNames = LayerNames {
     ..LAYER
 };
 
-/// The buckets that transformers uses, however many config.json says.
+/// The number of buckets that transformers uses, whatever config.json says.
 const BUCKETS: usize = 32;
 
 #[derive(Deserialize)]
 #[serde(default)]
-struct Own {
-    /// Rows of the table.
+struct Config {
+    /// Number of rows in the bias table.
     relative_attention_num_buckets: usize,
 }
 
-impl Default for Own {
+impl Default for Config {
     fn default() -> Self {
         Self { relative_attention_num_buckets: BUCKETS }
     }
 }
 
-/// The padding's id that positions are counted from, in transformers too.
+/// The padding id from which positions are counted; hard-coded in transformers, too.
 const PADDING: u32 = 1;
 
-/// Describes the encoder below the prefix `mpnet.`.
+/// Builds the description of the encoder with prefix `mpnet.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let own: Own = read(config, checkpoint)?;
+    let own: Config = read(config, checkpoint)?;
     let rows = own.relative_attention_num_buckets;
     if rows < BUCKETS {
         let reason = format!("relative_attention_num_buckets is {rows}, less than {BUCKETS}");
@@ -56,15 +56,15 @@ pub fn build(
     let activation = sizes.activation(checkpoint)?;
     let numbering = Numbering::AfterPadding(PADDING);
     let embeddings = bert::embeddings(&sizes, weights, "mpnet", numbering)?;
-    let room = numbering.room(sizes.max_position_embeddings);
+    let max_tokens = numbering.max_tokens(sizes.max_position_embeddings);
     let table = "mpnet.encoder.relative_attention_bias.weight";
     let relation = Relation::Bias {
         table: weights.tensor(table, &[rows, sizes.num_attention_heads])?,
-        distances: Arc::new(Distances::new(room, bucket)),
+        distances: Arc::new(Distances::new(max_tokens, bucket)),
     };
     let layer = |number: usize| {
-        let place = format!("mpnet.encoder.layer.{number}");
-        let mut layer = layer(&sizes, activation, &NAMES, weights, &place)?;
+        let prefix = format!("mpnet.encoder.layer.{number}");
+        let mut layer = layer(&sizes, activation, &NAMES, weights, &prefix)?;
         layer.attention.relation = relation.clone();
         Ok(layer)
     };
@@ -79,9 +79,8 @@ pub fn build(
     Ok(roberta::built(&sizes, encoder))
 }
 
-/// T5's buckets (Raffel et al. 2020): 16 a side, the first 8 exact, the others
-/// by the logarithm up to 128. In integers, since `ln(m / 8) / ln 16 * 8 >= k`
-/// means `m² >= 64 · 2^k`.
+/// T5's buckets (Raffel et al. 2020): 16 per side, the first 8 exact, the others logarithmic up to
+/// 128. Computed in integers: `ln(m / 8) / ln 16 * 8 >= k` means `m² >= 64 · 2^k`.
 fn bucket(distance: i64) -> usize {
     let side = if distance < 0 { BUCKETS / 2 } else { 0 };
     let size = distance.unsigned_abs() as usize;
@@ -97,9 +96,9 @@ mod tests {
     use super::bucket;
 
     #[test]
-    fn buckets_begin_where_transformers_has_them() {
-        let begins = [(8, 8), (12, 9), (16, 10), (23, 11), (32, 12), (46, 13), (64, 14), (91, 15)];
-        for (distance, expected) in begins {
+    fn buckets_start_at_the_distances_of_transformers() {
+        let starts = [(8, 8), (12, 9), (16, 10), (23, 11), (32, 12), (46, 13), (64, 14), (91, 15)];
+        for (distance, expected) in starts {
             assert_eq!(bucket(distance), expected, "{distance}");
             assert_eq!(bucket(distance - 1), expected - 1, "{distance} - 1");
             assert_eq!(bucket(-distance), 16 + expected, "-{distance}");

@@ -1,5 +1,5 @@
-//! RoBERTa (Liu et al. 2019), and with the same parts XLM-RoBERTa (Conneau et
-//! al. 2020) and CamemBERT (Martin et al. 2020).
+//! RoBERTa (Liu et al. 2019); also XLM-RoBERTa (Conneau et al. 2020) and CamemBERT (Martin et al.
+//! 2020), which have the same structure.
 
 use serde_json::json;
 
@@ -9,24 +9,24 @@ use super::common::{HeadNames, HeadParts, MaskedParts, Sizes, TransformNames};
 use crate::blocks::{Activation, Encoder};
 use crate::checkpoint::{Checkpoint, LoadError, ModelConfig, Weights};
 
-/// Describes the encoder below the prefix `roberta.`.
+/// Builds the description of the encoder with prefix `roberta.`.
 pub fn build(
     config: &ModelConfig,
     checkpoint: &Checkpoint,
     weights: &Weights<'_>,
 ) -> Result<Built, LoadError> {
-    let pieces = if config.model_type == "roberta" { 50265 } else { 30522 };
-    let sizes = Sizes::read_over(json!({"vocab_size": pieces}), config, checkpoint)?;
+    let vocab_size = if config.model_type == "roberta" { 50265 } else { 30522 };
+    let sizes = Sizes::read_over(json!({"vocab_size": vocab_size}), config, checkpoint)?;
     let activation = sizes.activation(checkpoint)?;
     let encoder = encoder(&sizes, activation, weights, "roberta", sizes.after_padding())?;
     Ok(built(&sizes, encoder))
 }
 
-/// An encoder with RoBERTa's heads.
+/// Combines an encoder with RoBERTa's heads.
 pub fn built(sizes: &Sizes, encoder: Encoder) -> Built {
     Built {
         hidden_size: sizes.hidden_size,
-        max_positions: encoder.embeddings.numbering.room(sizes.max_position_embeddings),
+        max_positions: encoder.embeddings.numbering.max_tokens(sizes.max_position_embeddings),
         vocab_size: sizes.vocab_size,
         type_vocab_size: sizes.type_vocab_size,
         encoder,
@@ -37,7 +37,7 @@ pub fn built(sizes: &Sizes, encoder: Encoder) -> Built {
             ),
             tokens: HeadParts::tokens("classifier"),
             answer: HeadParts::tokens("qa_outputs"),
-            // GELU by erf, whatever the layers have.
+            // The head uses exact GELU, independently of the layers.
             masked: Some(MaskedParts {
                 transform: TransformNames::normed(
                     "lm_head.dense",

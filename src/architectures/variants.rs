@@ -1,14 +1,13 @@
-//! What config.json may ask of a known architecture that would change its
-//! numbers and that nothing here computes.
+//! Unsupported variants of known architectures, which would change a model's outputs.
 
 use serde_json::Value;
 
 use crate::checkpoint::ModelConfig;
 
-/// Whose transformers classes read the fields below; the others ignore them.
+/// Architectures whose transformers classes read the fields below; the others ignore them.
 const READERS: [&str; 6] = ["albert", "bert", "camembert", "electra", "roberta", "xlm-roberta"];
 
-/// Refuses decoders and positions that are not absolute.
+/// Refuses decoders and relative positions.
 pub fn check(config: &ModelConfig) -> Result<(), String> {
     if !READERS.contains(&config.model_type.as_str()) {
         return Ok(());

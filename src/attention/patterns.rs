@@ -1,24 +1,23 @@
-//! What each attention head does with this input, by the patterns of Clark et al.
-//! 2019 (arXiv:1906.04341).
+//! Classifies what each attention head does with an input, by the patterns of Clark et al. 2019
+//! (arXiv:1906.04341).
 
 use crate::evaluation::statistics::entropy;
 use crate::explanation::{HeadPattern, Pair, Pattern};
 use crate::rows::AttentionMap;
 use crate::text::{Encoding, Token};
 
-/// The pairs of tokens that are shown of a head.
+/// Number of token pairs to return per head.
 const PAIRS: usize = 5;
 
-/// A head that gives this share of its attention to a pattern is called by it.
+/// Minimum share of a head's attention for it to be classified as a pattern.
 const MOSTLY: f64 = 0.5;
 
-/// And one whose queries spread it so far, as a share of the highest entropy that
-/// there is, is called broad.
+/// Minimum entropy of a head's queries, as a share of the highest possible one, for it to be
+/// classified as broad.
 const BROAD: f64 = 0.75;
 
-/// The patterns that are about where a query looks; the first of the highest
-/// counts.
-const PLACES: [Pattern; 7] = [
+/// The patterns of where a query looks. The first one with the highest share is taken.
+const KEY_PATTERNS: [Pattern; 7] = [
     Pattern::Previous,
     Pattern::Next,
     Pattern::Itself,
@@ -28,60 +27,65 @@ const PLACES: [Pattern; 7] = [
     Pattern::Repeated,
 ];
 
-fn of_head(layer: usize, head: usize, weights: &[f64], places: &Places) -> HeadPattern {
-    let queries = || weights.chunks(places.tokens).enumerate();
+fn classify(layer: usize, head: usize, weights: &[f64], kinds: &TokenKinds) -> HeadPattern {
+    let queries = || weights.chunks(kinds.tokens).enumerate();
     let mean = |of_query: &dyn Fn(usize, &[f64]) -> f64| {
-        // An empty sum is -0.
+        // An empty sum is -0, which `max` turns into 0.
         let sum = queries().fold(0., |sum, (query, row)| sum + of_query(query, row).max(0.));
-        sum / places.tokens as f64
+        sum / kinds.tokens as f64
     };
     let share = |pattern: Pattern| {
         mean(&|query, row| {
             let keys = row.iter().enumerate();
-            keys.filter(|(key, _)| places.fits(pattern, query, *key)).map(|(_, w)| w).sum()
+            keys.filter(|(key, _)| kinds.fits(pattern, query, *key)).map(|(_, w)| w).sum()
         })
     };
     let broad = mean(&|_, row| entropy(row).unwrap_or_default())
-        / (places.tokens as f64).ln().max(f64::MIN_POSITIVE);
+        / (kinds.tokens as f64).ln().max(f64::MIN_POSITIVE);
     let mut scores: Vec<(Pattern, f64)> =
-        PLACES.into_iter().map(|pattern| (pattern, share(pattern))).collect();
-    let (place, most) =
-        scores.iter().fold(
-            (Pattern::Mixed, 0.),
-            |best: (Pattern, f64), score| {
-                if score.1 > best.1 { *score } else { best }
-            },
-        );
+        KEY_PATTERNS.into_iter().map(|pattern| (pattern, share(pattern))).collect();
+    let (dominant, highest) = scores.iter().fold(
+        (Pattern::Mixed, 0.),
+        |best: (Pattern, f64), score| {
+            if score.1 > best.1 { *score } else { best }
+        },
+    );
     scores.push((Pattern::Broad, broad));
     let (pattern, score) = match () {
-        () if most >= MOSTLY => (place, most),
+        () if highest >= MOSTLY => (dominant, highest),
         () if broad >= BROAD => (Pattern::Broad, broad),
-        () => (Pattern::Mixed, most),
+        () => (Pattern::Mixed, highest),
     };
-    HeadPattern { layer, head, pattern, score, scores, pairs: strongest(weights, places.tokens) }
+    HeadPattern { layer, head, pattern, score, scores, pairs: strongest(weights, kinds.tokens) }
 }
 
 fn strongest(weights: &[f64], tokens: usize) -> Vec<Pair> {
     let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
-    let pair = |&at: &usize| Pair { query: at / tokens, key: at % tokens, weight: weights[at] };
-    order.iter().take(PAIRS).map(pair).collect()
+    let stronger = |a: &usize, b: &usize| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b));
+    // A head of a long text has hundreds of thousands of weights: only the first few are sorted.
+    if order.len() > PAIRS {
+        order.select_nth_unstable_by(PAIRS, stronger);
+        order.truncate(PAIRS);
+    }
+    order.sort_unstable_by(stronger);
+    let pair = |i: usize| Pair { query: i / tokens, key: i % tokens, weight: weights[i] };
+    order.into_iter().map(pair).collect()
 }
 
-/// What each token is.
-pub struct Places {
+/// The properties of tokens that patterns depend on.
+pub struct TokenKinds {
     tokens: usize,
     ids: Vec<u32>,
     special: Vec<bool>,
     punctuation: Vec<bool>,
 }
 
-impl Places {
+impl TokenKinds {
     pub fn new(encoding: &Encoding) -> Self {
         let is_punctuation = |token: &Token| {
             let text = encoding.slice(token.segment, token.start, token.end);
-            let inside = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
-            !token.special && !text.trim().is_empty() && text.trim().chars().all(inside)
+            let is_mark = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
+            !token.special && !text.trim().is_empty() && text.trim().chars().all(is_mark)
         };
         Self {
             tokens: encoding.tokens.len(),
@@ -91,14 +95,14 @@ impl Places {
         }
     }
 
-    /// Every head of the map of layer number `layer`.
+    /// Classifies every head in the map of layer `layer`.
     pub fn patterns(&self, layer: usize, map: &AttentionMap) -> Vec<HeadPattern> {
         let size = map.tokens * map.tokens;
         let heads = map.weights.chunks(size.max(1)).enumerate();
-        heads.map(|(head, weights)| of_head(layer, head, weights, self)).collect()
+        heads.map(|(head, weights)| classify(layer, head, weights, self)).collect()
     }
 
-    /// Whether this query that looks at this key does what the pattern says.
+    /// Returns whether attention from `query` to `key` follows the pattern.
     fn fits(&self, pattern: Pattern, query: usize, key: usize) -> bool {
         match pattern {
             Pattern::Previous => key + 1 == query,

@@ -1,5 +1,5 @@
-//! Relevance by attention and its gradient, carried from layer to layer; without
-//! layer-wise relevance propagation.
+//! Relevance: attention times its gradient, accumulated over the layers; without layer-wise
+//! relevance propagation.
 
 use futures_util::FutureExt;
 use futures_util::future::try_join_all;
@@ -8,12 +8,12 @@ use super::spread::{mean_of, relevance};
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
-use crate::rows::{MapKind, Maps, Reduce, Row, Scalar, Want};
+use crate::rows::{MapKind, Maps, Norm, Reduce, Row, Scalar, Want};
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "attention_gradient",
-    summary: "Attention times the gradient of the explained scalar at it, where positive, carried \
-              through the layers. The token that is read has 1 of its own.",
+    summary: "Positive part of attention times the gradient of the explained scalar at it, \
+              accumulated over the layers. The token that the head reads starts with 1.",
     paper: "Chefer, Gur & Wolf 2021, arXiv:2103.15679",
     options: &[],
     settle: AS_GIVEN,
@@ -25,13 +25,13 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run: |passes, subject, _options| run(passes, subject).boxed(),
 };
 
-/// `R_q` of `R ← R + Ā_l R` over the layers, `Ā = mean_h max(A ∂F/∂A, 0)`; q is
-/// the token that the head reads, or the mean over those. A row for each scalar.
+/// Returns `R_q` of `R ← R + Ā_l R` over the layers, `Ā = mean_h max(A ∂F/∂A, 0)`. q is the token
+/// that the head reads; with several, the mean over them. Runs one row per scalar.
 async fn run(passes: &Passes, subject: Subject<'_>) -> Result<Vec<Attribution>> {
     let model = passes.model();
     let of_scalar = async |scalar: &Scalar| {
         let maps = Maps::of_all(model.layers(), MapKind::PositiveGradients);
-        let want = Want::Gradients(Reduce::L2, vec![scalar.clone()]);
+        let want = Want::Gradients(Reduce::Norm(Norm::L2), vec![scalar.clone()]);
         let output = passes.run_one(Row { maps, ..subject.row(want) }).await?;
         let scores = mean_of(&relevance(&output.attention), &subject.queries(scalar, model));
         Ok(Attribution::plain(scores))

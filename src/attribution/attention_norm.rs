@@ -1,26 +1,31 @@
-//! Attention by the length of what it moves.
+//! Norms of the attention-weighted value vectors.
 
 use futures_util::FutureExt;
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::spread::mean_of_map;
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
+use crate::choice::{Choice, choices};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{MapKind, Scalar};
 
 const LAYER: OptionSpec = OptionSpec {
     name: "layer",
-    kind: OptionKind::Choice(&["last", "mean"]),
+    kind: OptionKind::Choice(Layers::NAMES),
     default: Preset::Name("last"),
-    help: "The last layer's, which is the one that the head reads, or the mean over all layers.",
+    help: "last: the last layer, which the head reads; mean: the mean over all layers.",
 };
+
+choices! {
+    enum Layers { Last = "last", Mean = "mean" }
+}
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "attention_norm",
-    summary: "Norm of the vector that each token gives to the one that the head reads, over all \
-              attention heads. Not about a class: the same for every target that reads the same \
-              token.",
+    summary: "Norm of the vector that each token gives to the one that the head reads, summed over \
+              all attention heads. Class-independent: the same for every target that reads the \
+              same token.",
     paper: "Kobayashi et al. 2020, arXiv:2004.10102",
     options: &[LAYER],
     settle: AS_GIVEN,
@@ -32,15 +37,15 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
-/// `‖Σ_h α^h_qt f^h(x_t)‖`, `f^h(x) = (x W_V^h + b_V^h) W_O^h`; q is the token that
-/// the head reads, or the mean over those.
+/// Returns `‖Σ_h α^h_qt f^h(x_t)‖`, `f^h(x) = (x W_V^h + b_V^h) W_O^h`. q is the token that the
+/// head reads; with several, the mean over them.
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let layers = passes.model().layers();
-    let used = match options.name(LAYER.name) {
-        "mean" => 0..layers,
-        _ => layers - 1..layers,
+    let selected = match options.choice(LAYER.name) {
+        Layers::Mean => 0..layers,
+        Layers::Last => layers - 1..layers,
     };
-    let maps = subject.maps(passes, MapKind::Norms, used).await?;
+    let maps = subject.maps(passes, MapKind::Norms, selected).await?;
     let of_scalar = |scalar: &Scalar| {
         let queries = subject.queries(scalar, passes.model());
         let mut scores = vec![0.; subject.encoding.tokens.len()];

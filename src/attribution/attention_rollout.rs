@@ -1,4 +1,4 @@
-//! Attention rollout: attention multiplied up through the layers.
+//! Attention rollout: the product of the attention matrices of all layers.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -11,9 +11,9 @@ use crate::rows::MapKind;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "attention_rollout",
-    summary: "Share of each input token in what the head reads, if attention, with the residual \
-              connection, were all that mixes tokens. Not about a class: the same for every \
-              target that reads the same token.",
+    summary: "Share of each input token in what the head reads, if only attention and the residual \
+              connection mixed tokens. Class-independent: the same for every target that reads the \
+              same token.",
     paper: "Abnar & Zuidema 2020, arXiv:2005.00928",
     options: &[],
     settle: AS_GIVEN,
@@ -25,8 +25,8 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run,
 };
 
-/// `R_q` of `R = A'_L … A'_1`, `A' = (A + I) / 2`, A the mean over heads; q is the
-/// token that the head reads, or the mean over those.
+/// Returns `R_q` of `R = A'_L … A'_1`, `A' = (A + I) / 2`, with A the mean over heads. q is the
+/// token that the head reads; with several, the mean over them.
 fn run<'a>(
     passes: &'a Passes,
     subject: Subject<'a>,

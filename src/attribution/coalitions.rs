@@ -1,14 +1,13 @@
-//! Which coalitions KernelSHAP looks at: sizes are enumerated from the outside
-//! in while the budget allows, the rest is drawn; as the package shap does, with
-//! this crate's generator.
+//! Selects the coalitions of KernelSHAP like the package shap, with this crate's generator: small
+//! and large sizes are enumerated first, while the budget allows, and the rest is sampled.
 
 use std::collections::HashMap;
 
 use super::least_squares::Sample;
 use crate::random::Generator;
 
-/// Coalitions of `units`, but for the empty and the full one, at most `budget` of
-/// them, weighted by the Shapley kernel `(n - 1) / (C(n, s) s (n - s))`.
+/// Returns at most `budget` coalitions of `units` units, without the empty and the full one,
+/// weighted by the Shapley kernel `(n - 1) / (C(n, s) s (n - s))`.
 pub fn choose(units: usize, budget: usize, seed: u64) -> Vec<Sample> {
     let budget = match units {
         0 | 1 => return Vec::new(),
@@ -16,20 +15,20 @@ pub fn choose(units: usize, budget: usize, seed: u64) -> Vec<Sample> {
         _ => budget,
     };
     let sizes = Sizes::new(units);
-    let (mut samples, full) = sizes.enumerate(budget);
-    if full < sizes.weights.len() {
-        let drawn = sizes.draw(full, budget - samples.len(), seed);
+    let (mut samples, enumerated) = sizes.enumerate(budget);
+    if enumerated < sizes.weights.len() {
+        let drawn = sizes.draw(enumerated, budget - samples.len(), seed);
         samples.extend(drawn);
     }
     samples
 }
 
-/// The sizes of coalitions up to the half; most stand for the complement too.
+/// Coalition sizes up to half the units. Most of them also stand for the complementary size.
 struct Sizes {
     units: usize,
-    /// Of size 1, 2, …, both of a pair together; they sum to 1.
+    /// Weights of sizes 1, 2, …, including the complementary sizes. They sum to 1.
     weights: Vec<f64>,
-    /// How many of them come in pairs.
+    /// Number of sizes that have a complementary size.
     paired: usize,
 }
 
@@ -51,23 +50,23 @@ impl Sizes {
         size <= self.paired
     }
 
-    /// Every coalition of the sizes that the budget holds in full, and how many
-    /// sizes these are.
+    /// Enumerates the coalitions of all sizes that fit into the budget completely. Returns them and
+    /// the number of these sizes.
     fn enumerate(&self, budget: usize) -> (Vec<Sample>, usize) {
         let mut samples = Vec::new();
-        let (mut left, mut remaining) = (budget as f64, 1.);
-        for (place, &weight) in self.weights.iter().enumerate() {
-            let size = place + 1;
+        let (mut remaining_budget, mut remaining_weight) = (budget as f64, 1.);
+        for (index, &weight) in self.weights.iter().enumerate() {
+            let size = index + 1;
             let pair = if self.is_paired(size) { 2. } else { 1. };
             let count = binomial(self.units, size) * pair;
-            // Of what is left, the share that this size should have.
-            let share = weight / remaining;
-            if left * share / count < 1. - 1e-8 {
-                return (samples, place);
+            // The share of the remaining budget that is due to this size.
+            let share = weight / remaining_weight;
+            if remaining_budget * share / count < 1. - 1e-8 {
+                return (samples, index);
             }
-            left -= count;
+            remaining_budget -= count;
             if share < 1. {
-                remaining -= weight;
+                remaining_weight -= weight;
             }
             for members in combinations(self.units, size) {
                 self.push(&mut samples, &members, weight / count, pair);
@@ -89,49 +88,49 @@ impl Sizes {
         samples.extend(complement.map(|present| Sample { present, weight }));
     }
 
-    /// Coalitions of the sizes after the first `full`, drawn with their
-    /// complements: one that comes again counts more.
-    fn draw(&self, full: usize, budget: usize, seed: u64) -> Vec<Sample> {
+    /// Samples coalitions of the sizes after the first `enumerated`, with their complements.
+    /// Repeated draws increase the weight of a coalition.
+    fn draw(&self, enumerated: usize, budget: usize, seed: u64) -> Vec<Sample> {
         let single =
-            |place: usize| self.weights[place] / if self.is_paired(place + 1) { 2. } else { 1. };
-        let chances: Vec<f64> = (full..self.weights.len()).map(single).collect();
+            |index: usize| self.weights[index] / if self.is_paired(index + 1) { 2. } else { 1. };
+        let chances: Vec<f64> = (enumerated..self.weights.len()).map(single).collect();
         let sum: f64 = chances.iter().sum();
         let mut generator = Generator::stream(seed, 0);
-        let mut seen: HashMap<Vec<bool>, usize> = HashMap::new();
+        let mut index_of: HashMap<Vec<bool>, usize> = HashMap::new();
         let mut samples: Vec<Sample> = Vec::new();
-        let mut left = budget;
+        let mut remaining = budget;
         for _ in 0..4 * budget {
-            if left == 0 {
+            if remaining == 0 {
                 break;
             }
-            let size = full + 1 + pick(&chances, generator.uniform() * sum);
+            let size = enumerated + 1 + pick(&chances, generator.uniform() * sum);
             let members = generator.choose(size, self.units);
             let paired = self.is_paired(size);
-            if let Some(&place) = seen.get(&self.mask(&members)) {
-                samples[place].weight += 1.;
-                if paired && left > 0 && samples.len() > place + 1 {
-                    samples[place + 1].weight += 1.;
+            if let Some(&index) = index_of.get(&self.mask(&members)) {
+                samples[index].weight += 1.;
+                if paired && remaining > 0 && samples.len() > index + 1 {
+                    samples[index + 1].weight += 1.;
                 }
                 continue;
             }
-            let pair = if paired && left > 1 { 2. } else { 1. };
-            left -= pair as usize;
-            seen.insert(self.mask(&members), samples.len());
+            let pair = if paired && remaining > 1 { 2. } else { 1. };
+            remaining -= pair as usize;
+            index_of.insert(self.mask(&members), samples.len());
             self.push(&mut samples, &members, 1., pair);
         }
         let drawn: f64 = samples.iter().map(|sample| sample.weight).sum();
-        let share: f64 = self.weights[full..].iter().sum();
+        let share: f64 = self.weights[enumerated..].iter().sum();
         samples.iter_mut().for_each(|sample| sample.weight *= share / drawn);
         samples
     }
 }
 
-/// The first place whose chances, added up, are over `at`.
-fn pick(chances: &[f64], at: f64) -> usize {
+/// Returns the first index at which the cumulative sum of `chances` exceeds `threshold`.
+fn pick(chances: &[f64], threshold: f64) -> usize {
     let mut sum = 0.;
     let over = |chance: &f64| {
         sum += chance;
-        at < sum
+        threshold < sum
     };
     chances.iter().position(over).unwrap_or(chances.len() - 1)
 }
@@ -140,14 +139,14 @@ fn binomial(n: usize, k: usize) -> f64 {
     (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product::<f64>().round()
 }
 
-/// Every choice of `size` of `0..n`, in the order of their members.
+/// Returns all subsets of `0..n` with `size` members, in lexicographic order.
 fn combinations(n: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
     let first: Vec<usize> = (0..size).collect();
     std::iter::successors(Some(first), move |last| {
         let mut next = last.clone();
-        let place = (0..size).rev().find(|&i| next[i] < n - size + i)?;
-        next[place] += 1;
-        for i in place + 1..size {
+        let index = (0..size).rev().find(|&i| next[i] < n - size + i)?;
+        next[index] += 1;
+        for i in index + 1..size {
             next[i] = next[i - 1] + 1;
         }
         Some(next)
@@ -159,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_coalition_once_where_there_is_room() {
+    fn every_coalition_is_chosen_once_if_the_budget_allows() {
         for units in 2..=9 {
             let samples = choose(units, 1 << units, 0);
             assert_eq!(samples.len(), (1 << units) - 2);
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_kept_and_weights_still_sum_to_one() {
+    fn the_budget_is_kept_and_weights_sum_to_one() {
         for (units, budget) in [(12, 100), (40, 301), (9, 17), (128, 500)] {
             let samples = choose(units, budget, 5);
             assert!(samples.len() <= budget && samples.len() * 10 > budget * 9);

@@ -1,5 +1,5 @@
-//! GradientSHAP: integrated gradients by random points of the path, with noise
-//! on the input; Captum's `GradientShap`.
+//! GradientSHAP: integrated gradients sampled at random points of the path, with noise added to the
+//! input. Equals Captum's `GradientShap`.
 
 use futures_util::FutureExt;
 
@@ -17,8 +17,7 @@ const TOLERANCE: OptionSpec = OptionSpec {
     name: "tolerance",
     kind: OptionKind::Number { min: 1e-6, max: 1. },
     default: Preset::Number(0.05),
-    help: "converged is true where |convergence_delta| is at most this share of the sum of \
-           |scores|.",
+    help: "converged is true if |convergence_delta| is at most this share of the sum of |scores|.",
 };
 
 pub const ENTRY: MethodEntry = MethodEntry {
@@ -45,9 +44,9 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
-/// `score_t = (1/n) Σ_i Σ_d (x_i - x')_td ∂F(x' + α_i (x_i - x'))/∂x_td` with
-/// `x_i = x + ε_i` and α uniform in [0, 1), at the word embeddings. Sample i
-/// draws from sequence i of the seed, first α.
+/// Returns `score_t = (1/n) Σ_i Σ_d (x_i - x')_td ∂F(x' + α_i (x_i - x'))/∂x_td` with
+/// `x_i = x + ε_i` and α uniform in [0, 1), at the word embeddings. Sample i draws α_i and then ε_i
+/// from stream i of the seed.
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let baseline = baseline::resolve(passes.model(), subject.encoding, options)?;
     let level = options.number(NOISE_LEVEL.name);
@@ -68,7 +67,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         values: subject.values.to_vec(),
         baseline_values: at_baseline.values,
         tolerance: options.number(TOLERANCE.name),
-        taken: 0,
+        count: 0,
         sums: vec![vec![0.; subject.encoding.tokens.len()]; subject.scalars.len()],
     };
     samples::run(passes, count, row, means).await
@@ -79,14 +78,14 @@ struct Means {
     values: Vec<f64>,
     baseline_values: Vec<f64>,
     tolerance: f64,
-    taken: usize,
+    count: usize,
     /// `[scalars][tokens]`
     sums: Vec<Vec<f64>>,
 }
 
-impl Collect for Means {
+impl Collect<RowOutput> for Means {
     fn take(&mut self, output: RowOutput) {
-        self.taken += 1;
+        self.count += 1;
         for (sums, scores) in self.sums.iter_mut().zip(output.token_scores) {
             sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
         }
@@ -101,10 +100,10 @@ impl Collect for Means {
 impl Means {
     fn attributions(&self) -> Vec<Attribution> {
         let of_scalar = |(k, sums): (usize, &Vec<f64>)| {
-            let scores: Vec<f64> = sums.iter().map(|sum| sum / self.taken as f64).collect();
+            let scores: Vec<f64> = sums.iter().map(|sum| sum / self.count as f64).collect();
             let (value, baseline_value) = (self.values[k], self.baseline_values[k]);
-            let whole = Completeness::of(&scores, value, baseline_value, self.tolerance);
-            Attribution { completeness: Some(whole), ..Attribution::plain(scores) }
+            let completeness = Completeness::of(&scores, value, baseline_value, self.tolerance);
+            Attribution { completeness: Some(completeness), ..Attribution::plain(scores) }
         };
         self.sums.iter().enumerate().map(of_scalar).collect()
     }

@@ -1,4 +1,4 @@
-//! Input × gradient: the first-order change if a word embedding went to zero.
+//! Input × gradient: the first-order drop of the scalar if a word embedding were zero.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -23,8 +23,8 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run,
 };
 
-/// `Σ_d e_td ∂F/∂e_td` for each token t, e its word embedding. One row, whatever
-/// the number of scalars.
+/// Returns `Σ_d e_td ∂F/∂e_td` for each token t with word embedding e. Runs one row for any number
+/// of scalars.
 fn run<'a>(
     passes: &'a Passes,
     subject: Subject<'a>,

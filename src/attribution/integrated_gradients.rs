@@ -1,23 +1,25 @@
-//! Integrated gradients along the straight path from a baseline, as Captum's
-//! `LayerIntegratedGradients` on an embedding layer; with as many steps as the
-//! input needs, or a fixed number.
+//! Integrated gradients along the straight path from a baseline, like Captum's
+//! `LayerIntegratedGradients` on an embedding layer. The number of steps is fixed, or it is doubled
+//! until the scores converge.
 
 use futures_util::FutureExt;
 
 use super::nested::Rule;
 use super::options::{AUTO, OptionValue, Preset};
+use super::quadrature::Quadrature;
 use super::{
     Attribution, Completeness, Cost, Extent, MethodEntry, OptionKind, OptionSpec, Options,
 };
 use super::{Subject, baseline, quadrature, samples};
+use crate::choice::Choice;
 use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::rows::{Baseline, Layer, Path, Reduce, Row, RowOutput, Want, norm};
 
-/// More steps than any input has needed; bounds what one method can cost.
+/// Maximum number of steps, which bounds the cost of a request. No input has needed more.
 const MAX_STEPS: u64 = 2_000;
 
-/// What Captum takes, for a caller who names a quadrature and no number.
+/// Captum's default, for callers who set `quadrature` but not `n_steps`.
 const CAPTUMS_STEPS: u64 = 50;
 
 pub const ENTRY: MethodEntry = MethodEntry {
@@ -28,41 +30,41 @@ pub const ENTRY: MethodEntry = MethodEntry {
     options: &[
         OptionSpec {
             name: "layer",
-            kind: OptionKind::Choice(&["word_embeddings", "embeddings"]),
+            kind: OptionKind::Choice(Layer::NAMES),
             default: Preset::Name("word_embeddings"),
-            help: "Where the path runs: among the word embeddings, before position, type and \
-                   layer norm, or among the outputs of the whole embedding block.",
+            help: "Where the path runs: through the word embeddings, before position, type and \
+                   layer norm, or through the outputs of the whole embedding block.",
         },
         baseline::OPTION,
         OptionSpec {
             name: "n_steps",
             kind: OptionKind::IntegerOrAuto { min: 1, max: MAX_STEPS },
             default: Preset::Name(AUTO),
-            help: "Points of the path at which the gradient is taken. auto takes 9, 17, 33, 65, \
-                   … until the scores are within the tolerance, and says how many in the \
-                   answer's n_steps.",
+            help: "Number of points on the path at which the gradient is taken. auto takes 9, 17, \
+                   33, 65, … until the scores are within the tolerance; the response's n_steps \
+                   says how many.",
         },
         quadrature::OPTION,
         OptionSpec {
             name: "tolerance",
             kind: OptionKind::Number { min: 1e-6, max: 1. },
             default: Preset::Number(0.01),
-            help: "converged is true where |convergence_delta| is at most this share of the sum \
-                   of |scores| and, with n_steps auto, the last doubling of the steps moved the \
-                   scores by no more than five times this share of their Euclidean norm (once \
-                   this share for a model with ReLU).",
+            help: "converged is true if |convergence_delta| is at most this share of the sum of \
+                   |scores| and, with n_steps auto, the last doubling of the steps moved the \
+                   scores by no more than five times this share of their Euclidean norm (once this \
+                   share for a model with ReLU).",
         },
         OptionSpec {
             name: "max_steps",
             kind: OptionKind::Integer { min: 9, max: MAX_STEPS },
             default: Preset::Integer(135),
-            help: "Where n_steps auto gives up; converged is then false.",
+            help: "Maximum n_steps with auto; if it is not enough, converged is false.",
         },
     ],
     settle,
     signed: true,
     complete: true,
-    // A fixed rule is one round.
+    // A fixed number of steps is run in one round.
     stops_in_time: |options| options.integer("n_steps").is_none(),
     cost_note: "n_steps gradient rows and 1 forward row; with auto 9, 17, 33, 65 or 129 gradient \
                 rows, mostly 9 or 17",
@@ -70,44 +72,46 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
-/// A quadrature goes with a number of steps, a bound with none.
+/// Allows `quadrature` only with a number of steps, and `max_steps` only with `auto`.
 fn settle(options: &mut Options) -> Result<()> {
     if options.is_given("quadrature") && !options.is_given("n_steps") {
         options.set("n_steps", OptionValue::Integer(CAPTUMS_STEPS));
     }
     match options.integer("n_steps") {
         None => {
-            let reason = "n_steps auto has a rule of its own; give a number with a quadrature";
+            let reason = "quadrature needs a number as n_steps; n_steps auto has its own points";
             options.rule_out("quadrature", reason)
         }
         Some(n_steps) => {
-            if n_steps < 2 && options.name("quadrature") == "riemann_trapezoid" {
-                return Err(Error::field("/n_steps", "riemann_trapezoid needs 2 steps or more"));
+            if n_steps < 2
+                && options.choice::<Quadrature>(quadrature::OPTION.name)
+                    == Quadrature::RiemannTrapezoid
+            {
+                return Err(Error::field("/n_steps", "riemann_trapezoid needs at least 2 steps"));
             }
-            options.rule_out("max_steps", "max_steps goes with n_steps auto")
+            options.rule_out("max_steps", "max_steps applies only with n_steps auto")
         }
     }
 }
 
-/// Steps that auto is counted as where it may take more: most inputs take 9 or 17.
-/// Counted as its most, four callers of a large model would be told to come back
-/// while there was time for all.
+/// Number of steps that admission assumes for `auto`: most inputs take 9 or 17. Assuming the
+/// maximum would reject concurrent requests for a large model although there is time for all.
 const EXPECTED_STEPS: usize = 17;
 
-/// What a request is admitted with.
+/// The cost that admission assumes.
 fn cost(options: &Options, of: Extent) -> Cost {
     match options.integer("n_steps") {
         Some(n_steps) => {
             Cost { forward_rows: 1, gradient_rows: of.targets * n_steps, ..Cost::default() }
         }
         None => {
-            let steps = Rule::most(most(options)).min(EXPECTED_STEPS);
+            let steps = Rule::largest(max_steps(options)).min(EXPECTED_STEPS);
             Cost { gradient_rows: of.targets * steps, ..Cost::default() }
         }
     }
 }
 
-fn most(options: &Options) -> usize {
+fn max_steps(options: &Options) -> usize {
     options.integer("max_steps").unwrap_or_default()
 }
 
@@ -120,14 +124,14 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     }
 }
 
-/// A fixed rule, as Captum takes it.
+/// Integrates with a fixed rule, like Captum.
 async fn fixed(
     passes: &Passes,
     path: &PathRows<'_>,
     n_steps: usize,
     options: &Options,
 ) -> Result<Vec<Attribution>> {
-    let nodes = quadrature::nodes(options, n_steps);
+    let nodes = quadrature::nodes(options.choice(quadrature::OPTION.name), n_steps);
     let mut rows = vec![path.at_baseline()];
     rows.extend(nodes.iter().map(|node| path.row(node.alpha)));
     let outputs = passes.run(rows).await?;
@@ -143,7 +147,7 @@ async fn fixed(
     Ok((0..path.subject.scalars.len()).map(attribution).collect())
 }
 
-/// Doubles the steps until every scalar's scores are within the tolerance.
+/// Doubles the number of steps until all scalars converge, or steps or time run out.
 async fn adaptive(
     passes: &Passes,
     path: &PathRows<'_>,
@@ -151,35 +155,35 @@ async fn adaptive(
 ) -> Result<Vec<Attribution>> {
     let mut on_path: Vec<RowOutput> = Vec::new();
     let mut attributions: Vec<Option<Attribution>> = vec![None; path.subject.scalars.len()];
-    for rule in Rule::up_to(most(options)) {
-        let rows: Vec<Row> = rule.fresh().map(|alpha| path.row(alpha)).collect();
+    for rule in Rule::up_to(max_steps(options)) {
+        let rows: Vec<Row> = rule.new_nodes().map(|alpha| path.row(alpha)).collect();
         let fresh = match on_path.is_empty() {
-            // The first rule is the least that can be answered.
+            // The first rule is the minimum for a response.
             true => Some(passes.run(rows).await?),
             false if !passes.have_time_for(rows.len()) => None,
             false => passes.run_in_time(rows).await?,
         };
         let Some(fresh) = fresh else { break };
         on_path = interleave(on_path, fresh);
-        let mut open = false;
+        let mut unconverged = false;
         for (k, attribution) in attributions.iter_mut().enumerate() {
-            // What has converged stays: no scalar's scores depend on the others.
+            // Converged scores are final: scalars do not depend on each other.
             if !attribution.as_ref().is_some_and(Attribution::has_converged) {
-                let judged = path.judged(k, rule, &on_path, options, passes.model().is_smooth());
-                open |= !judged.has_converged();
-                *attribution = Some(judged);
+                let new = path.attribution(k, rule, &on_path, options, passes.model().is_smooth());
+                unconverged |= !new.has_converged();
+                *attribution = Some(new);
             }
         }
-        let so_far = || samples::scores(attributions.iter().flatten().cloned().collect());
-        passes.report(rule.n, most(options), so_far);
-        if !open {
+        let partial_scores = || samples::scores(attributions.iter().flatten().cloned().collect());
+        passes.report(rule.n, max_steps(options), partial_scores);
+        if !unconverged {
             break;
         }
     }
     Ok(attributions.into_iter().flatten().collect())
 }
 
-/// The nodes of a rule from those of the one before and those between them.
+/// Merges the outputs of the previous rule with those of the new nodes between them.
 fn interleave(old: Vec<RowOutput>, fresh: Vec<RowOutput>) -> Vec<RowOutput> {
     if old.is_empty() {
         return fresh;
@@ -188,7 +192,12 @@ fn interleave(old: Vec<RowOutput>, fresh: Vec<RowOutput>) -> Vec<RowOutput> {
     old.into_iter().flat_map(|node| std::iter::once(node).chain(fresh.next())).collect()
 }
 
-/// Makes the rows of one path and adds up what they give.
+impl Choice for Layer {
+    const NAMES: &'static [&'static str] = &["word_embeddings", "embeddings"];
+    const ALL: &'static [Self] = &[Self::WordEmbeddings, Self::Embeddings];
+}
+
+/// Builds the rows of one path and integrates their outputs.
 struct PathRows<'a> {
     subject: Subject<'a>,
     layer: Layer,
@@ -197,10 +206,7 @@ struct PathRows<'a> {
 
 impl<'a> PathRows<'a> {
     fn new(passes: &Passes, subject: Subject<'a>, options: &Options) -> Result<Self> {
-        let layer = match options.name("layer") {
-            "embeddings" => Layer::Embeddings,
-            _ => Layer::WordEmbeddings,
-        };
+        let layer = options.choice("layer");
         let baseline = baseline::resolve(passes.model(), subject.encoding, options)?;
         Ok(Self { subject, layer, baseline })
     }
@@ -210,7 +216,7 @@ impl<'a> PathRows<'a> {
         self.at(alpha, Want::Gradients(Reduce::TimesDifference, scalars))
     }
 
-    /// The path's beginning, for its value alone.
+    /// Builds the row that evaluates the scalars at the baseline.
     fn at_baseline(&self) -> Row {
         self.at(0., Want::Values(self.subject.scalars.to_vec()))
     }
@@ -220,7 +226,7 @@ impl<'a> PathRows<'a> {
         Row { layer: self.layer, path, ..self.subject.row(want) }
     }
 
-    /// The `k`-th scalar's scores from weighted points of the path.
+    /// Returns the `k`-th scalar's scores: the weighted sum over points of the path.
     fn integrate<'o>(
         &self,
         k: usize,
@@ -228,8 +234,8 @@ impl<'a> PathRows<'a> {
     ) -> Vec<f64> {
         let mut scores = vec![0.; self.subject.encoding.tokens.len()];
         for (weight, output) in points {
-            for (score, along) in scores.iter_mut().zip(&output.token_scores[k]) {
-                *score += weight * along;
+            for (score, contribution) in scores.iter_mut().zip(&output.token_scores[k]) {
+                *score += weight * contribution;
             }
         }
         scores
@@ -241,10 +247,10 @@ impl<'a> PathRows<'a> {
         self.integrate(k, used.map(|(number, output)| (rule.weight(number), output)))
     }
 
-    /// The scores by `rule` and whether they hold: by their sum, and by how far
-    /// they are from the rule before. On smooth paths that distance is several
-    /// times the error that is left; where gradients jump it is not.
-    fn judged(
+    /// Returns the scores by `rule`, and whether they have converged: by their sum, and by the
+    /// distance from the previous rule's scores. With smooth gradients that distance is several
+    /// times the remaining error; with discontinuous gradients it is not.
+    fn attribution(
         &self,
         k: usize,
         rule: Rule,
@@ -254,12 +260,12 @@ impl<'a> PathRows<'a> {
     ) -> Attribution {
         let tolerance = options.number("tolerance");
         let scores = self.by_rule(k, rule, nodes);
-        let before = self.by_rule(k, rule.before(), nodes);
-        let moved = scores.iter().zip(&before).map(|(a, b)| a - b);
+        let previous = self.by_rule(k, rule.previous(), nodes);
+        let changes = scores.iter().zip(&previous).map(|(a, b)| a - b);
         let allowed = tolerance * if smooth { 5. } else { 1. };
-        let settled = norm(&moved.collect::<Vec<_>>()) <= allowed * norm(&scores);
-        let whole = self.completeness(k, &scores, &nodes[0], rule.n, tolerance);
-        let completeness = Completeness { converged: settled && whole.converged, ..whole };
+        let stable = norm(&changes.collect::<Vec<_>>()) <= allowed * norm(&scores);
+        let checked = self.completeness(k, &scores, &nodes[0], rule.n, tolerance);
+        let completeness = Completeness { converged: stable && checked.converged, ..checked };
         Attribution { completeness: Some(completeness), ..Attribution::plain(scores) }
     }
 
@@ -272,7 +278,7 @@ impl<'a> PathRows<'a> {
         tolerance: f64,
     ) -> Completeness {
         let value = self.subject.values[k];
-        let whole = Completeness::of(scores, value, at_baseline.values[k], tolerance);
-        Completeness { n_steps: Some(n_steps), ..whole }
+        let completeness = Completeness::of(scores, value, at_baseline.values[k], tolerance);
+        Completeness { n_steps: Some(n_steps), ..completeness }
     }
 }

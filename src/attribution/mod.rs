@@ -1,5 +1,7 @@
-//! Attribution methods, one file each: how much each token moved the explained
-//! scalar. A new one is a file and an entry of [`METHODS`].
+//! Attribution methods, one per file: each scores how much every token contributes to a scalar. To
+//! add a method, create a file with an `ENTRY` and list it in [`METHODS`].
+//!
+//! The reasons for the design: docs/concepts/attribution.md.
 
 mod attention_flow;
 mod attention_gradient;
@@ -39,29 +41,32 @@ use crate::passes::Passes;
 use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
+pub use perturbation::MaskValues;
 pub use reduce::{Granularity, Normalize};
 
-/// One input and what about it is to be explained.
+/// An input and the scalars of its output to explain.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub encoding: &'a Encoding,
-    /// The tokens whose outputs the scalars are made of.
+    /// Positions of the tokens whose outputs the scalars are computed from.
     pub reads: &'a Arc<[usize]>,
-    /// Each is explained by itself; they share what passes they can.
+    /// Explained independently of each other; methods share passes between them where possible.
     pub scalars: &'a [Scalar],
-    /// The scalars at the input.
+    /// Values of the scalars at the unperturbed input.
     pub values: &'a [f64],
-    /// What samples are drawn from.
+    /// Values of the scalars at perturbed inputs.
+    pub mask_values: &'a MaskValues,
+    /// Seed of all random draws.
     pub seed: u64,
 }
 
 impl Subject<'_> {
-    /// The input itself.
+    /// Builds a row that runs the unperturbed input.
     pub fn row(self, want: Want) -> Row {
         Row { want, ..Row::forward(self.encoding.ids.clone(), Arc::clone(self.reads)) }
     }
 
-    /// The tokens whose final states a scalar is made of.
+    /// Returns the positions of the tokens whose final hidden states `scalar` depends on.
     pub fn queries(self, scalar: &Scalar, model: &Model) -> Vec<usize> {
         match (model.pooling(), scalar) {
             (Pooling::Whole(pool), _) => pool.reads(self.encoding.tokens.len()),
@@ -75,7 +80,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Maps of the input in these layers, heads together. One forward row.
+    /// Returns the attention maps of `layers`, with all heads combined. Runs one forward row.
     async fn maps(
         self,
         passes: &Passes,
@@ -87,8 +92,8 @@ impl Subject<'_> {
         Ok(passes.run_one(row).await?.attention)
     }
 
-    /// The gradient of each scalar at the input's word embeddings, reduced to
-    /// one number a token. One row.
+    /// Returns the gradient of each scalar with respect to the word embeddings, reduced to one
+    /// number per token. Runs one row.
     async fn gradient_at_input(self, passes: &Passes, reduce: Reduce) -> Result<Vec<Attribution>> {
         let row = self.row(Want::Gradients(reduce, self.scalars.to_vec()));
         let output = passes.run_one(row).await?;
@@ -96,28 +101,28 @@ impl Subject<'_> {
     }
 }
 
-/// One scalar's scores.
+/// The token scores of one scalar.
 #[derive(Debug, Clone)]
 pub struct Attribution {
     /// `[tokens]`
     pub scores: Vec<f64>,
-    /// For methods that promise it.
+    /// Set by methods whose scores add up to the change from a baseline.
     pub completeness: Option<Completeness>,
-    /// For methods that sample.
+    /// Set by methods that sample.
     pub sampling: Option<Sampling>,
 }
 
-/// What a sampling method did.
+/// How many samples a method used, and how well they fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Samples that the scores are made of.
+    /// Number of samples behind the scores.
     pub n_samples: usize,
-    /// Whether these are all that were asked for; else time ran short.
+    /// Whether all requested samples were run; `false` if time ran short.
     pub finished: bool,
     pub fit: Option<Fit>,
 }
 
-/// How well a linear surrogate says what the model does around the input.
+/// How well a linear surrogate fits the model around the input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
     pub intercept: f64,
@@ -126,33 +131,33 @@ pub struct Fit {
 }
 
 impl Attribution {
-    /// Scores that promise nothing.
+    /// Creates an attribution that has only scores.
     pub fn plain(scores: Vec<f64>) -> Self {
         Self { scores, completeness: None, sampling: None }
     }
 
-    /// Whether the scores are as exact as was asked for.
+    /// Returns whether the scores are within the requested tolerance.
     fn has_converged(&self) -> bool {
         self.completeness.is_some_and(|completeness| completeness.converged)
     }
 }
 
-/// How far the scores add up to what they explain.
+/// How closely the scores add up to the change that they explain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Completeness {
-    /// The explained scalar at the baseline.
+    /// Value of the explained scalar at the baseline.
     pub baseline_value: f64,
     /// `Σ scores - (value at the input - value at the baseline)`
     pub convergence_delta: f64,
-    /// Whether the scores are as exact as was asked for; see the method.
+    /// Whether the scores are within the requested tolerance, as defined by the method.
     pub converged: bool,
-    /// Gradients that were taken along a path.
+    /// Number of gradients evaluated along the path.
     pub n_steps: Option<usize>,
 }
 
 impl Completeness {
-    /// Of scores that should add up to what lies between two values; converged
-    /// where they do but for `tolerance` of the sum of their sizes.
+    /// Compares the sum of `scores` with `value - baseline_value`. Converged if they differ by at
+    /// most `tolerance` times `Σ |score|`.
     fn of(scores: &[f64], value: f64, baseline_value: f64, tolerance: f64) -> Self {
         let convergence_delta = scores.iter().sum::<f64>() - (value - baseline_value);
         let size: f64 = scores.iter().map(|score| score.abs()).sum();
@@ -161,21 +166,21 @@ impl Completeness {
     }
 }
 
-/// Rows that a method runs for one input.
+/// Number of rows that a method runs for one input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     pub forward_rows: usize,
     pub gradient_rows: usize,
-    /// Of the forward rows, those that find maximum flows to each token.
+    /// How many of the forward rows also compute maximum flows to every token.
     pub flow_rows: usize,
 }
 
-/// How much there is of one input to explain.
+/// The dimensions of an input that determine a method's cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
     pub tokens: usize,
     pub targets: usize,
-    /// Tokens whose states the targets are read from.
+    /// Number of tokens whose hidden states the targets are read from.
     pub reads: usize,
 }
 
@@ -183,7 +188,7 @@ impl Extent {
     pub fn new(model: &Model, tokens: usize, targets: usize) -> Self {
         let reads = match model.pooling() {
             Pooling::Whole(pool) => pool.reads(tokens).len(),
-            // A span's score is of its two ends.
+            // A span's score depends on the tokens at its two ends.
             Pooling::Tokens => tokens.min(2 * targets),
         };
         Self { tokens, targets, reads }
@@ -197,21 +202,21 @@ type Run =
 pub struct MethodEntry {
     pub name: &'static str,
     pub summary: &'static str,
-    /// Where it was published.
+    /// The publication that introduced the method.
     pub paper: &'static str,
     pub options: &'static [OptionSpec],
-    /// Settles what options mean for each other, before they are used or shown.
+    /// Resolves dependencies between options, before they are used or echoed.
     pub settle: fn(&mut Options) -> Result<()>,
-    /// Signed scores say for or against; unsigned ones only how much.
+    /// Whether the sign of a score has a meaning; otherwise scores are magnitudes.
     pub signed: bool,
     /// Whether scores add up to the change from the baseline.
     pub complete: bool,
-    /// Whether it stops with what it has when time is short.
+    /// Whether the method returns partial scores when time runs short.
     pub stops_in_time: fn(&Options) -> bool,
-    /// The rows in words, for readers.
+    /// The cost in words, for humans.
     pub cost_note: &'static str,
     pub cost: fn(&Options, of: Extent) -> Cost,
-    /// One attribution a scalar.
+    /// Returns one attribution per scalar.
     pub run: Run,
 }
 
@@ -221,15 +226,15 @@ impl std::fmt::Debug for MethodEntry {
     }
 }
 
-/// For methods that do so whatever their options, and for those that do not.
+/// Values of `stops_in_time` that do not depend on the options.
 const ALWAYS: fn(&Options) -> bool = |_| true;
 const NEVER: fn(&Options) -> bool = |_| false;
 
-/// For methods whose options do not bear on each other.
+/// The `settle` of methods whose options are independent of each other.
 const AS_GIVEN: fn(&mut Options) -> Result<()> = |_| Ok(());
 
 impl MethodEntry {
-    /// The options in force where a caller gives these.
+    /// Validates the options in `given`, fills in defaults and resolves dependencies.
     pub fn options(&self, given: &Map<String, Value>) -> Result<Options> {
         let mut options = Options::read(self.options, given)?;
         (self.settle)(&mut options)?;
@@ -253,14 +258,14 @@ pub static METHODS: &[MethodEntry] = &[
     attention_norm::ENTRY,
 ];
 
-/// The method that a request without one gets.
+/// The method of requests that name none.
 pub const DEFAULT_METHOD: &str = integrated_gradients::ENTRY.name;
 
-/// The method called `name`.
+/// Returns the method called `name`.
 pub fn find(name: &str) -> Result<&'static MethodEntry> {
     METHODS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let known: Vec<&str> = METHODS.iter().map(|entry| entry.name).collect();
-        let detail = format!("no method is called {name:?}; there is {}", known.join(", "));
+        let detail = format!("no method is called {name:?}; available: {}", known.join(", "));
         Error::new(Code::MethodNotSupported, detail)
     })
 }

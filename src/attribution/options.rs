@@ -1,10 +1,11 @@
-//! The options of the methods: declared once, read strictly, echoed in full.
+//! Method options: each method declares them, requests are validated, responses echo all of them.
 
 use serde_json::{Map, Value};
 
+use crate::choice::Choice;
 use crate::error::{Error, Result, pointer_part};
 
-/// An option as its method declares it.
+/// The declaration of a method option.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionSpec {
     pub name: &'static str,
@@ -13,7 +14,7 @@ pub struct OptionSpec {
     pub help: &'static str,
 }
 
-/// What an option takes.
+/// The values that an option accepts.
 #[derive(Debug, Clone, Copy)]
 pub enum OptionKind {
     /// One of these names.
@@ -24,7 +25,7 @@ pub enum OptionKind {
         min: u64,
         max: u64,
     },
-    /// The same, or `"auto"`.
+    /// An integer in this range, or `"auto"`.
     IntegerOrAuto {
         min: u64,
         max: u64,
@@ -35,10 +36,10 @@ pub enum OptionKind {
     },
 }
 
-/// The name that leaves a number to the method.
+/// The value that lets the method choose a number.
 pub const AUTO: &str = "auto";
 
-/// A default as it can stand in a table.
+/// A default value, in a form that can be stored in a `const`.
 #[derive(Debug, Clone, Copy)]
 pub enum Preset {
     Name(&'static str),
@@ -46,7 +47,7 @@ pub enum Preset {
     Number(f64),
 }
 
-/// An option's value in force.
+/// The value of an option.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OptionValue {
     Name(&'static str),
@@ -55,18 +56,17 @@ pub enum OptionValue {
     Number(f64),
 }
 
-/// The options of one method in force, defaults filled in, in the order
-/// declared.
+/// The options of one method, with defaults filled in, in the order of declaration.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
     values: Vec<(&'static str, OptionValue)>,
-    /// Those that the caller named.
+    /// Names of the options that the caller set.
     given: Vec<&'static str>,
 }
 
 impl Options {
-    /// Reads what a caller gave against what the method declares. Pointers of
-    /// errors are relative to `given`.
+    /// Validates the options in `given` against the declared `specs`. JSON pointers in errors are
+    /// relative to `given`.
     pub fn read(specs: &'static [OptionSpec], given: &Map<String, Value>) -> Result<Self> {
         let unknown = given.keys().find(|name| specs.iter().all(|spec| spec.name != *name));
         if let Some(name) = unknown {
@@ -80,7 +80,9 @@ impl Options {
             .map(|spec| {
                 let value = match given.get(spec.name) {
                     Some(value) => spec.kind.read(value).ok_or_else(|| {
-                        let detail = format!("{} must be {}", spec.name, spec.kind.expects());
+                        let expects = spec.kind.expects();
+                        let detail =
+                            format!("{} must be {expects}, not {}", spec.name, shown(value));
                         Error::field(format!("/{}", spec.name), detail)
                     })?,
                     None => spec.default.value(),
@@ -94,7 +96,7 @@ impl Options {
             })
     }
 
-    /// Whether they make the method do the same.
+    /// Returns whether both have the same values, given or by default.
     pub fn same(&self, other: &Self) -> bool {
         self.values == other.values
     }
@@ -103,18 +105,17 @@ impl Options {
         self.values.iter()
     }
 
-    /// Whether the method has it, and no other option rules it out.
+    /// Returns whether the method has `option` and no other option rules it out.
     pub fn has(&self, option: &str) -> bool {
         self.values.iter().any(|(name, _)| *name == option)
     }
 
-    /// Whether the caller named it.
+    /// Returns whether the caller set `option`.
     pub fn is_given(&self, option: &str) -> bool {
         self.given.contains(&option)
     }
 
-    /// Takes out an option that another one makes meaningless; refuses it where
-    /// the caller named it.
+    /// Removes an option that has no effect because of another one. Fails if the caller set it.
     pub fn rule_out(&mut self, option: &'static str, reason: &str) -> Result<()> {
         if self.is_given(option) {
             return Err(Error::field(format!("/{option}"), reason));
@@ -123,28 +124,29 @@ impl Options {
         Ok(())
     }
 
-    /// Sets an option to another value.
+    /// Overrides the value of `option`.
     pub fn set(&mut self, option: &str, value: OptionValue) {
         if let Some(entry) = self.values.iter_mut().find(|(name, _)| *name == option) {
             entry.1 = value;
         }
     }
 
-    /// The value of an option that the method declares.
+    /// Returns the value of an option that the method declares; panics for other options.
     fn value(&self, name: &str) -> &OptionValue {
         let found = self.values.iter().find(|(option, _)| *option == name);
-        &found.expect("a method asks only for options that it declares").1
+        &found.expect("methods read only options that they declare").1
     }
 
-    /// The name in an option that takes names; empty for a text.
-    pub fn name(&self, option: &str) -> &'static str {
-        match self.value(option) {
-            OptionValue::Name(name) => name,
-            _ => "",
-        }
+    /// Returns the value of an option that is declared with the names of `T`; panics for others.
+    pub fn choice<T: Choice>(&self, option: &str) -> T {
+        let choice = match self.value(option) {
+            OptionValue::Name(name) => T::named(name),
+            OptionValue::Text(_) | OptionValue::Integer(_) | OptionValue::Number(_) => None,
+        };
+        choice.expect("methods read an option as the type whose names it is declared with")
     }
 
-    /// The text in an option that takes one, if it holds one.
+    /// Returns the text in an option that accepts one, or `None` if it holds a name.
     pub fn text(&self, option: &str) -> Option<&str> {
         match self.value(option) {
             OptionValue::Text(text) => Some(text),
@@ -152,7 +154,7 @@ impl Options {
         }
     }
 
-    /// The number in an option that takes integers; none where it is `"auto"`.
+    /// Returns the number in an integer option, or `None` if it is `"auto"`.
     pub fn integer(&self, option: &str) -> Option<usize> {
         match self.value(option) {
             OptionValue::Integer(value) => Some(*value as usize),
@@ -160,12 +162,13 @@ impl Options {
         }
     }
 
-    /// The number in an option that takes numbers.
+    /// Returns the number in a number option; panics for others.
     pub fn number(&self, option: &str) -> f64 {
-        match self.value(option) {
-            OptionValue::Number(value) => *value,
-            _ => 0.,
-        }
+        let number = match self.value(option) {
+            OptionValue::Number(value) => Some(*value),
+            OptionValue::Name(_) | OptionValue::Text(_) | OptionValue::Integer(_) => None,
+        };
+        number.expect("methods read only number options as numbers")
     }
 }
 
@@ -188,7 +191,7 @@ impl OptionKind {
         }
     }
 
-    /// What it takes, for an error message.
+    /// Describes the accepted values, for error messages.
     pub fn expects(self) -> String {
         match self {
             Self::Choice(names) => format!("one of {}", names.join(", ")),
@@ -217,6 +220,18 @@ impl Preset {
 fn choice(names: &'static [&'static str], value: &Value) -> Option<OptionValue> {
     let given = value.as_str()?;
     names.iter().find(|name| **name == given).map(|name| OptionValue::Name(name))
+}
+
+/// The most characters of a value that are repeated in an error.
+const MAX_SHOWN: usize = 80;
+
+/// Formats a value that was given, for errors.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        value => value.to_string().chars().take(MAX_SHOWN).collect(),
+    }
 }
 
 fn text(value: &Value) -> Option<OptionValue> {
@@ -257,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_without_meaning_is_left_out_or_refused() {
+    fn options_without_effect_are_removed_or_rejected() {
         let mut options = read(json!({"baseline": "zero"})).unwrap();
         options.rule_out("n_steps", "no steps here").unwrap();
         assert_eq!(options.iter().count(), 1);
@@ -278,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_declared_is_refused_with_its_place() {
+    fn invalid_options_are_rejected_with_a_pointer() {
         for (given, pointer) in [
             (json!({"steps": 3}), "/steps"),
             (json!({"n/~": 3}), "/n~1~0"),

@@ -1,14 +1,13 @@
-//! Owen values over a tree of neighbouring units (Owen 1977), as the package
-//! shap's `Partition` computes them: what a whole node adds, given that the rest
-//! is there or is not, is shared between its two halves, and so on down.
+//! Owen values over a tree of neighbouring units (Owen 1977), like the package shap's `Partition`:
+//! the contribution of a node, with the other units present or absent, is divided between its two
+//! halves, recursively.
 
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
-/// A coalition: which units are there.
-pub type Mask = Vec<bool>;
+use super::perturbation::Mask;
 
-/// Neighbouring units and where they are split; a lone unit is not.
+/// A range of neighbouring units, split into two halves unless it is a single unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     pub units: Range<usize>,
@@ -16,44 +15,44 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Splits `units` at the border nearest to the middle: between texts, else
-    /// between sentences, else after punctuation, else in the middle. `borders`
-    /// has a list for each of the kinds, the strongest first.
+    /// Splits `units` at the border nearest to the middle: between texts, else between sentences,
+    /// else after punctuation, else in the middle. `borders` has one list per kind, strongest
+    /// first.
     pub fn over(units: Range<usize>, borders: &[Vec<usize>]) -> Self {
         if units.len() < 2 {
             return Self { units, halves: None };
         }
-        let distance = |place: &usize| (2 * place).abs_diff(units.start + units.end);
-        let nearest = |places: &Vec<usize>| {
-            let inside = places.iter().filter(|place| units.start < **place && **place < units.end);
-            inside.min_by_key(|place| (distance(place), **place)).copied()
+        let distance = |border: &usize| (2 * border).abs_diff(units.start + units.end);
+        let nearest = |kind: &Vec<usize>| {
+            let inside = kind.iter().filter(|b| units.start < **b && **b < units.end);
+            inside.min_by_key(|border| (distance(border), **border)).copied()
         };
         let middle = (units.start + units.end) / 2;
-        let place = borders.iter().find_map(nearest).unwrap_or(middle);
+        let split = borders.iter().find_map(nearest).unwrap_or(middle);
         let half = |part| Self::over(part, borders);
-        let halves = (half(units.start..place), half(place..units.end));
+        let halves = (half(units.start..split), half(split..units.end));
         Self { units, halves: Some(Box::new(halves)) }
     }
 }
 
-/// A node among fixed others, and what the scalar is without and with it.
+/// A node that is not expanded yet, and the scalar without and with it, given `others`.
 #[derive(Debug)]
-struct Open<'a> {
+struct OpenNode<'a> {
     node: &'a Tree,
     others: Mask,
     without: f64,
     with: f64,
     weight: f64,
-    number: usize,
+    order: usize,
 }
 
-impl Open<'_> {
-    /// What its units get, unless it is opened up.
-    fn worth(&self) -> f64 {
+impl OpenNode<'_> {
+    /// Returns the contribution of all its units together.
+    fn contribution(&self) -> f64 {
         self.weight * (self.with - self.without)
     }
 
-    /// The others and some of its own units.
+    /// Returns the coalition of `others` and the units of `part`.
     fn mask(&self, part: &Tree) -> Mask {
         let mut mask = self.others.clone();
         mask[part.units.clone()].fill(true);
@@ -61,70 +60,70 @@ impl Open<'_> {
     }
 }
 
-/// The most worth first, then the oldest.
-impl Ord for Open<'_> {
+/// Orders by magnitude of the contribution, then oldest first.
+impl Ord for OpenNode<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let worth = self.worth().abs().total_cmp(&other.worth().abs());
-        worth.then(other.number.cmp(&self.number))
+        let contribution = self.contribution().abs().total_cmp(&other.contribution().abs());
+        contribution.then(other.order.cmp(&self.order))
     }
 }
 
-impl PartialOrd for Open<'_> {
+impl PartialOrd for OpenNode<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Open<'_> {
+impl PartialEq for OpenNode<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Open<'_> {}
+impl Eq for OpenNode<'_> {}
 
-/// Shares out one scalar, opening the nodes that are worth most first. Values of
-/// coalitions are asked for in rounds.
+/// Divides one scalar among the units. Nodes with the largest contribution are expanded first. The
+/// values of coalitions are requested in rounds.
 pub struct Shares<'a> {
-    /// Of the units, as far as they are by themselves.
-    alone: Vec<f64>,
-    open: BinaryHeap<Open<'a>>,
+    /// Contributions of the units that are leaves already, `[units]`.
+    leaves: Vec<f64>,
+    open: BinaryHeap<OpenNode<'a>>,
     next: usize,
 }
 
-/// Nodes that are opened up together.
-pub struct Round<'a>(Vec<Open<'a>>);
+/// Nodes to be expanded together.
+pub struct Round<'a>(Vec<OpenNode<'a>>);
 
 impl<'a> Shares<'a> {
-    /// From the scalar where no unit is there, and where all are.
+    /// Starts from the scalar without any units and with all units.
     pub fn new(tree: &'a Tree, empty: f64, full: f64) -> Self {
         let others = vec![false; tree.units.len()];
         let mut shares =
-            Self { alone: vec![0.; tree.units.len()], open: BinaryHeap::new(), next: 0 };
-        shares.place(tree, others, empty, full, 1.);
+            Self { leaves: vec![0.; tree.units.len()], open: BinaryHeap::new(), next: 0 };
+        shares.add(tree, others, empty, full, 1.);
         shares
     }
 
-    fn place(&mut self, node: &'a Tree, others: Mask, without: f64, with: f64, weight: f64) {
-        let open = Open { node, others, without, with, weight, number: self.next };
+    fn add(&mut self, node: &'a Tree, others: Mask, without: f64, with: f64, weight: f64) {
+        let open = OpenNode { node, others, without, with, weight, order: self.next };
         self.next += 1;
         match node.halves {
             Some(_) => self.open.push(open),
-            None => self.alone[node.units.start] += open.worth(),
+            None => self.leaves[node.units.start] += open.contribution(),
         }
     }
 
-    /// Up to `count` nodes to open, and the two coalitions that each needs.
+    /// Returns up to `count` nodes to expand, and the two coalitions that each needs.
     pub fn round(&mut self, count: usize) -> (Round<'a>, Vec<Mask>) {
-        let nodes: Vec<Open<'a>> = std::iter::from_fn(|| self.open.pop()).take(count).collect();
-        let masks = |open: &Open<'a>| {
+        let nodes: Vec<OpenNode<'a>> = std::iter::from_fn(|| self.open.pop()).take(count).collect();
+        let masks = |open: &OpenNode<'a>| {
             open.node.halves.as_ref().map(|halves| [open.mask(&halves.0), open.mask(&halves.1)])
         };
         let masks = nodes.iter().filter_map(masks).flatten().collect();
         (Round(nodes), masks)
     }
 
-    /// Opens the nodes of a round, given the values of its coalitions.
+    /// Expands the nodes of a round, given the values of its coalitions.
     pub fn take(&mut self, Round(nodes): Round<'a>, values: &[f64]) {
         for (open, values) in nodes.into_iter().zip(values.chunks(2)) {
             let (&[left_alone, right_alone], Some(halves)) = (values, &open.node.halves) else {
@@ -132,33 +131,33 @@ impl<'a> Shares<'a> {
             };
             let ((left, right), weight) = (&**halves, open.weight / 2.);
             let (with_left, with_right) = (open.mask(left), open.mask(right));
-            self.place(left, open.others.clone(), open.without, left_alone, weight);
-            self.place(right, with_left, left_alone, open.with, weight);
-            self.place(right, open.others, open.without, right_alone, weight);
-            self.place(left, with_right, right_alone, open.with, weight);
+            self.add(left, open.others.clone(), open.without, left_alone, weight);
+            self.add(right, with_left, left_alone, open.with, weight);
+            self.add(right, open.others, open.without, right_alone, weight);
+            self.add(left, with_right, right_alone, open.with, weight);
         }
     }
 
-    /// Leaves the nodes of a round that is not run closed.
+    /// Puts back the nodes of a round that is not run.
     pub fn put_back(&mut self, Round(nodes): Round<'a>) {
         self.open.extend(nodes);
     }
 
-    /// Whether no node has been opened yet.
+    /// Returns whether no node has been expanded yet.
     pub fn is_untouched(&self) -> bool {
         self.next == 1
     }
 
-    /// Whether every unit has its own share.
+    /// Returns whether every unit has its own share.
     pub fn is_done(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// A share a unit; nodes that were not opened up share evenly.
+    /// Returns one share per unit. Units of an unexpanded node share its contribution evenly.
     pub fn scores(&self) -> Vec<f64> {
-        let mut scores = self.alone.clone();
+        let mut scores = self.leaves.clone();
         for open in &self.open {
-            let part = open.worth() / open.node.units.len() as f64;
+            let part = open.contribution() / open.node.units.len() as f64;
             scores[open.node.units.clone()].iter_mut().for_each(|score| *score += part);
         }
         scores
@@ -169,7 +168,7 @@ impl<'a> Shares<'a> {
 mod tests {
     use super::*;
 
-    /// A game whose pairs of neighbours help each other.
+    /// A game with a bonus for pairs of neighbours.
     fn game(mask: &Mask) -> f64 {
         let own = mask.iter().enumerate().filter(|(_, on)| **on).map(|(i, _)| i as f64 - 1.5);
         let pairs = mask.windows(2).filter(|pair| pair[0] && pair[1]).count();
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_add_up_however_far_the_tree_is_opened() {
+    fn shares_add_up_at_any_depth_of_expansion() {
         let tree = Tree::over(0..11, &[vec![4], vec![2, 7]]);
         assert_eq!(tree.halves.as_ref().unwrap().0.units, 0..4);
         for rounds in [0, 1, 3, 40] {

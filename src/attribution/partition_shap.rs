@@ -1,12 +1,12 @@
-//! Shapley values where all coalitions can be looked at, Owen values over a tree
-//! of neighbouring units where they cannot: the package shap's `Partition`.
+//! Shapley values if all coalitions can be run, otherwise Owen values over a tree of neighbouring
+//! units; like the package shap's `Partition`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use futures_util::FutureExt;
 
-use super::owen::{Mask, Shares, Tree};
-use super::perturbation::{Perturbation, REPLACEMENT, UNIT};
+use super::owen::{Shares, Tree};
+use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT};
 use super::samples::{self, MAX_EVALS};
 use super::{
     ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, Extent, MethodEntry, Options, Sampling,
@@ -14,75 +14,68 @@ use super::{
 };
 use crate::error::Result;
 use crate::passes::Passes;
-use crate::rows::{Row, RowOutput};
 use crate::text::Encoding;
 
-/// Nodes that are opened up together, two rows each: few first, so that the pace is
-/// known early. What is opened when does not depend on the time there is.
+/// Nodes to expand per round, with two rows each. The first round is small, to measure the pace
+/// early. The order of expansion does not depend on the time left.
 const FIRST_ROUND: usize = 4;
 const LARGEST_ROUND: usize = 32;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "partition_shap",
-    summary: "Shapley values of the units, exact where there are at most max_evals coalitions; \
-              else Owen values over sentences, clauses and halves of them, the weightiest parts \
-              opened first. Scores always add up to the change from nothing to the input.",
+    summary: "Shapley values of the units, exact if there are at most max_evals coalitions; else \
+              Owen values over sentences, clauses and halves of them, largest contributions first. \
+              Scores always add up to the change from no units to the input.",
     paper: "Shapley 1953; Owen 1977; Lundberg & Lee 2017, arXiv:1705.07874",
     options: &[UNIT, REPLACEMENT, MAX_EVALS],
     settle: AS_GIVEN,
     signed: true,
     complete: true,
     stops_in_time: ALWAYS,
-    cost_note: "max_evals forward rows for each target, or 2 to the number of units for all where \
+    cost_note: "max_evals forward rows per target, or 2 to the number of units for all targets if \
                 that is less",
     cost,
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
-/// Coalitions that several targets look at are run once; in the worst case none is.
+/// Assumes that targets share no coalitions, although shared ones are run only once.
 fn cost(options: &Options, of: Extent) -> Cost {
-    let most = options.integer(MAX_EVALS.name).unwrap_or_default();
-    let forward_rows = match samples::or_all(most, of.tokens) {
-        all if all < most => all,
-        most => most.saturating_mul(of.targets),
+    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
+    let forward_rows = match samples::evaluations(max_evals, of.tokens) {
+        all if all < max_evals => all,
+        max_evals => max_evals.saturating_mul(of.targets),
     };
     Cost { forward_rows, ..Cost::default() }
 }
 
-/// Of every coalition where there is room for all ([`shapley`]), else down a tree of
-/// the units ([`owen`]).
+/// Uses all coalitions if the budget allows ([`shapley`]), otherwise a tree of the units
+/// ([`owen`]).
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
-    let mut values = Values::new(passes, &perturbation);
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
-    let empty = values.of(&vec![false; units]).await?;
+    let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
     let full = subject.values;
-    values.known.insert(vec![true; units], full.to_vec());
     let mut attributions = Vec::new();
-    let mut done: Vec<Vec<f64>> = Vec::new();
-    let every: Vec<Mask> = match units < 20 && 1 << units <= max_evals {
-        true => (0..1 << units).map(|bits| mask(bits, units)).collect(),
-        false => Vec::new(),
+    let mut previous: Vec<Vec<f64>> = Vec::new();
+    let all = match units < 20 && 1 << units <= max_evals {
+        true => all_coalitions(passes, &perturbation, full).await?,
+        false => None,
     };
-    let exact = !every.is_empty() && values.look_at_all_in_time(&every).await?;
     for k in 0..full.len() {
-        let (shares, n_samples, finished) = match exact {
-            true => {
-                let of_scalar: Vec<f64> = every.iter().map(|mask| values.known[mask][k]).collect();
-                (shapley(units, |bits| of_scalar[bits]), every.len(), true)
-            }
-            false => {
-                let target = Target { k, empty: empty[k], full: full[k], before: &done };
-                owen(subject.encoding, &mut values, target, max_evals).await?
+        let (shares, n_samples, finished) = match &all {
+            Some(all) => (shapley(units, |bits| all[bits][k]), all.len(), true),
+            None => {
+                let target = Target { k, empty: empty[k], full: full[k], previous: &previous };
+                owen(passes, subject.encoding, &perturbation, target, max_evals).await?
             }
         };
         let scores = perturbation.units().spread(&shares);
-        done.push(scores.clone());
-        let whole = Completeness::of(&scores, full[k], empty[k], 1e-3);
+        previous.push(scores.clone());
+        let completeness = Completeness::of(&scores, full[k], empty[k], 1e-3);
         let sampling = Sampling { n_samples, finished, fit: None };
         attributions.push(Attribution {
-            completeness: Some(whole),
+            completeness: Some(completeness),
             sampling: Some(sampling),
             ..Attribution::plain(scores)
         });
@@ -90,12 +83,32 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     Ok(attributions)
 }
 
-/// Coalition number `bits`.
+/// Returns the scalars of every coalition, in the order of [`mask`]'s numbers; `None` if there is
+/// no time to run them all.
+async fn all_coalitions(
+    passes: &Passes,
+    perturbation: &Perturbation<'_>,
+    full: &[f64],
+) -> Result<Option<Vec<Vec<f64>>>> {
+    let units = perturbation.count();
+    let partial: Vec<Mask> = (0..(1 << units) - 1).map(|bits| mask(bits, units)).collect();
+    let mut values = Vec::with_capacity(partial.len() + 1);
+    for round in partial.chunks(LARGEST_ROUND) {
+        match perturbation.values_in_time(passes, round).await? {
+            Some(round) => values.extend(round),
+            None => return Ok(None),
+        }
+    }
+    values.push(full.to_vec());
+    Ok(Some(values))
+}
+
+/// Returns the coalition whose units are the set bits of `bits`.
 fn mask(bits: usize, units: usize) -> Mask {
     (0..units).map(|unit| bits >> unit & 1 == 1).collect()
 }
 
-/// `φ_u = Σ_S |S|! (n - |S| - 1)! / n! (v(S ∪ u) - v(S))` over all S without u.
+/// Returns `φ_u = Σ_S |S|! (n - |S| - 1)! / n! (v(S ∪ u) - v(S))` over all S without u.
 fn shapley(units: usize, value: impl Fn(usize) -> f64) -> Vec<f64> {
     // 1 / (n C(n - 1, s)), for coalitions of size s.
     let mut weights = vec![1. / units as f64; units];
@@ -112,28 +125,28 @@ fn shapley(units: usize, value: impl Fn(usize) -> f64) -> Vec<f64> {
     (0..units).map(of_unit).collect()
 }
 
-/// The `k`-th scalar, without any unit and with all, and the scores of those
-/// before it.
+/// The `k`-th scalar: its values without any units and with all, and the scores of the previous
+/// scalars.
 #[derive(Clone, Copy)]
 struct Target<'a> {
     k: usize,
     empty: f64,
     full: f64,
-    before: &'a [Vec<f64>],
+    previous: &'a [Vec<f64>],
 }
 
-/// One scalar's shares, how many coalitions they took, and whether every unit has
-/// its own.
+/// Returns one scalar's shares, the number of coalitions used, and whether time sufficed.
 async fn owen(
+    passes: &Passes,
     encoding: &Encoding,
-    values: &mut Values<'_>,
+    perturbation: &Perturbation<'_>,
     target: Target<'_>,
     max_evals: usize,
 ) -> Result<(Vec<f64>, usize, bool)> {
-    let Target { k, empty, full, before } = target;
-    let tree = Tree::over(0..values.perturbation.count(), &borders(encoding, values.perturbation));
+    let Target { k, empty, full, previous } = target;
+    let units = perturbation.count();
+    let tree = Tree::over(0..units, &borders(encoding, perturbation));
     let mut shares = Shares::new(&tree, empty, full);
-    let units = values.perturbation.count();
     let mut used: HashSet<Mask> = [vec![false; units], vec![true; units]].into();
     let mut size = FIRST_ROUND;
     while !shares.is_done() {
@@ -143,87 +156,29 @@ async fn owen(
         }
         let (round, masks) = shares.round(affordable.min(size));
         size = (2 * size).min(LARGEST_ROUND);
-        if shares.is_untouched() {
-            // One round is the least that can be answered.
-            values.look_at(&masks).await?;
-        } else if !values.look_at_in_time(&masks).await? {
+        let values = match shares.is_untouched() {
+            // One round is the minimum for a response.
+            true => Some(perturbation.values(passes, &masks).await?),
+            false => perturbation.values_in_time(passes, &masks).await?,
+        };
+        let Some(values) = values else {
             shares.put_back(round);
             break;
-        }
-        let found: Vec<f64> = masks.iter().map(|mask| values.known[mask][k]).collect();
+        };
         used.extend(masks);
-        shares.take(round, &found);
-        values.passes.report(used.len(), max_evals, || {
-            let own = values.perturbation.units().spread(&shares.scores());
-            before.iter().cloned().chain([own]).collect()
+        shares.take(round, &values.iter().map(|values| values[k]).collect::<Vec<_>>());
+        passes.report(used.len(), max_evals, || {
+            let current = perturbation.units().spread(&shares.scores());
+            previous.iter().cloned().chain([current]).collect()
         });
     }
-    // Parts that max_evals leaves closed are as asked.
+    // Nodes that are not expanded because of `max_evals` are as requested.
     let finished = shares.is_done() || used.len() + 2 > max_evals;
     Ok((shares.scores(), used.len(), finished))
 }
 
-/// The values of the coalitions looked at so far, of every scalar.
-struct Values<'a> {
-    passes: &'a Passes,
-    perturbation: &'a Perturbation<'a>,
-    known: HashMap<Mask, Vec<f64>>,
-}
-
-impl<'a> Values<'a> {
-    fn new(passes: &'a Passes, perturbation: &'a Perturbation<'a>) -> Self {
-        Self { passes, perturbation, known: HashMap::new() }
-    }
-
-    async fn of(&mut self, mask: &Mask) -> Result<Vec<f64>> {
-        self.look_at(std::slice::from_ref(mask)).await?;
-        Ok(self.known[mask].clone())
-    }
-
-    /// Looks at all of them, or as many as there is time for; whether it was enough.
-    async fn look_at_all_in_time(&mut self, masks: &[Mask]) -> Result<bool> {
-        for round in masks.chunks(LARGEST_ROUND) {
-            if !self.look_at_in_time(round).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Runs those that are not known yet.
-    async fn look_at(&mut self, masks: &[Mask]) -> Result<()> {
-        let fresh = self.unknown(masks);
-        let outputs = self.passes.run(self.rows(&fresh)).await?;
-        self.learn(fresh, outputs);
-        Ok(())
-    }
-
-    /// The same, if there is time; whether there was.
-    async fn look_at_in_time(&mut self, masks: &[Mask]) -> Result<bool> {
-        let fresh = self.unknown(masks);
-        if !self.passes.have_time_for(fresh.len()) {
-            return Ok(fresh.is_empty());
-        }
-        let outputs = self.passes.run_in_time(self.rows(&fresh)).await?;
-        Ok(outputs.map(|outputs| self.learn(fresh, outputs)).is_some())
-    }
-
-    fn unknown(&self, masks: &[Mask]) -> Vec<Mask> {
-        let unknown = masks.iter().filter(|mask| !self.known.contains_key(*mask));
-        unknown.collect::<HashSet<_>>().into_iter().cloned().collect()
-    }
-
-    fn rows(&self, masks: &[Mask]) -> Vec<Row> {
-        masks.iter().map(|mask| self.perturbation.row(|unit| mask[unit])).collect()
-    }
-
-    fn learn(&mut self, masks: Vec<Mask>, outputs: Vec<RowOutput>) {
-        self.known.extend(masks.into_iter().zip(outputs.into_iter().map(|output| output.values)));
-    }
-}
-
-/// Where units may be split apart: between texts, between sentences, after
-/// punctuation.
+/// Returns where units may be separated: between texts, between sentences, after punctuation. One
+/// list per kind.
 fn borders(encoding: &Encoding, perturbation: &Perturbation<'_>) -> Vec<Vec<usize>> {
     let units = &perturbation.units().tokens;
     let first = |unit: usize| units[unit][0];
@@ -234,12 +189,12 @@ fn borders(encoding: &Encoding, perturbation: &Perturbation<'_>) -> Vec<Vec<usiz
         let word = encoding.tokens[first(unit)].word.and_then(|word| encoding.words.get(word));
         word.is_some_and(|word| !word.text.chars().any(char::is_alphanumeric))
     };
-    let where_new =
+    let borders_where =
         |starts: &dyn Fn(usize) -> bool| (1..units.len()).filter(|u| starts(*u)).collect();
     vec![
-        where_new(&|unit| segment(unit) != segment(unit - 1)),
-        where_new(&|unit| sentence(unit) != sentence(unit - 1)),
-        where_new(&|unit| is_punctuation(unit - 1)),
+        borders_where(&|unit| segment(unit) != segment(unit - 1)),
+        borders_where(&|unit| sentence(unit) != sentence(unit - 1)),
+        borders_where(&|unit| is_punctuation(unit - 1)),
     ]
 }
 

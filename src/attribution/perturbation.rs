@@ -1,37 +1,50 @@
-//! Inputs with some of their units taken away: what every method and measure
-//! that asks "what if this were not there" runs.
+//! Perturbed inputs, in which some units are replaced or removed. Shared by all methods and
+//! measures that perturb the input.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::{Options, Subject};
 use crate::blocks::Pooling;
+use crate::choice::{Choice, choices};
 use crate::error::{Code, Error, Result};
 use crate::model::Model;
+use crate::passes::{Memo, Passes};
+use crate::random::Generator;
 use crate::rows::{Row, Scalar, Want};
 use crate::text::{Encoding, Unit as TextUnit};
 
-/// What is taken away at once.
+/// The option for what is perturbed together.
 pub const UNIT: OptionSpec = OptionSpec {
     name: "unit",
-    kind: OptionKind::Choice(&["token", "word", "sentence", "span"]),
+    kind: OptionKind::Choice(UnitKind::NAMES),
     default: Preset::Name("word"),
-    help: "What is taken away together: each token by itself, or the tokens of a word, a \
-           sentence, or one of the input's own spans. A unit's score is spread evenly over its \
-           tokens; what is in no unit has 0.",
+    help: "What is taken away together: each token by itself, or the tokens of a word, a sentence, \
+           or one of the input's own spans. A unit's score is spread evenly over its tokens; \
+           tokens in no unit score 0.",
 };
 
-/// How.
+/// The option for how units are taken away.
 pub const REPLACEMENT: OptionSpec = OptionSpec {
     name: "replacement",
-    kind: OptionKind::Choice(&["mask", "pad", "remove"]),
+    kind: OptionKind::Choice(ReplacementKind::NAMES),
     default: Preset::Name("mask"),
-    help: "mask and pad put that token in each place, positions and token types stay the \
-           input's; remove takes the tokens out and closes the gap. Of a model that answers for \
-           each token, the unit of the target's own is never removed and has 0.",
+    help: "mask and pad replace each token by that special token, and keep positions and token \
+           types; remove takes the tokens out and closes the gap. For a model with an output per \
+           token, the unit with the target's token is never removed and scores 0.",
 };
 
-/// What a token that is away becomes.
+choices! {
+    /// Which tokens are removed together.
+    pub enum UnitKind { Token = "token", Word = "word", Sentence = "sentence", Span = "span" }
+}
+
+choices! {
+    /// How tokens are removed.
+    pub enum ReplacementKind { Mask = "mask", Pad = "pad", Remove = "remove" }
+}
+
+/// What becomes of the tokens of an absent unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replacement {
     Token(u32),
@@ -39,12 +52,12 @@ pub enum Replacement {
 }
 
 impl Replacement {
-    /// The one called `name`. A model without that token cannot do it.
-    pub fn of(name: &str, model: &Model) -> Result<Self> {
-        Ok(match name {
-            "remove" => Self::Removed,
-            "pad" => Self::Token(model.text.pad()?),
-            _ => Self::Token(model.text.mask()?),
+    /// Returns the replacement called `name`. Fails if the model has no such token.
+    pub fn of(kind: ReplacementKind, model: &Model) -> Result<Self> {
+        Ok(match kind {
+            ReplacementKind::Mask => Self::Token(model.text.mask()?),
+            ReplacementKind::Pad => Self::Token(model.text.pad()?),
+            ReplacementKind::Remove => Self::Removed,
         })
     }
 }
@@ -52,16 +65,16 @@ impl Replacement {
 /// The units of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Units {
-    /// The tokens of each.
+    /// Token positions per unit.
     pub tokens: Vec<Vec<usize>>,
-    /// How many tokens the input has.
-    total: usize,
+    /// Number of tokens in the input.
+    token_count: usize,
 }
 
 impl Units {
-    /// Scores of units as scores of tokens, which add up to them.
+    /// Spreads the score of each unit evenly over its tokens. Returns `[tokens]`.
     pub fn spread(&self, units: &[f64]) -> Vec<f64> {
-        let mut scores = vec![0.; self.total];
+        let mut scores = vec![0.; self.token_count];
         for (tokens, score) in self.tokens.iter().zip(units) {
             for &token in tokens {
                 scores[token] = score / tokens.len() as f64;
@@ -71,28 +84,53 @@ impl Units {
     }
 }
 
-/// One input, its units, and what becomes of those that are away.
+/// Which units are present.
+pub type Mask = Vec<bool>;
+
+type Kind = (UnitKind, ReplacementKind);
+
+/// The values of one subject's scalars without some units, which its methods share. Admission
+/// limits the rows of a request, and so the number of masks.
+#[derive(Default)]
+pub struct MaskValues(Mutex<Vec<(Kind, Arc<Memo<Mask>>)>>);
+
+impl MaskValues {
+    fn of(&self, kind: Kind) -> Arc<Memo<Mask>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = all.iter().find(|(other, _)| *other == kind) {
+            return Arc::clone(known);
+        }
+        let known = Arc::default();
+        all.push((kind, Arc::clone(&known)));
+        known
+    }
+}
+
+/// An input, its units, and how absent units are replaced.
 pub struct Perturbation<'a> {
     subject: Subject<'a>,
     model: &'a Model,
     units: Arc<Units>,
-    /// The unit of each token.
+    /// Unit per token; `None` for tokens in no unit.
     unit_of: Vec<Option<usize>>,
     replacement: Replacement,
+    known: Arc<Memo<Mask>>,
 }
 
 impl<'a> Perturbation<'a> {
-    /// By a method's options.
+    /// Creates a perturbation from a method's options.
     pub fn by(model: &'a Model, subject: Subject<'a>, options: &Options) -> Result<Self> {
-        let placed = |error: Error| match error.code {
+        let locate = |error: Error| match error.code {
             Code::InvalidField => error.at(format!("/{}", REPLACEMENT.name)),
             _ => error,
         };
-        let replacement = Replacement::of(options.name(REPLACEMENT.name), model).map_err(placed)?;
-        let units = units(subject.encoding, options.name(UNIT.name));
-        let perturbation = Self::new(model, subject, units, replacement);
+        let (unit, kind) = (options.choice(UNIT.name), options.choice(REPLACEMENT.name));
+        let replacement = Replacement::of(kind, model).map_err(locate)?;
+        let units = units(subject.encoding, unit);
+        let known = subject.mask_values.of((unit, kind));
+        let perturbation = Self { known, ..Self::new(model, subject, units, replacement) };
         if perturbation.count() == 0 {
-            let detail = "the input has no such unit that can go; give spans, or name another";
+            let detail = "no unit of this kind can be removed; send spans or choose another unit";
             return Err(Error::field(format!("/{}", UNIT.name), detail));
         }
         Ok(perturbation)
@@ -106,18 +144,18 @@ impl<'a> Perturbation<'a> {
     ) -> Self {
         if replacement == Replacement::Removed && *model.pooling() == Pooling::Tokens {
             let queries = |scalar| subject.queries(scalar, model);
-            let own: Vec<usize> = subject.scalars.iter().flat_map(queries).collect();
-            units.retain(|tokens| !tokens.iter().any(|token| own.contains(token)));
+            let target_tokens: Vec<usize> = subject.scalars.iter().flat_map(queries).collect();
+            units.retain(|tokens| !tokens.iter().any(|token| target_tokens.contains(token)));
         }
         let mut unit_of = vec![None; subject.encoding.tokens.len()];
-        for (number, tokens) in units.iter().enumerate() {
-            tokens.iter().for_each(|&token| unit_of[token] = Some(number));
+        for (unit, tokens) in units.iter().enumerate() {
+            tokens.iter().for_each(|&token| unit_of[token] = Some(unit));
         }
-        let units = Arc::new(Units { tokens: units, total: subject.encoding.tokens.len() });
-        Self { subject, model, units, unit_of, replacement }
+        let units = Arc::new(Units { tokens: units, token_count: subject.encoding.tokens.len() });
+        Self { subject, model, units, unit_of, replacement, known: Arc::default() }
     }
 
-    /// How many units there are.
+    /// Returns the number of units.
     pub fn count(&self) -> usize {
         self.units.tokens.len()
     }
@@ -126,68 +164,99 @@ impl<'a> Perturbation<'a> {
         &self.units
     }
 
-    /// The row that gives every scalar's value where only the units that `present`
-    /// says are there.
-    pub fn row(&self, present: impl Fn(usize) -> bool) -> Row {
-        let stays = |token: usize| self.unit_of[token].is_none_or(&present);
-        match self.replacement {
-            Replacement::Token(id) => self.replaced(id, stays),
-            Replacement::Removed => self.removed(stays),
+    /// Returns every scalar with only the units of each mask present, `[masks][scalars]`. Runs one
+    /// row per mask that no method has run.
+    pub async fn values(&self, passes: &Passes, masks: &[Mask]) -> Result<Vec<Vec<f64>>> {
+        self.known.values(passes, masks, |mask| self.row(|unit| mask[unit])).await
+    }
+
+    /// Like [`Self::values`]; returns `None` if there is no time to run the rows.
+    pub async fn values_in_time(
+        &self,
+        passes: &Passes,
+        masks: &[Mask],
+    ) -> Result<Option<Vec<Vec<f64>>>> {
+        match self.known.missing(masks) {
+            missing if missing > 0 && !passes.have_time_for(missing) => Ok(None),
+            _ => passes.in_time(self.values(passes, masks)).await.transpose(),
         }
     }
 
-    fn replaced(&self, id: u32, stays: impl Fn(usize) -> bool) -> Row {
+    /// Builds the row that evaluates every scalar with only those units for which `present` returns
+    /// true.
+    pub fn row(&self, present: impl Fn(usize) -> bool) -> Row {
+        let keep = |token: usize| self.unit_of[token].is_none_or(&present);
+        match self.replacement {
+            Replacement::Token(id) => self.replaced(id, keep),
+            Replacement::Removed => self.removed(keep),
+        }
+    }
+
+    fn replaced(&self, id: u32, keep: impl Fn(usize) -> bool) -> Row {
         let tokens = &self.subject.encoding.ids;
         let ids = tokens.input_ids.iter().enumerate();
-        let ids = ids.map(|(token, &own)| if stays(token) { own } else { id }).collect();
+        let ids = ids.map(|(token, &original)| if keep(token) { original } else { id }).collect();
         let row = self.subject.row(Want::Values(self.subject.scalars.to_vec()));
         Row { tokens: Arc::new(tokens.with_ids(ids)), ..row }
     }
 
-    fn removed(&self, stays: impl Fn(usize) -> bool) -> Row {
+    fn removed(&self, keep: impl Fn(usize) -> bool) -> Row {
         let tokens = &self.subject.encoding.ids;
-        let mut left: Vec<usize> = (0..tokens.len()).filter(|&token| stays(token)).collect();
-        if left.is_empty() {
-            // A sequence of nothing is none.
-            left.push(0);
+        let mut kept: Vec<usize> = (0..tokens.len()).filter(|&token| keep(token)).collect();
+        if kept.is_empty() {
+            // The model cannot run an empty sequence.
+            kept.push(0);
         }
-        let of = |ids: &[u32]| left.iter().map(|&token| ids[token]).collect();
-        let now = self.model.text.tokens(of(&tokens.input_ids), of(&tokens.token_type_ids));
-        // Reads that are gone are read no more, and the others have other numbers.
-        let place = |token: usize| left.binary_search(&token).ok();
-        let number = |read: &usize| {
-            self.subject.reads[..*read].iter().filter(|&&t| place(t).is_some()).count()
+        let pick = |ids: &[u32]| kept.iter().map(|&token| ids[token]).collect();
+        let ids = self.model.text.tokens(pick(&tokens.input_ids), pick(&tokens.token_type_ids));
+        // Removed tokens are no longer read, and the indexes of the other reads change.
+        let new_position = |token: usize| kept.binary_search(&token).ok();
+        let read_index = |read: &usize| {
+            self.subject.reads[..*read].iter().filter(|&&t| new_position(t).is_some()).count()
         };
         let reads: Vec<usize> =
-            self.subject.reads.iter().filter_map(|&token| place(token)).collect();
+            self.subject.reads.iter().filter_map(|&token| new_position(token)).collect();
         let width = self.model.outputs();
-        let moved = |scalar: &Scalar| match scalar {
+        let renumbered = |scalar: &Scalar| match scalar {
             Scalar::Sum { output, terms } if !self.subject.reads.is_empty() => Scalar::Sum {
                 output: *output,
                 terms: terms
                     .iter()
-                    .map(|&(i, weight)| (number(&(i / width)) * width + i % width, weight))
+                    .map(|&(i, weight)| (read_index(&(i / width)) * width + i % width, weight))
                     .collect(),
             },
             other => other.clone(),
         };
-        let scalars = self.subject.scalars.iter().map(moved).collect();
+        let scalars = self.subject.scalars.iter().map(renumbered).collect();
         let row = self.subject.row(Want::Values(scalars));
-        Row { tokens: Arc::new(now), reads: reads.into(), ..row }
+        Row { tokens: Arc::new(ids), reads: reads.into(), ..row }
     }
 }
 
-/// The tokens of each unit called `name`; none without tokens.
-pub fn units(encoding: &Encoding, name: &str) -> Vec<Vec<usize>> {
-    let of = |units: &[TextUnit]| units.iter().map(|unit| unit.tokens.clone()).collect();
-    let units: Vec<Vec<usize>> = match name {
-        "token" => {
+/// Returns the masks that lack one unit each.
+pub fn leave_one_out(units: usize) -> Vec<Mask> {
+    (0..units).map(|absent| (0..units).map(|unit| unit != absent).collect()).collect()
+}
+
+/// Draws which of `units` units are present. The number of absent ones is uniform, from one to all.
+pub fn random_mask(generator: &mut Generator, units: usize) -> Mask {
+    let mut present = vec![true; units];
+    let absent = 1 + generator.below(units);
+    generator.choose(absent, units).into_iter().for_each(|unit| present[unit] = false);
+    present
+}
+
+/// Returns the token positions of the units called `name`, without units that have no tokens.
+pub fn units(encoding: &Encoding, kind: UnitKind) -> Vec<Vec<usize>> {
+    let tokens_of = |units: &[TextUnit]| units.iter().map(|unit| unit.tokens.clone()).collect();
+    let units: Vec<Vec<usize>> = match kind {
+        UnitKind::Token => {
             let content = (0..encoding.tokens.len()).filter(|&token| encoding.is_content(token));
             content.map(|token| vec![token]).collect()
         }
-        "sentence" => of(&encoding.sentences),
-        "span" => encoding.spans.iter().map(|span| span.unit.tokens.clone()).collect(),
-        _ => of(&encoding.words),
+        UnitKind::Word => tokens_of(&encoding.words),
+        UnitKind::Sentence => tokens_of(&encoding.sentences),
+        UnitKind::Span => encoding.spans.iter().map(|span| span.unit.tokens.clone()).collect(),
     };
     units.into_iter().filter(|tokens| !tokens.is_empty()).collect()
 }

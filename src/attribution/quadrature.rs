@@ -1,22 +1,27 @@
-//! Rules of integration over `[0, 1]`, with Captum's nodes and weights.
+//! Integration rules over `[0, 1]`, with Captum's nodes and weights.
 
-use super::Options;
 use super::options::{OptionKind, OptionSpec, Preset};
+use crate::choice::{Choice, choices};
 
-/// The option that names a rule.
+/// The option for the integration rule.
 pub const OPTION: OptionSpec = OptionSpec {
     name: "quadrature",
-    kind: OptionKind::Choice(&[
-        "gausslegendre",
-        "riemann_left",
-        "riemann_right",
-        "riemann_middle",
-        "riemann_trapezoid",
-    ]),
+    kind: OptionKind::Choice(Quadrature::NAMES),
     default: Preset::Name("gausslegendre"),
     help: "Where the path is sampled. riemann_trapezoid keeps Captum's weights, which sum to \
-           (n_steps - 1) / n_steps and leave a delta of that share.",
+           (n_steps - 1) / n_steps and so leave a delta of 1 / n_steps of the change.",
 };
+
+choices! {
+    /// A rule, by Captum's name.
+    pub enum Quadrature {
+        GaussLegendre = "gausslegendre",
+        RiemannLeft = "riemann_left",
+        RiemannRight = "riemann_right",
+        RiemannMiddle = "riemann_middle",
+        RiemannTrapezoid = "riemann_trapezoid",
+    }
+}
 
 /// A point of the path and its weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,23 +30,23 @@ pub struct Node {
     pub weight: f64,
 }
 
-/// The `n` nodes of the rule that `options` names, in ascending order.
-pub fn nodes(options: &Options, n: usize) -> Vec<Node> {
+/// Returns the `n` nodes of the rule, in ascending order.
+pub fn nodes(rule: Quadrature, n: usize) -> Vec<Node> {
     let count = n as f64;
     let even = |first: f64, step: f64| -> Vec<Node> {
         (0..n).map(|i| Node { alpha: first + step * i as f64, weight: 1. / count }).collect()
     };
-    match options.name(OPTION.name) {
-        "riemann_left" => even(0., 1. / count),
-        "riemann_right" => even(1. / count, 1. / count),
-        "riemann_middle" => even(0.5 / count, 1. / count),
-        "riemann_trapezoid" => trapezoid(even(0., 1. / (count - 1.).max(1.))),
-        _ => gauss_legendre(n),
+    match rule {
+        Quadrature::GaussLegendre => gauss_legendre(n),
+        Quadrature::RiemannLeft => even(0., 1. / count),
+        Quadrature::RiemannRight => even(1. / count, 1. / count),
+        Quadrature::RiemannMiddle => even(0.5 / count, 1. / count),
+        Quadrature::RiemannTrapezoid => trapezoid(even(0., 1. / (count - 1.).max(1.))),
     }
 }
 
-/// Captum's trapezoid: `n` nodes from 0 to 1, each 1/n, the ends half of that.
-/// The true rule would give each 1/(n - 1).
+/// Captum's trapezoid rule: `n` nodes from 0 to 1 with weights 1/n, and half of that at the ends.
+/// The standard rule has weights 1/(n - 1).
 fn trapezoid(mut nodes: Vec<Node>) -> Vec<Node> {
     let last = nodes.len().saturating_sub(1);
     for end in [0, last] {
@@ -52,9 +57,9 @@ fn trapezoid(mut nodes: Vec<Node>) -> Vec<Node> {
     nodes
 }
 
-/// Gauss-Legendre on `[0, 1]`: nodes are the roots of the Legendre polynomial
-/// P_n, found by Newton's method from Chebyshev-like guesses; weights are
-/// `1 / ((1 - x²) P'_n(x)²)`, half of those on `[-1, 1]`.
+/// Gauss-Legendre on `[0, 1]`. The nodes are the roots of the Legendre polynomial P_n, found by
+/// Newton's method from Chebyshev-like guesses. The weights are `1 / ((1 - x²) P'_n(x)²)`, half of
+/// those on `[-1, 1]`.
 fn gauss_legendre(n: usize) -> Vec<Node> {
     let mut nodes: Vec<Node> = (0..n)
         .map(|i| {
@@ -67,7 +72,7 @@ fn gauss_legendre(n: usize) -> Vec<Node> {
     nodes
 }
 
-/// The root of P_n near `x`, and P'_n there.
+/// Returns the root of P_n near `x`, and P'_n there.
 fn root(n: usize, mut x: f64) -> (f64, f64) {
     for _ in 0..100 {
         let (value, slope) = legendre(n, x);
@@ -80,26 +85,22 @@ fn root(n: usize, mut x: f64) -> (f64, f64) {
     (x, legendre(n, x).1)
 }
 
-/// P_n(x) and P'_n(x) by the three-term recurrence.
+/// Returns P_n(x) and P'_n(x) by the three-term recurrence.
 fn legendre(n: usize, x: f64) -> (f64, f64) {
-    let (mut before, mut here) = (0., 1.);
+    let (mut previous, mut current) = (0., 1.);
     for k in 1..=n {
         let k = k as f64;
-        (before, here) = (here, ((2. * k - 1.) * x * here - (k - 1.) * before) / k);
+        (previous, current) = (current, ((2. * k - 1.) * x * current - (k - 1.) * previous) / k);
     }
-    (here, n as f64 * (x * here - before) / (x * x - 1.))
+    (current, n as f64 * (x * current - previous) / (x * x - 1.))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    static SPECS: &[OptionSpec] = &[OPTION];
 
     fn rule(name: &str, n: usize) -> Vec<Node> {
-        let given = json!({ "quadrature": name });
-        nodes(&Options::read(SPECS, given.as_object().unwrap()).unwrap(), n)
+        nodes(Quadrature::named(name).unwrap(), n)
     }
 
     fn integrate(nodes: &[Node], f: impl Fn(f64) -> f64) -> f64 {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn riemann_rules_are_captums() {
+    fn riemann_rules_match_captum() {
         let alphas = |name, n| rule(name, n).iter().map(|node| node.alpha).collect::<Vec<_>>();
         assert_eq!(alphas("riemann_left", 4), [0., 0.25, 0.5, 0.75]);
         assert_eq!(alphas("riemann_right", 4), [0.25, 0.5, 0.75, 1.]);

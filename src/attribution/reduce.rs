@@ -1,41 +1,43 @@
-//! Token scores → word scores, and scaling.
+//! Reduces token scores to scores of words, sentences and spans, and normalizes them.
 
 use super::options::{OptionKind, OptionSpec, Preset};
+use crate::choice::{Choice, choices};
+use crate::rows::Norm;
 use crate::text::{Encoding, Unit};
 
-/// How a gradient becomes a token's score.
+/// The option for how a gradient is reduced to a token's score.
 pub const NORM: OptionSpec = OptionSpec {
     name: "norm",
-    kind: OptionKind::Choice(&["l1", "l2", "mean"]),
+    kind: OptionKind::Choice(Norm::NAMES),
     default: Preset::Name("l2"),
     help: "How the gradient [hidden] becomes one number: sum of magnitudes, Euclidean norm, or \
            mean of magnitudes.",
 };
 
-/// A unit that scores are given for.
+impl Choice for Norm {
+    const NAMES: &'static [&'static str] = &["l1", "l2", "mean"];
+    const ALL: &'static [Self] = &[Self::L1, Self::L2, Self::Mean];
+}
+
+/// A unit of text that scores are returned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Granularity {
     Token,
     Word,
     Sentence,
-    /// What the caller marked.
+    /// A span that the caller marked.
     Span,
 }
 
-/// How scores are scaled, each list by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Normalize {
-    None,
-    L1,
-    L2,
-    Max,
+choices! {
+    /// How a list of scores is scaled.
+    pub enum Normalize { None = "none", L1 = "l1", L2 = "l2", Max = "max" }
 }
 
-/// The scores of one unit, scaled; units are summed from their tokens
-/// before they are scaled.
+/// Returns the scores of the units of kind `unit`: token scores are summed, then scaled.
 pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Normalize) -> Vec<f64> {
     let mut scores = match unit {
-        // A step of 0 times a negative slope is -0, which is no score either.
+        // Adding 0 turns -0, which is 0 times a negative gradient, into 0.
         Granularity::Token => tokens.iter().map(|score| score + 0.).collect(),
         Granularity::Word => sums(tokens, encoding.words.iter()),
         Granularity::Sentence => sums(tokens, encoding.sentences.iter()),
@@ -45,14 +47,14 @@ pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Norma
     scores
 }
 
-/// The score of a unit is the sum of its tokens'.
+/// Sums the token scores of each unit.
 fn sums<'a>(scores: &[f64], units: impl Iterator<Item = &'a Unit>) -> Vec<f64> {
-    // From 0: Rust's own sum of nothing is -0.
+    // Starts from 0, because Rust's sum of an empty iterator is -0.
     units.map(|unit| unit.tokens.iter().fold(0., |sum, &token| sum + scores[token])).collect()
 }
 
-/// Scales a list so that its L1 norm, L2 norm or largest magnitude is 1. A list
-/// of zeros stays as it is.
+/// Scales a list so that its L1 norm, L2 norm or largest magnitude is 1. A list of zeros remains
+/// unchanged.
 fn normalize(scores: &mut [f64], how: Normalize) {
     let size = match how {
         Normalize::None => return,

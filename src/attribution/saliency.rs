@@ -1,4 +1,4 @@
-//! Saliency: the size of the gradient at each word embedding.
+//! Saliency: the norm of the gradient at each word embedding.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -7,7 +7,7 @@ use super::reduce::NORM;
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
-use crate::rows::Reduce;
+use crate::rows::{Norm, Reduce};
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "saliency",
@@ -23,17 +23,13 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run,
 };
 
-/// `‖∂F/∂e_t‖` for each token t, e its word embedding. One row, whatever the
-/// number of scalars.
+/// Returns `‖∂F/∂e_t‖` for each token t with word embedding e. Runs one row for any number of
+/// scalars.
 fn run<'a>(
     passes: &'a Passes,
     subject: Subject<'a>,
     options: &'a Options,
 ) -> BoxFuture<'a, Result<Vec<Attribution>>> {
-    let reduce = match options.name(NORM.name) {
-        "l1" => Reduce::L1,
-        "mean" => Reduce::Mean,
-        _ => Reduce::L2,
-    };
-    subject.gradient_at_input(passes, reduce).boxed()
+    let norm: Norm = options.choice(NORM.name);
+    subject.gradient_at_input(passes, Reduce::Norm(norm)).boxed()
 }

@@ -1,5 +1,5 @@
-//! SmoothGrad: the gradient averaged over noisy copies of the input, Captum's
-//! `NoiseTunnel` over `Saliency(abs=False)`.
+//! SmoothGrad: the gradient averaged over noisy copies of the input, like Captum's `NoiseTunnel`
+//! over `Saliency(abs=False)`.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -10,7 +10,7 @@ use super::{ALWAYS, AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
-use crate::rows::{Baseline, Noise, Path, Reduce, Row, RowOutput, Want, norm};
+use crate::rows::{Baseline, Noise, Norm, Path, Reduce, Row, RowOutput, Want};
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "smooth_grad",
@@ -30,8 +30,8 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run,
 };
 
-/// `‖(1/n) Σ_i ∂F/∂e_t (e + ε_i)‖` for each token t, e the word embeddings, ε
-/// Gaussian noise. Sample i draws from sequence i of the seed.
+/// Returns `‖(1/n) Σ_i ∂F/∂e_t (e + ε_i)‖` for each token t, with word embeddings e and Gaussian
+/// noise ε. Sample i draws from stream i of the seed.
 fn run<'a>(
     passes: &'a Passes,
     subject: Subject<'a>,
@@ -41,33 +41,33 @@ fn run<'a>(
     let level = options.number(NOISE_LEVEL.name);
     let row = move |number: usize| {
         let noise = Noise { generator: Generator::stream(subject.seed, number as u64), level };
-        // From the zero vector all the way: the input with its noise.
+        // The end of a path from the zero vector is the input with its noise.
         let path = Path { baseline: Baseline::Zero, alpha: 1., noise: Some(noise), held: 0 };
         let want = Want::Gradients(Reduce::Keep, subject.scalars.to_vec());
         Row { path: Some(path), ..subject.row(want) }
     };
     let sums = Sums {
         tokens: subject.encoding.tokens.len(),
-        norm: options.name(NORM.name),
-        taken: 0,
+        norm: options.choice(NORM.name),
+        count: 0,
         gradients: vec![Vec::new(); subject.scalars.len()],
     };
     samples::run(passes, count, row, sums).boxed()
 }
 
-/// The gradients of all samples added up.
+/// The sums of the gradients of all samples.
 #[derive(Clone)]
 struct Sums {
     tokens: usize,
-    norm: &'static str,
-    taken: usize,
+    norm: Norm,
+    count: usize,
     /// `[scalars][tokens · hidden]`
     gradients: Vec<Vec<f64>>,
 }
 
-impl Collect for Sums {
+impl Collect<RowOutput> for Sums {
     fn take(&mut self, output: RowOutput) {
-        self.taken += 1;
+        self.count += 1;
         for (sum, gradient) in self.gradients.iter_mut().zip(output.token_scores) {
             match sum.is_empty() {
                 true => *sum = gradient,
@@ -84,16 +84,8 @@ impl Collect for Sums {
 
 impl Sums {
     fn attributions(&self) -> Vec<Attribution> {
-        let count = self.taken as f64;
-        let size = |gradient: &[f64]| {
-            let magnitudes = || gradient.iter().map(|g| g.abs()).sum::<f64>();
-            let size = match self.norm {
-                "l1" => magnitudes(),
-                "mean" => magnitudes() / gradient.len() as f64,
-                _ => norm(gradient),
-            };
-            size / count
-        };
+        let count = self.count as f64;
+        let size = |gradient: &[f64]| self.norm.of(gradient) / count;
         let of_scalar = |sum: &Vec<f64>| {
             let hidden = sum.len() / self.tokens;
             Attribution::plain(sum.chunks(hidden.max(1)).map(size).collect())

@@ -1,16 +1,16 @@
-//! How attention spreads from the last layer down to the input tokens.
+//! Propagates attention from the last layer down to the input tokens.
 
 use crate::rows::AttentionMap;
 
-/// Rows of a square matrix.
+/// A square matrix as a list of rows.
 pub type Square = Vec<Vec<f64>>;
 
-/// A map of one head as rows, query by key.
-fn rows(map: &AttentionMap) -> Square {
-    squared(&map.weights, map.tokens)
+/// Returns a map with one head as a matrix, query by key.
+fn matrix(map: &AttentionMap) -> Square {
+    to_rows(&map.weights, map.tokens)
 }
 
-fn squared(weights: &[f64], tokens: usize) -> Square {
+fn to_rows(weights: &[f64], tokens: usize) -> Square {
     weights.chunks(tokens).map(<[f64]>::to_vec).collect()
 }
 
@@ -29,12 +29,12 @@ fn product(a: &Square, b: &Square) -> Square {
     a.iter().map(row).collect()
 }
 
-/// Attention rollout (Abnar & Zuidema 2020): `R_l = A'_l R_(l-1)`, R_0 = I, after
-/// each layer; the maps are means over heads, first layer first.
+/// Attention rollout (Abnar & Zuidema 2020): returns `R_l = A'_l R_(l-1)`, R_0 = I, of each layer.
+/// The maps are means over heads, first layer first.
 pub fn rollout(maps: &[AttentionMap]) -> Vec<Square> {
     let mut after: Vec<Square> = Vec::with_capacity(maps.len());
     for map in maps {
-        let next = squared(&map.with_residual(), map.tokens);
+        let next = to_rows(&map.with_residual(), map.tokens);
         after.push(match after.last() {
             Some(before) => product(&next, before),
             None => next,
@@ -43,12 +43,12 @@ pub fn rollout(maps: &[AttentionMap]) -> Vec<Square> {
     after
 }
 
-/// Relevance (Chefer, Gur & Wolf 2021): `R_l = R_(l-1) + Ā_l R_(l-1)`, R_0 = I,
-/// with Ā the mean over heads of the positive part of `A ∂F/∂A`.
+/// Relevance (Chefer, Gur & Wolf 2021): returns `R_l = R_(l-1) + Ā_l R_(l-1)`, R_0 = I, of the last
+/// layer, where Ā is the mean over heads of the positive part of `A ∂F/∂A`.
 pub fn relevance(maps: &[AttentionMap]) -> Square {
     let tokens = maps.first().map_or(0, |map| map.tokens);
     maps.iter().fold(identity(tokens), |before, map| {
-        let mut after = product(&rows(map), &before);
+        let mut after = product(&matrix(map), &before);
         for (row, before) in after.iter_mut().zip(&before) {
             row.iter_mut().zip(before).for_each(|(x, before)| *x += before);
         }
@@ -56,7 +56,7 @@ pub fn relevance(maps: &[AttentionMap]) -> Square {
     })
 }
 
-/// The mean of the rows of some queries.
+/// Returns the mean of the rows of `queries`.
 pub fn mean_of(square: &Square, queries: &[usize]) -> Vec<f64> {
     let mut mean = vec![0.; square.len()];
     for &query in queries {
@@ -66,9 +66,9 @@ pub fn mean_of(square: &Square, queries: &[usize]) -> Vec<f64> {
     mean
 }
 
-/// The row of one map's queries, their mean.
+/// Returns the mean of the map's rows of `queries`.
 pub fn mean_of_map(map: &AttentionMap, queries: &[usize]) -> Vec<f64> {
-    mean_of(&rows(map), queries)
+    mean_of(&matrix(map), queries)
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_rolled_out_sums_to_one_and_follows_the_weights() {
+    fn rollout_rows_sum_to_one_and_follow_the_weights() {
         let weights = vec![0., 1., 0., 0., 0., 1., 1., 0., 0.];
         let map = AttentionMap { heads: 1, tokens: 3, weights };
         let after = rollout(&[map.clone(), map]);

@@ -1,5 +1,5 @@
-//! A LoRA adapter (Hu et al. 2021, arXiv:2106.09685): a folder of PEFT's that holds
-//! what is added to the weights of a model elsewhere.
+//! A LoRA adapter (Hu et al. 2021, arXiv:2106.09685): a folder written by PEFT with the
+//! updates to the weights of a base model.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::source::{Allowed, Source};
-use super::weights::{Described, Tensors, find};
+use super::tensor_entry::TensorEntry;
+use super::weights::{Tensors, find};
 use crate::blocks::{Stored, Update};
 
-/// What adapter_config.json says.
+/// The content of adapter_config.json.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub struct Adapter {
@@ -33,7 +34,7 @@ fn or_default<'de, D: serde::Deserializer<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// PEFT's.
+/// PEFT's defaults.
 impl Default for Adapter {
     fn default() -> Self {
         Self {
@@ -49,8 +50,8 @@ impl Default for Adapter {
     }
 }
 
-/// Fields that make something else of an adapter than a product of two matrices.
-const OTHER_KINDS: &[&str] = &[
+/// Fields that, if set, make the update more than a product of two matrices.
+const UNSUPPORTED_FIELDS: &[&str] = &[
     "use_dora",
     "use_qalora",
     "use_bdlora",
@@ -65,13 +66,13 @@ const OTHER_KINDS: &[&str] = &[
     "lora_bias",
 ];
 
-/// Ways to begin that change the model's own weights, which the folder does not have.
-const OTHER_BEGINNINGS: &[&str] = &["pissa", "olora", "loftq", "corda", "lora_ga"];
+/// Initializations that also change the base weights, which the folder does not contain.
+const UNSUPPORTED_INITS: &[&str] = &["pissa", "olora", "loftq", "corda", "lora_ga"];
 
-/// What to do where an adapter cannot be merged here.
-pub const HINT: &str = "merge it by itself: PeftModel.from_pretrained(base, \
-                        FOLDER).merge_and_unload().save_pretrained(NEW_FOLDER), with base of the \
-                        class of the task, and save the tokenizer there too";
+/// How to merge an adapter that is not supported here.
+pub const HINT: &str = "merge it with PEFT: PeftModel.from_pretrained(base, \
+                        FOLDER).merge_and_unload().save_pretrained(NEW_FOLDER), where base has the \
+                        class of the task; save the tokenizer there too";
 
 impl Adapter {
     pub fn read(data: &[u8]) -> Result<Self, String> {
@@ -84,27 +85,27 @@ impl Adapter {
         if self.peft_type != "LORA" {
             return Err(format!("peft_type {:?} cannot be merged, only LORA", self.peft_type));
         }
-        let set = |name: &&&str| match self.rest.get(**name) {
+        let is_set = |name: &&&str| match self.rest.get(**name) {
             None | Some(Value::Null | Value::Bool(false)) => false,
             Some(Value::Array(list)) => !list.is_empty(),
             Some(_) => true,
         };
-        if let Some(name) = OTHER_KINDS.iter().find(set) {
-            return Err(format!("{name} is set, which makes no plain LoRA adapter"));
+        if let Some(name) = UNSUPPORTED_FIELDS.iter().find(is_set) {
+            return Err(format!("{name} is set, so this is not a plain LoRA adapter"));
         }
-        let beginning = self.rest.get("init_lora_weights").and_then(Value::as_str);
-        if let Some(name) = beginning
-            && OTHER_BEGINNINGS.iter().any(|other| name.starts_with(other))
+        let init = self.rest.get("init_lora_weights").and_then(Value::as_str);
+        if let Some(name) = init
+            && UNSUPPORTED_INITS.iter().any(|prefix| name.starts_with(prefix))
         {
             return Err(format!("init_lora_weights {name:?} also changes the model's weights"));
         }
         match self.lora_alpha.is_finite() {
             true => Ok(()),
-            false => Err("lora_alpha is no number".to_owned()),
+            false => Err("lora_alpha is not a finite number".to_owned()),
         }
     }
 
-    /// How the class name of the task's head ends.
+    /// Returns the suffix of the transformers class that `task_type` selects.
     pub fn class(&self) -> Result<Option<&'static str>, String> {
         Ok(match self.task_type.as_deref() {
             Some("SEQ_CLS") => Some("ForSequenceClassification"),
@@ -112,24 +113,24 @@ impl Adapter {
             Some("QUESTION_ANS") => Some("ForQuestionAnswering"),
             Some("FEATURE_EXTRACTION") => Some("Model"),
             None => None,
-            Some(other) => return Err(format!("task_type {other:?} is no task of an encoder")),
+            Some(other) => return Err(format!("task_type {other:?} is not a task of an encoder")),
         })
     }
 
-    /// Where the model is. A folder is looked for only where the adapter is a folder
-    /// too: one from elsewhere must not say which files of this machine are read.
+    /// Returns the source of the base model. Folders are considered only if the adapter is
+    /// a folder itself: one from the hub must not choose which local files are read.
     pub fn base(&self, own: &Source, allowed: &Allowed) -> Result<Source, String> {
         let name = self.base_model_name_or_path.as_deref().unwrap_or_default();
         if name.is_empty() {
-            return Err("base_model_name_or_path names no model".to_owned());
+            return Err("base_model_name_or_path is empty".to_owned());
         }
         if let Source::Directory(folder) = own {
-            let beside = folder.parent().unwrap_or(folder).join(name);
-            let places = [Path::new(name).to_owned(), folder.join(name), beside];
-            let found = places.into_iter().map(Source::Directory).find(|place| {
-                let there =
-                    |place: &Source| matches!(place, Source::Directory(path) if path.is_dir());
-                allowed.check(place).is_ok() && there(place)
+            let sibling = folder.parent().unwrap_or(folder).join(name);
+            let candidates = [Path::new(name).to_owned(), folder.join(name), sibling];
+            let found = candidates.into_iter().map(Source::Directory).find(|candidate| {
+                let exists =
+                    |source: &Source| matches!(source, Source::Directory(path) if path.is_dir());
+                allowed.check(candidate).is_ok() && exists(candidate)
             });
             if let Some(found) = found {
                 return Ok(found);
@@ -138,13 +139,13 @@ impl Adapter {
         let revision = self.revision.iter().map(|revision| format!("@{revision}"));
         let repository = format!("hf:{name}{}", revision.collect::<String>());
         let source: Source = repository.parse().map_err(|reason| {
-            format!("{name:?} is no folder that may be read, and no model of the hub: {reason}")
+            format!("{name:?} is neither an allowed folder nor a model of the hub: {reason}")
         })?;
         allowed.check(&source)?;
         Ok(source)
     }
 
-    /// Adds what `changes` say to the model's tensors, or puts it in their place.
+    /// Adds the LoRA updates to `tensors`, and replaces those that the adapter stores whole.
     pub fn merge(&self, tensors: &mut Tensors, changes: Tensors) -> Result<(), String> {
         let mut downs = Tensors::new();
         let mut ups = Tensors::new();
@@ -155,10 +156,10 @@ impl Adapter {
             } else if let Some(module) = bare.strip_suffix(".lora_B.weight") {
                 ups.insert(module.to_owned(), tensor);
             } else if bare.contains("lora_") {
-                return Err(format!("tensor {name} is of no linear layer; {HINT}"));
+                return Err(format!("tensor {name} does not belong to a linear layer; {HINT}"));
             } else {
-                let inside = [".modules_to_save.default", ".modules_to_save", ".base_layer"];
-                let bare = inside.iter().fold(bare.to_owned(), |name, part| name.replace(part, ""));
+                let layers = [".modules_to_save.default", ".modules_to_save", ".base_layer"];
+                let bare = layers.iter().fold(bare.to_owned(), |name, part| name.replace(part, ""));
                 replace(tensors, &bare, tensor);
             }
         }
@@ -176,40 +177,40 @@ impl Adapter {
         &self,
         tensors: &mut Tensors,
         module: &str,
-        down: &Described,
-        up: &Described,
+        down: &TensorEntry,
+        up: &TensorEntry,
     ) -> Result<(), String> {
         let found = find(tensors, &format!("{module}.weight")).map(|(name, _)| name.clone());
         let tensor = found.and_then(|name| tensors.get_mut(&name));
-        let tensor = tensor.ok_or_else(|| format!("the model has no {module} to change"))?;
+        let tensor = tensor.ok_or_else(|| format!("the base model has no {module}"))?;
         let (&[rank, input], &[out, ranks]) = (&down.shape[..], &up.shape[..]) else {
-            return Err(format!("lora_A and lora_B of {module} are no matrices"));
+            return Err(format!("lora_A and lora_B of {module} must be matrices"));
         };
         if tensor.shape != [out, input] || rank != ranks || rank == 0 {
             return Err(format!(
-                "lora_B {:?} and lora_A {:?} of {module} do not make its {:?}",
+                "the shapes of lora_B {:?} and lora_A {:?} of {module} do not match its weight {:?}",
                 up.shape, down.shape, tensor.shape
             ));
         }
         let scale = self.scale(module, rank)?;
-        let place = |tensor: &Described| -> Result<Stored, String> { tensor.stored.clone() };
-        let update = Update { down: place(down)?, up: place(up)?, rank, scale };
+        let stored = |tensor: &TensorEntry| -> Result<Stored, String> { tensor.stored.clone() };
+        let update = Update { down: stored(down)?, up: stored(up)?, rank, scale };
         if let Ok(stored) = &mut tensor.stored {
             stored.update = Some(Arc::new(update));
         }
         Ok(())
     }
 
-    /// `alpha / rank`, or `alpha / √rank` (Kalajdzievski 2023).
+    /// Returns `alpha / rank`, or `alpha / √rank` with `use_rslora` (Kalajdzievski 2023).
     fn scale(&self, module: &str, rank: usize) -> Result<f64, String> {
         let mut alpha = self.lora_alpha;
         for (pattern, value) in &self.alpha_pattern {
             if !pattern.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
-                return Err(format!("alpha_pattern {pattern:?} is no name; {HINT}"));
+                return Err(format!("alpha_pattern {pattern:?} is not a plain name; {HINT}"));
             }
             let rest = module.strip_suffix(pattern.as_str());
             if rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.')) {
-                alpha = value.as_f64().ok_or_else(|| format!("alpha {value} of {pattern}"))?;
+                alpha = value.as_f64().ok_or_else(|| format!("alpha of {pattern} is {value}"))?;
                 break;
             }
         }
@@ -218,8 +219,8 @@ impl Adapter {
     }
 }
 
-/// Under the name that the model has for it, if it has one.
-fn replace(tensors: &mut Tensors, name: &str, tensor: Described) {
+/// Stores `tensor` under the name that the base model uses for it, if it has one.
+fn replace(tensors: &mut Tensors, name: &str, tensor: TensorEntry) {
     let found = find(tensors, name).map(|(name, _)| name.clone());
     tensors.insert(found.unwrap_or_else(|| name.to_owned()), tensor);
 }
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_lora_is_refused_with_what_to_do() {
+    fn other_adapters_are_rejected_with_a_hint() {
         for (fields, word) in [
             (json!({"peft_type": "IA3"}), "IA3"),
             (json!({"use_dora": true}), "use_dora"),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn scales_are_pefts() {
+    fn scales_match_peft() {
         let scale = |fields: Value| adapter(fields).unwrap().scale("bert.x.query", 4).unwrap();
         assert_eq!(scale(json!({"lora_alpha": 16})), 4.);
         assert_eq!(scale(json!({})), 2.);
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_read_only_where_models_may_be() {
+    fn a_base_folder_must_be_allowed() {
         let root = tempfile::tempdir().unwrap();
         let own = root.path().join("adapter");
         std::fs::create_dir_all(root.path().join("a/b")).unwrap();
@@ -275,13 +276,13 @@ mod tests {
         let (all, own) = (Allowed::default(), Source::Directory(own));
         assert_eq!(by_path.base(&own, &all).unwrap(), Source::Directory(path.into()));
         assert!(matches!(relative.base(&own, &all), Ok(Source::Directory(_))));
-        let hub_alone = Allowed::by(|source| match source {
+        let hub_only = Allowed::by(|source| match source {
             Source::Hub(_) => Ok(()),
-            _ => Err("lies in no folder".to_owned()),
+            _ => Err("is not allowed".to_owned()),
         });
-        assert!(by_path.base(&own, &hub_alone).is_err());
+        assert!(by_path.base(&own, &hub_only).is_err());
         let hub: Source = "hf:o/adapter".parse().unwrap();
-        assert!(by_path.base(&hub, &all).is_err(), "from elsewhere it names no folder here");
+        assert!(by_path.base(&hub, &all).is_err(), "a hub adapter cannot name a local folder");
         let named = adapter(json!({"revision": "v1"})).unwrap();
         assert_eq!(named.base(&hub, &all).unwrap(), "hf:a/b@v1".parse().unwrap());
     }

@@ -1,14 +1,14 @@
-//! Loads that nobody waits for any more end at the next piece that they would read.
+//! Cancels loads that no client waits for any more. They end at the next read.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a load is to go on, shared by whoever started it and by all that it does.
+/// A flag that cancels a load; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Arc<AtomicBool>);
 
-/// Cancels when it is dropped.
+/// Cancels the load when dropped.
 #[derive(Debug)]
 pub struct CancelOnDrop(Cancellation);
 
@@ -21,7 +21,7 @@ impl Cancellation {
         CancelOnDrop(self.clone())
     }
 
-    /// Fails from the moment that it is cancelled.
+    /// Returns an error once the load is cancelled.
     pub fn check(&self) -> Result<(), String> {
         match self.0.load(Ordering::Relaxed) {
             true => Err("the load was cancelled".to_owned()),
@@ -29,7 +29,7 @@ impl Cancellation {
         }
     }
 
-    /// What `inner` reads, until it is cancelled.
+    /// Wraps `inner`; reads fail once the load is cancelled.
     pub fn reader<R: Read>(&self, inner: R) -> impl Read + use<R> {
         Cancellable { cancellation: self.clone(), inner }
     }
@@ -47,8 +47,8 @@ struct Cancellable<R> {
 }
 
 impl<R: Read> Read for Cancellable<R> {
-    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.cancellation.check().map_err(io::Error::other)?;
-        self.inner.read(piece)
+        self.inner.read(buffer)
     }
 }

@@ -1,4 +1,4 @@
-//! The part of config.json that every architecture shares.
+//! The fields of config.json that all architectures share.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use super::{CONFIG, Checkpoint, LoadError};
 
-/// What a checkpoint says of itself. Fields of no meaning here, such as the
-/// `dtype` or `torch_dtype` that its tensors say themselves, are in `rest`.
+/// The content of config.json. `dtype` and `torch_dtype` are ignored: each tensor has its
+/// own type.
 #[derive(Debug, Deserialize)]
 pub struct ModelConfig {
     pub model_type: String,
-    /// The class names of transformers; the first one names the task head.
+    /// transformers class names; the first one selects the task head.
     #[serde(default, deserialize_with = "none_if_null")]
     pub architectures: Vec<String>,
     #[serde(default)]
     id2label: Value,
     #[serde(default)]
     label2id: Value,
-    /// Of a classifier: single label, several labels, or regression.
+    /// For classifiers: single label, multi label or regression.
     #[serde(default)]
     pub problem_type: Option<String>,
-    /// The whole file, for the architecture's own fields.
+    /// All other fields, including those of the architecture.
     #[serde(flatten)]
     pub rest: serde_json::Map<String, Value>,
 }
@@ -37,20 +37,19 @@ impl ModelConfig {
             .map_err(|error| checkpoint.error(CONFIG, error))
     }
 
-    /// The labels of a classifier with `count` outputs, in their order.
+    /// Returns the labels of a classifier with `count` outputs, in order.
     ///
-    /// `id2label` says them, and wins over `label2id`. Where it is missing,
-    /// `label2id` is asked; where that is no help, or `id2label` has nothing but
-    /// transformers' placeholders, they are `LABEL_0`, `LABEL_1`, …, as many as
-    /// the head has outputs. Names that are more or fewer than those are
-    /// refused: a wrong label is worse than none.
+    /// `id2label` takes precedence. If it is missing, `label2id` is used. If that is missing or
+    /// incomplete, or `id2label` has only transformers' placeholders, the labels are
+    /// `LABEL_0`, `LABEL_1`, … An `id2label` with more or fewer names than `count` is an
+    /// error: a wrong label is worse than none.
     pub fn labels(&self, count: usize) -> Result<Vec<String>, String> {
-        let labels = self.named(count)?;
+        let labels = self.labels_unchecked(count)?;
         check_names(&labels)?;
         Ok(labels)
     }
 
-    fn named(&self, count: usize) -> Result<Vec<String>, String> {
+    fn labels_unchecked(&self, count: usize) -> Result<Vec<String>, String> {
         let names = read_id2label(&self.id2label)?;
         if !names.values().all(|name| is_placeholder(name)) {
             return in_order(&names, count).ok_or_else(|| {
@@ -67,7 +66,7 @@ impl ModelConfig {
     }
 }
 
-/// A label's name, which may be a number.
+/// Converts a label to a string; labels may be numbers or booleans.
 pub fn name(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.clone()),
@@ -76,34 +75,33 @@ pub fn name(value: &Value) -> Option<String> {
     }
 }
 
-/// Refuses two labels of one name: a caller could not say which is meant.
+/// Rejects duplicate names: clients could not refer to either label.
 pub fn check_names(names: &[String]) -> Result<(), String> {
-    let mut seen = BTreeMap::new();
+    let mut indices = BTreeMap::new();
     for (index, name) in names.iter().enumerate() {
-        if let Some(other) = seen.insert(name, index) {
-            return Err(format!("labels {other} and {index} are both called {name:?}; rename one"));
+        if let Some(first) = indices.insert(name, index) {
+            return Err(format!("labels {first} and {index} are both called {name:?}; rename one"));
         }
     }
     Ok(())
 }
 
-/// How the label of entailment begins, in any case.
+/// The case-insensitive prefix of the entailment label.
 const ENTAILMENT: &str = "entail";
 
 impl ModelConfig {
-    /// The output of a model of entailment that says it, by the rule of transformers'
-    /// zero-shot pipeline: the entry of `label2id` that begins so; where that has none, the
-    /// label in force.
+    /// Returns the index of the entailment label, by the rule of transformers' zero-shot
+    /// pipeline: the first `label2id` entry with the prefix, else the first of `labels`.
     pub fn entailment(&self, labels: &[String]) -> Option<usize> {
         let entails = |name: &String| name.to_lowercase().starts_with(ENTAILMENT);
         let by_id = read_label2id(&self.label2id).unwrap_or_default();
         let named = by_id.iter().find(|(_, name)| entails(name)).map(|(&id, _)| id);
-        let in_force = || labels.iter().position(entails);
-        named.filter(|&id| id < labels.len()).or_else(in_force)
+        let by_label = || labels.iter().position(entails);
+        named.filter(|&id| id < labels.len()).or_else(by_label)
     }
 }
 
-/// The names of 0 to `count`, if there are those and no more.
+/// Returns the names in index order if the indices are exactly `0..count`.
 fn in_order(names: &BTreeMap<usize, String>, count: usize) -> Option<Vec<String>> {
     let all = names.len() == count && names.keys().copied().eq(0..count);
     all.then(|| names.values().cloned().collect())
@@ -113,20 +111,20 @@ fn is_placeholder(name: &str) -> bool {
     name.strip_prefix("LABEL_").is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
-/// Numbers as JSON's keys, and names that may be numbers themselves.
+/// Parses `id2label`. Its keys are numbers in strings; names may be numbers.
 fn read_id2label(value: &Value) -> Result<BTreeMap<usize, String>, String> {
     let entries = match value {
         Value::Null => return Ok(BTreeMap::new()),
         Value::Object(entries) => entries,
-        _ => return Err("id2label is no object".to_owned()),
+        _ => return Err("id2label is not an object".to_owned()),
     };
     let entry =
         |(id, name): (&String, &Value)| Some((id.trim().parse::<usize>().ok()?, self::name(name)?));
-    let odd = || "id2label does not give each number a name".to_owned();
-    entries.iter().map(entry).collect::<Option<_>>().ok_or_else(odd)
+    let invalid = || "id2label must map numbers to names".to_owned();
+    entries.iter().map(entry).collect::<Option<_>>().ok_or_else(invalid)
 }
 
-/// Ids may be numbers or, in old files, strings.
+/// Parses `label2id`. Ids are numbers or, in old files, strings.
 fn read_label2id(value: &Value) -> Option<BTreeMap<usize, String>> {
     let entry = |(name, id): (&String, &Value)| {
         let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_come_from_the_best_source() {
+    fn label_sources_by_precedence() {
         let (none, generic) = (Value::Null, ["LABEL_0", "LABEL_1"]);
         for (id2label, label2id, expected) in [
             (json!({"0": "no", "1": "yes"}), none.clone(), ["no", "yes"]),
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn entailment_is_found_as_the_pipeline_finds_it() {
+    fn entailment_is_found_as_in_the_pipeline() {
         let names = |names: [&str; 2]| names.map(str::to_owned);
         let file = |label2id: Value| json!({"model_type": "bert", "label2id": label2id});
         let found = |label2id: Value, labels: [&str; 2]| {
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_do_not_fit_are_refused() {
+    fn mismatched_labels_are_rejected() {
         for id2label in [
             json!({"0": "no"}),
             json!({"0": "no", "1": "yes", "2": "maybe"}),
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_as_good_as_nothing() {
+    fn null_means_missing() {
         let file = json!({"model_type": "bert", "architectures": null, "torch_dtype": "float16"});
         assert!(serde_json::from_value::<ModelConfig>(file).unwrap().architectures.is_empty());
     }

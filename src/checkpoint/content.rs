@@ -1,16 +1,16 @@
-//! A file's content. Small ones are read at once; weights piece by piece, so
-//! that they are never in memory twice.
+//! The content of files. Small files are read at once, weights in parts, so that they are
+//! never in memory twice.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::files;
+use crate::files::{self, read_exact_at};
 
-/// The largest file that is read at once; vocabularies of 250,000 pieces take
-/// a quarter of it. A larger one is no tokenizer and no configuration.
-const SMALL: u64 = 64 << 20;
+/// Maximum bytes of a file that is read at once. A tokenizer with 250,000 pieces takes a
+/// quarter of it.
+const MAX_SMALL: u64 = 64 << 20;
 
 /// A file of any size.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Content {
         }
     }
 
-    /// Fails where the file ends before `start + bytes`. The caller has held
-    /// `bytes` against the file's length.
+    /// Reads `bytes` bytes from `start`; an error if the file is shorter. Allocates before it
+    /// reads: callers must have checked `bytes` against the file's length.
     pub fn read_at(&self, start: u64, bytes: usize) -> io::Result<Cow<'static, [u8]>> {
         match self {
             Self::Memory(data) => Ok(slice(data, start, bytes)?.into()),
@@ -40,7 +40,7 @@ impl Content {
         }
     }
 
-    /// Fills `part` from `start` on.
+    /// Fills `part` with the bytes from `start`.
     pub fn read_into(&self, start: u64, part: &mut [u8]) -> io::Result<()> {
         match self {
             Self::Memory(data) => part.copy_from_slice(slice(data, start, part.len())?),
@@ -55,28 +55,7 @@ fn slice(data: &'static [u8], start: u64, bytes: usize) -> io::Result<&'static [
     data.get(start..start.saturating_add(bytes)).ok_or(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Reads a file that must be small.
+/// Reads a whole file; an error if it is larger than 64 MiB.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    files::read(path, SMALL)
-}
-
-/// Reads from a place in a file without moving a position that threads share.
-#[cfg(unix)]
-fn read_exact_at(file: &File, part: &mut [u8], start: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, part, start)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut part: &mut [u8], mut start: u64) -> io::Result<()> {
-    use std::os::windows::fs::FileExt;
-    while !part.is_empty() {
-        match file.seek_read(part, start)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                part = &mut part[read..];
-                start += read as u64;
-            }
-        }
-    }
-    Ok(())
+    files::read(path, MAX_SMALL)
 }

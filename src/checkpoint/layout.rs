@@ -1,29 +1,28 @@
-//! The Hugging Face layout: which files make a checkpoint, under which names.
+//! The Hugging Face layout: the names of the files of a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 pub const CONFIG: &str = "config.json";
-/// The weights in one file, as most checkpoints have them.
+/// All weights in one file, the usual form.
 pub const WEIGHTS: &str = "model.safetensors";
 pub const TOKENIZER: &str = "tokenizer.json";
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 pub const ADDED_TOKENS: &str = "added_tokens.json";
-/// WordPiece's vocabulary, where there is no tokenizer.json.
+/// The WordPiece vocabulary of checkpoints without tokenizer.json.
 pub const VOCAB_TXT: &str = "vocab.txt";
-/// Byte-level BPE's vocabulary and merges, where there is no tokenizer.json.
+/// The byte-level BPE vocabulary and merges of checkpoints without tokenizer.json.
 pub const VOCAB_JSON: &str = "vocab.json";
 pub const MERGES: &str = "merges.txt";
-/// What sentence-transformers adds: the steps after the encoder, and how its
-/// states become one vector.
+/// sentence-transformers: the modules, and the pooling of hidden states.
 pub const MODULES: &str = "modules.json";
 pub const POOLING: &str = "1_Pooling/config.json";
 
-/// Its model's kind, prompts and activation.
+/// sentence-transformers: kind of model, prompts and activation.
 pub const SENTENCE_TRANSFORMERS: &str = "config_sentence_transformers.json";
-/// Its transformer's settings, by the names that versions of it gave the file.
+/// sentence-transformers: settings of the transformer, under the file names of all versions.
 pub const SENTENCE_TRANSFORMER: &[&str] = &[
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
@@ -33,39 +32,39 @@ pub const SENTENCE_TRANSFORMER: &[&str] = &[
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 ];
-/// What PEFT adds: which weights of which model are changed.
+/// PEFT: the adapter's kind and base model.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
-/// What SetFit adds: labels; its classifier as scikit-learn pickles it, which is code.
+/// SetFit: labels, and the classifier as a scikit-learn pickle, which is executable code.
 pub const SET_FIT: &str = "config_setfit.json";
 pub const PICKLED_HEAD: &str = "model_head.pkl";
 
-/// Read if it is there and [`TOKENIZER`] is not.
+/// Read, if they exist, when [`TOKENIZER`] is missing.
 pub const VOCABULARIES: &[&str] = &[VOCAB_TXT, VOCAB_JSON, MERGES];
 
-/// Read if they are there.
+/// Read if they exist.
 pub const OPTIONAL: &[&str] =
     &[TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, MODULES, POOLING, ADAPTER_CONFIG, SET_FIT];
 
-/// The tokenizers that cannot be read, only named.
+/// Tokenizers that are not supported; errors name them.
 pub const SENTENCEPIECE: &[&str] = &["sentencepiece.bpe.model", "spm.model", "spiece.model"];
 
-/// How a file holds tensors.
+/// The format of a weight file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Safetensors,
     Pytorch,
 }
 
-/// A way to keep weights: in one file, or in several that an index names.
+/// The names of weight files: one file, or several listed in an index.
 #[derive(Debug)]
 pub struct WeightLayout {
     pub whole: &'static str,
-    /// Names several files in its place.
+    /// Lists the shards, if the weights are split.
     pub index: Option<&'static str>,
     pub format: Format,
 }
 
-/// The first that a checkpoint has is read.
+/// In order of precedence: the first layout that exists is read.
 pub static WEIGHT_LAYOUTS: &[WeightLayout] = &[
     WeightLayout {
         whole: WEIGHTS,
@@ -79,21 +78,21 @@ pub static WEIGHT_LAYOUTS: &[WeightLayout] = &[
     },
 ];
 
-/// The same of an adapter.
+/// Like [`WEIGHT_LAYOUTS`], for adapters.
 pub static ADAPTER_LAYOUTS: &[WeightLayout] = &[
     WeightLayout { whole: "adapter_model.safetensors", index: None, format: Format::Safetensors },
     WeightLayout { whole: "adapter_model.bin", index: None, format: Format::Pytorch },
 ];
 
-/// A classifier on an embedding, exported from [`PICKLED_HEAD`].
+/// A classifier after the embedding, exported from [`PICKLED_HEAD`].
 pub static HEAD_LAYOUTS: &[WeightLayout] =
     &[WeightLayout { whole: "model_head.safetensors", index: None, format: Format::Safetensors }];
 
-/// More shards are a mistake: each is an open file.
-const SHARDS: usize = 512;
+/// Maximum number of shards. Each is an open file.
+const MAX_SHARDS: usize = 512;
 
-/// The files that an index names, sorted. They lie beside it: an index cannot
-/// point out of its checkpoint.
+/// Returns the files that an index lists, sorted. They must be plain names, so that an index
+/// cannot point outside its folder.
 pub fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
     #[derive(Deserialize)]
     struct Index {
@@ -101,24 +100,24 @@ pub fn shards(index: &[u8]) -> Result<BTreeSet<String>, String> {
     }
     let index: Index = serde_json::from_slice(index).map_err(|error| error.to_string())?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
-    if let Some(odd) = shards.iter().find(|name| !is_plain(name)) {
-        return Err(format!("names {odd:?}, which is no file beside it"));
+    if let Some(name) = shards.iter().find(|name| !is_plain(name)) {
+        return Err(format!("names {name:?}, which is not a file in the same folder"));
     }
     match shards.len() {
-        0 => Err("names no file".to_owned()),
-        1..=SHARDS => Ok(shards),
-        count => Err(format!("names {count} files; at most {SHARDS} are read")),
+        0 => Err("lists no files".to_owned()),
+        1..=MAX_SHARDS => Ok(shards),
+        count => Err(format!("lists {count} files; the maximum is {MAX_SHARDS}")),
     }
 }
 
-/// Whether this is a folder's name, or a few one in the other, that lead nowhere else.
+/// Whether `path` is a relative path of at most three plain folder names.
 pub fn is_folder(path: &str) -> bool {
     path.split('/').count() <= 3 && path.split('/').all(is_plain)
 }
 
 fn is_plain(name: &str) -> bool {
-    let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(known)
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(allowed)
 }
 
 #[cfg(test)]
@@ -130,8 +129,8 @@ mod tests {
         let read =
             |file: &str| shards(format!(r#"{{"weight_map": {{"a": {file:?}}}}}"#).as_bytes());
         assert!(read("model-00001-of-00002.safetensors").is_ok());
-        for odd in ["", "..", "../a", "/etc/passwd", "a/b", "a\\b", "a\0", ".hidden"] {
-            assert!(read(odd).is_err(), "{odd:?}");
+        for invalid in ["", "..", "../a", "/etc/passwd", "a/b", "a\\b", "a\0", ".hidden"] {
+            assert!(read(invalid).is_err(), "{invalid:?}");
         }
         assert!(shards(br#"{"weight_map": {}}"#).is_err());
         assert!(shards(b"{}").is_err());

@@ -1,5 +1,7 @@
-//! A checkpoint in the Hugging Face layout: its files, its configuration, its
-//! tensors. Nothing here knows an architecture.
+//! A checkpoint in the Hugging Face layout: its files, configuration and tensors.
+//! Independent of the model architecture.
+//!
+//! The reasons for the design: docs/concepts/checkpoints.md.
 
 mod adapter;
 mod cancel;
@@ -7,15 +9,16 @@ pub mod config;
 mod content;
 pub mod hub;
 pub mod layout;
+mod location;
 mod names;
 mod numbers;
 mod on_disk;
 mod parts;
 mod pickle;
-mod place;
 mod safetensors;
 pub mod sentence;
 pub mod source;
+mod tensor_entry;
 mod weight_files;
 pub mod weights;
 
@@ -30,19 +33,19 @@ pub use adapter::Adapter;
 pub use cancel::{CancelOnDrop, Cancellation};
 pub use config::ModelConfig;
 pub use layout::{CONFIG, POOLING, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS};
+use location::{ABSENT, Location};
 pub use on_disk::{Drift, OnDisk};
-use place::{ABSENT, Place};
 pub use sentence::{Module, ModuleKind, Sentence, SentenceKind};
 pub use source::{Allowed, Source};
 pub use weight_files::Owner;
 use weight_files::WeightFiles;
 pub use weights::Weights;
 
-/// Why a checkpoint was refused, with the file that is at fault.
+/// Why a checkpoint was rejected, and the file that caused it.
 #[derive(Debug, thiserror::Error)]
 pub struct LoadError {
     pub origin: String,
-    /// Empty where no file is.
+    /// Empty if no single file is the cause.
     pub file: String,
     pub reason: String,
 }
@@ -61,44 +64,44 @@ impl fmt::Display for LoadError {
 #[derive(Debug)]
 pub struct Checkpoint {
     origin: String,
-    place: Place,
+    location: Location,
     cancellation: Cancellation,
-    /// The small files that are there; config.json is the first.
-    small: Vec<Small>,
-    /// Whose tensors there are: the model's first.
+    /// The small files that exist, config.json first.
+    small_files: Vec<SmallFile>,
+    /// The owners of the weight files, the model first.
     owners: Vec<Owner>,
-    /// Opened when first asked for: a model that cannot be run for another
-    /// reason is refused before its weights are fetched.
+    /// Opened on first use, so that a model that is rejected for another reason does not
+    /// download its weights.
     weights: OnceLock<Vec<WeightFiles>>,
     sentence: Option<Sentence>,
     adapter: Option<Adapter>,
 }
 
-/// A small file's name and content.
-type Small = (Cow<'static, str>, Cow<'static, [u8]>);
+/// The name and content of a small file.
+type SmallFile = (Cow<'static, str>, Cow<'static, [u8]>);
 
 impl Checkpoint {
-    /// Reads the small files that `source` points to.
+    /// Reads the small files of `source`.
     pub fn read(source: &Source, cancellation: &Cancellation) -> Result<Self, LoadError> {
         Self::read_allowed(source, &Allowed::default(), cancellation)
     }
 
-    /// The same, where a model's files may lead to others: of those only what is allowed
-    /// is read.
+    /// Like [`Self::read`]; if the files refer to another model (an adapter's base), that
+    /// source must be `allowed`.
     pub fn read_allowed(
         source: &Source,
         allowed: &Allowed,
         cancellation: &Cancellation,
     ) -> Result<Self, LoadError> {
-        match Place::of(source, cancellation) {
-            Ok(place) => parts::gather(source, place, allowed, cancellation),
+        match Location::of(source, cancellation) {
+            Ok(location) => parts::gather(source, location, allowed, cancellation),
             Err(reason) => {
                 Err(LoadError { origin: source.to_string(), file: String::new(), reason })
             }
         }
     }
 
-    /// The same of a model of the hub, with other settings than the environment's.
+    /// Reads a model of the hub with `settings` instead of those of the environment.
     pub fn read_hub(
         repository: &hub::Repository,
         settings: &hub::Settings,
@@ -107,8 +110,8 @@ impl Checkpoint {
         let source = Source::Hub(repository.clone());
         match hub::Snapshot::find(repository, settings, cancellation) {
             Ok(snapshot) => {
-                let place = Place::Hub(snapshot);
-                parts::gather(&source, place, &Allowed::default(), cancellation)
+                let location = Location::Hub(snapshot);
+                parts::gather(&source, location, &Allowed::default(), cancellation)
             }
             Err(reason) => {
                 Err(LoadError { origin: source.to_string(), file: String::new(), reason })
@@ -116,51 +119,51 @@ impl Checkpoint {
         }
     }
 
-    fn keep(&mut self, name: impl Into<Cow<'static, str>>) -> Result<(), LoadError> {
+    fn read_required(&mut self, name: impl Into<Cow<'static, str>>) -> Result<(), LoadError> {
         let name = name.into();
         let data = match self.has(&name) {
-            true => self.place.read(&name).map_err(|reason| self.error(&name, reason))?,
+            true => self.location.read(&name).map_err(|reason| self.error(&name, reason))?,
             false => return Err(self.absent(&name)),
         };
-        self.small.push((name, data));
+        self.small_files.push((name, data));
         Ok(())
     }
 
-    /// Keeps a file that may be missing, once.
-    fn keep_any(&mut self, name: impl Into<Cow<'static, str>>) -> Result<(), LoadError> {
+    /// Reads a file unless it is missing or has already been read.
+    fn read_optional(&mut self, name: impl Into<Cow<'static, str>>) -> Result<(), LoadError> {
         let name = name.into();
         match self.has(&name) && self.file(&name).is_none() {
-            true => self.keep(name),
+            true => self.read_required(name),
             false => Ok(()),
         }
     }
 
-    /// What sentence-transformers adds, where it made the checkpoint.
+    /// The sentence-transformers settings, if there are any.
     pub fn sentence(&self) -> Option<&Sentence> {
         self.sentence.as_ref()
     }
 
-    /// What changes the model's weights, where something does.
+    /// The LoRA adapter to merge into the weights, if there is one.
     pub fn adapter(&self) -> Option<&Adapter> {
         self.adapter.as_ref()
     }
 
-    /// Whether there is a classifier on the embedding.
+    /// Whether a classifier follows the embedding (SetFit).
     pub fn has_classifier(&self) -> bool {
         self.owners.contains(&Owner::Classifier)
     }
 
-    /// Whether there is such a file, of any kind.
+    /// Whether the file exists, small or large.
     pub fn has(&self, name: &str) -> bool {
-        self.place.has(name)
+        self.location.has(name)
     }
 
-    /// A small file of [`layout`], if it is there.
+    /// Returns the content of a small file of [`layout`], if it exists.
     pub fn file(&self, name: &str) -> Option<&[u8]> {
-        self.small.iter().find(|(file, _)| *file == name).map(|(_, data)| data.as_ref())
+        self.small_files.iter().find(|(file, _)| *file == name).map(|(_, data)| data.as_ref())
     }
 
-    /// A small JSON file that holds an object; empty where there is none.
+    /// Parses a small file as a JSON object; empty if there is no such file.
     pub fn object(&self, name: &str) -> Result<Map<String, Value>, LoadError> {
         match self.file(name) {
             Some(data) => serde_json::from_slice(data).map_err(|error| self.error(name, error)),
@@ -172,20 +175,20 @@ impl Checkpoint {
         self.file(name).ok_or_else(|| self.absent(name))
     }
 
-    /// That `what` is not there, and why it may be elsewhere.
-    pub fn absent(&self, what: &str) -> LoadError {
-        let gap = self.place.gap().map(|gap| format!("; {gap}")).unwrap_or_default();
-        self.error(what, format!("{ABSENT}{gap}"))
+    /// Returns the error that `file` is missing, with a likely cause if there is one.
+    pub fn absent(&self, file: &str) -> LoadError {
+        let cause = self.location.missing_reason().map(|cause| format!("; {cause}"));
+        self.error(file, ABSENT.to_owned() + &cause.unwrap_or_default())
     }
 
-    /// `sha256:` and the digest over every file's name, length and content.
+    /// Returns `sha256:` and the digest over every file's name, length and content.
     pub fn revision(&self) -> Result<String, LoadError> {
         let mut hasher = Sha256::new();
-        let (config, others) = self.small.split_at(self.small.len().min(1));
+        let (config, others) = self.small_files.split_at(self.small_files.len().min(1));
         digest_small(config, &mut hasher);
         self.digest_weights(&mut hasher)?;
         digest_small(others, &mut hasher);
-        Ok(written(hasher))
+        Ok(revision_of(hasher))
     }
 
     pub fn error(&self, file: &str, reason: impl ToString) -> LoadError {
@@ -193,19 +196,19 @@ impl Checkpoint {
     }
 }
 
-fn digest_small(files: &[Small], hasher: &mut Sha256) {
+fn digest_small(files: &[SmallFile], hasher: &mut Sha256) {
     for (name, data) in files {
-        digest_head(name, data.len() as u64, hasher);
+        digest_header(name, data.len() as u64, hasher);
         hasher.update(data);
     }
 }
 
-/// What comes before a file's content, so that no two folders have one digest.
-fn digest_head(name: &str, length: u64, hasher: &mut Sha256) {
+/// Digests name and length, so that different sets of files have different digests.
+fn digest_header(name: &str, length: u64, hasher: &mut Sha256) {
     hasher.update(format!("{name}\0{length}\0"));
 }
 
-fn written(hasher: Sha256) -> String {
+fn revision_of(hasher: Sha256) -> String {
     let digest: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{digest}")
 }

@@ -1,15 +1,12 @@
-//! How one tensor is called in different checkpoints. The only place that
-//! knows: whoever asks for a tensor uses the name that transformers gives it
-//! today, in the class that config.json names.
+//! The different names of a tensor across checkpoints. Other modules use only the name in
+//! the current transformers class that config.json names.
 
-/// The names under which transformers' classes keep the model below their
-/// head (`base_model_prefix`).
-const BASES: &[&str] =
+/// `base_model_prefix` of transformers classes: the attribute that holds the base model.
+const BASE_PREFIXES: &[&str] =
     &["bert", "roberta", "distilbert", "electra", "albert", "deberta", "mpnet", "model"];
 
-/// What is before every name where the model was saved inside of something: by
-/// torch.compile, by data parallel training, as a field of a trainer's module, or one
-/// inside of the other.
+/// Prefixes of models that were saved inside a wrapper: torch.compile, data parallel training,
+/// a module of the trainer, or combinations.
 const WRAPPERS: &[&str] = &[
     "_orig_mod.",
     "module.",
@@ -22,31 +19,30 @@ const WRAPPERS: &[&str] = &[
     "model.module.",
 ];
 
-/// The spellings of `name`, the likeliest first: as it is; without or with the
-/// base model's prefix, which a base model saved alone lacks and its head's
-/// checkpoint has; each of them with a layer norm's old parameter names; and all
-/// of these behind a wrapper's name.
+/// Returns the spellings of `name`, most likely first: as given; without or with the base
+/// model's prefix, which only checkpoints with a head have; these with the old names of
+/// layer norm parameters; then all of them with each wrapper prefix.
 pub fn spellings(name: &str) -> impl Iterator<Item = String> {
     let bare: Vec<String> = unwrapped(name).collect();
-    let inside = bare.clone();
-    let behind = move |wrapper: &&str| {
-        let named = |name: &String| format!("{wrapper}{name}");
-        inside.iter().map(named).collect::<Vec<_>>()
+    let inner = bare.clone();
+    let wrapped = move |wrapper: &&str| {
+        let prefixed = |name: &String| format!("{wrapper}{name}");
+        inner.iter().map(prefixed).collect::<Vec<_>>()
     };
-    bare.into_iter().chain(WRAPPERS.iter().flat_map(behind))
+    bare.into_iter().chain(WRAPPERS.iter().flat_map(wrapped))
 }
 
 fn unwrapped(name: &str) -> impl Iterator<Item = String> {
-    let bare = BASES.iter().find_map(|base| name.strip_prefix(base)?.strip_prefix('.'));
-    let prefixed = BASES.iter().map(move |base| format!("{base}.{name}"));
-    let prefixed = prefixed.take(if bare.is_some() { 0 } else { BASES.len() });
-    let places = [name].into_iter().chain(bare).map(str::to_owned).chain(prefixed);
-    let places: Vec<String> = places.collect();
-    let old: Vec<String> = places.iter().filter_map(|name| old_norm(name)).collect();
-    places.into_iter().chain(old)
+    let bare = BASE_PREFIXES.iter().find_map(|base| name.strip_prefix(base)?.strip_prefix('.'));
+    let prefixed = BASE_PREFIXES.iter().map(move |base| format!("{base}.{name}"));
+    let prefixed = prefixed.take(if bare.is_some() { 0 } else { BASE_PREFIXES.len() });
+    let current = [name].into_iter().chain(bare).map(str::to_owned).chain(prefixed);
+    let current: Vec<String> = current.collect();
+    let old: Vec<String> = current.iter().filter_map(|name| old_norm(name)).collect();
+    current.into_iter().chain(old)
 }
 
-/// `….LayerNorm.weight` as TensorFlow called it: `….LayerNorm.gamma`.
+/// Returns TensorFlow's name for a layer norm parameter: `….LayerNorm.gamma` for `.weight`.
 fn old_norm(name: &str) -> Option<String> {
     let (owner, parameter) = name.rsplit_once('.')?;
     let module = owner.rsplit('.').next()?;
@@ -67,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn wrappers_come_last() {
+    fn wrapped_names_come_last() {
         let found: Vec<String> = spellings("bert.x.weight").collect();
         assert_eq!(found[..2], ["bert.x.weight", "x.weight"]);
         for name in ["_orig_mod.bert.x.weight", "module._orig_mod.x.weight", "model.bert.x.weight"]
@@ -77,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_comes_and_goes() {
+    fn base_prefix_is_optional() {
         let name = "bert.pooler.dense.weight";
         assert_eq!(all(name), [name, "pooler.dense.weight"]);
         let found = all("encoder.layer.0.x");

@@ -1,4 +1,4 @@
-//! A tensor's numbers, whatever their type and order in the file.
+//! Reads the values of tensors, for all types and memory orders.
 
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -7,7 +7,7 @@ use super::{Checkpoint, LoadError};
 use crate::blocks::{MemoryOrder, Stored, Update};
 
 impl Checkpoint {
-    /// A tensor's numbers, row-major, as f32.
+    /// Reads a tensor as f32, row-major, with the adapter's update added.
     pub fn load(&self, tensor: &Stored) -> Result<Vec<f32>, LoadError> {
         let bytes = || self.read_at(&tensor.file, tensor.start, tensor.bytes);
         let values: Vec<f32> = match tensor.dtype {
@@ -19,7 +19,7 @@ impl Checkpoint {
         let fail =
             |reason: &str| self.error(&tensor.file, format!("tensor {} {reason}", tensor.name));
         if !values.iter().all(|value| value.is_finite()) {
-            return Err(fail("holds a number that is not finite"));
+            return Err(fail("has a value that is not finite"));
         }
         let values = match tensor.order {
             MemoryOrder::Rows => values,
@@ -27,7 +27,7 @@ impl Checkpoint {
                 transposed(&values, rows)
             }
             MemoryOrder::Columns { .. } => {
-                return Err(fail("lies column by column: it cannot be taken in parts"));
+                return Err(fail("is stored column by column and cannot be read in parts"));
             }
         };
         match &tensor.update {
@@ -36,13 +36,13 @@ impl Checkpoint {
         }
     }
 
-    /// Whole numbers of 64 bits.
+    /// Reads a tensor of 64-bit integers.
     pub fn load_integers(&self, tensor: &Stored) -> Result<Vec<i64>, LoadError> {
         let bytes = self.read_at(&tensor.file, tensor.start, tensor.bytes)?;
         Ok(bytes.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect())
     }
 
-    /// With what an adapter adds, summed in f64.
+    /// Adds an adapter's update, `scale * up @ down`, summed in f64.
     fn updated(&self, mut values: Vec<f32>, update: &Update) -> Result<Vec<f32>, LoadError> {
         let (down, up) = (self.load(&update.down)?, self.load(&update.up)?);
         let input = down.len() / update.rank;
@@ -59,11 +59,11 @@ impl Checkpoint {
         Ok(values)
     }
 
-    /// The numbers of a file that lie there as they are wanted.
+    /// Reads an f32 tensor without a conversion buffer.
     fn read_f32(&self, tensor: &Stored) -> Result<Vec<f32>, LoadError> {
         let mut values = vec![0_f32; tensor.bytes / size_of::<f32>()];
         let part = bytemuck::cast_slice_mut(&mut values);
-        let read = self.large(&tensor.file)?.read_into(tensor.start, part);
+        let read = self.weight_file(&tensor.file)?.read_into(tensor.start, part);
         read.map_err(|error| self.error(&tensor.file, error))?;
         if cfg!(target_endian = "big") {
             values
@@ -78,7 +78,7 @@ fn convert<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec
     bytes.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
 }
 
-/// Columns of `rows` numbers each → rows.
+/// Converts column-major values to row-major.
 fn transposed(columns: &[f32], rows: usize) -> Vec<f32> {
     (0..rows).flat_map(|row| columns.iter().skip(row).step_by(rows).copied()).collect()
 }

@@ -1,40 +1,30 @@
-//! Whether the files that a model was loaded from are still what they were.
+//! Detects changes to the files that a model was loaded from.
 
 use std::fmt;
-use std::fs::{self, Metadata};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use super::{Checkpoint, LoadError, digest_head, written};
-use crate::files;
+use super::{Checkpoint, LoadError, digest_header, revision_of};
+use crate::files::{self, Stamp};
 
-/// The files of a checkpoint on this machine, in the order of its digest. None of a
-/// built-in model.
+/// The local files of a checkpoint, in the order of its digest. Empty for built-in models.
 #[derive(Debug, Default)]
 pub struct OnDisk {
     files: Vec<(String, PathBuf)>,
-    seen: Mutex<Seen>,
+    last_check: Mutex<LastCheck>,
 }
 
-/// What they were like at the last look, and whether their content was another.
+/// The result of the last check: the stamps of all files, and whether their content differed.
 #[derive(Debug, Default)]
-struct Seen {
+struct LastCheck {
     stamps: Vec<Option<Stamp>>,
     changed: bool,
 }
 
-/// What changes with a file's content, most likely.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-/// How files are not what they were.
+/// How the files differ from those that were loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drift {
     Gone(String),
@@ -51,27 +41,27 @@ impl fmt::Display for Drift {
 }
 
 impl Checkpoint {
-    /// Where its files lie.
+    /// Returns the local files of the checkpoint.
     pub fn on_disk(&self) -> Result<OnDisk, LoadError> {
         let weights = self.contents()?.map(|(name, _)| name.as_ref());
-        let mut small = self.small.iter().map(|(name, _)| name.as_ref());
+        let mut small = self.small_files.iter().map(|(name, _)| name.as_ref());
         let names = small.by_ref().take(1).chain(weights);
         let mut files = Vec::new();
         for name in names.collect::<Vec<_>>().into_iter().chain(small) {
-            match self.place.path(name) {
+            match self.location.path(name) {
                 Ok(Some(path)) => files.push((name.to_owned(), path)),
                 Ok(None) => {}
                 Err(reason) => return Err(self.error(name, reason)),
             }
         }
         let stamps = files.iter().map(|(_, path)| Stamp::of(path).ok()).collect();
-        Ok(OnDisk { files, seen: Mutex::new(Seen { stamps, changed: false }) })
+        Ok(OnDisk { files, last_check: Mutex::new(LastCheck { stamps, changed: false }) })
     }
 }
 
 impl OnDisk {
-    /// How the files differ from those of `revision`. Reads them only where their
-    /// length or time is another than at the last look.
+    /// Returns how the files differ from those of `revision`. Reads their content only if a
+    /// length or modification time changed since the last check.
     pub fn drift(&self, revision: &str) -> Option<Drift> {
         let mut now = Vec::new();
         for (name, path) in &self.files {
@@ -80,49 +70,43 @@ impl OnDisk {
                 Err(_) => return Some(Drift::Gone(name.clone())),
             }
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.stamps != now {
+        let mut last = self.last_check.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.stamps != now {
             let changed = self.digest().map_or(true, |digest| digest != revision);
-            *seen = Seen { stamps: now, changed };
+            *last = LastCheck { stamps: now, changed };
         }
-        seen.changed.then_some(Drift::Changed)
+        last.changed.then_some(Drift::Changed)
     }
 
-    /// What [`Checkpoint::revision`] would say of them.
+    /// Computes the same value as [`Checkpoint::revision`].
     fn digest(&self) -> io::Result<String> {
         let mut hasher = Sha256::new();
-        let mut piece = vec![0; 1 << 16];
+        let mut buffer = vec![0; 1 << 16];
         for (name, path) in &self.files {
             let mut file = files::open(path)?;
-            digest_head(name, file.metadata()?.len(), &mut hasher);
+            digest_header(name, file.metadata()?.len(), &mut hasher);
             loop {
-                match file.read(&mut piece)? {
+                match file.read(&mut buffer)? {
                     0 => break,
-                    read => hasher.update(&piece[..read]),
+                    read => hasher.update(&buffer[..read]),
                 }
             }
         }
-        Ok(written(hasher))
-    }
-}
-
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        let data: Metadata = fs::metadata(path)?;
-        Ok(Self { length: data.len(), modified: data.modified().ok() })
+        Ok(revision_of(hasher))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::time::Duration;
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::checkpoint::{Cancellation, Source};
 
     #[test]
-    fn files_that_change_or_go_are_noticed() {
+    fn changed_and_deleted_files_are_detected() {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bert-tiny");
         let folder = tempfile::tempdir().unwrap();
         for name in ["config.json", "model.safetensors", "tokenizer.json"] {
@@ -140,7 +124,7 @@ mod tests {
         fs::write(&config, &content).unwrap();
         let later = SystemTime::now() + Duration::from_secs(9);
         File::options().write(true).open(&config).unwrap().set_modified(later).unwrap();
-        assert_eq!(on_disk.drift(&revision), None, "the same content at another time");
+        assert_eq!(on_disk.drift(&revision), None, "same content, new modification time");
         fs::write(&config, content.clone() + " ").unwrap();
         assert_eq!(on_disk.drift(&revision), Some(Drift::Changed));
         assert_eq!(on_disk.drift(&revision), Some(Drift::Changed));

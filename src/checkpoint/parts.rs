@@ -1,5 +1,5 @@
-//! What a checkpoint is made of: beside the model itself, modules after it, an adapter
-//! to it, a classifier on what it gives.
+//! The parts of a checkpoint: the model, and optionally an adapter, the modules of
+//! sentence-transformers, and a classifier after the embedding.
 
 use std::sync::OnceLock;
 
@@ -10,12 +10,12 @@ use super::layout::{
 };
 use super::sentence::{Modules, Sentence};
 use super::weight_files::Owner;
-use super::{Allowed, Cancellation, Checkpoint, LoadError, Place, Source};
+use super::{Allowed, Cancellation, Checkpoint, LoadError, Location, Source};
 
-/// Reads the small files of every part.
+/// Reads the small files of all parts.
 pub fn gather(
     source: &Source,
-    place: Place,
+    location: Location,
     allowed: &Allowed,
     cancellation: &Cancellation,
 ) -> Result<Checkpoint, LoadError> {
@@ -25,20 +25,20 @@ pub fn gather(
         file: file.to_owned(),
         reason,
     };
-    let modules = modules(&place).map_err(|reason| fail(MODULES, reason))?;
-    let place = match &modules {
+    let modules = modules(&location).map_err(|reason| fail(MODULES, reason))?;
+    let location = match &modules {
         Some(Modules { transformer, .. }) if !transformer.is_empty() => {
-            Place::Folder { name: transformer.clone(), around: Box::new(place) }
+            Location::Folder { name: transformer.clone(), parent: Box::new(location) }
         }
-        _ => place,
+        _ => location,
     };
-    let (place, adapter) = adapted(source, place, allowed, cancellation)
+    let (location, adapter) = resolve_adapter(source, location, allowed, cancellation)
         .map_err(|reason| fail(ADAPTER_CONFIG, reason))?;
     let mut checkpoint = Checkpoint {
         origin: origin.clone(),
-        place,
+        location,
         cancellation: cancellation.clone(),
-        small: Vec::new(),
+        small_files: Vec::new(),
         owners: vec![Owner::Model],
         weights: OnceLock::new(),
         sentence: None,
@@ -47,40 +47,40 @@ pub fn gather(
     if checkpoint.adapter.is_some() {
         checkpoint.owners.push(Owner::Adapter);
     }
-    checkpoint.keep(CONFIG)?;
-    keep_tokenizer(&mut checkpoint)?;
-    OPTIONAL.iter().try_for_each(|name| checkpoint.keep_any(*name))?;
+    checkpoint.read_required(CONFIG)?;
+    read_tokenizer(&mut checkpoint)?;
+    OPTIONAL.iter().try_for_each(|name| checkpoint.read_optional(*name))?;
     if let Some(modules) = modules {
-        keep_modules(&mut checkpoint, modules)?;
+        read_modules(&mut checkpoint, modules)?;
     }
     find_classifier(&mut checkpoint)?;
     Ok(checkpoint)
 }
 
-fn modules(place: &Place) -> Result<Option<Modules>, String> {
-    if place.has(MODULES) {
-        return Modules::read(&place.read(MODULES)?).map(Some);
+fn modules(location: &Location) -> Result<Option<Modules>, String> {
+    if location.has(MODULES) {
+        return Modules::read(&location.read(MODULES)?).map(Some);
     }
     let folder = POOLING.strip_suffix("/config.json").unwrap_or(POOLING);
-    Ok(place.has(POOLING).then(|| Modules::pooling(folder)))
+    Ok(location.has(POOLING).then(|| Modules::pooling(folder)))
 }
 
-fn keep_tokenizer(checkpoint: &mut Checkpoint) -> Result<(), LoadError> {
+fn read_tokenizer(checkpoint: &mut Checkpoint) -> Result<(), LoadError> {
     let names = match checkpoint.has(TOKENIZER) {
         true => &[TOKENIZER],
         false => VOCABULARIES,
     };
-    names.iter().try_for_each(|name| checkpoint.keep_any(*name))
+    names.iter().try_for_each(|name| checkpoint.read_optional(*name))
 }
 
-fn keep_modules(checkpoint: &mut Checkpoint, modules: Modules) -> Result<(), LoadError> {
-    // The library reads the others only where there is a modules.json.
+fn read_modules(checkpoint: &mut Checkpoint, modules: Modules) -> Result<(), LoadError> {
+    // As in the library, these need a modules.json.
     if checkpoint.has(MODULES) {
-        checkpoint.keep_any(SENTENCE_TRANSFORMERS)?;
-        SENTENCE_TRANSFORMER.iter().try_for_each(|name| checkpoint.keep_any(*name))?;
+        checkpoint.read_optional(SENTENCE_TRANSFORMERS)?;
+        SENTENCE_TRANSFORMER.iter().try_for_each(|name| checkpoint.read_optional(*name))?;
     }
     for module in &modules.after {
-        checkpoint.keep_any(module.config())?;
+        checkpoint.read_optional(module.config())?;
         if module.has_weights() {
             checkpoint.owners.push(Owner::Module(module.folder.clone()));
         }
@@ -89,33 +89,33 @@ fn keep_modules(checkpoint: &mut Checkpoint, modules: Modules) -> Result<(), Loa
     Ok(())
 }
 
-/// A place whose files an adapter changes, if it has one, and where the model itself is.
-fn adapted(
+/// Reads the adapter, if there is one, and combines its location with that of its base model.
+fn resolve_adapter(
     source: &Source,
-    place: Place,
+    location: Location,
     allowed: &Allowed,
     cancellation: &Cancellation,
-) -> Result<(Place, Option<Adapter>), String> {
-    if !place.has(ADAPTER_CONFIG) {
-        return Ok((place, None));
+) -> Result<(Location, Option<Adapter>), String> {
+    if !location.has(ADAPTER_CONFIG) {
+        return Ok((location, None));
     }
-    let adapter = Adapter::read(&place.read(ADAPTER_CONFIG)?)?;
-    // A whole model with an adapter beside it.
-    if place.has(CONFIG) {
-        return Ok((place, Some(adapter)));
+    let adapter = Adapter::read(&location.read(ADAPTER_CONFIG)?)?;
+    // A complete model, with an adapter in the same folder.
+    if location.has(CONFIG) {
+        return Ok((location, Some(adapter)));
     }
-    let base = adapter.base(source, allowed).and_then(|base| Place::of(&base, cancellation));
+    let base = adapter.base(source, allowed).and_then(|base| Location::of(&base, cancellation));
     let base = base.and_then(|base| match base.has(CONFIG) {
         true => Ok(base),
         false => Err(format!("it has no {CONFIG}")),
     });
     let base = base.map_err(|reason| {
-        format!("this is a LoRA adapter, whose model cannot be read: {reason}. Put the model there, or {HINT}")
+        format!("this is a LoRA adapter, and its base model cannot be read: {reason}. Put the model there, or {HINT}")
     })?;
-    Ok((Place::Adapter { own: Box::new(place), base: Box::new(base) }, Some(adapter)))
+    Ok((Location::Adapter { own: Box::new(location), base: Box::new(base) }, Some(adapter)))
 }
 
-/// A classifier that was exported; one that was pickled is code.
+/// Finds an exported classifier. A pickled one is an error, because it is executable code.
 fn find_classifier(checkpoint: &mut Checkpoint) -> Result<(), LoadError> {
     if HEAD_LAYOUTS.iter().any(|layout| checkpoint.has(layout.whole)) {
         checkpoint.owners.push(Owner::Classifier);
@@ -127,10 +127,10 @@ fn find_classifier(checkpoint: &mut Checkpoint) -> Result<(), LoadError> {
     }
 }
 
-const EXPORT: &str = "a classifier of scikit-learn is a program, which is not run. Export its \
+const EXPORT: &str = "a pickled scikit-learn classifier is code, which is not executed. Export its \
                       numbers: python -c \"import joblib, numpy; from safetensors.numpy import \
                       save_file; head = joblib.load('model_head.pkl'); save_file({'coef': \
                       numpy.ascontiguousarray(head.coef_), 'intercept': \
                       numpy.ascontiguousarray(head.intercept_)}, 'model_head.safetensors')\"; the \
                       names of its classes, in the order of head.classes_, are labels in \
-                      config_setfit.json. Only load a pickle that you trust";
+                      config_setfit.json. Only load pickles that you trust";

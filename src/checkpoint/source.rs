@@ -9,13 +9,15 @@ use std::sync::Arc;
 use super::hub::Repository;
 use crate::script::Script;
 
-/// A checkpoint that is part of the binary.
+/// A checkpoint built into the binary.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Builtin {
     pub name: &'static str,
-    /// The writing that it reads.
+    /// The script of the texts it was trained on.
     pub script: Script,
     pub files: &'static [(&'static str, &'static [u8])],
+    /// Samples to compare inputs with, as JSON Lines.
+    pub corpus: &'static [u8],
 }
 
 impl Builtin {
@@ -29,6 +31,7 @@ macro_rules! builtin {
         Builtin {
             name: $name,
             script: $script,
+            corpus: include_bytes!(concat!("../../models/", $name, "/corpus.jsonl")),
             files: &[
                 (super::CONFIG, include_bytes!(concat!("../../models/", $name, "/config.json"))),
                 (
@@ -48,11 +51,11 @@ macro_rules! builtin {
     };
 }
 
-/// Every model in the binary; its id is its name.
+/// The models built into the binary. Their names are their ids.
 pub static BUILTINS: &[Builtin] =
     &[builtin!("sentiment-en", Script::Latin), builtin!("sentiment-zh", Script::Han)];
 
-/// A checkpoint's place, as `SOURCE` on the command line.
+/// Where to load a checkpoint from: `SOURCE` on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Builtin(&'static Builtin),
@@ -67,7 +70,7 @@ pub struct Allowed(Arc<Rule>);
 type Rule = dyn Fn(&Source) -> Result<(), String> + Send + Sync;
 
 impl Allowed {
-    /// Those that `rule` does not refuse.
+    /// Allows the sources for which `rule` returns `Ok`.
     pub fn by(rule: impl Fn(&Source) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(rule))
     }
@@ -77,7 +80,7 @@ impl Allowed {
     }
 }
 
-/// All.
+/// Allows all sources.
 impl Default for Allowed {
     fn default() -> Self {
         Self::by(|_| Ok(()))
@@ -85,14 +88,14 @@ impl Default for Allowed {
 }
 
 impl Source {
-    /// The built-in model of the text's script, or the first.
+    /// Returns the built-in model for the text's script, or the first one.
     pub fn for_text(text: &str) -> Self {
         let script = Script::of(text);
         let found = BUILTINS.iter().find(|builtin| Some(builtin.script) == script);
         Self::Builtin(found.unwrap_or(&BUILTINS[0]))
     }
 
-    /// The writing that a built-in model reads.
+    /// Returns the script of a built-in model.
     pub fn script(&self) -> Option<Script> {
         match self {
             Self::Builtin(builtin) => Some(builtin.script),
@@ -100,8 +103,8 @@ impl Source {
         }
     }
 
-    /// The id of a model that was given none: the built-in's name, the last
-    /// part of the path, or the hub's name without its owner.
+    /// Returns the id of a model without a configured one: the name of a built-in model, the
+    /// last component of the path, or the hub's name without its owner.
     pub fn default_id(&self) -> String {
         match self {
             Self::Builtin(builtin) => builtin.name.to_owned(),
@@ -110,22 +113,29 @@ impl Source {
         }
     }
 
-    /// The source as it was probably meant, where it names a folder that is not there and
-    /// looks like a model of the hub.
-    pub fn meant_for_hub(&self) -> Option<String> {
-        let Self::Directory(path) = self else { return None };
-        let name = path.to_str().filter(|_| !path.exists())?;
-        let repository: Repository = name.parse().ok()?;
-        Some(Self::Hub(repository).to_string())
+    /// Checks that a directory exists. The error suggests `hf:…` for a name that looks like a model
+    /// of the hub.
+    pub fn check_exists(&self) -> Result<(), String> {
+        let Self::Directory(path) = self else { return Ok(()) };
+        let (name, exists) = (path.display(), path.exists());
+        match path.to_str().and_then(|name| name.parse::<Repository>().ok()) {
+            _ if path.is_dir() => Ok(()),
+            Some(repository) if !exists => {
+                let hub = Self::Hub(repository);
+                Err(format!("there is no folder {name}; for a hub model, use {hub}"))
+            }
+            Some(_) | None => Err(format!("{name} is not a directory")),
+        }
     }
 }
 
-/// The name of a folder, however it was named, with what an id cannot have replaced.
+/// Derives an id from a folder's real name; characters that ids cannot have become `-`.
 fn id_of(path: &Path) -> String {
-    let whole = path.canonicalize();
-    let name = whole.as_deref().unwrap_or(path).file_name().unwrap_or_default().to_string_lossy();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-    let id: String = name.trim_start_matches('.').chars().map(plain).take(64).collect();
+    let absolute = path.canonicalize();
+    let name =
+        absolute.as_deref().unwrap_or(path).file_name().unwrap_or_default().to_string_lossy();
+    let replaced = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let id: String = name.trim_start_matches('.').chars().map(replaced).take(64).collect();
     match id.trim_matches('-') {
         "" | "auto" => "model".to_owned(),
         id => id.to_owned(),
@@ -141,13 +151,13 @@ impl FromStr for Source {
         }
         let Some(name) = text.strip_prefix("builtin:") else {
             return match text {
-                "" => Err("a model's source is empty".to_owned()),
+                "" => Err("the source of the model is empty".to_owned()),
                 _ => Ok(Self::Directory(text.into())),
             };
         };
         BUILTINS.iter().find(|builtin| builtin.name == name).map(Self::Builtin).ok_or_else(|| {
             let names: Vec<&str> = BUILTINS.iter().map(|builtin| builtin.name).collect();
-            format!("no built-in model is called {name:?}; there is {}", names.join(", "))
+            format!("there is no built-in model {name:?}; there are {}", names.join(", "))
         })
     }
 }
@@ -167,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_of_any_name_has_an_id() {
+    fn any_folder_name_gives_an_id() {
         let folder = tempfile::tempdir().unwrap();
         let id = |name: &str| {
             let path = folder.path().join(name);
@@ -184,12 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_for_the_hub() {
-        let meant = |text: &str| text.parse::<Source>().unwrap().meant_for_hub();
-        assert_eq!(meant("owner/name").as_deref(), Some("hf:owner/name"));
-        for other in ["/nowhere", "hf:owner/name", "builtin:sentiment-en", "src", "./src", "a/b/c"]
-        {
-            assert_eq!(meant(other), None, "{other}");
+    fn missing_folders_that_look_like_hub_models() {
+        let check = |text: &str| text.parse::<Source>().unwrap().check_exists();
+        let hint = "there is no folder owner/name; for a hub model, use hf:owner/name";
+        assert_eq!(check("owner/name"), Err(hint.to_owned()));
+        for other in ["/nowhere", "a/b/c", "Cargo.toml"] {
+            assert_eq!(check(other), Err(format!("{other} is not a directory")));
+        }
+        for other in ["hf:owner/name", "builtin:sentiment-en", "src", "./src"] {
+            assert_eq!(check(other), Ok(()), "{other}");
         }
     }
 }

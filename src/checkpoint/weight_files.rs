@@ -1,4 +1,4 @@
-//! The files that hold a checkpoint's tensors.
+//! The weight files of a checkpoint.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,31 +9,30 @@ use super::content::Content;
 use super::layout::{
     self, ADAPTER_LAYOUTS, Format, HEAD_LAYOUTS, WEIGHT_LAYOUTS, WEIGHTS, WeightLayout,
 };
-use super::{Checkpoint, LoadError, digest_head};
+use super::{Checkpoint, LoadError, digest_header};
 
-/// Whose tensors a file holds.
+/// The part of a checkpoint that a weight file belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     Model,
-    /// A module of sentence-transformers, by its folder.
+    /// A module of sentence-transformers, identified by its folder.
     Module(String),
-    /// What an adapter changes of the model.
     Adapter,
-    /// A classifier on an embedding.
+    /// A classifier after the embedding.
     Classifier,
 }
 
 #[derive(Debug)]
 pub struct WeightFiles {
     pub owner: Owner,
-    /// The one file, or the index of several.
+    /// The single file, or the index.
     pub main: String,
     pub format: Format,
     pub contents: Vec<(Arc<str>, Content)>,
 }
 
-/// Bytes of a large file that are digested at a time.
-const PIECE: usize = 1 << 20;
+/// Bytes that are read at a time for the digest.
+const CHUNK: usize = 1 << 20;
 
 impl Owner {
     fn layouts(&self) -> &'static [WeightLayout] {
@@ -44,7 +43,7 @@ impl Owner {
         }
     }
 
-    /// A file of its own by its name.
+    /// Returns the path of one of the owner's files.
     fn path(&self, name: &str) -> String {
         match self {
             Self::Module(folder) => format!("{folder}/{name}"),
@@ -54,13 +53,14 @@ impl Owner {
 }
 
 impl Checkpoint {
-    /// Every owner's files, the model's first; of each, those of the first layout that is
-    /// there.
+    /// Returns the weight files of all owners, the model's first. Each owner's are those of the
+    /// first layout that exists.
     pub(super) fn weight_files(&self) -> Result<&[WeightFiles], LoadError> {
         match self.weights.get() {
             Some(files) => Ok(files),
             None => {
-                // The small ones first: they may be missing, and the model's be fetched.
+                // In reverse, so that a missing small file is detected before the model's large
+                // ones are downloaded.
                 let open = |owner: &Owner| self.open_weights(owner);
                 let mut files =
                     self.owners.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -75,7 +75,7 @@ impl Checkpoint {
         found.ok_or_else(|| self.no_weights(owner))
     }
 
-    /// Every file that holds tensors.
+    /// Iterates over all weight files.
     pub(super) fn contents(&self) -> Result<impl Iterator<Item = &(Arc<str>, Content)>, LoadError> {
         Ok(self.weight_files()?.iter().flat_map(|files| &files.contents))
     }
@@ -109,15 +109,14 @@ impl Checkpoint {
         match others.is_empty() {
             true => absent,
             false => {
-                let reason =
-                    format!("{}; nor is there one of {}", absent.reason, others.join(", "));
+                let reason = format!("{}, and none of {}", absent.reason, others.join(", "));
                 LoadError { reason, ..absent }
             }
         }
     }
 
     fn shards(&self, index: &str) -> Result<Vec<String>, LoadError> {
-        let names = self.place.read(index).and_then(|data| layout::shards(&data));
+        let names = self.location.read(index).and_then(|data| layout::shards(&data));
         names.map(Vec::from_iter).map_err(|reason| self.error(index, reason))
     }
 
@@ -125,39 +124,39 @@ impl Checkpoint {
         if !self.has(&name) {
             return Err(self.absent(&name));
         }
-        let content = self.place.open(&name).map_err(|reason| self.error(&name, reason))?;
+        let content = self.location.open(&name).map_err(|reason| self.error(&name, reason))?;
         Ok((name.into(), content))
     }
 
-    /// A file that holds tensors. Whatever is read of one is asked for here first, so
-    /// that a load that was cancelled goes no further.
-    pub(super) fn large(&self, name: &str) -> Result<&Content, LoadError> {
+    /// Returns a weight file. All reads of weights go through here, because it also checks
+    /// for cancellation.
+    pub(super) fn weight_file(&self, name: &str) -> Result<&Content, LoadError> {
         self.cancellation.check().map_err(|reason| self.error("", reason))?;
         let found = self.contents()?.find(|(file, _)| **file == *name);
         found.map(|(_, content)| content).ok_or_else(|| self.absent(name))
     }
 
     pub(super) fn len(&self, name: &str) -> Result<u64, LoadError> {
-        self.large(name)?.len().map_err(|error| self.error(name, error))
+        self.weight_file(name)?.len().map_err(|error| self.error(name, error))
     }
 
-    /// `bytes` of a file that holds tensors, from `start` on.
+    /// Reads `bytes` bytes of a weight file from `start`.
     pub(super) fn read_at(
         &self,
         name: &str,
         start: u64,
         bytes: usize,
     ) -> Result<Cow<'static, [u8]>, LoadError> {
-        self.large(name)?.read_at(start, bytes).map_err(|error| self.error(name, error))
+        self.weight_file(name)?.read_at(start, bytes).map_err(|error| self.error(name, error))
     }
 
     pub(super) fn digest_weights(&self, hasher: &mut Sha256) -> Result<(), LoadError> {
         for (name, _) in self.contents()? {
             let length = self.len(name)?;
-            digest_head(name, length, hasher);
+            digest_header(name, length, hasher);
             let mut start = 0;
             while start < length {
-                let bytes = PIECE.min((length - start) as usize);
+                let bytes = CHUNK.min((length - start) as usize);
                 hasher.update(self.read_at(name, start, bytes)?);
                 start += bytes as u64;
             }

@@ -1,52 +1,42 @@
-//! The tensors of a checkpoint, each described once, by name and shape.
+//! Looks up the tensors of a checkpoint by name and checks their shapes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::Format;
 use super::names::spellings;
+use super::tensor_entry::TensorEntry;
 use super::weight_files::Owner;
 use super::{Checkpoint, LoadError, pickle, safetensors};
 use crate::blocks::{LayerNorm, Linear, Stored};
 
-/// Whether a map or a norm has a bias in the checkpoint.
+/// Whether a linear map or a norm has a bias in the checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bias {
     Stored,
     None,
 }
 
-/// The tensors of all files, and which of them have been asked for.
+/// The tensors of all files, and which of them have been used.
 pub struct Weights<'a> {
     checkpoint: &'a Checkpoint,
-    /// Named where a tensor is missing: the file, or the index of several.
+    /// The file, or the index, that errors about missing tensors name.
     file: &'a str,
     tensors: Tensors,
     used: RefCell<BTreeSet<String>>,
 }
 
-/// A tensor as its file describes it.
-#[derive(Debug)]
-pub struct Described {
-    pub shape: Vec<usize>,
-    /// Where its numbers lie, or why they cannot be read: buffers such as
-    /// position_ids are integers and no weights.
-    pub stored: Result<Stored, String>,
-    /// Where whole numbers of 64 bits lie.
-    pub whole: Option<Stored>,
-}
+/// Tensors by their name in the file.
+pub type Tensors = BTreeMap<String, TensorEntry>;
 
-/// Tensors by the names that their files give them.
-pub type Tensors = BTreeMap<String, Described>;
-
-/// The tensor called `name`, under any of its spellings.
-pub fn find<'a>(tensors: &'a Tensors, name: &str) -> Option<(&'a String, &'a Described)> {
+/// Returns the tensor `name`, under any of its spellings.
+pub fn find<'a>(tensors: &'a Tensors, name: &str) -> Option<(&'a String, &'a TensorEntry)> {
     spellings(name).find_map(|spelling| tensors.get_key_value(&spelling))
 }
 
 impl<'a> Weights<'a> {
-    /// Reads what the model's files say of their tensors, and checks it against their
-    /// lengths; with what an adapter changes.
+    /// Reads the metadata of the model's tensors, checks it against the lengths of the files,
+    /// and merges the adapter, if there is one.
     pub fn read(checkpoint: &'a Checkpoint) -> Result<Self, LoadError> {
         let mut weights = Self::of(checkpoint, &Owner::Model)?;
         if let Some(adapter) = checkpoint.adapter() {
@@ -57,7 +47,7 @@ impl<'a> Weights<'a> {
         Ok(weights)
     }
 
-    /// The same of one owner's files alone.
+    /// Reads the metadata of one owner's tensors.
     pub fn of(checkpoint: &'a Checkpoint, owner: &Owner) -> Result<Self, LoadError> {
         let files = checkpoint.files_of(owner)?;
         let mut tensors = BTreeMap::new();
@@ -68,7 +58,7 @@ impl<'a> Weights<'a> {
             };
             for (name, tensor) in described {
                 if tensors.contains_key(&name) {
-                    return Err(checkpoint.error(file, format!("tensor {name} is there twice")));
+                    return Err(checkpoint.error(file, format!("tensor {name} occurs twice")));
                 }
                 tensors.insert(name, tensor);
             }
@@ -76,16 +66,16 @@ impl<'a> Weights<'a> {
         Ok(Self { checkpoint, file: &files.main, tensors, used: RefCell::default() })
     }
 
-    /// Whether there is a tensor of this name, under any of its spellings.
+    /// Whether the tensor `name` exists, under any of its spellings.
     pub fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    fn find(&self, name: &str) -> Option<(&String, &Described)> {
+    fn find(&self, name: &str) -> Option<(&String, &TensorEntry)> {
         find(&self.tensors, name)
     }
 
-    /// The tensor `name` of exactly this shape.
+    /// Returns the tensor `name`; an error if its shape differs from `shape`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Stored, LoadError> {
         let (tensor, actual) = self.any_shape(name)?;
         if actual != shape {
@@ -104,12 +94,12 @@ impl<'a> Weights<'a> {
         Ok((stored, &tensor.shape))
     }
 
-    /// `name.weight` `[out, input]` and `name.bias` `[out]`.
+    /// Returns the linear map `name.weight` `[out, input]` and `name.bias` `[out]`.
     pub fn linear(&self, name: &str, out: usize, input: usize) -> Result<Linear, LoadError> {
         self.map(name, out, input, Bias::Stored)
     }
 
-    /// The same, with or without a bias.
+    /// Like [`Self::linear`], with or without a bias.
     pub fn map(
         &self,
         name: &str,
@@ -128,7 +118,7 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The rows of the matrix `name` with so many columns.
+    /// Returns the number of rows of the matrix `name`, which must have `columns` columns.
     pub fn rows(&self, name: &str, columns: usize) -> Result<usize, LoadError> {
         match self.any_shape(name)? {
             (_, &[rows, width]) if rows > 0 && width == columns => Ok(rows),
@@ -140,21 +130,21 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The whole numbers of a short list, if there is such a tensor.
+    /// Reads the integers `name` `[count]`, if there is such a tensor.
     pub fn integers(&self, name: &str, count: usize) -> Result<Option<Vec<i64>>, LoadError> {
         let Some((_, tensor)) = self.find(name) else { return Ok(None) };
-        match &tensor.whole {
+        match &tensor.integers {
             Some(stored) if tensor.shape == [count] => {
                 self.checkpoint.load_integers(stored).map(Some)
             }
             _ => {
-                let reason = format!("tensor {name} must hold {count} whole numbers of 64 bits");
+                let reason = format!("tensor {name} must have {count} 64-bit integers");
                 Err(self.checkpoint.error(self.file, reason))
             }
         }
     }
 
-    /// A linear map whose output size the checkpoint decides.
+    /// Returns a linear map whose output size is that of the checkpoint.
     pub fn linear_of_any_size(&self, name: &str, input: usize) -> Result<Linear, LoadError> {
         let (weight, shape) = self.any_shape(&format!("{name}.weight"))?;
         let out = shape.first().copied().unwrap_or_default();
@@ -166,12 +156,12 @@ impl<'a> Weights<'a> {
         Ok(Linear { weight, bias: self.bias(name, out, Bias::Stored)?, input, out })
     }
 
-    /// `name.weight` and `name.bias`, `[size]` each.
+    /// Returns the layer norm `name.weight` and `name.bias`, `[size]` each.
     pub fn layer_norm(&self, name: &str, size: usize, eps: f64) -> Result<LayerNorm, LoadError> {
         self.norm(name, size, eps, Bias::Stored)
     }
 
-    /// The same, with or without a bias.
+    /// Like [`Self::layer_norm`], with or without a bias.
     pub fn norm(
         &self,
         name: &str,
@@ -183,7 +173,7 @@ impl<'a> Weights<'a> {
         Ok(LayerNorm { weight, bias: self.bias(name, size, bias)?, size, eps })
     }
 
-    /// The names that nothing asked for, sorted.
+    /// Returns the names of the tensors that were not used, sorted.
     pub fn unused(self) -> Vec<String> {
         let used = self.used.into_inner();
         self.tensors.into_keys().filter(|name| !used.contains(name)).collect()

@@ -1,53 +1,53 @@
-//! `explaind evaluate`: methods measured over a data set, with a report.
+//! `explaind evaluate`: measures methods over a data set and writes a report.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use explaind::attribution::{self, METHODS, MethodEntry, Options};
-use explaind::config::{Config, Log};
-use explaind::report::{self, Example, Record, Summary};
-use explaind::{app, telemetry};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Map;
 
-use super::model_entry;
-use crate::{Failure, QUIETLY, runtime};
+use super::numbers;
+use super::shared::{FILTER, Failure, bar, model_entry, runtime};
+use crate::app;
+use crate::attribution::{self, METHODS, MethodEntry, Options};
+use crate::config::{Config, Log};
+use crate::report::{self, Record, Summary};
+use crate::telemetry;
 
 #[derive(Args)]
 pub struct Evaluate {
-    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME, a directory, or
-    /// hf:OWNER/NAME[@REVISION] of the Hugging Face hub.
+    /// The model as [ID=]SOURCE, where SOURCE is builtin:NAME, a directory, or
+    /// hf:OWNER/NAME[@REVISION] on the Hugging Face hub.
     #[arg(long)]
     model: String,
     /// Texts: .jsonl with text, text_pair and label, or .tsv with the label last.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Methods of GET /methods, by default all.
+    /// Methods that `explaind methods` lists; all by default.
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
     methods: Vec<String>,
-    /// The most texts, evenly spread over the file.
-    #[arg(long, default_value = "200")]
+    /// Maximum number of texts, at even distances in the file.
+    #[arg(long, default_value = "200", value_parser = numbers::positive::<NonZeroUsize>)]
     limit: NonZeroUsize,
-    /// For the methods and measures that sample.
-    #[arg(long, default_value_t = 0)]
+    /// Seed of the methods and measures that sample.
+    #[arg(long, default_value_t = 0, value_parser = numbers::whole::<u64>)]
     seed: u64,
-    /// Where the report goes.
+    /// Folder for the report.
     #[arg(long, value_name = "FOLDER", default_value = "explaind-report")]
     out: PathBuf,
 }
 
 pub fn evaluate(flags: &Evaluate) -> Result<(), Failure> {
     let methods = methods(&flags.methods)?;
-    let examples = spread(report::read(&flags.data)?, flags.limit.get());
+    let examples = report::subsample(report::read(&flags.data)?, flags.limit.get());
     let entry = model_entry(&flags.model)?;
     let mut config = Config { models: vec![entry], ..Config::default() };
-    // Nobody waits for an answer here; all of it may be asked for at once.
+    // No client waits, so time and work are not limited.
     config.limits.request_ms = 3_600_000;
     config.engine.queued_work = u32::MAX as usize;
     config.check()?;
-    let _logging = telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() })?;
+    let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let (summary, records, failed) = runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;
         app::load(&explainer, &config.models).await?;
@@ -64,11 +64,11 @@ pub fn evaluate(flags: &Evaluate) -> Result<(), Failure> {
     if let (true, Some((_, error))) = (records.is_empty(), failed.into_iter().next()) {
         return Err(error.into());
     }
-    tell(&summary, &records, flags)
+    write_report(&summary, &records, flags)
 }
 
-/// The report's files, and its most important lines.
-fn tell(summary: &Summary, records: &[Record], flags: &Evaluate) -> Result<(), Failure> {
+/// Writes the report and prints its conclusions and file names.
+fn write_report(summary: &Summary, records: &[Record], flags: &Evaluate) -> Result<(), Failure> {
     let files = report::write(&flags.out, summary, records)?;
     let mut out = io::stdout();
     for sentence in &summary.verdict {
@@ -88,24 +88,4 @@ fn methods(names: &[String]) -> Result<Vec<(&'static MethodEntry, Options)>, Fai
     };
     let with_defaults = |entry: &'static MethodEntry| Ok((entry, entry.options(&Map::new())?));
     entries.into_iter().map(with_defaults).collect()
-}
-
-/// At most `limit` of them, from the first to the last at even steps.
-fn spread(examples: Vec<Example>, limit: usize) -> Vec<Example> {
-    let count = examples.len();
-    if count <= limit {
-        return examples;
-    }
-    let mut taken = (0..limit).map(|i| i * count / limit).peekable();
-    let chosen = |(place, _): &(usize, Example)| taken.next_if_eq(place).is_some();
-    examples.into_iter().enumerate().filter(chosen).map(|(_, example)| example).collect()
-}
-
-fn bar(count: usize) -> ProgressBar {
-    let bar = ProgressBar::new(count as u64);
-    let look = "{wide_bar} {pos} of {len} texts, {eta} left";
-    bar.set_style(
-        ProgressStyle::with_template(look).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    bar
 }

@@ -1,58 +1,57 @@
-//! `explaind explain`: one text, in the terminal.
+//! `explaind explain`: explains one text in the terminal.
 
-use std::env;
-use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ColorChoice};
-use explaind::checkpoint::Source;
-use explaind::config::{Config, Log};
-use explaind::error::{Code, Error};
-use explaind::explanation::Answer;
-use explaind::http::problem::Problem;
-use explaind::render::terminal::{self, Colours};
-use explaind::render::{json, page};
-use explaind::{app, http, telemetry};
 use serde_json::json;
 
-use super::model_entry;
-use crate::{Failure, QUIETLY, runtime};
-
-/// Bytes of standard input that are read at most; no model reads as much.
-const LONGEST: u64 = 1 << 20;
+use super::shared::{FILTER, Failure, model_entry, runtime};
+use super::{given, numbers};
+use crate::app;
+use crate::checkpoint::Source;
+use crate::config::{Config, Log};
+use crate::error::{Code, Error};
+use crate::explanation::Answer;
+use crate::http;
+use crate::http::problem::Problem;
+use crate::render::terminal;
+use crate::render::{json, page};
+use crate::telemetry;
 
 #[derive(Args)]
 pub struct Explain {
-    /// The model, [ID=]SOURCE; SOURCE is builtin:NAME, a directory, or
-    /// hf:OWNER/NAME[@REVISION] of the Hugging Face hub. The built-in one of the
-    /// text's script by default.
+    /// The model as [ID=]SOURCE, where SOURCE is builtin:NAME, a directory, or
+    /// hf:OWNER/NAME[@REVISION] on the Hugging Face hub. By default, the built-in model for the
+    /// text's script.
     #[arg(long)]
     model: Option<String>,
-    /// Methods that `explaind methods` lists, with commas between; may be repeated.
+    /// Methods that `explaind methods` lists, separated by commas; may be repeated.
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
     method: Vec<String>,
-    /// Print the answer of POST /explain.
+    /// Print the response of POST /explain.
     #[arg(long)]
     json: bool,
-    /// Write the heat maps to this file, as a page for a browser.
+    /// Write the heat maps to this file as an HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Colour the words; by default where the terminal can and NO_COLOR is unset.
+    /// When to use colour. By default if the terminal supports it and NO_COLOR is unset.
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     color: ColorChoice,
-    /// Measure how far each method can be trusted, too.
+    /// Also measure how far each method can be trusted.
     #[arg(long)]
     evaluate: bool,
-    /// Read a text over the model's limit in parts that have at least so many
-    /// tokens in common.
-    #[arg(long, value_name = "STRIDE")]
-    window: Option<usize>,
-    /// The second text of a pair: a hypothesis, the text that holds the answer, a
-    /// text to compare with.
+    /// Also list the samples of the model's corpus that are most like the text.
     #[arg(long)]
+    examples: bool,
+    /// Read a text over the model's limit in windows that overlap by at least this many tokens.
+    #[arg(long, value_name = "STRIDE", value_parser = numbers::whole::<usize>)]
+    window: Option<usize>,
+    /// The second text of a pair: a hypothesis, the text that contains the answer, or a text to
+    /// compare with.
+    #[arg(long, value_name = "TEXT")]
     pair: Option<String>,
-    /// The text to explain; - is standard input, as nothing is where something is piped in.
+    /// The text to explain. Read from standard input if it is - or missing in a pipe.
     text: Option<String>,
 }
 
@@ -62,44 +61,29 @@ pub fn explain(flags: Explain) -> Result<(), Failure> {
         return Err(by_flag(error.clone()).into());
     }
     if let Some(file) = &flags.html {
-        fs::write(file, page::render(&answer, ToString::to_string))?;
+        given::write_page(file, &page::render(&answer, ToString::to_string))?;
     }
-    // What is coloured is decided here: anstream would strip what --color wants.
+    // Colours are decided here. anstream would strip those that --color forces.
     let mut out = io::stdout();
     if flags.json {
         let answer = json::explain(answer, |error| Problem::new(error, None));
         writeln!(out, "{}", serde_json::to_string(&answer)?)?;
     } else {
-        write!(out, "{}", terminal::render(&answer, colours(flags.color)))?;
+        write!(out, "{}", terminal::render(&answer, given::colours(flags.color)))?;
     }
     Ok(())
 }
 
-/// The text of the command line, or of standard input.
-fn text(flags: &Explain) -> Result<String, Failure> {
-    match flags.text.as_deref() {
-        Some("-") => {}
-        Some(text) => return Ok(text.to_owned()),
-        None if io::stdin().is_terminal() => {
-            return Err("there is no text: explaind explain TEXT, or pipe one in".into());
-        }
-        None => {}
-    }
-    let mut text = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut text)?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
-}
-
-/// The answer to the question of a command line.
+/// Answers the question that the command line describes.
 fn answer(flags: &Explain) -> Result<Answer, Failure> {
-    let text = text(flags)?;
+    let text = given::text("explain", flags.text.as_deref())?;
     let model = match &flags.model {
         Some(model) => model_entry(model)?,
         None => model_entry(&Source::for_text(&text).to_string())?,
     };
     let config = Config { models: vec![model], ..Config::default() };
     config.check()?;
-    let _logging = telemetry::start_logging(&Log { filter: QUIETLY.to_owned(), ..Log::default() })?;
+    let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let mut body = json!({ "inputs": { "text": text, "text_pair": flags.pair } });
     if !flags.method.is_empty() {
         body["methods"] = json!(flags.method);
@@ -107,9 +91,12 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
     if flags.evaluate {
         body["evaluate"] = json!("all");
     }
+    if flags.examples {
+        body["evidence"] = json!({ "examples": {} });
+    }
     if let Some(stride) = flags.window {
         body["window"] = json!({ "stride": stride });
-        // There is none of several parts, which would be warned of.
+        // A text in several windows has no attention, and asking for it would cause a warning.
         body["attention"] = json!(false);
     }
     runtime()?.block_on(async {
@@ -120,12 +107,13 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
     })
 }
 
-/// An error of the request, said of the flag that it was made from.
+/// Rewrites an error of the request to name the flag that caused it.
 fn by_flag(error: Error) -> Error {
-    const FLAGS: [(&str, &str); 5] = [
+    const FLAGS: [(&str, &str); 6] = [
         ("/methods", "--method"),
         ("/window", "--window"),
         ("/evaluate", "--evaluate"),
+        ("/evidence", "--examples"),
         ("/inputs/text_pair", "--pair"),
         ("/inputs", "the text"),
     ];
@@ -140,16 +128,7 @@ fn by_flag(error: Error) -> Error {
             format!("{flag} has {what}; --window 16 reads it in parts")
         }
         Code::InputEmpty => format!("{flag} is empty"),
-        _ => format!("{flag}: {}", error.detail),
+        _ => return given::by_flag(error, &FLAGS),
     };
     Error { detail, pointer: None, ..error }
-}
-
-fn colours(wish: ColorChoice) -> Colours {
-    let variable = |name: &str| env::var(name).ok();
-    match wish {
-        ColorChoice::Never => Colours::None,
-        ColorChoice::Always => Colours::most(variable),
-        ColorChoice::Auto => Colours::fitting(variable, io::stdout().is_terminal()),
-    }
 }

@@ -1,15 +1,14 @@
-//! `explaind methods` and `explaind models`: what there is.
+//! `explaind methods` and `explaind models`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use explaind::attribution::METHODS;
-use explaind::attribution::options::Preset;
-use explaind::config::Config;
+use super::shared::Failure;
+use crate::attribution::METHODS;
+use crate::attribution::options::Preset;
+use crate::config::Config;
 
-use crate::Failure;
-
-/// Each method, what it says, and its options with what they take and their defaults.
+/// Prints each method with its summary, and its options with allowed values and defaults.
 pub fn methods() -> Result<(), Failure> {
     let mut out = io::stdout();
     for method in METHODS {
@@ -26,7 +25,7 @@ pub fn methods() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each configured model and where it comes from.
+/// Prints each configured model with its source.
 pub fn models(file: Option<PathBuf>) -> Result<(), Failure> {
     let config = Config::read(file.as_deref())?;
     let width = config.models.iter().map(|model| model.id.len()).max().unwrap_or_default();

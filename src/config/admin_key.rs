@@ -1,5 +1,4 @@
-//! The key of those who may load and unload models: kept as its digest, never
-//! shown.
+//! The key for loading and unloading models. Only its digest is kept, and it is never printed.
 
 use std::fmt;
 
@@ -9,31 +8,30 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// A secret. Only its digest is in memory.
+/// The SHA-256 digest of the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminKey([u8; 32]);
 
-/// Shorter keys can be guessed.
-const SHORTEST: usize = 16;
+/// Minimum length; shorter keys can be guessed.
+const MIN_LENGTH: usize = 16;
 
 impl AdminKey {
     pub fn new(key: &str) -> Result<Self, String> {
-        match key.len() >= SHORTEST && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        match key.len() >= MIN_LENGTH && key.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(Self(Sha256::digest(key).into())),
             false => Err(format!(
-                "must be {SHORTEST} or more of the characters that a header can carry, without \
-                 spaces"
+                "must have at least {MIN_LENGTH} characters: ASCII letters, digits and punctuation"
             )),
         }
     }
 
-    /// A new key, and its text, which nothing else keeps.
+    /// Generates a key. Returns it and its text, which is not stored.
     pub fn generate() -> (Self, String) {
         let text = format!("{:032x}", rand::random::<u128>());
         (Self(Sha256::digest(&text).into()), text)
     }
 
-    /// Whether `given` is the key. Takes as long for any guess.
+    /// Whether `given` is the key, in constant time.
     pub fn is(&self, given: &[u8]) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();
         self.0.ct_eq(&given).into()
@@ -47,7 +45,7 @@ impl fmt::Debug for AdminKey {
 }
 
 impl<'de> Deserialize<'de> for AdminKey {
-    /// The messages of serde's own would quote what is there.
+    /// Not derived, because serde's error messages would quote the value.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match <Value as Deserialize>::deserialize(deserializer)? {
             Value::String(_, key) => Self::new(&key).map_err(D::Error::custom),
@@ -61,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_itself_and_is_not_shown() {
+    fn keys_are_compared_and_never_printed() {
         let key = AdminKey::new("correct-horse-battery").unwrap();
         assert!(key.is(b"correct-horse-battery"));
         for other in ["", "correct-horse-batterz", "correct-horse-battery "] {

@@ -1,19 +1,18 @@
-//! `engine.backend`: what computes.
+//! `engine.backend`: the compute back end.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Placement;
 
-/// Where the models' weights live and what computes with them.
+/// Where weights are stored and what computes with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendName {
     /// This crate's kernels, in f32.
     Cpu,
-    /// candle in f64, to check the others by: slow. The binary must be built with the
-    /// feature `candle`.
+    /// candle in f64, the slow reference for the others. Needs the feature `candle`.
     Reference,
-    /// candle in f32 on a GPU; the binary must be built with the feature `cuda`.
+    /// candle in f32 on a GPU. Needs the feature `cuda`.
     Cuda,
 }
 
@@ -27,7 +26,7 @@ impl BackendName {
     }
 }
 
-/// Whether this machine and this binary have what it needs.
+/// Checks that this binary and this machine support the back end.
 pub(super) fn can_compute(backend: &BackendName, _: &()) -> garde::Result {
     backend.placement().map(|_| ()).map_err(garde::Error::new)
 }

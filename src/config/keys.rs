@@ -1,5 +1,4 @@
-//! The keys of those who may ask: several, each with a name, in the configuration
-//! and in files as their digests alone.
+//! Named API keys. The configuration and key files have only their digests.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,11 +11,11 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::files;
 
-/// What a digest begins with.
+/// The prefix of a digest.
 const PREFIX: &str = "sha256:";
 
-/// The largest file of keys that is read, which is fifty thousand of them. It may
-/// change while the service runs, into whatever somebody puts there.
+/// Maximum bytes of a key file, about 50,000 keys. The file may be replaced by a larger one
+/// while the service runs.
 pub const LARGEST: u64 = 8 << 20;
 
 /// A name and the digest of its key, as `NAME:sha256:HEX`.
@@ -27,18 +26,18 @@ pub struct NamedKey {
     digest: [u8; 32],
 }
 
-/// The digest of a key, as a configuration has it.
+/// Returns the digest of a key in the form of the configuration: `sha256:HEX`.
 pub fn digest(key: &str) -> String {
-    written(&Sha256::digest(key))
+    format_digest(&Sha256::digest(key))
 }
 
-fn written(digest: &[u8]) -> String {
+fn format_digest(digest: &[u8]) -> String {
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{hex}")
 }
 
 impl NamedKey {
-    /// Whether `given` is the key. Takes as long for any guess.
+    /// Whether `given` is the digest of the key, in constant time.
     fn is(&self, given: &[u8; 32]) -> Choice {
         self.digest.ct_eq(given)
     }
@@ -47,21 +46,21 @@ impl NamedKey {
 impl TryFrom<String> for NamedKey {
     type Error = String;
 
-    /// The message never quotes what is there: it may be a key.
+    /// Errors never quote the text, which may be a key.
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || "a key is NAME:sha256:HEX; explaind hash-key makes the digest".to_owned();
-        let (name, rest) = text.split_once(':').ok_or_else(wrong)?;
-        // from_str_radix takes a sign too.
+        let invalid = || "a key is NAME:sha256:HEX; explaind hash-key prints the digest".to_owned();
+        let (name, rest) = text.split_once(':').ok_or_else(invalid)?;
+        // from_str_radix also accepts a sign.
         let is_hex = |hex: &&str| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        let hex = rest.strip_prefix(PREFIX).filter(is_hex).ok_or_else(wrong)?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        let hex = rest.strip_prefix(PREFIX).filter(is_hex).ok_or_else(invalid)?;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
             return Err("a key's name has 1 to 64 letters, digits, '-', '_' and '.'".to_owned());
         }
         let mut digest = [0; 32];
         for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+            let pair = std::str::from_utf8(pair).map_err(|_| invalid())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid())?;
         }
         Ok(Self { name: name.to_owned(), digest })
     }
@@ -69,7 +68,7 @@ impl TryFrom<String> for NamedKey {
 
 impl From<NamedKey> for String {
     fn from(key: NamedKey) -> Self {
-        format!("{}:{}", key.name, written(&key.digest))
+        format!("{}:{}", key.name, format_digest(&key.digest))
     }
 }
 
@@ -79,38 +78,38 @@ impl fmt::Display for NamedKey {
     }
 }
 
-/// The key that `given` is. Looks at all of them, whichever it is.
+/// Returns the key that `given` matches. Always compares with all keys.
 pub fn find<'a>(keys: impl Iterator<Item = &'a NamedKey>, given: &[u8]) -> Option<&'a NamedKey> {
     let given: [u8; 32] = Sha256::digest(given).into();
     keys.fold(None, |found, key| if key.is(&given).into() { Some(key) } else { found })
 }
 
-/// The keys of a file: one a line, empty lines and those that begin with # left out.
+/// Reads a key file: one key per line; empty lines and lines that start with # are skipped.
 pub fn read(file: &Path) -> Result<Vec<NamedKey>, String> {
-    let wrong = |error: io::Error| format!("{}: {error}", file.display());
-    parse(file, &files::read(file, LARGEST).map_err(wrong)?)
+    let fail = |error: io::Error| format!("{}: {error}", file.display());
+    parse(file, &files::read(file, LARGEST).map_err(fail)?)
 }
 
-/// The same of a file's content.
+/// Parses the content of a key file.
 pub fn parse(file: &Path, content: &[u8]) -> Result<Vec<NamedKey>, String> {
-    let place = file.display();
-    let content = str::from_utf8(content).map_err(|error| format!("{place}: {error}"))?;
+    let path = file.display();
+    let content = str::from_utf8(content).map_err(|error| format!("{path}: {error}"))?;
     let lines = content.lines().map(str::trim).enumerate();
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(number, line)| {
-            let wrong = |error| format!("{place}, line {}: {error}", number + 1);
-            NamedKey::try_from(line.to_owned()).map_err(wrong)
+            let fail = |error| format!("{path}, line {}: {error}", number + 1);
+            NamedKey::try_from(line.to_owned()).map_err(fail)
         })
         .collect()
 }
 
-/// Refuses two keys of one name.
+/// Rejects duplicate names.
 pub fn unique_names(keys: &[NamedKey], _: &()) -> garde::Result {
-    let mut seen = HashSet::new();
-    match keys.iter().find(|key| !seen.insert(&key.name)) {
+    let mut names = HashSet::new();
+    match keys.iter().find(|key| !names.insert(&key.name)) {
         None => Ok(()),
-        Some(twice) => Err(garde::Error::new(format!("two keys are called {twice}"))),
+        Some(key) => Err(garde::Error::new(format!("two keys are called {key}"))),
     }
 }
 
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_refused_and_not_shown() {
+    fn invalid_digests_are_rejected_and_not_printed() {
         for text in
             ["app:hunter2-hunter2", "hunter2", ":sha256:00", "a b:sha256:hunter2", "app:sha256:zz"]
         {
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_a_key_a_line() {
+    fn files_have_one_key_per_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         fs::write(&path, format!("# ours\n\napp:{}\n", digest("secret"))).unwrap();

@@ -1,5 +1,4 @@
-//! What one request, one key and all of them together may take. Read and checked once,
-//! and shared by all who hold to it.
+//! The limits of a request, of a key, and of all requests together.
 
 use std::time::Duration;
 
@@ -11,75 +10,86 @@ use crate::engine::LOAD_TIME;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Of a request's body, decompressed.
+    /// Maximum bytes of a request's body, decompressed.
     #[garde(range(min = 1_024, max = 1 << 30))]
     pub body_bytes: usize,
-    /// Mebibytes of the bodies of all requests in flight.
+    /// Maximum MiB of the bodies of all requests in flight.
     #[garde(range(min = 1, max = 1 << 20), custom(holds_one("body_bytes", &self.body_bytes)))]
     pub request_mebibytes_total: usize,
-    /// Inputs of one request.
+    /// Maximum number of inputs per request.
     #[garde(range(min = 1, max = 10_000))]
     pub inputs: usize,
-    /// Methods of one request.
+    /// Maximum number of methods per request.
     #[garde(range(min = 1, max = 1_000))]
     pub methods: usize,
-    /// Spans that a caller marks in one input.
+    /// Maximum number of `spans` per input.
     #[garde(range(min = 1, max = 10_000))]
     pub spans: usize,
-    /// Words that a caller cuts one text into.
+    /// Maximum number of pre-tokenized `words` per input.
     #[garde(range(min = 1, max = 1 << 20))]
     pub words: usize,
-    /// Labels of a caller's own that a text is classified by.
+    /// Maximum number of `candidate_labels`.
     #[garde(range(min = 1, max = 1_000))]
     pub candidates: usize,
-    /// Characters of such a label, and of the template of hypotheses.
+    /// Maximum characters of a candidate label, and of `hypothesis_template`.
     #[garde(range(min = 1, max = 10_000))]
     pub candidate_characters: usize,
-    /// Parts that one text is read in, where it is longer than the model takes.
+    /// Maximum number of words that must stay in a counterfactual, and of pairs that a probe swaps.
+    #[garde(range(min = 1, max = 10_000))]
+    pub evidence_terms: usize,
+    /// Maximum number of windows per text.
     #[garde(range(min = 1, max = 10_000))]
     pub windows: usize,
-    /// Numbers of attention in one answer.
+    /// Maximum number of samples per corpus.
+    #[garde(range(min = 1, max = 1 << 24))]
+    pub corpus_rows: usize,
+    /// Maximum bytes of the file of a corpus, and of its texts.
+    #[garde(range(min = 1_024, max = 1 << 34))]
+    pub corpus_bytes: usize,
+    /// Maximum number of neighbours per input.
+    #[garde(range(min = 1, max = 10_000))]
+    pub neighbours: usize,
+    /// Maximum number of attention values per response.
     #[garde(range(min = 1, max = 1 << 30))]
     pub attention_values: usize,
-    /// The longest that a body may take to arrive, and an answer to be found, both from when
-    /// the request's head has come.
+    /// Maximum time to receive the body, and to compute the response, both from the end of the
+    /// request's head.
     #[garde(range(min = 1, max = 3_600_000))]
     pub request_ms: u64,
-    /// What the head of a request may take to arrive, from its first byte.
+    /// Maximum time to receive the head of a request, from its first byte.
     #[garde(range(min = 100, max = 3_600_000))]
     pub head_ms: u64,
-    /// How long a connection may have no request: longer than whoever stands before the
-    /// service keeps its own.
+    /// Maximum time that a connection may be idle. Should be longer than that of a load balancer
+    /// in front of the service.
     #[garde(range(min = 100, max = 3_600_000))]
     pub idle_ms: u64,
-    /// Of the names and values of a request's headers.
+    /// Maximum bytes of the names and values of a request's headers.
     #[garde(range(min = 1_024, max = 1 << 17))]
     pub header_bytes: usize,
-    /// Of an answer, before it is compressed.
+    /// Maximum bytes of a response, before compression.
     #[garde(range(min = 1_024, max = 1 << 32))]
     pub response_bytes: usize,
-    /// Mebibytes of all responses that have not been sent; requests beyond are told to
-    /// come back.
+    /// Maximum MiB of all unsent responses; above it, requests get 503 with `Retry-After`.
     #[garde(range(min = 1, max = 1 << 20), custom(holds_one("response_bytes", &self.response_bytes)))]
     pub response_mebibytes_total: usize,
-    /// How fast a response must be read, at least; slower readers are disconnected.
+    /// Minimum rate at which clients must read a response; slower ones are disconnected.
     #[garde(range(min = 256, max = 1 << 30))]
     pub response_bytes_per_second: u32,
-    /// Connections that are open at a time; idle ones give way to more, others let them
-    /// wait.
+    /// Maximum number of open connections. New ones replace idle ones, or wait if there are
+    /// none.
     #[garde(range(min = 1, max = 1 << 20))]
     pub connections: usize,
-    /// Requests of one key in flight at a time; 0 is no limit. Where no keys are
-    /// configured, of all callers together.
+    /// Maximum number of requests per key in flight; 0: no limit. Without keys, of all clients
+    /// together.
     #[garde(range(max = 1 << 20))]
     pub key_requests: usize,
-    /// Requests of one key a minute; 0 is no limit.
+    /// Maximum number of requests per key per minute; 0: no limit.
     #[garde(range(max = 1 << 30))]
     pub key_requests_per_minute: u32,
-    /// Mebibytes for the weights of all models; 0 is the memory that passes leave.
+    /// Maximum MiB of the weights of all models; 0: the memory that passes do not need.
     #[garde(range(max = 1 << 30))]
     pub model_mebibytes: usize,
-    /// The longest that a model may take to load, its download included.
+    /// Maximum time to load a model, including its download.
     #[garde(range(min = 1, max = 604_800_000))]
     pub load_ms: u64,
 }
@@ -95,7 +105,11 @@ impl Default for Limits {
             words: 16_384,
             candidates: 32,
             candidate_characters: 256,
+            evidence_terms: 256,
             windows: 64,
+            corpus_rows: 1_000_000,
+            corpus_bytes: 1 << 30,
+            neighbours: 100,
             attention_values: 1 << 21,
             request_ms: 60_000,
             head_ms: 10_000,
@@ -131,12 +145,12 @@ impl Limits {
     }
 }
 
-/// A response that is let through by itself must fit when there is no other.
-fn holds_one(what: &str, bytes: &usize) -> impl FnOnce(&usize, &()) -> garde::Result {
-    let holds = format!("holds less than limits.{what}, {bytes} bytes");
+/// Checks that a total limit is at least the limit `name` of one item.
+fn holds_one(name: &str, bytes: &usize) -> impl FnOnce(&usize, &()) -> garde::Result {
+    let error = format!("is less than limits.{name}, {bytes} bytes");
     let bytes = *bytes;
     move |mebibytes, ()| match mebibytes << 20 >= bytes {
         true => Ok(()),
-        false => Err(garde::Error::new(holds)),
+        false => Err(garde::Error::new(error)),
     }
 }

@@ -1,4 +1,4 @@
-//! A model as the configuration names it, and what ids and sources may be.
+//! The configuration of a model, and the rules for ids and sources.
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::checkpoint::Source;
 use crate::heads::activation::OutputActivation;
 
-/// In place of a model's id: the built-in model of the text's script.
+/// Instead of a model id: selects the built-in model for the text's script.
 pub const AUTO: &str = "auto";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -15,11 +15,10 @@ pub const AUTO: &str = "auto";
 pub struct ModelEntry {
     #[garde(custom(model_id))]
     pub id: String,
-    /// `builtin:NAME`, a directory in the Hugging Face layout, or
-    /// `hf:OWNER/NAME[@REVISION]` of the hub.
+    /// `builtin:NAME`, a directory in the Hugging Face layout, or `hf:OWNER/NAME[@REVISION]`.
     #[garde(custom(model_source))]
     pub source: String,
-    /// In place of what config.json says.
+    /// Overrides config.json.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationName>,
@@ -45,9 +44,9 @@ impl ActivationName {
 }
 
 pub(super) fn unique_ids(models: &[ModelEntry], _: &()) -> garde::Result {
-    for (place, model) in models.iter().enumerate() {
-        if models[..place].iter().any(|other| other.id == model.id) {
-            return Err(garde::Error::new(format!("the id {:?} is given twice", model.id)));
+    for (index, model) in models.iter().enumerate() {
+        if models[..index].iter().any(|other| other.id == model.id) {
+            return Err(garde::Error::new(format!("the id {:?} is used twice", model.id)));
         }
     }
     Ok(())
@@ -61,24 +60,23 @@ fn model_source(source: &str, _: &()) -> garde::Result {
     check_source(source).map(|_| ()).map_err(garde::Error::new)
 }
 
-/// Whether a model may be called so; what is wrong otherwise.
+/// Checks that `id` is a valid model id.
 pub fn check_id(id: &str) -> Result<(), &'static str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if id == AUTO {
-        return Err("is what callers say to have a model chosen");
+        return Err("is reserved: it selects a model automatically");
     }
-    match (1..=64).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('.') {
+    match (1..=64).contains(&id.len()) && id.chars().all(allowed) && !id.starts_with('.') {
         true => Ok(()),
-        false => Err("must be 1 to 64 of the characters A-Z a-z 0-9 . _ -, no dot first"),
+        false => {
+            Err("must be 1 to 64 of the characters A-Z a-z 0-9 . _ - and not begin with a dot")
+        }
     }
 }
 
-/// The source that this names; a directory must be there.
+/// Parses a source; an error if it is a directory that does not exist.
 pub fn check_source(source: &str) -> Result<Source, String> {
-    match source.parse()? {
-        Source::Directory(path) if !path.is_dir() => {
-            Err(format!("{} is no directory", path.display()))
-        }
-        source => Ok(source),
-    }
+    let source: Source = source.parse()?;
+    source.check_exists()?;
+    Ok(source)
 }

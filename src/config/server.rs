@@ -1,4 +1,4 @@
-//! Where the service listens, and to whom.
+//! The addresses that the service listens on, and access to it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,50 +14,53 @@ use crate::files;
 pub struct Server {
     #[garde(skip)]
     pub listen: SocketAddr,
-    /// Where /livez, /readyz and /metrics are answered too, over plain HTTP, whatever
-    /// the connections of the service do; nowhere by default.
+    /// A second address for /livez, /readyz and /metrics: always plain HTTP, with connections of
+    /// its own. None by default.
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_listen: Option<SocketAddr>,
-    /// After SIGTERM, how long requests are still taken while readiness is false
-    /// already: until whoever sends them has seen that.
+    /// How long requests are still accepted after SIGTERM, while readiness is already false, so
+    /// that load balancers notice it.
     #[garde(range(min = 0, max = 3_600_000))]
     pub lame_duck_ms: u64,
-    /// After that, for answers in flight.
+    /// After that, how long responses in flight have to complete.
     #[garde(range(min = 0, max = 3_600_000))]
     pub drain_ms: u64,
-    /// Of those who may load and unload models; without one, a new one is printed at
-    /// each start. Never written out.
+    /// The key for loading and unloading models. Without it, a new one is printed at each
+    /// start. Never serialized.
     #[garde(skip)]
     #[serde(skip_serializing)]
     pub admin_key: Option<AdminKey>,
-    /// Of those who may ask, as NAME:sha256:HEX; none: whoever reaches it.
+    /// Keys of clients, as NAME:sha256:HEX. Without any, no key is needed.
     #[garde(custom(keys::unique_names))]
     pub keys: Vec<NamedKey>,
-    /// More of them, one a line; read again when it changes.
+    /// A file with more keys, one per line; reloaded when it changes.
     #[garde(custom(readable_keys))]
     pub keys_file: Option<PathBuf>,
-    /// Names that requests may be addressed to, NAME or NAME:PORT, besides this machine's
-    /// own addresses; "*" is any. None: those that no public domain has.
+    /// Allowed hosts of requests, NAME or NAME:PORT, besides this machine's own addresses; "*"
+    /// allows any. Without any, names that cannot be public domains are allowed.
     #[garde(inner(custom(host)))]
     pub hosts: Vec<String>,
-    /// Encrypts connections; none by default.
+    /// TLS for connections; none by default.
     #[garde(dive)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// Origins of web pages whose scripts may ask; none by default.
+    /// Origins of web pages that may send requests; none by default.
     #[garde(inner(custom(origin)))]
     pub cors_origins: Vec<String>,
+    /// Whether the playground is served at /.
+    #[garde(skip)]
+    pub playground: bool,
 }
 
-/// PEM files, read at the start and at SIGHUP.
+/// PEM files, read at start and reloaded on SIGHUP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// The certificate, and those between it and a root.
+    /// The certificate, followed by intermediate certificates.
     #[garde(custom(readable))]
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate.
     #[garde(custom(readable))]
     pub key: PathBuf,
 }
@@ -75,20 +78,21 @@ impl Default for Server {
             hosts: Vec::new(),
             tls: None,
             cors_origins: Vec::new(),
+            playground: true,
         }
     }
 }
 
 impl Server {
-    /// Whether whoever asks needs a key.
+    /// Whether clients need a key.
     pub fn needs_key(&self) -> bool {
         !self.keys.is_empty() || self.keys_file.is_some()
     }
 }
 
 fn readable(file: &Path, _: &()) -> garde::Result {
-    let wrong = |error| garde::Error::new(format!("{}: {error}", file.display()));
-    files::open(file).map(|_| ()).map_err(wrong)
+    let fail = |error| garde::Error::new(format!("{}: {error}", file.display()));
+    files::open(file).map(|_| ()).map_err(fail)
 }
 
 fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {
@@ -96,20 +100,20 @@ fn readable_keys(file: &Option<PathBuf>, _: &()) -> garde::Result {
     read.map(|_| ()).map_err(garde::Error::new)
 }
 
-/// `example.org` or `example.org:8080`, as requests name it.
+/// Checks the form of a host: `example.org` or `example.org:8080`.
 fn host(host: &str, _: &()) -> garde::Result {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => name,
         _ => host,
     };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    match host == "*" || !name.is_empty() && name.chars().all(plain) {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    match host == "*" || !name.is_empty() && name.chars().all(allowed) {
         true => Ok(()),
         false => Err(garde::Error::new("a host is NAME or NAME:PORT, such as example.org, or *")),
     }
 }
 
-/// `https://example.org`, as browsers send it: no path, no wildcard.
+/// Checks the form of an origin: `https://example.org`, without path or wildcard.
 fn origin(origin: &str, _: &()) -> garde::Result {
     let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     let host =

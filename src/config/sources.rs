@@ -1,4 +1,4 @@
-//! Where models may be loaded from.
+//! Restricts the sources of models.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Source;
 
-/// Built-in models are always allowed.
+/// Allowed sources, besides built-in models.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sources {
-    /// Folders that models' folders must lie in; without any, all may be loaded.
+    /// Folders that models and the files of corpora must be in; if empty, any folder is allowed.
     #[garde(inner(custom(is_folder)))]
     pub roots: Vec<PathBuf>,
-    /// `owner/name` or `owner/*` of the hub; without any, all may be loaded.
+    /// Models of the hub, `owner/name` or `owner/*`; if empty, any is allowed.
     #[garde(inner(custom(is_pattern)))]
     pub hub: Vec<String>,
 }
 
 impl Sources {
-    /// Refuses what is not to be loaded. Says nothing of what lies there.
+    /// Rejects sources that are not allowed. The error does not reveal whether they exist.
     pub fn check(&self, source: &Source) -> Result<(), String> {
         let allowed = match source {
             Source::Builtin(_) => true,
@@ -33,12 +33,20 @@ impl Sources {
         };
         match (allowed, source) {
             (true, _) => Ok(()),
-            (false, Source::Hub(_)) => Err(format!("{source} is not among sources.hub")),
-            (false, _) => Err(format!("{source} lies in no folder of sources.roots")),
+            (false, Source::Hub(_)) => Err(format!("{source} is not in sources.hub")),
+            (false, _) => Err(format!("{source} is not in a folder of sources.roots")),
         }
     }
 
-    /// Whether the folder, wherever links lead, is one of the roots or in one.
+    /// Rejects a data file outside of all roots, if there are any.
+    pub fn check_file(&self, path: &Path) -> Result<(), String> {
+        match self.roots.is_empty() || self.is_within(path) {
+            true => Ok(()),
+            false => Err(format!("{} is in no folder of sources.roots", path.display())),
+        }
+    }
+
+    /// Whether the folder, with links resolved, is one of the roots or inside one.
     fn is_within(&self, path: &Path) -> bool {
         let Ok(path) = fs::canonicalize(path) else { return false };
         let mut roots = self.roots.iter().filter_map(|root| fs::canonicalize(root).ok());
@@ -56,14 +64,14 @@ fn matches(pattern: &str, id: &str) -> bool {
 fn is_folder(path: &Path, _: &()) -> garde::Result {
     match path.is_dir() {
         true => Ok(()),
-        false => Err(garde::Error::new(format!("{} is no directory", path.display()))),
+        false => Err(garde::Error::new(format!("{} is not a directory", path.display()))),
     }
 }
 
 fn is_pattern(pattern: &str, _: &()) -> garde::Result {
     let plain = |part: &str| {
-        let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        !part.is_empty() && part.chars().all(known)
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        !part.is_empty() && part.chars().all(allowed)
     };
     match pattern.split_once('/') {
         Some((owner, name)) if plain(owner) && (plain(name) || name == "*") => Ok(()),
@@ -76,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_confined_wherever_links_lead() {
+    fn links_cannot_leave_the_roots() {
         let root = tempfile::tempdir().unwrap();
         let (inside, outside) = (root.path().join("a/b"), tempfile::tempdir().unwrap());
         fs::create_dir_all(&inside).unwrap();
@@ -91,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn models_of_the_hub_are_named_or_their_owner_is() {
+    fn hub_models_match_by_name_or_owner() {
         let hub = vec!["us/*".to_owned(), "them/this-one".to_owned()];
         let sources = Sources { hub, ..Sources::default() };
         let check = |text: &str| sources.check(&text.parse().unwrap()).is_ok();

@@ -1,9 +1,9 @@
-//! The convolution beside the first layer of the largest DeBERTa v2, with its
-//! weights in place.
+//! The convolution parallel to the first layer of DeBERTa v2 xlarge and xxlarge, with loaded
+//! weights.
 
 use std::ops::Range;
 
-use super::place::Place;
+use super::loader::Loader;
 use crate::backend::Backend;
 use crate::blocks;
 use crate::checkpoint::LoadError;
@@ -16,24 +16,24 @@ pub struct Convolution<B: Backend> {
     norm: B::LayerNorm,
 }
 
-/// What a forward pass leaves for the gradient.
+/// What a forward pass saves for the gradient.
 pub struct Saved<B: Backend> {
     slope: B::Array,
     norm: B::Normalized,
 }
 
 impl<B: Backend> Convolution<B> {
-    pub fn place(block: &blocks::Convolution, place: &Place<'_, B>) -> Result<Self, LoadError> {
+    pub fn load(block: &blocks::Convolution, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         Ok(Self {
-            map: place.linear(&block.map)?,
+            map: loader.linear(&block.map)?,
             size: block.size,
             activation: block.activation,
-            norm: place.layer_norm(&block.norm)?,
+            norm: loader.layer_norm(&block.norm)?,
         })
     }
 
-    /// `norm(y + act(conv(x)))`, x the first layer's input and y its output; each
-    /// row's tokens are a range.
+    /// Returns `norm(y + act(conv(x)))`, where x is the first layer's input and y its output.
+    /// `rows` are the token ranges of the rows.
     pub fn forward(
         &self,
         b: &B,
@@ -43,11 +43,11 @@ impl<B: Backend> Convolution<B> {
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let unfolded = b.unfold(x, rows, self.size)?;
         let (active, slope) = b.linear_activated(&self.map, self.activation, &unfolded)?;
-        let (out, norm) = b.layer_norm(&self.norm, b.plus(y, &active)?)?;
+        let (out, norm) = b.layer_norm(&self.norm, b.add(y, &active)?)?;
         Ok((out, Saved { slope, norm }))
     }
 
-    /// Gradient at the output → at y, and what x gets past the layer.
+    /// Gradient at the output → at y, and at x through the convolution.
     pub fn vjp(
         &self,
         b: &B,
@@ -56,7 +56,7 @@ impl<B: Backend> Convolution<B> {
         grad: &B::Array,
     ) -> Result<(B::Array, B::Array), B::Error> {
         let sum = b.layer_norm_vjp(&self.norm, &saved.norm, grad)?;
-        let before = b.times(&sum, &saved.slope)?;
+        let before = b.mul(&sum, &saved.slope)?;
         let unfolded = b.linear_vjp(&self.map, &before, None)?;
         let x = b.unfold_vjp(&unfolded, rows, self.size)?;
         Ok((sum, x))

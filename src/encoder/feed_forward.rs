@@ -1,6 +1,6 @@
-//! The feed-forward half of a layer with its weights in place.
+//! The feed-forward block of a layer, with loaded weights.
 
-use super::place::Place;
+use super::loader::Loader;
 use crate::backend::Backend;
 use crate::blocks::{self, Activation};
 use crate::checkpoint::LoadError;
@@ -13,12 +13,12 @@ pub struct FeedForward<B: Backend> {
     down: B::Linear,
 }
 
-/// What a forward pass leaves for the gradient.
+/// What a forward pass saves for the gradient.
 pub enum Saved<B: Backend> {
     Plain {
         slope: B::Array,
     },
-    /// Of `act(gate) · up`: the slope at the gate, and both factors.
+    /// For `act(gate) · up`: the activation's derivative and both factors.
     Gated {
         slope: B::Array,
         active: B::Array,
@@ -27,16 +27,16 @@ pub enum Saved<B: Backend> {
 }
 
 impl<B: Backend> FeedForward<B> {
-    pub fn place(block: &blocks::FeedForward, place: &Place<'_, B>) -> Result<Self, LoadError> {
+    pub fn load(block: &blocks::FeedForward, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         Ok(Self {
-            gate: block.gate.as_ref().map(|gate| place.linear(gate)).transpose()?,
-            up: place.linear(&block.up)?,
+            gate: block.gate.as_ref().map(|gate| loader.linear(gate)).transpose()?,
+            up: loader.linear(&block.up)?,
             activation: block.activation,
-            down: place.linear(&block.down)?,
+            down: loader.linear(&block.down)?,
         })
     }
 
-    /// The block's output plus `onto`.
+    /// Returns the block's output plus `onto`.
     pub fn forward(
         &self,
         b: &B,
@@ -49,7 +49,7 @@ impl<B: Backend> FeedForward<B> {
         };
         let (active, slope) = b.linear_activated(gate, self.activation, x)?;
         let up = b.linear(&self.up, x, None)?;
-        let y = b.linear(&self.down, &b.times(&active, &up)?, Some(onto))?;
+        let y = b.linear(&self.down, &b.mul(&active, &up)?, Some(onto))?;
         Ok((y, Saved::Gated { slope, active, up }))
     }
 
@@ -64,10 +64,10 @@ impl<B: Backend> FeedForward<B> {
         match (saved, &self.gate) {
             (Saved::Gated { slope, active, up }, Some(gate)) => {
                 let product = b.linear_vjp(&self.down, grad, None)?;
-                let at_gate = b.times(&b.times(&product, up)?, slope)?;
-                let at_up = b.times(&product, active)?;
-                let x = b.linear_vjp(gate, &at_gate, onto)?;
-                b.linear_vjp(&self.up, &at_up, Some(&x))
+                let gate_grad = b.mul(&b.mul(&product, up)?, slope)?;
+                let up_grad = b.mul(&product, active)?;
+                let x = b.linear_vjp(gate, &gate_grad, onto)?;
+                b.linear_vjp(&self.up, &up_grad, Some(&x))
             }
             (Saved::Plain { slope } | Saved::Gated { slope, .. }, _) => {
                 let up = b.linear_vjp_activated(&self.down, slope, grad)?;

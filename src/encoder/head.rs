@@ -1,6 +1,6 @@
-//! A task head with its weights in place.
+//! A task head with loaded weights.
 
-use super::place::Place;
+use super::loader::Loader;
 use crate::backend::Backend;
 use crate::blocks::{self, Activation, Pooling};
 use crate::checkpoint::LoadError;
@@ -33,27 +33,27 @@ enum Residual<B: Backend> {
     Map(B::Linear),
 }
 
-/// What a step leaves for the gradient.
+/// What a step saves for the gradient.
 pub enum Saved<B: Backend> {
     Nothing,
     Slope(B::Array),
     Norm(B::Normalized),
-    /// Vectors of length 1, and how long they were.
+    /// The unit vectors and the original norms.
     Unit(Vec<(Vec<f64>, f64)>),
 }
 
-/// Outputs, and what each step left.
+/// The outputs, and what each step saved.
 type Forwarded<B> = (<B as Backend>::Array, Vec<Saved<B>>);
 
-/// A shorter vector is divided by this, as torch does.
-const SHORTEST: f64 = 1e-12;
+/// The minimum norm to divide by, as in torch.
+const MIN_NORM: f64 = 1e-12;
 
 impl<B: Backend> Head<B> {
-    pub fn place(block: &blocks::Head, place: &Place<'_, B>) -> Result<Self, LoadError> {
+    pub fn load(block: &blocks::Head, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         let step = |step: &blocks::Step| {
             Ok(match step {
-                blocks::Step::Dense(dense) => Step::Dense(Dense::place(dense, place)?),
-                blocks::Step::Norm(norm) => Step::Norm(place.layer_norm(norm)?),
+                blocks::Step::Dense(dense) => Step::Dense(Dense::load(dense, loader)?),
+                blocks::Step::Norm(norm) => Step::Norm(loader.layer_norm(norm)?),
                 blocks::Step::Unit => Step::Unit,
                 blocks::Step::Binary => Step::Binary,
             })
@@ -62,18 +62,18 @@ impl<B: Backend> Head<B> {
         Ok(Self { pooling: block.pooling.clone(), steps })
     }
 
-    /// What is read, `[reads, hidden · ways]` → outputs `[reads, labels]`.
+    /// Pooled states `[reads, hidden · modes]` → outputs `[reads, labels]`.
     pub fn forward(&self, b: &B, mut x: B::Array) -> Result<Forwarded<B>, B::Error> {
-        let mut kept = Vec::new();
+        let mut all_saved = Vec::new();
         for step in &self.steps {
             let (y, saved) = step.forward(b, x)?;
             x = y;
-            kept.push(saved);
+            all_saved.push(saved);
         }
-        Ok((x, kept))
+        Ok((x, all_saved))
     }
 
-    /// Gradient at the outputs → at what is read.
+    /// Gradient at the outputs → at the pooled states.
     pub fn vjp(&self, b: &B, saved: &[Saved<B>], grad: B::Array) -> Result<B::Array, B::Error> {
         let steps = self.steps.iter().zip(saved).rev();
         steps.into_iter().try_fold(grad, |grad, (step, saved)| step.vjp(b, saved, grad))
@@ -120,28 +120,28 @@ impl<B: Backend> Step<B> {
     }
 }
 
-/// `x / |x|`, and `|x|`.
+/// Returns `x / |x|` and `|x|`.
 fn unit(x: Vec<f64>) -> (Vec<f64>, f64) {
-    let size = norm(&x).max(SHORTEST);
-    (x.into_iter().map(|x| x / size).collect(), size)
+    let length = norm(&x).max(MIN_NORM);
+    (x.into_iter().map(|x| x / length).collect(), length)
 }
 
-/// With y the unit vector: `(g - y (y g)) / |x|`.
-fn unit_vjp(grad: Vec<f64>, (unit, size): &(Vec<f64>, f64)) -> Vec<f64> {
-    // Where x is too short it is divided by a constant.
-    let along = if *size > SHORTEST { dot(&grad, unit) } else { 0. };
-    grad.iter().zip(unit).map(|(grad, y)| (grad - y * along) / size).collect()
+/// Gradient at the unit vector y → at x: `(g - y (y g)) / |x|`.
+fn unit_vjp(grad: Vec<f64>, (unit, length): &(Vec<f64>, f64)) -> Vec<f64> {
+    // A vector below the minimum norm was divided by a constant.
+    let along = if *length > MIN_NORM { dot(&grad, unit) } else { 0. };
+    grad.iter().zip(unit).map(|(grad, y)| (grad - y * along) / length).collect()
 }
 
 impl<B: Backend> Dense<B> {
-    fn place(block: &blocks::Dense, place: &Place<'_, B>) -> Result<Self, LoadError> {
+    fn load(block: &blocks::Dense, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         Ok(Self {
-            map: place.linear(&block.map)?,
+            map: loader.linear(&block.map)?,
             activation: block.activation,
             residual: match &block.residual {
                 blocks::Residual::None => Residual::None,
                 blocks::Residual::Input => Residual::Input,
-                blocks::Residual::Map(map) => Residual::Map(place.linear(map)?),
+                blocks::Residual::Map(map) => Residual::Map(loader.linear(map)?),
             },
         })
     }
@@ -160,7 +160,7 @@ impl<B: Backend> Dense<B> {
         };
         let (active, slope) = b.linear_activated(&self.map, activation, x)?;
         let y = match onto {
-            Some(onto) => b.plus(&active, onto)?,
+            Some(onto) => b.add(&active, onto)?,
             None => active,
         };
         Ok((y, Saved::Slope(slope)))
@@ -176,7 +176,7 @@ impl<B: Backend> Dense<B> {
             Residual::None | Residual::Map(_) => mapped.as_ref(),
         };
         match saved {
-            Saved::Slope(slope) => b.linear_vjp(&self.map, &b.times(grad, slope)?, onto),
+            Saved::Slope(slope) => b.linear_vjp(&self.map, &b.mul(grad, slope)?, onto),
             Saved::Nothing | Saved::Norm(_) | Saved::Unit(_) => b.linear_vjp(&self.map, grad, onto),
         }
     }

@@ -1,9 +1,9 @@
-//! One transformer layer with its weights in place.
+//! A transformer layer with loaded weights.
 
 use std::sync::Arc;
 
 use super::feed_forward::{self, FeedForward};
-use super::place::Place;
+use super::loader::Loader;
 use crate::backend::{Attention, Backend, Span};
 use crate::blocks::{self, Order};
 use crate::checkpoint::LoadError;
@@ -22,7 +22,7 @@ pub struct Layer<B: Backend> {
     order: Order,
 }
 
-/// What a forward pass leaves for the gradient.
+/// What a forward pass saves for the gradient.
 pub struct Saved<B: Backend> {
     pub attended: B::Attended,
     attention_norm: Option<B::Normalized>,
@@ -30,132 +30,131 @@ pub struct Saved<B: Backend> {
     output_norm: B::Normalized,
 }
 
-/// Which tokens' states a layer gives. A head that reads only some of a row's
-/// tokens spares the last layer all others; their keys and values still count.
-pub enum Wanted {
+/// The tokens whose output states a layer computes. If the head reads only some tokens, the last
+/// layer skips the others as queries; their keys and values still count.
+pub enum OutputTokens {
     All(Vec<Span>),
-    /// The packed places of the tokens, and their spans.
+    /// The packed indices of the tokens, and their spans.
     Some(Arc<[usize]>, Vec<Span>),
 }
 
-impl Wanted {
+impl OutputTokens {
     pub fn spans(&self) -> &[Span] {
         match self {
             Self::All(spans) | Self::Some(_, spans) => spans,
         }
     }
 
-    /// The same of the first `rows` rows.
+    /// Returns the output tokens of the first `rows` rows.
     pub fn first(&self, rows: usize) -> Self {
         let first = |spans: &[Span]| spans[..rows].to_vec();
         match self {
             Self::All(spans) => Self::All(first(spans)),
-            Self::Some(places, spans) => {
+            Self::Some(indices, spans) => {
                 let end = spans[..rows].last().map_or(0, |span| span.queries.end);
-                Self::Some(places[..end].into(), first(spans))
+                Self::Some(indices[..end].into(), first(spans))
             }
         }
     }
 
-    /// The chosen rows of `x`, unless all are.
-    fn choose<B: Backend>(&self, b: &B, x: &B::Array) -> Result<Option<B::Array>, B::Error> {
+    /// Returns the chosen rows of `x`, or `None` if all are chosen.
+    fn gather<B: Backend>(&self, b: &B, x: &B::Array) -> Result<Option<B::Array>, B::Error> {
         match self {
             Self::All(_) => Ok(None),
-            Self::Some(places, _) => b.gather(x, places).map(Some),
+            Self::Some(indices, _) => b.gather(x, indices).map(Some),
         }
     }
 
-    /// A gradient at the chosen rows as one at all.
-    fn spread<B: Backend>(&self, b: &B, grad: B::Array) -> Result<B::Array, B::Error> {
+    /// Expands a gradient at the chosen rows to all rows.
+    fn scatter<B: Backend>(&self, b: &B, grad: B::Array) -> Result<B::Array, B::Error> {
         match self {
             Self::All(_) => Ok(grad),
-            Self::Some(places, spans) => {
-                b.spread(&grad, places, spans.last().map_or(0, |span| span.keys.end))
+            Self::Some(indices, spans) => {
+                b.scatter(&grad, indices, spans.last().map_or(0, |span| span.keys.end))
             }
         }
     }
 }
 
-/// Gradients on the way back through a layer.
-pub struct Walked<B: Backend> {
-    /// At the input of all tokens, `[total, hidden]`.
+/// The gradients of a layer in a backward pass.
+pub struct LayerGradients<B: Backend> {
+    /// At the layer's input, `[total, hidden]`.
     pub input: B::Array,
-    /// At the context of the attention of the wanted tokens.
+    /// At the attention context of the output tokens.
     pub context: B::Array,
 }
 
-/// A state through a norm, if there is one, and what it left.
+/// A normalised state and, if there is a norm, what it saved.
 type Normed<B> = (<B as Backend>::Array, Option<<B as Backend>::Normalized>);
 
 impl<B: Backend> Layer<B> {
-    pub fn place(block: &blocks::Layer, place: &Place<'_, B>) -> Result<Self, LoadError> {
+    pub fn load(block: &blocks::Layer, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         let attention = &block.attention;
         let norm = block.attention_norm.as_ref();
         Ok(Self {
-            attention: place.attention(attention)?,
-            query: place.linear(&attention.query)?,
-            key: place.linear(&attention.key)?,
-            value: place.linear(&attention.value)?,
-            attention_output: place.linear(&attention.output)?,
-            attention_norm: norm.map(|norm| place.layer_norm(norm)).transpose()?,
-            feed_forward: FeedForward::place(&block.feed_forward, place)?,
-            output_norm: place.layer_norm(&block.output_norm)?,
+            attention: loader.attention(attention)?,
+            query: loader.linear(&attention.query)?,
+            key: loader.linear(&attention.key)?,
+            value: loader.linear(&attention.value)?,
+            attention_output: loader.linear(&attention.output)?,
+            attention_norm: norm.map(|norm| loader.layer_norm(norm)).transpose()?,
+            feed_forward: FeedForward::load(&block.feed_forward, loader)?,
+            output_norm: loader.layer_norm(&block.output_norm)?,
             order: block.order,
         })
     }
 
-    /// `[total, hidden]` → the states of the tokens that are wanted.
+    /// `[total, hidden]` → the states of the output tokens.
     pub fn forward(
         &self,
         b: &B,
         x: &B::Array,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         match self.order {
-            Order::After => self.forward_norms_after(b, x, wanted),
-            Order::Before => self.forward_norms_before(b, x, wanted),
+            Order::After => self.forward_norms_after(b, x, outputs),
+            Order::Before => self.forward_norms_before(b, x, outputs),
         }
     }
 
-    /// Gradient at the output of the wanted tokens → at the input of all.
+    /// Gradient at the output tokens' states → at the input of all tokens.
     pub fn vjp(
         &self,
         b: &B,
         saved: &Saved<B>,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         grad: &B::Array,
-    ) -> Result<Walked<B>, B::Error> {
+    ) -> Result<LayerGradients<B>, B::Error> {
         match self.order {
-            Order::After => self.vjp_norms_after(b, saved, wanted, grad),
-            Order::Before => self.vjp_norms_before(b, saved, wanted, grad),
+            Order::After => self.vjp_norms_after(b, saved, outputs, grad),
+            Order::Before => self.vjp_norms_before(b, saved, outputs, grad),
         }
     }
 
-    /// The gradient at the weights of one row, `[heads, tokens, tokens]`, given the
-    /// one at the context.
+    /// Gradient at the context → at the attention weights of one row, `[heads, queries, keys]`.
     pub fn weights_vjp(
         &self,
         b: &B,
         saved: &Saved<B>,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         row: usize,
         context: &B::Array,
     ) -> Result<AttentionMap, B::Error> {
-        b.attention_weights_vjp(&self.attention, &saved.attended, wanted.spans(), row, context)
+        b.attention_weights_vjp(&self.attention, &saved.attended, outputs.spans(), row, context)
     }
 
-    /// The context of the queries, looked for among all of `x`.
+    /// Computes the context of the queries, with keys and values from all of `x`.
     fn attend(
         &self,
         b: &B,
         queries: &B::Array,
         x: &B::Array,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
     ) -> Result<(B::Array, B::Attended), B::Error> {
         let query = b.linear(&self.query, queries, None)?;
         let key = b.linear(&self.key, x, None)?;
         let value = b.linear(&self.value, x, None)?;
-        b.attention(&self.attention, [query, key, value], wanted.spans())
+        b.attention(&self.attention, [query, key, value], outputs.spans())
     }
 
     /// Gradient at the context → at all of `x`. `onto` is added at the queries.
@@ -163,16 +162,16 @@ impl<B: Backend> Layer<B> {
         &self,
         b: &B,
         attended: &B::Attended,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         context: &B::Array,
         onto: Option<&B::Array>,
     ) -> Result<B::Array, B::Error> {
         let [query, key, value] =
-            b.attention_vjp(&self.attention, attended, wanted.spans(), context)?;
+            b.attention_vjp(&self.attention, attended, outputs.spans(), context)?;
         let queried = b.linear_vjp(&self.query, &query, onto)?;
-        // The sum is built up in one order for either kind of `wanted`, so that
-        // its last bit does not tell which it was.
-        let queried = wanted.spread(b, queried)?;
+        // Adds in the same order for both kinds of `outputs`, so that the results are bitwise
+        // identical.
+        let queried = outputs.scatter(b, queried)?;
         let x = b.linear_vjp(&self.key, &key, Some(&queried))?;
         b.linear_vjp(&self.value, &value, Some(&x))
     }
@@ -181,11 +180,11 @@ impl<B: Backend> Layer<B> {
         &self,
         b: &B,
         x: &B::Array,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
-        let chosen = wanted.choose(b, x)?;
+        let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
-        let (context, attended) = self.attend(b, queried, x, wanted)?;
+        let (context, attended) = self.attend(b, queried, x, outputs)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
         let (sum, feed_forward) = self.feed_forward.forward(b, &h, &h)?;
@@ -197,28 +196,28 @@ impl<B: Backend> Layer<B> {
         &self,
         b: &B,
         saved: &Saved<B>,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         grad: &B::Array,
-    ) -> Result<Walked<B>, B::Error> {
+    ) -> Result<LayerGradients<B>, B::Error> {
         let sum = b.layer_norm_vjp(&self.output_norm, &saved.output_norm, grad)?;
         let h = self.feed_forward.vjp(b, &saved.feed_forward, &sum, Some(&sum))?;
         let sum = self.normed_vjp(b, saved, h)?;
         let context = b.linear_vjp(&self.attention_output, &sum, None)?;
-        let input = self.attend_vjp(b, &saved.attended, wanted, &context, Some(&sum))?;
-        Ok(Walked { input, context })
+        let input = self.attend_vjp(b, &saved.attended, outputs, &context, Some(&sum))?;
+        Ok(LayerGradients { input, context })
     }
 
     fn forward_norms_before(
         &self,
         b: &B,
         x: &B::Array,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
-        let chosen = wanted.choose(b, &normed)?;
+        let chosen = outputs.gather(b, &normed)?;
         let queried = chosen.as_ref().unwrap_or(&normed);
-        let (context, attended) = self.attend(b, queried, &normed, wanted)?;
-        let residual = wanted.choose(b, x)?;
+        let (context, attended) = self.attend(b, queried, &normed, outputs)?;
+        let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;
         let (y, feed_forward) = self.feed_forward.forward(b, &normed, &h)?;
@@ -229,19 +228,19 @@ impl<B: Backend> Layer<B> {
         &self,
         b: &B,
         saved: &Saved<B>,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         grad: &B::Array,
-    ) -> Result<Walked<B>, B::Error> {
+    ) -> Result<LayerGradients<B>, B::Error> {
         let normed = self.feed_forward.vjp(b, &saved.feed_forward, grad, None)?;
         let through = b.layer_norm_vjp(&self.output_norm, &saved.output_norm, &normed)?;
-        let h = b.plus(&through, grad)?;
+        let h = b.add(&through, grad)?;
         let context = b.linear_vjp(&self.attention_output, &h, None)?;
-        let normed = self.attend_vjp(b, &saved.attended, wanted, &context, None)?;
+        let normed = self.attend_vjp(b, &saved.attended, outputs, &context, None)?;
         let x = self.normed_vjp(b, saved, normed)?;
-        Ok(Walked { input: b.plus(&x, &wanted.spread(b, h)?)?, context })
+        Ok(LayerGradients { input: b.add(&x, &outputs.scatter(b, h)?)?, context })
     }
 
-    /// Through the norm of the attention, if it has one.
+    /// Applies the attention norm, if there is one.
     fn normed(&self, b: &B, x: B::Array) -> Result<Normed<B>, B::Error> {
         match &self.attention_norm {
             None => Ok((x, None)),

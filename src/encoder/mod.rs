@@ -1,19 +1,21 @@
-//! What an architecture describes, put together on a back end: an embedding
-//! block, a stack of transformer layers and a head, with frozen weights.
+//! A model on a back end, built from an architecture's description: an embedding block,
+//! transformer layers and a head, with frozen weights.
+//!
+//! The reasons for the design: docs/concepts/compute.md.
 
 pub mod convolution;
 pub mod feed_forward;
 pub mod head;
 pub mod layer;
+pub mod loader;
 mod norms;
-pub mod place;
 
 use rayon::prelude::*;
 
 pub use convolution::Convolution;
 pub use head::Head;
-pub use layer::{Layer, Wanted};
-use place::Place;
+pub use layer::{Layer, OutputTokens};
+use loader::Loader;
 
 use crate::backend::Backend;
 use crate::blocks;
@@ -30,26 +32,30 @@ pub struct Encoder<B: Backend> {
 }
 
 impl<B: Backend> Encoder<B> {
-    /// Reads and places the layers side by side.
-    pub fn place(block: &blocks::Encoder, place: &Place<'_, B>) -> Result<Self, LoadError> {
-        let place_layer = |layer| Layer::place(layer, place);
+    /// Loads the layers in parallel.
+    pub fn load(block: &blocks::Encoder, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
+        let load_layer = |layer| Layer::load(layer, loader);
         let (embeddings, layers) = rayon::join(
-            || place.embeddings(&block.embeddings),
-            || block.layers.par_iter().map(place_layer).collect::<Result<_, _>>(),
+            || loader.embeddings(&block.embeddings),
+            || block.layers.par_iter().map(load_layer).collect::<Result<_, _>>(),
         );
         let convolution = block.convolution.as_ref();
         Ok(Self {
-            convolution: convolution.map(|part| Convolution::place(part, place)).transpose()?,
+            convolution: convolution.map(|part| Convolution::load(part, loader)).transpose()?,
             embeddings: embeddings?,
-            projection: block.projection.as_ref().map(|map| place.linear(map)).transpose()?,
+            projection: block.projection.as_ref().map(|map| loader.linear(map)).transpose()?,
             layers: layers?,
             sequence: block.sequence.clone(),
-            final_norm: block.final_norm.as_ref().map(|norm| place.layer_norm(norm)).transpose()?,
+            final_norm: block
+                .final_norm
+                .as_ref()
+                .map(|norm| loader.layer_norm(norm))
+                .transpose()?,
         })
     }
 
-    /// The layers in the order that they run.
+    /// Returns the layers in execution order.
     pub fn running(&self) -> impl DoubleEndedIterator<Item = &Layer<B>> + ExactSizeIterator {
-        self.sequence.iter().map(|&number| &self.layers[number])
+        self.sequence.iter().map(|&index| &self.layers[index])
     }
 }

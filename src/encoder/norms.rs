@@ -1,46 +1,45 @@
-//! Attention by what it moves (Kobayashi et al. 2020, arXiv:2004.10102): a
-//! weight α says how much of a key's vector `f(x)` goes to a query, and says
-//! little where that vector is short.
+//! Norm-based attention (Kobayashi et al. 2020, arXiv:2004.10102). A weight α scales the vector
+//! `f(x)` that a key contributes to a query, so it says little where that vector is short.
 
-use super::layer::{Layer, Saved, Wanted};
+use super::layer::{Layer, OutputTokens, Saved};
 use crate::backend::Backend;
 use crate::rows::{AttentionMap, MapHeads, dot, norm};
 
 impl<B: Backend> Layer<B> {
-    /// Of one row: `α ‖f(x)‖` of each head, `[heads, tokens, tokens]`, or
+    /// Returns, for one row, `α ‖f(x)‖` per head, `[heads, tokens, tokens]`, or
     /// `‖Σ_heads α f(x)‖`, `[1, tokens, tokens]`.
     pub fn norms(
         &self,
         b: &B,
         saved: &Saved<B>,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         row: usize,
         heads: MapHeads,
     ) -> Result<AttentionMap, B::Error> {
         let weights = b.attention_weights(&saved.attended, row)?;
-        let moved = self.moved(b, saved, wanted, row)?;
+        let vectors = self.vectors(b, saved, outputs, row)?;
         Ok(match heads {
-            MapHeads::Each => each(weights, &moved),
-            MapHeads::Together => together(&weights, &moved),
+            MapHeads::Each => per_head(weights, &vectors),
+            MapHeads::Together => summed(&weights, &vectors),
         })
     }
 
-    /// `f(x) = (x W_V + b_V) W_O` of each key and head, `[keys][heads][hidden]`;
-    /// the output's bias belongs to no key.
-    fn moved(
+    /// Returns `f(x) = (x W_V + b_V) W_O` per key and head, `[keys][heads][hidden]`; the output
+    /// bias belongs to no key.
+    fn vectors(
         &self,
         b: &B,
         saved: &Saved<B>,
-        wanted: &Wanted,
+        outputs: &OutputTokens,
         row: usize,
     ) -> Result<Vec<Vec<Vec<f64>>>, B::Error> {
         let heads = self.attention.heads;
-        let values = b.attention_values(&saved.attended, wanted.spans(), row)?;
-        let alone = |value: &Vec<f64>, head: usize| {
-            let mut alone = vec![0.; value.len()];
+        let values = b.attention_values(&saved.attended, outputs.spans(), row)?;
+        let masked = |value: &Vec<f64>, head: usize| {
+            let mut masked = vec![0.; value.len()];
             let part = head * heads.size..(head + 1) * heads.size;
-            alone[part.clone()].copy_from_slice(&value[part]);
-            alone
+            masked[part.clone()].copy_from_slice(&value[part]);
+            masked
         };
         let bias = b.rows(&b.linear(
             &self.attention_output,
@@ -49,30 +48,30 @@ impl<B: Backend> Layer<B> {
         )?)?;
         let without_bias = |row: Vec<f64>| row.iter().zip(&bias[0]).map(|(x, b)| x - b).collect();
         let of_key = |value: &Vec<f64>| {
-            let parts: Vec<Vec<f64>> = (0..heads.count).map(|head| alone(value, head)).collect();
-            let moved = b.linear(&self.attention_output, &b.array(&parts)?, None)?;
-            Ok(b.rows(&moved)?.into_iter().map(without_bias).collect())
+            let parts: Vec<Vec<f64>> = (0..heads.count).map(|head| masked(value, head)).collect();
+            let vectors = b.linear(&self.attention_output, &b.array(&parts)?, None)?;
+            Ok(b.rows(&vectors)?.into_iter().map(without_bias).collect())
         };
         values.iter().map(of_key).collect()
     }
 }
 
-fn each(weights: AttentionMap, moved: &[Vec<Vec<f64>>]) -> AttentionMap {
-    let (tokens, square) = (weights.tokens, weights.tokens * weights.tokens);
-    let sizes: Vec<Vec<f64>> =
-        moved.iter().map(|heads| heads.iter().map(|f| norm(f)).collect()).collect();
-    weights.map(|i, weight| weight * sizes[i % tokens][i / square])
+fn per_head(weights: AttentionMap, vectors: &[Vec<Vec<f64>>]) -> AttentionMap {
+    let (tokens, cells) = (weights.tokens, weights.tokens * weights.tokens);
+    let lengths: Vec<Vec<f64>> =
+        vectors.iter().map(|heads| heads.iter().map(|f| norm(f)).collect()).collect();
+    weights.map(|i, weight| weight * lengths[i % tokens][i / cells])
 }
 
-/// By the products of a key's vectors with each other, `‖Σ α f‖² = Σ α α' f f'`:
-/// heads² numbers for a pair of tokens instead of heads × hidden.
-fn together(weights: &AttentionMap, moved: &[Vec<Vec<f64>>]) -> AttentionMap {
+/// Uses `‖Σ α f‖² = Σ α α' f f'` with the dot products per key: heads² numbers per pair of tokens
+/// instead of heads × hidden.
+fn summed(weights: &AttentionMap, vectors: &[Vec<Vec<f64>>]) -> AttentionMap {
     let (heads, tokens) = (weights.heads, weights.tokens);
-    let products: Vec<Vec<f64>> = moved
+    let products: Vec<Vec<f64>> = vectors
         .iter()
         .map(|key| key.iter().flat_map(|f| key.iter().map(|g| dot(f, g))).collect())
         .collect();
-    let size = |query: usize, key: usize| {
+    let length = |query: usize, key: usize| {
         let alpha: Vec<f64> = (0..heads)
             .map(|head| weights.weights[(head * tokens + query) * tokens + key])
             .collect();
@@ -80,6 +79,6 @@ fn together(weights: &AttentionMap, moved: &[Vec<Vec<f64>>]) -> AttentionMap {
         along.sum::<f64>().max(0.).sqrt()
     };
     let pairs = (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key)));
-    let weights = pairs.map(|(query, key)| size(query, key)).collect();
+    let weights = pairs.map(|(query, key)| length(query, key)).collect();
     AttentionMap { heads: 1, tokens, weights }
 }

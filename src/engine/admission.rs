@@ -1,12 +1,11 @@
-//! Admission by cost: a request enters with all the work it may ask for, or is
-//! told when to come back. So nothing that was let in fails half-way for lack
-//! of room, and one request with many inputs counts as what it is.
+//! Admission by cost. A request is admitted with all the work that it may need, or rejected with
+//! the time after which to retry. So admitted requests never fail half-way for lack of room, and a
+//! request with many inputs is charged for all of them.
 //!
-//! Two bounds hold: a fixed one, for memory, and one of time. The time is predicted
-//! by the rule that rows are served by (`engine/batcher/turns.rs`): two lanes, in each
-//! of them keys with equal shares, and within a key its requests. A request that would
-//! not be done in time, or would make one late that was let in before, is refused:
-//! else all would be late together.
+//! There are two limits: a fixed one, for memory, and one of time. Completion times are predicted
+//! by the scheduling rule (`engine/batcher/turns.rs`): two lanes, equal shares for the keys in each
+//! lane, and equal shares for the requests of a key. A request is rejected if it would not complete
+//! in time or would make an admitted one late.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,22 +19,22 @@ use crate::model::Model;
 use crate::pace::Pace;
 use crate::passes::Requester;
 
-/// Room for a number of tokens × rows × layers.
+/// Admits requests up to a number of tokens × rows × layers.
 pub struct Admission {
     capacity: usize,
-    /// What a request has. It should be done within half of it: the estimate may be off.
+    /// Time limit of a request. Estimates may be off, so it should be done in half of it.
     time: Duration,
-    /// Of tokens through the layers of recent passes.
+    /// Seconds per token and layer in recent passes.
     pace: Pace,
     in_flight: Mutex<Vec<InFlight>>,
 }
 
-/// What a request asks for.
+/// Resources that a request needs.
 #[derive(Debug, Clone)]
 pub struct Demand {
     /// Tokens × rows × layers.
     pub cost: usize,
-    /// On all cores, with nothing beside it.
+    /// Expected time on all cores, without other requests.
     pub time: Duration,
     /// Multiply-adds.
     pub work: u64,
@@ -49,36 +48,35 @@ struct InFlight {
     requester: Arc<Requester>,
 }
 
-/// Room held until dropped.
+/// Holds the admitted cost until dropped.
 pub struct Admitted {
     requester: Arc<Requester>,
     admission: Arc<Admission>,
 }
 
-/// The pace before the first pass: a second's worth of a small model on slow
-/// cores.
+/// Pace before the first pass, as (work, seconds): a small model on slow cores.
 const PRIOR: (f64, f64) = (20_000., 1.);
 
-/// The part of its time that a request should be done before its end by: rows are served a
-/// pass at a time.
+/// A request should complete this fraction (1 / n) of its time before its deadline, because rows
+/// are served one pass at a time.
 const MARGIN: u32 = 10;
 
 impl Admission {
-    /// Room for `capacity` tokens × rows × layers, and for requests that should be done
-    /// within half of the `time` they have: the estimate may be off.
+    /// Admits `capacity` tokens × rows × layers, and requests that should complete within half of
+    /// `time`, because estimates may be off.
     pub fn new(capacity: usize, time: Duration) -> Self {
         let pace = Pace::starting_with(0.95, PRIOR.0, PRIOR.1);
         Self { capacity, time, pace, in_flight: Mutex::default() }
     }
 
-    /// Takes room for a request, or refuses: for ever when it can never fit, else with
-    /// the seconds after which there should be room. A request that finds nothing else
-    /// in flight is let in whatever its time.
+    /// Admits a request or rejects it: permanently if it can never fit, else with the seconds
+    /// after which to retry. If nothing else is in flight, a request is admitted whatever its
+    /// expected time.
     pub fn admit(self: &Arc<Self>, demand: Demand) -> Result<Admitted> {
         let Demand { cost, time, work, caller } = demand;
         if cost > self.capacity {
             let detail = format!(
-                "the request costs {cost} tokens x rows x layers and at most {} are taken at once; send \
+                "the request costs {cost} tokens x rows x layers; at most {} are accepted at once; send \
                  fewer inputs, methods or steps",
                 self.capacity
             );
@@ -90,9 +88,9 @@ impl Admission {
         if !late.is_zero() {
             return Err(overloaded(late.as_secs_f64()));
         }
-        let lacking = (sum(&in_flight) + cost).saturating_sub(self.capacity);
-        if lacking > 0 {
-            return Err(overloaded(self.seconds_for(lacking)));
+        let missing = (sum(&in_flight) + cost).saturating_sub(self.capacity);
+        if missing > 0 {
+            return Err(overloaded(self.seconds_for(missing)));
         }
         let since = Instant::now();
         in_flight.push(InFlight { cost, since, requester: Arc::clone(&requester) });
@@ -100,31 +98,31 @@ impl Admission {
         Ok(Admitted { requester, admission: Arc::clone(self) })
     }
 
-    /// How much too late a request would be done, or one in flight for its sake; nothing
-    /// where there is none.
+    /// By how much the request, or one in flight because of it, would be late; zero if none.
     fn late(&self, in_flight: &[InFlight], new: &Requester) -> Duration {
         if in_flight.is_empty() {
             return Duration::ZERO;
         }
         let all = || in_flight.iter().map(|other| &*other.requester).chain([new]);
-        // Of those before it, what they asked for: that some of it is done already makes up
+        // For its own forecast, count the others in full: what they have already done makes up
         // for what the estimates leave out.
-        let asked: Vec<Load> = all().map(|one| load(one, one.expected)).collect();
-        let own = Forecast::of(&asked).end(&load(new, new.expected));
-        let left: Vec<Load> = all().map(|one| load(one, one.remaining())).collect();
-        let (before, after) = (Forecast::of(&left[..in_flight.len()]), Forecast::of(&left));
+        let in_full: Vec<Load> = all().map(|one| load(one, one.expected)).collect();
+        let own = Forecast::of(&in_full).end(&load(new, new.expected));
+        let remaining: Vec<Load> = all().map(|one| load(one, one.remaining())).collect();
+        let before = Forecast::of(&remaining[..in_flight.len()]);
+        let after = Forecast::of(&remaining);
         let limit = self.time - self.time / MARGIN;
         let of_other = |(other, load): (&InFlight, &Load)| {
             let limit = limit.saturating_sub(other.since.elapsed());
             let late = after.end(load).saturating_sub(limit);
-            // One that is late whatever comes keeps nobody out.
+            // A request that would be late anyway does not keep others out.
             if before.end(load) > limit { Duration::ZERO } else { late }
         };
-        let others = in_flight.iter().zip(&left).map(of_other);
+        let others = in_flight.iter().zip(&remaining).map(of_other);
         others.fold(own.saturating_sub(self.time / 2), Duration::max)
     }
 
-    /// The most tokens × rows × layers that are taken at once.
+    /// Maximum tokens × rows × layers in flight.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -134,20 +132,20 @@ impl Admission {
         sum(&lock(&self.in_flight))
     }
 
-    /// Notes a pass of so much work in `seconds`, for the estimates.
+    /// Records that a pass took `seconds` for this work.
     pub fn note_pass(&self, work: usize, seconds: f64) {
         self.pace.note(work, seconds);
     }
 
-    /// What so many tokens of forward passes of `model` should take; a walk back is
-    /// as much again.
+    /// Expected time of the forward passes of this many tokens; a backward pass takes as long
+    /// again.
     pub fn time_for(&self, model: &Model, tokens: usize) -> Duration {
         let unknown = || self.seconds_for(model.layers());
         let seconds = model.seconds_per_token().unwrap_or_else(unknown);
         Duration::from_secs_f64(seconds * tokens as f64)
     }
 
-    /// What all requests in flight should take together.
+    /// Expected time of all requests in flight together.
     pub fn queue_time(&self) -> Duration {
         lock(&self.in_flight).iter().map(|other| other.requester.remaining()).sum()
     }
@@ -171,8 +169,8 @@ impl Drop for Admitted {
     }
 }
 
-fn load(requester: &Requester, left: Duration) -> Load<'_> {
-    Load { caller: &requester.caller, expected: requester.expected, left }
+fn load(requester: &Requester, remaining: Duration) -> Load<'_> {
+    Load { caller: &requester.caller, expected: requester.expected, remaining }
 }
 
 fn sum(in_flight: &[InFlight]) -> usize {
@@ -188,7 +186,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refused for now: there should be room in `seconds`.
+/// The error of a request that should be retried after `seconds`.
 fn overloaded(seconds: f64) -> Error {
     let seconds = (seconds.ceil() as u64).clamp(1, 600);
     let detail = format!("too much work is waiting; try again in {seconds} s");
@@ -212,28 +210,28 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back() {
+    fn dropping_frees_capacity() {
         let admission = admission(10);
         let held = admission.admit(cost(7)).unwrap();
         assert_eq!(admission.in_flight(), 7);
-        let refused = admission.admit(cost(4)).err().unwrap();
-        assert_eq!(refused.code, Code::Overloaded);
-        assert!(refused.retry_after.is_some_and(|seconds| seconds >= 1));
+        let rejected = admission.admit(cost(4)).err().unwrap();
+        assert_eq!(rejected.code, Code::Overloaded);
+        assert!(rejected.retry_after.is_some_and(|seconds| seconds >= 1));
         drop(held);
         assert!(admission.admit(cost(10)).is_ok());
     }
 
     #[test]
-    fn what_can_never_fit_is_refused_for_good() {
-        let refused = admission(10).admit(cost(11)).err().unwrap();
-        assert_eq!(refused.code, Code::RequestTooExpensive);
-        assert_eq!(refused.retry_after, None);
+    fn requests_over_capacity_are_rejected_permanently() {
+        let rejected = admission(10).admit(cost(11)).err().unwrap();
+        assert_eq!(rejected.code, Code::RequestTooExpensive);
+        assert_eq!(rejected.retry_after, None);
     }
 
     #[test]
-    fn no_more_is_taken_than_can_be_done_in_time() {
+    fn requests_that_would_be_late_are_rejected() {
         let admission = admission(1_000);
-        // Half of 60 seconds: three of 9 fit, a fourth does not.
+        // 30 seconds (half of 60) hold three requests of 9 s but not four.
         let mut held: Vec<_> = (0..3).map(|_| admission.admit(seconds(9, "a")).unwrap()).collect();
         assert_eq!(admission.admit(seconds(9, "a")).err().unwrap().code, Code::Overloaded);
         held.pop();
@@ -241,21 +239,21 @@ mod tests {
         held.clear();
         let _large = admission.admit(seconds(500, "a")).expect("nothing else is in flight");
         assert!(admission.admit(seconds(10, "a")).is_ok(), "it takes turns with the large one");
-        // Done after 40 seconds.
+        // It would complete after 40 seconds.
         assert_eq!(admission.admit(seconds(20, "a")).err().unwrap().retry_after, Some(10));
     }
 
     #[test]
-    fn nothing_that_was_let_in_becomes_late() {
+    fn requests_that_would_delay_admitted_ones_are_rejected() {
         let admission = admission(1_000);
         let _large = admission.admit(seconds(50, "a")).unwrap();
         let _small: Vec<_> = (0..3).map(|_| admission.admit(seconds(1, "a")).unwrap()).collect();
-        // The large one would be done after more than 54 seconds, and of 60 a tenth is kept free.
+        // The large one would complete after more than 54 s, but a tenth of its 60 s is margin.
         assert_eq!(admission.admit(seconds(1, "a")).err().unwrap().code, Code::Overloaded);
     }
 
     #[test]
-    fn a_key_with_many_requests_has_no_more_than_its_share() {
+    fn a_key_with_many_requests_gets_one_share() {
         let admission = admission(1_000);
         let _one_key: Vec<_> = (0..3).map(|_| admission.admit(seconds(9, "a")).unwrap()).collect();
         assert!(admission.admit(seconds(9, "a")).is_err());
@@ -264,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_follows_the_pace() {
+    fn retry_after_follows_the_pace() {
         let admission = admission(400_000);
         let _held = admission.admit(cost(400_000)).unwrap();
         let slow = admission.admit(cost(200_000)).err().unwrap().retry_after.unwrap();

@@ -1,4 +1,4 @@
-//! Whether passes work: known from those that ran of late, else found out with one.
+//! Checks whether passes work, from recent passes or, if there are none, by running one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,59 +10,59 @@ use super::{Engine, probe};
 use crate::error::{Code, Error, Result};
 use crate::model::Model;
 
-/// A pass that worked speaks for this long.
-const FRESH: Duration = Duration::from_secs(5);
+/// How long a successful pass counts as evidence that passes work.
+const SUCCESS_VALID_FOR: Duration = Duration::from_secs(5);
 
-/// A probe that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A probe that takes longer counts as failed.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Failures in a row after which an earlier pass that worked says nothing any
-/// more. A row that always fails takes a few, until it is found.
-const TOO_MANY: usize = 8;
+/// After this many consecutive failures, an earlier success no longer counts. A single row that
+/// always fails causes a few of them while the batcher isolates it.
+const MAX_CONSECUTIVE_FAILURES: usize = 8;
 
-/// What became of passes.
+/// Outcomes of recent passes.
 #[derive(Default)]
 pub struct Health {
-    failures_in_a_row: AtomicUsize,
+    consecutive_failures: AtomicUsize,
     last_good: Mutex<Option<Instant>>,
-    /// One probe at a time, however many ask.
+    /// Allows one probe at a time.
     probing: tokio::sync::Mutex<()>,
 }
 
 impl Health {
-    pub fn note_pass(&self, worked: bool) {
-        if worked {
+    pub fn note_pass(&self, succeeded: bool) {
+        if succeeded {
             *self.last_good.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            self.failures_in_a_row.store(0, Ordering::Relaxed);
+            self.consecutive_failures.store(0, Ordering::Relaxed);
         } else {
-            self.failures_in_a_row.fetch_add(1, Ordering::Relaxed);
+            self.consecutive_failures.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether that is known to be so.
+    /// Whether recent passes show that passes work.
     fn works(&self) -> bool {
         let last = *self.last_good.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = last.is_some_and(|last| last.elapsed() < FRESH);
-        fresh && self.failures_in_a_row.load(Ordering::Relaxed) < TOO_MANY
+        let recent = last.is_some_and(|last| last.elapsed() < SUCCESS_VALID_FOR);
+        recent && self.consecutive_failures.load(Ordering::Relaxed) < MAX_CONSECUTIVE_FAILURES
     }
 }
 
 impl Engine {
-    /// Whether passes work: by one of `model`, through the queue and the workers that
-    /// serve, unless others have just shown it.
+    /// Checks whether passes work. If no recent pass shows it, runs one of `model` through the
+    /// queue and the workers.
     pub async fn works(&self, model: &Arc<Model>) -> Result<()> {
         if self.health.works() {
             return Ok(());
         }
-        let _one = self.health.probing.lock().await;
+        let _guard = self.health.probing.lock().await;
         if self.health.works() {
             return Ok(());
         }
         let probe = async { self.passes(model, Arc::default()).run_one(probe::row(model)?).await };
-        let detail = match timeout(PATIENCE, probe).await {
+        let detail = match timeout(PROBE_TIMEOUT, probe).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(_)) => "passes fail; the log says why",
-            Err(_) => "a pass takes too long",
+            Err(_) => "a pass took too long",
         };
         Err(Error::new(Code::NotReady, detail))
     }

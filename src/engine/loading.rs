@@ -1,7 +1,5 @@
-//! Loading beside the answers: in the background, few at a time, on threads of
-//! their own.
+//! Loads models in the background on separate threads, a few at a time, while others are served.
 
-use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -12,67 +10,46 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::pool::{Entered, ModelPool};
+use super::loader::Loader;
+use super::pool::ModelPool;
 use super::probe;
+use super::registry::PendingLoad;
+use super::spec::ModelSpec;
 use super::status::{LoadFailure, Progress, Put};
-use crate::checkpoint::{Cancellation, Source};
+use crate::checkpoint::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::heads::activation::OutputActivation;
-use crate::model::{Described, Full, Model};
+use crate::model::{Full, Model, ModelDescription};
 
-/// Loads that run side by side; others wait. A download must not keep a folder
-/// from being loaded.
-pub const LOADS_AT_A_TIME: usize = 2;
-
-/// How often a load that waits for another of the same looks after it.
-const GLANCE: Duration = Duration::from_millis(20);
-
-/// What an id is to be. Two of the same share their weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    source: Source,
-    activation: Option<OutputActivation>,
-}
-
-impl Wanted {
-    /// `activation` goes before what config.json says.
-    pub fn new(source: Source, activation: Option<OutputActivation>) -> Self {
-        let source = match source {
-            // One folder has one name. One that is not there fails when it is read.
-            Source::Directory(path) => Source::Directory(fs::canonicalize(&path).unwrap_or(path)),
-            other => other,
-        };
-        Self { source, activation }
-    }
-}
+/// How often a load checks whether another load of the same spec has finished.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl ModelPool {
-    /// Has `id` loaded in the background. One that serves goes on until the new
-    /// one is ready, and stays if that fails; it is all there is to do where it is
-    /// what is wanted, and its files are as they were.
-    pub async fn load(self: &Arc<Self>, id: &str, wanted: Wanted) -> Result<Put> {
+    /// Starts to load `id` in the background. The model that serves under this id is replaced
+    /// when the new one is ready, and kept if loading fails. Nothing is loaded if it already has
+    /// this spec and its files are unchanged.
+    pub async fn load(self: &Arc<Self>, id: &str, spec: ModelSpec) -> Result<Put> {
         if let Some(model) = self.status(id).ok().and_then(|status| status.model) {
-            self.look_at(model).await?;
+            self.check_drift(model).await?;
         }
-        self.begin(id, wanted).map(|(put, _)| put)
+        self.begin(id, spec).map(|(put, _)| put)
     }
 
-    /// Loads the configured models; gives the errors of those that failed, where
-    /// none could be loaded.
+    /// Loads the configured models and waits for them. If no model could be loaded, returns the
+    /// error of each.
     pub async fn load_first(
         self: &Arc<Self>,
-        wanted: Vec<(String, Wanted)>,
+        spec: Vec<(String, ModelSpec)>,
     ) -> Result<(), Vec<Error>> {
-        let begun: Vec<_> =
-            wanted.into_iter().map(|(id, wanted)| self.begin(&id, wanted)).collect();
+        let loads: Vec<_> = spec.into_iter().map(|(id, spec)| self.begin(&id, spec)).collect();
         let mut errors = Vec::new();
-        for result in begun {
+        for result in loads {
             match result {
-                Ok((_, over)) => over.cancelled().await,
+                Ok((_, finished)) => finished.cancelled().await,
                 Err(error) => errors.push(error),
             }
         }
-        self.started();
+        // Ids that are missing from now on are unknown.
+        self.registry().started = true;
         if !self.models().is_empty() {
             return Ok(());
         }
@@ -83,99 +60,100 @@ impl ModelPool {
         Err(errors)
     }
 
-    /// Starts a load, whose end the token tells.
-    fn begin(self: &Arc<Self>, id: &str, wanted: Wanted) -> Result<(Put, CancellationToken)> {
-        let over = CancellationToken::new();
-        let (put, entered) = self.enter(id, wanted, over.clone().drop_guard())?;
-        if let Some(load) = entered {
+    /// Starts a load. The token is cancelled when it ends.
+    fn begin(self: &Arc<Self>, id: &str, spec: ModelSpec) -> Result<(Put, CancellationToken)> {
+        let finished = CancellationToken::new();
+        let (put, pending) = self.registry().enter(id, spec, finished.clone().drop_guard())?;
+        if let Some(load) = pending {
             let pool = Arc::clone(self);
-            let over = over.clone();
+            let finished = finished.clone();
             tokio::spawn(async move {
-                // An entry that is taken out cancels its load.
-                tokio::select! { () = pool.run(&load) => {}, () = over.cancelled() => {} }
+                // Removing the entry cancels its load.
+                tokio::select! { () = pool.run(&load) => {}, () = finished.cancelled() => {} }
             });
         }
-        Ok((put, over))
+        Ok((put, finished))
     }
 
-    async fn run(self: &Arc<Self>, load: &Entered) {
-        while self.waits_for_another(load) {
-            sleep(GLANCE).await;
+    async fn run(self: &Arc<Self>, load: &PendingLoad) {
+        while self.registry().waits_for_another(load) {
+            sleep(POLL_INTERVAL).await;
         }
         // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
-        let result = timeout(self.load_time, self.on_a_thread(load)).await;
+        let Ok(permit) = Arc::clone(&self.loader.permits).acquire_owned().await else { return };
+        let time = self.loader.time;
+        let result = timeout(time, self.read_on_thread(load)).await;
         drop(permit);
-        let result = result.unwrap_or_else(|_| Err(too_slow(self.load_time).into()));
+        let result = result.unwrap_or_else(|_| Err(too_slow(time).into()));
         match &result {
             Ok(model) => info!(
                 id = load.id,
-                source = %load.wanted.source,
+                source = %load.spec.source,
                 architecture = model.architecture,
                 bytes = model.memory_bytes(),
                 "loaded"
             ),
             Err(failure) => error!(
                 id = load.id,
-                source = %load.wanted.source,
+                source = %load.spec.source,
                 cause = failure.error.detail,
                 "a model could not be loaded"
             ),
         }
-        self.settle(load, result);
+        let unneeded = self.registry().settle(load, result);
+        // Outside of the lock, because this may free gigabytes.
+        drop(unneeded);
     }
 
-    /// Not one of the runtime's threads: what blocks there must not hold up the
-    /// service's end. Whoever waits no more cancels the load; until the thread sees
-    /// that, it is in nobody's way.
-    async fn on_a_thread(self: &Arc<Self>, load: &Entered) -> Result<Model, LoadFailure> {
+    /// Uses a thread outside the runtime, because blocking work on the runtime's threads would
+    /// delay shutdown. Dropping the future cancels the load; the thread ends when it notices.
+    async fn read_on_thread(self: &Arc<Self>, load: &PendingLoad) -> Result<Model, LoadFailure> {
         let (reply, loaded) = oneshot::channel();
         let pool = Arc::clone(self);
-        let (id, wanted) = (load.id.clone(), load.wanted.clone());
+        let (id, spec) = (load.id.clone(), load.spec.clone());
         let cancellation = Cancellation::default();
         let _cancel = cancellation.on_drop();
         let work = move || {
-            // Nobody listens where the load was cancelled.
-            let _ = reply.send(pool.read(&id, &wanted, &cancellation));
+            // The receiver is gone if the load was cancelled.
+            let _ = reply.send(pool.read(&id, &spec, &cancellation));
         };
         let thread = thread::Builder::new().name("explaind-loader".to_owned());
         thread.spawn(work).map_err(Error::internal)?;
-        let panicked = "the loader gave up; the log says where";
+        let panicked = "the loader panicked; see the log";
         loaded.await.unwrap_or_else(|_| Err(Error::new(Code::ModelInvalid, panicked).into()))
     }
 
-    /// Threads that put weights in place: half of the cores where the others may
-    /// have something to answer.
+    /// Number of threads that load weights: half of the cores once requests may need the others.
     fn threads(&self) -> usize {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        if self.is_started() { cores.div_ceil(2) } else { cores }
+        if self.registry().started { cores.div_ceil(2) } else { cores }
     }
 
-    /// Reads a checkpoint and puts its weights in place, unless they are there.
+    /// Reads a checkpoint and loads its weights, or shares those of a loaded model.
     fn read(
         &self,
         id: &str,
-        wanted: &Wanted,
+        spec: &ModelSpec,
         cancellation: &Cancellation,
     ) -> Result<Model, LoadFailure> {
-        let described =
-            Described::read(&wanted.source, wanted.activation, &self.allowed, cancellation)?;
-        let alike = self.alike(wanted);
-        if !alike.is_empty() {
-            let revision = described.revision()?;
-            if let Some(same) = alike.iter().find(|model| model.revision == revision) {
+        let Loader { budget, placement, allowed, .. } = &self.loader;
+        let description =
+            ModelDescription::read(&spec.source, spec.activation, allowed, cancellation)?;
+        let same_spec = self.registry().same_spec(spec);
+        if !same_spec.is_empty() {
+            let revision = description.revision()?;
+            if let Some(same) = same_spec.iter().find(|model| model.revision == revision) {
                 return Ok(same.under_id(id));
             }
         }
-        // What is in the way may be freed by then.
-        drop(alike);
-        let placement = &self.placement;
-        let bytes = described.memory_bytes(placement);
-        let room = self.budget.take(bytes).map_err(|full| too_large(id, bytes, &full))?;
+        // Models that were removed meanwhile can then be freed.
+        drop(same_spec);
+        let bytes = description.memory_bytes(placement);
+        let reservation = budget.take(bytes).map_err(|full| too_large(id, bytes, &full))?;
         let threads = rayon::ThreadPoolBuilder::new().num_threads(self.threads());
         let threads = threads.build().map_err(Error::internal)?;
-        let place = || described.place(id, placement, room);
-        let model = threads.install(place)?;
+        let load = || description.load(id, placement, reservation);
+        let model = threads.install(load)?;
         warm_up(&model)?;
         Ok(model)
     }
@@ -183,7 +161,7 @@ impl ModelPool {
 
 fn too_slow(time: Duration) -> Error {
     let detail = format!(
-        "not loaded within {} s; load it again, and a download goes on where it ended, or raise \
+        "not loaded within {} s; load it again (a download resumes where it stopped), or raise \
          limits.load_ms",
         time.as_secs()
     );
@@ -202,11 +180,11 @@ fn too_large(id: &str, bytes: usize, full: &Full) -> Error {
     Error::new(Code::ModelTooLarge, detail)
 }
 
-/// One real pass: the first is slower, and shows that the model works.
+/// Runs a real pass, because the first one is slower, and to check that the model works.
 fn warm_up(model: &Model) -> Result<()> {
     let fails = |reason: String| Error::new(Code::ModelInvalid, format!("{}: {reason}", model.id));
     let rows = [probe::row(model)?];
-    // The first one also touches the weights for the first time.
+    // The first pass also touches the weights for the first time, so the second one is timed.
     let outputs = model.run(&rows).and_then(|_| {
         let start = Instant::now();
         let outputs = model.run(&rows);
@@ -216,6 +194,6 @@ fn warm_up(model: &Model) -> Result<()> {
     let outputs = outputs.map_err(|error| fails(error.to_string()))?;
     match outputs.iter().all(|output| output.is_finite()) {
         true => Ok(()),
-        false => Err(fails("a short text gives numbers that are not finite".to_owned())),
+        false => Err(fails("the output for a short text is not finite".to_owned())),
     }
 }

@@ -1,13 +1,19 @@
-//! From rows that wait to passes that run: admission, batching, worker threads
-//! outside the async runtime.
+//! Runs queued rows in batched passes: admission, batching, and worker threads outside the async
+//! runtime.
+//!
+//! The reasons for the design: docs/concepts/scheduling.md.
 
 pub mod admission;
 pub mod batcher;
+pub mod corpora;
 mod forecast;
 mod health;
+mod loader;
 mod loading;
 pub mod pool;
 mod probe;
+mod registry;
+mod spec;
 mod status;
 mod watch;
 mod worker;
@@ -19,17 +25,17 @@ use tokio::sync::mpsc;
 
 pub use admission::{Admission, Admitted, Demand};
 pub use batcher::PassLimits;
+pub use corpora::{Corpora, CorpusSpec};
 use health::Health;
-pub use loading::Wanted;
 pub use pool::{LOAD_TIME, ModelPool};
+pub use spec::ModelSpec;
 pub use status::{LoadFailure, Progress, Put, Status};
 
 use crate::model::Model;
 use crate::pace::Pace;
 use crate::passes::{Job, Passes, Requester};
 
-/// Jobs that may lie in the channel before senders wait. Admission bounds what
-/// they add up to.
+/// Jobs that the channel holds before senders have to wait. Admission bounds their total cost.
 const CHANNEL: usize = 256;
 
 /// How much work the engine takes on.
@@ -38,21 +44,21 @@ pub struct Limits {
     pub pass: PassLimits,
     /// Tokens × rows × layers of all requests in flight.
     pub queued_work: usize,
-    /// What a request has, from admission to answer.
+    /// Time limit of a request, from admission to response.
     pub time: Duration,
 }
 
-/// The way in: admits requests and hands out [`Passes`].
+/// Entry point of the engine: admits requests and hands out [`Passes`].
 pub struct Engine {
     jobs: mpsc::Sender<Job>,
     pub admission: Arc<Admission>,
-    /// How long requests take from their last pass to their answer, by their tokens.
+    /// How long requests take from their last pass to their response, by number of tokens.
     pub closing: Arc<Pace>,
     health: Arc<Health>,
 }
 
 impl Engine {
-    /// Starts the worker threads. They end when every handle to them is dropped.
+    /// Starts the worker threads. They end when all handles to the engine are dropped.
     pub fn start(limits: Limits) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(CHANNEL);
         let admission = Arc::new(Admission::new(limits.queued_work, limits.time));

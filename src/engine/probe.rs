@@ -1,4 +1,4 @@
-//! A short text to try a model with.
+//! A short text to test a model with.
 
 use crate::blocks::Pooling;
 use crate::error::Result;
@@ -8,18 +8,18 @@ use crate::script::Script;
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
 
-/// A forward pass of a few tokens.
+/// Returns the row of a forward pass of a few tokens.
 pub fn row(model: &Model) -> Result<Row> {
-    // A Chinese text also reads the dictionary of Chinese words.
+    // A Chinese text also loads the word segmentation dictionary.
     let text = match model.script {
         Some(Script::Han) => "预热",
         Some(Script::Latin) | None => "warm up",
     };
     let input = Input { text: text.to_owned(), ..Input::default() };
     let encoding = model.encode(&input, Truncate::Yes)?;
-    let reads: &[usize] = match model.pooling() {
+    let output_tokens: &[usize] = match model.pooling() {
         Pooling::Tokens => &[0],
         Pooling::Whole(_) => &[],
     };
-    Ok(Row::forward(encoding.ids, reads.into()))
+    Ok(Row::forward(encoding.ids, output_tokens.into()))
 }

@@ -1,4 +1,4 @@
-//! What is known of the models of the pool, for those who ask.
+//! States of the pool's models, as reported to clients.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use crate::model::Model;
 /// Why a model could not be loaded.
 #[derive(Debug, Clone)]
 pub struct LoadFailure {
-    /// For the log and for who has the admin key: it may name folders.
+    /// For the log and for holders of the admin key: may name folders.
     pub error: Error,
-    /// Its detail for all others.
+    /// The detail for all other clients.
     public: String,
 }
 
 impl LoadFailure {
-    /// What all may know of it.
+    /// The error without details that only admins may see.
     pub fn public(&self) -> Error {
         Error { detail: self.public.clone(), ..self.error.clone() }
     }
 }
 
 impl From<Error> for LoadFailure {
-    /// Of an error that names no folder.
+    /// Converts an error that names no folder.
     fn from(error: Error) -> Self {
         Self { public: error.detail.clone(), error }
     }
@@ -33,18 +33,18 @@ impl From<LoadError> for LoadFailure {
     fn from(error: LoadError) -> Self {
         let what = if error.file.is_empty() { "the source" } else { &error.file };
         let public = format!(
-            "{what} cannot be read; the log says why, and GET /models/{{id}} with the admin key"
+            "{what} cannot be read; the log has the reason, as has GET /models/{{id}} with the admin key"
         );
         Self { error: Error::new(Code::ModelInvalid, error.to_string()), public }
     }
 }
 
-/// How far a model is that does not serve, or not yet.
+/// State of a model that is not being served, or not yet.
 #[derive(Debug, Clone)]
 pub enum Progress {
     Loading,
     Failed(LoadFailure),
-    /// It is in use by the requests that were there before.
+    /// Removed, but still used by earlier requests.
     Unloading,
 }
 
@@ -58,22 +58,28 @@ impl Progress {
     }
 }
 
-/// What is known of an id.
+/// State of a model id.
 #[derive(Clone)]
 pub struct Status {
     pub id: String,
-    /// The one that serves.
+    /// The model that serves requests.
     pub model: Option<Arc<Model>>,
-    /// How its files are not what it was loaded from.
+    /// How its files differ from what was loaded.
     pub drift: Option<Drift>,
-    /// Of the one that is to take its place, or of itself where none serves.
+    /// State of the model that will replace it or, if none serves, of this id's own model.
     pub progress: Option<Progress>,
 }
 
-/// What a request to load came to.
+impl Status {
+    pub fn unloading(id: String) -> Self {
+        Self { id, model: None, drift: None, progress: Some(Progress::Unloading) }
+    }
+}
+
+/// Outcome of a request to load a model.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It serves already.
+    /// The same model is already served.
     Same,
     Loading,
 }

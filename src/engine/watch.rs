@@ -1,5 +1,5 @@
-//! Looks after the files of the models that serve. They answer from memory whatever
-//! becomes of these, but the next start would not.
+//! Watches the files of loaded models. Changes do not affect requests, which use the weights in
+//! memory, but would affect the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,35 +13,35 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 
 impl ModelPool {
-    /// Looks at the files of all models every so often.
+    /// Checks the files of all models at the interval `every`.
     pub async fn watch(self: Arc<Self>, every: Duration) {
         let mut tick = interval(every);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             for model in self.models() {
-                // A panic is logged by its thread; the next look is another try.
-                let _ = self.look_at(model).await;
+                // Panics are logged by their thread, and the next tick checks again.
+                let _ = self.check_drift(model).await;
             }
         }
     }
 
-    /// Looks at the files of one.
-    pub(super) async fn look_at(&self, model: Arc<Model>) -> Result<()> {
-        let looked = Arc::clone(&model);
-        // May read gigabytes, where a file has another time than before.
-        let look = tokio::task::spawn_blocking(move || looked.drift());
-        let drift = look.await.map_err(Error::internal)?;
-        if self.note_drift(&model, drift.clone()) {
-            tell(&model, drift);
+    /// Checks the files of one model.
+    pub(super) async fn check_drift(&self, model: Arc<Model>) -> Result<()> {
+        let checked_model = Arc::clone(&model);
+        // May read gigabytes if a file's modification time has changed.
+        let check = tokio::task::spawn_blocking(move || checked_model.drift());
+        let drift = check.await.map_err(Error::internal)?;
+        if self.registry().note_drift(&model, drift.clone()) {
+            log_drift(&model, drift);
         }
         Ok(())
     }
 }
 
-fn tell(model: &Model, drift: Option<Drift>) {
+fn log_drift(model: &Model, drift: Option<Drift>) {
     match drift {
-        Some(drift) => warn!(id = model.id, %drift, "a model is not what is on disk"),
-        None => info!(id = model.id, "a model is again what is on disk"),
+        Some(drift) => warn!(id = model.id, %drift, "the files of a model have changed"),
+        None => info!(id = model.id, "the files of a model match it again"),
     }
 }

@@ -1,10 +1,9 @@
-//! The threads that run passes. They outlive a panic in one, and any other.
+//! The threads that run passes. They survive panics, in passes and elsewhere.
 //!
-//! There are two lanes, each with a thread for every pass that may run at a time. The
-//! main lane runs what there is. The express lane runs small requests beside a large
-//! one that keeps the main lane busy: the operating system shares the cores out, so
-//! that a small request never waits for the end of a pass, and a large one always has
-//! half of the cores.
+//! There are two lanes, each with one thread per concurrent pass. The main lane runs all requests.
+//! The express lane runs small requests while a large one occupies the main lane. The operating
+//! system divides the cores between them, so a small request never waits for a large pass to end,
+//! and a large one always has half of the cores.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,44 +25,43 @@ use crate::backend::cpu;
 use crate::error::Error;
 use crate::passes::Job;
 
-/// What the workers share.
+/// State shared by all workers.
 struct Workers {
     waiting: Mutex<Waiting>,
-    /// That something may have come for those who wait.
+    /// Signalled when there may be new work.
     more: Condvar,
     admission: Arc<Admission>,
     health: Arc<Health>,
     limits: PassLimits,
-    /// Passes that run.
+    /// Number of passes that are running.
     running: AtomicUsize,
 }
 
 struct Waiting {
     batcher: Batcher,
-    /// Nothing comes any more.
+    /// No more jobs will arrive.
     closed: bool,
 }
 
 /// One of the threads of a lane.
 struct Worker {
     lane: Lane,
-    /// The cores that its lane may use. A product is done by all that are idle.
+    /// Threads on the cores of this lane. Idle ones help with matrix products.
     cores: Arc<ThreadPool>,
     all: Arc<Workers>,
 }
 
-/// How long a thread keeps the memory of its last passes for the next one.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long an idle thread keeps the buffers of its last passes.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The share of a pass's memory that is kept by those that run small passes, or parts of
-/// passes.
-const SMALLER: usize = 8;
+/// Threads that run small passes or parts of passes may keep this fraction (1 / n) of a pass's
+/// memory.
+const SMALL_BUFFER_DIVISOR: usize = 8;
 
-/// Multiply-adds of a pass that are worth more threads than one.
-const WORTH_SHARING: u64 = 30_000_000;
+/// Passes with fewer multiply-adds run on a single thread.
+const MIN_PARALLEL_WORK: u64 = 30_000_000;
 
-/// Starts the workers. They end when the last sender is dropped and no job is
-/// left.
+/// Starts the workers. They end when all senders are dropped and no jobs remain.
 pub fn spawn(
     queue: mpsc::Receiver<Job>,
     limits: PassLimits,
@@ -86,10 +84,10 @@ pub fn spawn(
             let core = cores.get(i).copied();
             let kept = match lane {
                 Lane::Main => limits.bytes,
-                Lane::Express => limits.bytes / SMALLER,
+                Lane::Express => limits.bytes / SMALL_BUFFER_DIVISOR,
             };
             let work = move || {
-                settle(core.as_ref(), kept);
+                configure_thread(core.as_ref(), kept);
                 while worker.turn() {}
             };
             thread::Builder::new().name(format!("explaind-{name}-{i}")).spawn(work)?;
@@ -100,39 +98,39 @@ pub fn spawn(
     Ok(())
 }
 
-/// Threads for the products of a lane's passes.
+/// Creates the threads that compute the matrix products of a lane's passes.
 fn threads(limits: PassLimits, lane: &str, cores: Vec<CoreId>) -> std::io::Result<ThreadPool> {
     let lane = lane.to_owned();
     rayon::ThreadPoolBuilder::new()
         .num_threads(limits.workers)
         .thread_name(move |i| format!("explaind-{lane}-core-{i}"))
-        .start_handler(move |i| settle(cores.get(i), limits.bytes / SMALLER))
+        .start_handler(move |i| configure_thread(cores.get(i), limits.bytes / SMALL_BUFFER_DIVISOR))
         .build()
         .map_err(std::io::Error::other)
 }
 
-/// A core for each thread, where they are to have all that this process may use.
-/// Threads that wake together are often put on one core, and stay there until
-/// the scheduler's next tick: longer than a pass of a small model.
+/// One core per thread if the threads use all cores of this process, else none. Without pinning,
+/// threads that wake together are often put on the same core until the scheduler's next tick,
+/// which takes longer than a pass of a small model.
 fn cores_for(count: usize) -> Vec<CoreId> {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     if cores.len() == count { cores } else { Vec::new() }
 }
 
-/// Keeps this thread to its core, and the memory that it keeps to so many bytes.
-fn settle(core: Option<&CoreId>, kept: usize) {
-    // Where it cannot be set, the scheduler decides as ever.
+/// Pins this thread to `core` and limits the buffers that it keeps to `kept` bytes.
+fn configure_thread(core: Option<&CoreId>, kept: usize) {
+    // If pinning fails, the scheduler decides.
     core.map(|core| core_affinity::set_for_current(*core));
     cpu::keep_at_most(kept);
 }
 
 impl Workers {
-    /// Hands jobs to the batcher as they come, until nothing can come any more.
+    /// Passes jobs to the batcher until the channel closes.
     fn collect(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(job) = queue.blocking_recv() {
             let mut waiting = lock(&self.waiting);
             waiting.batcher.push(job);
-            // What was sent together is looked at together.
+            // Jobs that were sent together are batched together.
             while let Ok(job) = queue.try_recv() {
                 waiting.batcher.push(job);
             }
@@ -142,7 +140,7 @@ impl Workers {
         self.more.notify_all();
     }
 
-    /// The next pass of a lane; none once nothing can come any more.
+    /// Waits for the next pass of a lane; `None` once the channel is closed and no jobs remain.
     fn next(&self, lane: Lane) -> Option<Batch> {
         let mut waiting = lock(&self.waiting);
         loop {
@@ -156,11 +154,10 @@ impl Workers {
         }
     }
 
-    /// Waits for something to have come. What this thread has kept for its next pass it
-    /// gives back when there is none for a while.
+    /// Waits for new work. After being idle for a while, frees this thread's buffers.
     fn wait<'a>(&'a self, waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
-        let waited = self.more.wait_timeout(waiting, IDLE);
-        let (waiting, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let wait_result = self.more.wait_timeout(waiting, IDLE_TIMEOUT);
+        let (waiting, timeout) = wait_result.unwrap_or_else(PoisonError::into_inner);
         if !timeout.timed_out() {
             return waiting;
         }
@@ -171,14 +168,14 @@ impl Workers {
 
     fn finish(&self, batch: Batch, result: PassResult, took: Duration) {
         lock(&self.waiting).batcher.finish(batch, result, took);
-        // Rows may be waiting to be run again, or a lane for the end of all.
+        // There may be rows to retry, or a lane may be waiting for the last job to end.
         self.more.notify_all();
     }
 }
 
 impl Worker {
-    /// Waits for a pass and runs it; false once nothing can come any more. What
-    /// panics here is this crate's fault and costs no more than this turn.
+    /// Waits for a pass and runs it; `false` when there is no more work. A panic here is a bug of
+    /// this crate and costs only this turn.
     fn turn(&self) -> bool {
         let turn = || {
             let Some(batch) = self.all.next(self.lane) else { return false };
@@ -187,23 +184,23 @@ impl Worker {
         };
         catch_unwind(AssertUnwindSafe(turn)).unwrap_or_else(|panic| {
             counter!("explaind_worker_restarts_total").increment(1);
-            error!(panic = message(&*panic), "a worker starts again");
+            error!(panic = message(&*panic), "a worker restarts after a panic");
             true
         })
     }
 
-    /// Runs a pass and hands out its outputs.
+    /// Runs a pass and distributes its outputs.
     fn run(&self, batch: Batch) {
         let running = Running::new(&self.all.running);
         let start = Instant::now();
         let result = self.outputs(&batch);
         let took = start.elapsed();
-        // What all cores do in that time: others run beside it.
-        let beside = running.beside();
+        // Other passes run at the same time, so count the work of all cores.
+        let concurrent = running.concurrent();
         let work = batch.load() * batch.model.layers();
-        self.all.admission.note_pass(work * beside, took.as_secs_f64());
+        self.all.admission.note_pass(work * concurrent, took.as_secs_f64());
         self.all.health.note_pass(result.is_ok());
-        batch.model.note_pass(&batch.rows, took.as_secs_f64() / beside as f64);
+        batch.model.note_pass(&batch.rows, took.as_secs_f64() / concurrent as f64);
         histogram!("explaind_pass_seconds").record(took.as_secs_f64());
         histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
         histogram!("explaind_pass_tokens").record(batch.tokens() as f64);
@@ -213,10 +210,10 @@ impl Worker {
         self.all.finish(batch, result, took);
     }
 
-    /// A fault is logged here; the batcher finds the row that it is of.
+    /// Runs a pass. Errors are logged here; the batcher finds the row that caused them.
     fn outputs(&self, batch: &Batch) -> PassResult {
         let work: u64 = batch.rows.iter().map(|row| batch.model.row_work(row)).sum();
-        let result = catch_unwind(AssertUnwindSafe(|| match work < WORTH_SHARING {
+        let result = catch_unwind(AssertUnwindSafe(|| match work < MIN_PARALLEL_WORK {
             true => batch.model.run(&batch.rows),
             false => {
                 let threads = self.all.limits.workers;
@@ -234,21 +231,21 @@ impl Worker {
     }
 }
 
-/// One more pass that runs, while this lives.
+/// Counts a running pass until dropped.
 struct Running<'a> {
     count: &'a AtomicUsize,
-    /// Passes that ran when it began, it among them.
-    at_first: usize,
+    /// Passes that were running when it began, including itself.
+    at_start: usize,
 }
 
 impl<'a> Running<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
-        Self { count, at_first: 1 + count.fetch_add(1, Ordering::Relaxed) }
+        Self { count, at_start: 1 + count.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Passes that ran at a time while it did, it among them, about.
-    fn beside(&self) -> usize {
-        (self.at_first + self.count.load(Ordering::Relaxed)).div_ceil(2)
+    /// Average number of concurrent passes while it ran, including itself (approximate).
+    fn concurrent(&self) -> usize {
+        (self.at_start + self.count.load(Ordering::Relaxed)).div_ceil(2)
     }
 }
 

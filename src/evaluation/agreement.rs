@@ -1,27 +1,26 @@
-//! How far two methods say the same (Krishna et al. 2022, "The Disagreement
-//! Problem in Explainable Machine Learning", arXiv:2202.01602).
+//! Agreement between two methods (Krishna et al. 2022, "The Disagreement Problem in Explainable
+//! Machine Learning", arXiv:2202.01602).
 
 use super::Scored;
 use super::statistics::spearman;
 
-/// Two methods' scores of the same words.
+/// Agreement of two methods' scores of the same words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agreement {
     pub methods: [String; 2],
-    /// Words that are called the top ones: a quarter of all, rounded up.
+    /// Number of top words that are compared: a quarter of all, rounded up.
     pub k: usize,
-    /// Share of the top k words that both have.
+    /// Share of the top k words that both methods have.
     pub top_k_feature: f64,
-    /// Share of the top k places that have the same word in both.
+    /// Share of the top k ranks that have the same word in both methods.
     pub top_k_rank: f64,
-    /// Share of the top k words that both have with the same sign.
+    /// Share of the top k words that both methods have with the same sign.
     pub sign: f64,
-    /// Rank correlation over all words; none where a method's scores are all the
-    /// same.
+    /// Spearman's rank correlation over all words; `None` if a method's scores are all equal.
     pub spearman: Option<f64>,
 }
 
-/// Every pair. A method without signs is compared by magnitudes.
+/// Compares every pair of methods, by magnitudes if one of them is unsigned.
 pub fn between(names: &[String], methods: &[Scored<'_>], scores: &[Vec<f64>]) -> Vec<Agreement> {
     let pairs = (0..names.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
     let agreement = |(a, b): (usize, usize)| {
@@ -32,7 +31,7 @@ pub fn between(names: &[String], methods: &[Scored<'_>], scores: &[Vec<f64>]) ->
     pairs.map(agreement).collect()
 }
 
-/// Scores, or their magnitudes where the other side has no signs.
+/// Returns the scores, or their magnitudes unless `signed`.
 pub fn comparable(scores: &[f64], signed: bool) -> Vec<f64> {
     scores.iter().map(|score| if signed { *score } else { score.abs() }).collect()
 }
@@ -41,19 +40,19 @@ fn of(methods: [String; 2], a: &[f64], b: &[f64]) -> Agreement {
     let k = a.len().div_ceil(4);
     let (top_a, top_b) = (top(a, k), top(b, k));
     let share = |count: usize| count as f64 / k.max(1) as f64;
-    let both: Vec<usize> = top_a.iter().copied().filter(|word| top_b.contains(word)).collect();
-    let same_sign = both.iter().filter(|&&word| a[word].signum() == b[word].signum());
+    let common: Vec<usize> = top_a.iter().copied().filter(|word| top_b.contains(word)).collect();
+    let same_sign = common.iter().filter(|&&word| a[word].signum() == b[word].signum());
     Agreement {
         methods,
         k,
-        top_k_feature: share(both.len()),
+        top_k_feature: share(common.len()),
         top_k_rank: share(top_a.iter().zip(&top_b).filter(|(a, b)| a == b).count()),
         sign: share(same_sign.count()),
         spearman: spearman(a, b),
     }
 }
 
-/// The k words of the largest magnitude, largest first.
+/// Returns the k words of largest magnitude, largest first.
 fn top(scores: &[f64], k: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].abs().total_cmp(&scores[a].abs()));

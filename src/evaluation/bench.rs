@@ -1,45 +1,43 @@
-//! What measures run on: one target of one input, with some of its units away.
-
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Test bench of the measures: runs one target of one input without some of its units.
 
 use super::Settings;
-use crate::attribution::perturbation::{self, Perturbation, Replacement};
-use crate::attribution::{Attribution, MethodEntry, Options, Subject};
+use crate::attribution::perturbation::{self, Mask, Perturbation, Replacement, UnitKind};
+use crate::attribution::{Attribution, MaskValues, MethodEntry, Options, Subject};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::rows::{Output, Scalar};
 
-/// One method's scores.
+/// One method's scores, and how they were computed.
 pub struct Scored<'a> {
     pub method: &'static MethodEntry,
     pub options: &'a Options,
     /// `[tokens]`
     pub scores: &'a [f64],
-    /// What they took.
+    /// Number of rows that the scores took.
     pub rows: usize,
 }
 
-/// What the model says where some units are there and the others are not.
+/// The outputs of the model for one target, without some units.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Said {
+pub struct TargetValue {
     /// The explained scalar.
     pub scalar: f64,
     /// The target's probability.
     pub probability: f64,
 }
 
-/// One target, and what is known of it so far: measures ask for the same inputs.
+/// One target and its values, which the measures share.
 pub struct Bench<'a> {
     pub settings: &'a Settings,
-    /// Whose rows fail with `deadline_exceeded` while there is time to answer still.
+    /// Rows fail with `deadline_exceeded` while there is still time to respond.
     passes: Passes,
     subject: Subject<'a>,
     perturbation: Perturbation<'a>,
-    known: Mutex<HashMap<Vec<bool>, Said>>,
+    /// Values for methods that are run with other options.
+    reruns: MaskValues,
 }
 
-/// The explained scalar and the same outputs as probabilities.
+/// Returns the explained scalar, and the same outputs as probabilities.
 pub fn scalars(explained: &Scalar) -> [Scalar; 2] {
     let probability = match explained {
         Scalar::Sum { terms, .. } => {
@@ -51,7 +49,7 @@ pub fn scalars(explained: &Scalar) -> [Scalar; 2] {
 }
 
 impl<'a> Bench<'a> {
-    /// `subject` has the two scalars of [`scalars`].
+    /// Creates a bench for a `subject` with the two scalars of [`scalars`].
     pub fn new(passes: &'a Passes, subject: Subject<'a>, settings: &'a Settings) -> Result<Self> {
         let model = passes.model();
         let replacement = Replacement::of(settings.replacement, model)
@@ -59,16 +57,16 @@ impl<'a> Bench<'a> {
         let units = perturbation::units(subject.encoding, settings.unit);
         let perturbation = Perturbation::new(model, subject, units, replacement);
         let passes = passes.expendable();
-        Ok(Self { settings, passes, subject, perturbation, known: Mutex::default() })
+        Ok(Self { settings, passes, subject, perturbation, reruns: MaskValues::default() })
     }
 
-    /// Tokens of the input.
+    /// Returns the number of tokens in the input.
     pub fn tokens(&self) -> usize {
         self.subject.encoding.tokens.len()
     }
 
-    /// Fails with `deadline_exceeded` where so many rows would not be done in time. For
-    /// none there is always time.
+    /// Fails with `deadline_exceeded` if so many rows would not be done in time. There is always
+    /// time for zero rows.
     pub fn check_time_for(&self, rows: usize) -> Result<()> {
         match rows == 0 || self.passes.have_time_for(rows) {
             true => Ok(()),
@@ -80,61 +78,48 @@ impl<'a> Bench<'a> {
         self.subject.seed
     }
 
-    /// How many units there are.
+    /// Returns the number of units.
     pub fn units(&self) -> usize {
         self.perturbation.count()
     }
 
-    /// The scores of the units.
+    /// Sums the method's scores per unit.
     pub fn by_unit(&self, scored: &Scored<'_>) -> Vec<f64> {
         let sum = |tokens: &Vec<usize>| tokens.iter().map(|&token| scored.scores[token]).sum();
         self.perturbation.units().tokens.iter().map(sum).collect()
     }
 
-    /// Token scores as scores of words.
+    /// Sums token scores per word.
     pub fn words_of(&self, scores: &[f64]) -> Vec<f64> {
-        let words = perturbation::units(self.subject.encoding, "word");
+        let words = perturbation::units(self.subject.encoding, UnitKind::Word);
         words.iter().map(|tokens| tokens.iter().map(|&token| scores[token]).sum()).collect()
     }
 
-    /// What is said of the whole input.
-    pub fn whole(&self) -> Said {
-        Said { scalar: self.subject.values[0], probability: self.subject.values[1] }
+    /// Returns the values at the unperturbed input.
+    pub fn unperturbed(&self) -> TargetValue {
+        TargetValue { scalar: self.subject.values[0], probability: self.subject.values[1] }
     }
 
-    /// What is said where only the units of each mask are there.
-    pub async fn say(&self, masks: &[Vec<bool>]) -> Result<Vec<Said>> {
-        let mut fresh: Vec<&Vec<bool>> = Vec::new();
-        for mask in masks {
-            if !self.known().contains_key(mask) && !fresh.contains(&mask) {
-                fresh.push(mask);
-            }
-        }
-        let rows = fresh.iter().map(|mask| self.perturbation.row(|unit| mask[unit])).collect();
-        let outputs = self.passes.run(rows).await?;
-        let said = outputs
-            .into_iter()
-            .map(|output| Said { scalar: output.values[0], probability: output.values[1] });
-        self.known().extend(fresh.into_iter().cloned().zip(said));
-        Ok(masks.iter().map(|mask| self.known()[mask]).collect())
+    /// Returns the values with only the units of each mask present.
+    pub async fn values(&self, masks: &[Mask]) -> Result<Vec<TargetValue>> {
+        let values = self.perturbation.values(&self.passes, masks).await?;
+        let value = |of: &Vec<f64>| TargetValue { scalar: of[0], probability: of[1] };
+        Ok(values.iter().map(value).collect())
     }
 
-    /// A method's scores of the explained scalar by other options.
-    pub async fn again(&self, method: &MethodEntry, options: &Options) -> Result<Attribution> {
+    /// Computes a method's scores of the explained scalar with other options.
+    pub async fn rerun(&self, method: &MethodEntry, options: &Options) -> Result<Attribution> {
         let scalars = &self.subject.scalars[..1];
-        let subject = Subject { scalars, values: &self.subject.values[..1], ..self.subject };
+        let (values, mask_values) = (&self.subject.values[..1], &self.reruns);
+        let subject = Subject { scalars, values, mask_values, ..self.subject };
         let mut attributions = (method.run)(&self.passes, subject, options).await?;
         match attributions.pop() {
-            // Of fewer samples than the first time, the two do not compare.
-            Some(one) if one.sampling.is_some_and(|sampling| !sampling.finished) => {
+            // Scores from fewer samples than before are not comparable.
+            Some(result) if result.sampling.is_some_and(|sampling| !sampling.finished) => {
                 Err(self.passes.late())
             }
-            Some(one) => Ok(one),
-            None => Err(Error::internal("a method gave no scores")),
+            Some(result) => Ok(result),
+            None => Err(Error::internal("a method returned no scores")),
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Vec<bool>, Said>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,4 @@
-//! How many words an explanation asks its reader to keep in mind (Bhatt, Weller &
-//! Moura 2020).
+//! How many words a reader has to keep in mind (Bhatt, Weller & Moura 2020).
 
 use futures_util::FutureExt;
 
@@ -8,17 +7,17 @@ use super::{MeasureEntry, Value};
 
 pub const ENTRY: MeasureEntry = MeasureEntry {
     name: "complexity",
-    summary: "Of the words' shares of all magnitude: entropy in nats, the number of equally \
-              weighty words with that entropy, and Gini coefficient (0: all alike).",
+    summary: "Concentration of the words' magnitudes: entropy of their shares in nats, the number \
+              of equal shares with that entropy, and Gini coefficient (0: all equal).",
     paper: "Bhatt, Weller & Moura 2020, arXiv:2005.00631; Chalasani et al. 2020, arXiv:1810.06583",
-    better: "fewer effective words are easier to read, not truer",
+    better: "fewer effective words are easier to read, not more faithful",
     cost: |_, _, _| 0,
     run: |bench, scored| async move { Ok(measure(&bench.words_of(scored.scores))) }.boxed(),
 };
 
 fn measure(words: &[f64]) -> Option<Value> {
     let (entropy, gini) = (entropy(words)?, gini(words)?);
-    Some(Value::Parts(vec![
+    Some(Value::Named(vec![
         ("entropy", entropy),
         ("effective_words", entropy.exp()),
         ("gini", gini),

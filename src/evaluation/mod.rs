@@ -1,5 +1,7 @@
-//! How far an explanation can be trusted: one file a measure. A new one is a file
-//! and an entry of [`MEASURES`].
+//! Measures of how far an explanation can be trusted, one per file. To add a measure, create a file
+//! and list its entry in [`MEASURES`].
+//!
+//! The reasons for the design: docs/concepts/attribution.md.
 
 pub mod agreement;
 mod baseline_sensitivity;
@@ -15,37 +17,38 @@ use futures_util::future::BoxFuture;
 
 pub use agreement::Agreement;
 pub use bench::{Bench, Scored};
-use rationale::{COMPREHENSIVENESS, Left, SUFFICIENCY};
+use rationale::{COMPREHENSIVENESS, Kept, SUFFICIENCY};
 
+use crate::attribution::perturbation::{ReplacementKind, UnitKind};
+use crate::choice::choices;
 use crate::error::{Code, Result};
 use crate::random::Generator;
 
-/// What is measured, and how words are taken away for it.
+/// What to measure, and how units are taken away for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Names of [`MEASURES`], [`RANDOM`] and [`AGREEMENT`].
     pub measures: Vec<&'static str>,
-    /// `token` or `word`.
-    pub unit: &'static str,
-    /// `remove`, `mask` or `pad`.
-    pub replacement: &'static str,
+    pub unit: UnitKind,
+    pub replacement: ReplacementKind,
     pub rule: Rule,
-    /// Shares of the units that make a rationale, each in (0, 1].
+    /// Sizes of the rationales, as shares of all units in (0, 1].
     pub thresholds: Vec<f64>,
 }
 
-/// Which units are a rationale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// `⌈share · n⌉` units with the highest scores (DeYoung et al. 2020).
-    Eraser,
-    /// `⌊share · n⌋` units with the highest scores, of these the positive ones;
-    /// what repeats the one before does not count (ferret 0.4).
-    Ferret,
+choices! {
+    /// Which units form a rationale.
+    pub enum Rule {
+        /// The `⌈share · n⌉` units with the highest scores (DeYoung et al. 2020).
+        Eraser = "eraser",
+        /// The positive ones among the `⌊share · n⌋` units with the highest scores. Rationales
+        /// that repeat the previous one do not count (ferret 0.4).
+        Ferret = "ferret",
+    }
 }
 
 impl Rule {
-    /// Its own thresholds.
+    /// Returns the default thresholds of the rule.
     pub fn thresholds(self) -> Vec<f64> {
         match self {
             Self::Eraser => vec![0.01, 0.05, 0.1, 0.2, 0.5],
@@ -54,17 +57,17 @@ impl Rule {
     }
 }
 
-/// The reference: rationales drawn at random.
+/// Name of the random reference: rationales drawn at random.
 pub const RANDOM: &str = "random_reference";
 
-/// How far the methods of a request say the same.
+/// Name of the agreement between the methods of a request.
 pub const AGREEMENT: &str = "agreement";
 
-/// What a measure gives: a number, or some with names.
+/// The result of a measure: a number, or several named ones.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Number(f64),
-    Parts(Vec<(&'static str, f64)>),
+    Named(Vec<(&'static str, f64)>),
 }
 
 type Run = for<'a> fn(&'a Bench<'a>, &'a Scored<'a>) -> BoxFuture<'a, Result<Option<Value>>>;
@@ -73,14 +76,14 @@ type Run = for<'a> fn(&'a Bench<'a>, &'a Scored<'a>) -> BoxFuture<'a, Result<Opt
 pub struct MeasureEntry {
     pub name: &'static str,
     pub summary: &'static str,
-    /// Where it was published.
+    /// The publication that introduced the measure.
     pub paper: &'static str,
-    /// Which way is better, in words.
+    /// Which values are better, in words.
     pub better: &'static str,
-    /// Rows that it runs for a method that takes `rows`, on an input of so many
+    /// Returns the rows needed for a method that takes `rows` itself, on an input of `tokens`
     /// tokens.
     pub cost: fn(settings: &Settings, rows: usize, tokens: usize) -> usize,
-    /// None where it says nothing about these scores.
+    /// Returns `None` if the measure is not defined for the scores.
     pub run: Run,
 }
 
@@ -99,7 +102,7 @@ pub static MEASURES: &[MeasureEntry] = &[
     complexity::ENTRY,
 ];
 
-/// Every name that `evaluate` takes.
+/// Returns every name that `evaluate` accepts.
 pub fn names() -> impl Iterator<Item = &'static str> {
     MEASURES.iter().map(|entry| entry.name).chain([RANDOM, AGREEMENT])
 }
@@ -108,8 +111,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             measures: names().collect(),
-            unit: "word",
-            replacement: "remove",
+            unit: UnitKind::Word,
+            replacement: ReplacementKind::Remove,
             rule: Rule::Eraser,
             thresholds: Rule::Eraser.thresholds(),
         }
@@ -117,45 +120,44 @@ impl Default for Settings {
 }
 
 impl Settings {
-    fn wants(&self, name: &str) -> bool {
+    fn includes(&self, name: &str) -> bool {
         self.measures.contains(&name)
     }
 
-    /// The measures of single methods that are asked for.
+    /// Returns the requested measures of single methods.
     fn entries(&self) -> impl Iterator<Item = &'static MeasureEntry> {
-        MEASURES.iter().filter(|entry| self.wants(entry.name))
+        MEASURES.iter().filter(|entry| self.includes(entry.name))
     }
 
-    /// Rows that measuring a method may take which takes `rows` by itself.
+    /// Returns the rows needed to measure a method that takes `rows` itself.
     pub fn cost(&self, rows: usize, tokens: usize) -> usize {
         self.entries().map(|entry| (entry.cost)(self, rows, tokens)).sum()
     }
 
-    /// Rows that the random reference may take.
+    /// Returns the rows needed for the random reference.
     pub fn reference_cost(&self) -> usize {
-        if self.wants(RANDOM) { 2 * RANKINGS * self.thresholds.len() } else { 0 }
+        if self.includes(RANDOM) { 2 * RANKINGS * self.thresholds.len() } else { 0 }
     }
 }
 
-/// What was measured of one input.
+/// The measurements of one input.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evaluation {
-    /// By method, in their order; the last one is the random reference, if asked
-    /// for.
+    /// The measurements per method, in order. The random reference comes last, if requested.
     pub of_methods: Vec<(String, Vec<(&'static str, Value)>)>,
     pub agreement: Option<Vec<Agreement>>,
-    /// Measures that could not be taken.
+    /// Names of measures that were not taken.
     pub skipped: Vec<&'static str>,
 }
 
-/// The name of the reference among the methods.
+/// The name of the random reference among the methods.
 pub const REFERENCE: &str = "random";
 
-/// Random rankings that the reference is the mean of.
+/// Number of random rankings that the reference is averaged over.
 const RANKINGS: usize = 10;
 
-/// Measures every method's scores of one target, and how they agree. What there is no
-/// time for is left out and said to be.
+/// Measures every method's scores of one target, and their agreement. Measures without enough time
+/// are skipped and listed in `skipped`.
 pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evaluation> {
     let names = keys(methods.iter().map(|scored| scored.method.name));
     if bench.units() == 0 {
@@ -174,13 +176,13 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
             None => skipped.push(entry.name),
         }
     }
-    let agreement = bench.settings.wants(AGREEMENT).then(|| {
+    let agreement = bench.settings.includes(AGREEMENT).then(|| {
         let scores: Vec<Vec<f64>> =
             methods.iter().map(|scored| bench.words_of(scored.scores)).collect();
         agreement::between(&names, methods, &scores)
     });
     let mut of_methods: Vec<_> = names.into_iter().zip(values).collect();
-    if bench.settings.wants(RANDOM) {
+    if bench.settings.includes(RANDOM) {
         match in_time(reference(bench).await)? {
             Some(found) => of_methods.push((REFERENCE.to_owned(), found)),
             None => skipped.push(RANDOM),
@@ -189,7 +191,7 @@ pub async fn evaluate(bench: &Bench<'_>, methods: &[Scored<'_>]) -> Result<Evalu
     Ok(Evaluation { of_methods, agreement, skipped })
 }
 
-/// One measure of every method; none where it says nothing about its scores.
+/// Takes one measure of every method; `None` where it is not defined.
 async fn measured(
     entry: &MeasureEntry,
     bench: &Bench<'_>,
@@ -198,14 +200,14 @@ async fn measured(
     let rows = |scored: &Scored<'_>| (entry.cost)(bench.settings, scored.rows, bench.tokens());
     bench.check_time_for(methods.iter().map(rows).sum())?;
     let mut values = Vec::new();
-    // One after the other: what the first one asks, the others know.
+    // Sequential, so that later methods find the values that earlier ones have run.
     for scored in methods {
         values.push((entry.run)(bench, scored).await?);
     }
     Ok(values)
 }
 
-/// None of what was not done in time.
+/// Turns `deadline_exceeded` into `None`.
 fn in_time<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -215,51 +217,51 @@ fn in_time<T>(result: Result<T>) -> Result<Option<T>> {
 }
 
 impl Evaluation {
-    /// Measures that could not be taken, in words.
-    pub fn unmeasured(&self) -> Option<Warning> {
+    /// Returns a warning about the measures that were not taken, if any.
+    pub fn skipped_warning(&self) -> Option<Warning> {
         let detail = match self.of_methods.is_empty() {
-            true => "there is nothing to take away but the target's own word".to_owned(),
+            true => "only the word of the target could be removed".to_owned(),
             false => format!("there was no time to measure {}", self.skipped.join(", ")),
         };
         (!self.skipped.is_empty()).then_some(Warning { code: "not_measured", detail })
     }
 }
 
-/// What random rankings come to, on average: what a number has to beat.
+/// Averages the measures over random rankings: the values that methods have to beat.
 async fn reference(bench: &Bench<'_>) -> Result<Vec<(&'static str, Value)>> {
     bench.check_time_for(bench.settings.reference_cost())?;
-    let both = [(&COMPREHENSIVENESS, Left::Others), (&SUFFICIENCY, Left::Rationale)];
-    let alone = both.iter().all(|(entry, _)| !bench.settings.wants(entry.name));
+    let both = [(&COMPREHENSIVENESS, Kept::Others), (&SUFFICIENCY, Kept::Rationale)];
+    let alone = both.iter().all(|(entry, _)| !bench.settings.includes(entry.name));
     let mut values = Vec::new();
-    for (entry, left) in both.into_iter().filter(|(e, _)| alone || bench.settings.wants(e.name)) {
+    for (entry, kept) in both.into_iter().filter(|(e, _)| alone || bench.settings.includes(e.name))
+    {
         let mut sum = 0.;
         for ranking in 0..RANKINGS {
             let mut generator = Generator::stream(bench.seed(), REFERENCE_STREAM + ranking as u64);
             let units: Vec<f64> = (0..bench.units()).map(|_| generator.uniform()).collect();
-            sum += rationale::measure(bench, left, &units).await?;
+            sum += rationale::measure(bench, kept, &units).await?;
         }
         values.push((entry.name, Value::Number(sum / RANKINGS as f64)));
     }
     Ok(values)
 }
 
-/// The sequences of the seed that the reference draws from: those before are the
-/// methods'.
+/// First stream of the seed for the reference. Lower streams belong to the methods.
 const REFERENCE_STREAM: u64 = 1 << 32;
 
-/// Names of methods, those that come again numbered.
+/// Returns the names of methods, with a number appended to repeated ones.
 pub fn keys<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut previous: Vec<&str> = Vec::new();
     for name in names {
-        let before = seen.iter().filter(|other| **other == name).count();
-        keys.push(if before == 0 { name.to_owned() } else { format!("{name}#{}", before + 1) });
-        seen.push(name);
+        let repeats = previous.iter().filter(|other| **other == name).count();
+        keys.push(if repeats == 0 { name.to_owned() } else { format!("{name}#{}", repeats + 1) });
+        previous.push(name);
     }
     keys
 }
 
-/// Something that makes an answer worth less, in plain words.
+/// A reason to trust an answer less, in plain words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     pub code: &'static str,

@@ -1,22 +1,20 @@
-//! Which method to believe first.
+//! Ranks methods by faithfulness.
 
 use super::{Evaluation, REFERENCE, Value};
 
-/// The measures of faithfulness, and whether more is better. Agreement with leave
-/// one out is none of them: occlusion would be judged by itself.
+/// The faithfulness measures, and their signs: 1 if higher is better. The correlation with leave
+/// one out is not among them, because it would compare occlusion with itself.
 const FAITHFUL: [(&str, f64); 3] =
     [("comprehensiveness", 1.), ("sufficiency", -1.), ("infidelity", -1.)];
 
-/// A method and its place by each measure of faithfulness, on average; 1 is the
-/// best.
+/// A method and its mean rank over the faithfulness measures; 1 is the best.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
     pub method: String,
     pub mean_rank: f64,
 }
 
-/// Every method, best first. Those that tie share a place. Measures that were not
-/// taken do not count.
+/// Ranks every method, best first. Ties share a rank. Measures that were not taken do not count.
 pub fn rank(evaluation: &Evaluation) -> Vec<Ranked> {
     let methods: Vec<_> =
         evaluation.of_methods.iter().filter(|(method, _)| method != REFERENCE).collect();
@@ -24,32 +22,32 @@ pub fn rank(evaluation: &Evaluation) -> Vec<Ranked> {
         .iter()
         .map(|(name, sign)| methods.iter().map(|(_, m)| Some(sign * number(m, name)?)).collect())
         .collect();
-    let mean_rank = |number: usize| {
-        let places: Vec<f64> = lists.iter().filter_map(|list| place(list, number)).collect();
-        (!places.is_empty()).then(|| super::statistics::mean(&places))
+    let mean_rank = |index: usize| {
+        let ranks: Vec<f64> = lists.iter().filter_map(|list| rank_in(list, index)).collect();
+        (!ranks.is_empty()).then(|| super::statistics::mean(&ranks))
     };
-    let ranked = methods.iter().enumerate().filter_map(|(number, (method, _))| {
-        Some(Ranked { method: method.clone(), mean_rank: mean_rank(number)? })
+    let ranked = methods.iter().enumerate().filter_map(|(index, (method, _))| {
+        Some(Ranked { method: method.clone(), mean_rank: mean_rank(index)? })
     });
     let mut ranked: Vec<Ranked> = ranked.collect();
     ranked.sort_by(|a, b| a.mean_rank.total_cmp(&b.mean_rank));
     ranked
 }
 
-/// A measure that is a number.
+/// Returns the value of a measure that is a single number.
 pub fn number(measures: &[(&'static str, Value)], name: &str) -> Option<f64> {
     measures.iter().find(|(found, _)| *found == name).and_then(|(_, value)| match value {
         Value::Number(number) => Some(*number),
-        Value::Parts(_) => None,
+        Value::Named(_) => None,
     })
 }
 
-/// How many are better, plus one, ties shared.
-fn place(list: &[Option<f64>], number: usize) -> Option<f64> {
-    let own = list[number]?;
+/// Returns the rank of entry `index`, from 1 for the largest value; ties share their mean rank.
+fn rank_in(list: &[Option<f64>], index: usize) -> Option<f64> {
+    let value = list[index]?;
     let others = || list.iter().flatten();
-    let better = others().filter(|other| **other > own).count() as f64;
-    let same = others().filter(|other| **other == own).count() as f64;
+    let better = others().filter(|other| **other > value).count() as f64;
+    let same = others().filter(|other| **other == value).count() as f64;
     Some(better + (same + 1.) / 2.)
 }
 

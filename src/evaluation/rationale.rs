@@ -1,7 +1,6 @@
-//! Comprehensiveness and sufficiency (DeYoung et al. 2020, "ERASER"): does the
-//! probability fall without the units that are said to matter, and does it stay
-//! with them alone? Both are the area over the perturbation curve: the mean over
-//! several sizes of the rationale.
+//! Comprehensiveness and sufficiency (DeYoung et al. 2020, "ERASER"): does the probability drop
+//! without the highest-scored units, and does it stay with them alone? Both are the area over the
+//! perturbation curve: the mean over several sizes of the rationale.
 
 use futures_util::FutureExt;
 
@@ -9,9 +8,9 @@ use super::statistics::mean;
 use super::{Bench, MeasureEntry, Rule, Scored, Value};
 use crate::error::Result;
 
-/// What of the units is left.
+/// Which units are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum Kept {
     /// All but the rationale: comprehensiveness.
     Others,
     /// The rationale alone: sufficiency.
@@ -22,50 +21,50 @@ const PAPER: &str = "DeYoung et al. 2020, arXiv:1911.03429";
 
 pub const COMPREHENSIVENESS: MeasureEntry = MeasureEntry {
     name: "comprehensiveness",
-    summary: "Mean fall of the target's probability when the highest-scored units are taken away, \
-              over the thresholds.",
+    summary: "Mean drop of the target's probability without the highest-scored units, over the \
+              thresholds.",
     paper: PAPER,
     better: "higher",
     cost: |settings, _, _| settings.thresholds.len(),
-    run: |bench, scored| number(bench, scored, Left::Others).boxed(),
+    run: |bench, scored| number(bench, scored, Kept::Others).boxed(),
 };
 
 pub const SUFFICIENCY: MeasureEntry = MeasureEntry {
     name: "sufficiency",
-    summary: "Mean fall of the target's probability when only the highest-scored units are left, \
-              over the thresholds.",
+    summary: "Mean drop of the target's probability with the highest-scored units alone, over the \
+              thresholds.",
     paper: PAPER,
     better: "lower",
     cost: |settings, _, _| settings.thresholds.len(),
-    run: |bench, scored| number(bench, scored, Left::Rationale).boxed(),
+    run: |bench, scored| number(bench, scored, Kept::Rationale).boxed(),
 };
 
-async fn number(bench: &Bench<'_>, scored: &Scored<'_>, left: Left) -> Result<Option<Value>> {
+async fn number(bench: &Bench<'_>, scored: &Scored<'_>, kept: Kept) -> Result<Option<Value>> {
     let units = bench.by_unit(scored);
-    measure(bench, left, &units).await.map(|value| Some(Value::Number(value)))
+    measure(bench, kept, &units).await.map(|value| Some(Value::Number(value)))
 }
 
-/// `mean over rationales r of p(x) - p(x without r)`, or `p(x) - p(r alone)`. Where
-/// there is no rationale, 0 and 1: nothing explains nothing.
-pub async fn measure(bench: &Bench<'_>, left: Left, units: &[f64]) -> Result<f64> {
+/// Returns the mean of `p(x) - p(x without r)`, or of `p(x) - p(r alone)`, over rationales r. If
+/// there is no rationale, these are 0 and 1 by definition.
+pub async fn measure(bench: &Bench<'_>, kept: Kept, units: &[f64]) -> Result<f64> {
     let rationales = rationales(bench.settings.rule, &bench.settings.thresholds, units);
     if rationales.is_empty() {
-        return Ok(match left {
-            Left::Others => 0.,
-            Left::Rationale => 1.,
+        return Ok(match kept {
+            Kept::Others => 0.,
+            Kept::Rationale => 1.,
         });
     }
-    let present = |rationale: &Vec<bool>| match left {
-        Left::Others => rationale.iter().map(|inside| !inside).collect(),
-        Left::Rationale => rationale.clone(),
+    let present = |rationale: &Vec<bool>| match kept {
+        Kept::Others => rationale.iter().map(|inside| !inside).collect(),
+        Kept::Rationale => rationale.clone(),
     };
-    let said = bench.say(&rationales.iter().map(present).collect::<Vec<_>>()).await?;
-    let whole = bench.whole().probability;
-    let falls: Vec<f64> = said.iter().map(|said| whole - said.probability).collect();
-    Ok(mean(&falls))
+    let values = bench.values(&rationales.iter().map(present).collect::<Vec<_>>()).await?;
+    let full = bench.unperturbed().probability;
+    let drops: Vec<f64> = values.iter().map(|value| full - value.probability).collect();
+    Ok(mean(&drops))
 }
 
-/// Which units are in each threshold's rationale.
+/// Returns which units are in the rationale of each threshold.
 fn rationales(rule: Rule, thresholds: &[f64], units: &[f64]) -> Vec<Vec<bool>> {
     let mut order: Vec<usize> = (0..units.len()).collect();
     order.sort_by(|&a, &b| units[a].total_cmp(&units[b]));
@@ -100,7 +99,7 @@ mod tests {
     fn rationales_by_either_rule() {
         let units = [0.1, -0.5, 0.7, 0.3];
         let eraser = rationales(Rule::Eraser, &[0.01, 0.5, 1.], &units);
-        assert_eq!(eraser[0], [false, false, true, false], "one unit at least");
+        assert_eq!(eraser[0], [false, false, true, false], "at least one unit");
         assert_eq!(eraser[1], [false, false, true, true]);
         assert_eq!(eraser[2], [true; 4]);
         let ferret = rationales(Rule::Ferret, &Rule::Ferret.thresholds(), &units);

@@ -1,15 +1,15 @@
-//! Small statistics over lists of scores.
+//! Statistics of lists of scores.
 
-/// Ranks from 1, ties sharing their mean.
+/// Returns the ranks, from 1. Ties share their mean rank.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.; values.len()];
     for tied in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        // Its first place among all is where its first member lies.
-        let first = order.iter().position(|place| place == &tied[0]).unwrap_or_default();
+        // The index of the group's first member in sorted order.
+        let first = order.iter().position(|index| index == &tied[0]).unwrap_or_default();
         let mean = first as f64 + (tied.len() + 1) as f64 / 2.;
-        tied.iter().for_each(|&place| ranks[place] = mean);
+        tied.iter().for_each(|&index| ranks[index] = mean);
     }
     ranks
 }
@@ -18,7 +18,7 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Pearson's correlation; none where a side is constant.
+/// Returns Pearson's correlation; `None` if a side is constant.
 fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     let (mean_a, mean_b) = (mean(a), mean(b));
     let sum = |term: &dyn Fn(f64, f64) -> f64| {
@@ -28,14 +28,14 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     (sizes > 0.).then(|| sum(&|a, b| a * b) / sizes)
 }
 
-/// Spearman's rank correlation; none where a side is constant.
+/// Returns Spearman's rank correlation; `None` if a side is constant.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     correlation(&ranks(a), &ranks(b))
 }
 
-/// Kendall's tau-b, which takes ties into account; none where a side is constant.
+/// Returns Kendall's tau-b, which accounts for ties; `None` if a side is constant.
 pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (mut agree, mut in_a, mut in_b) = (0., 0., 0.);
+    let (mut concordance, mut untied_a, mut untied_b) = (0., 0., 0.);
     for i in 0..a.len() {
         for j in 0..i {
             let order = |values: &[f64]| match values[i].total_cmp(&values[j]) {
@@ -44,34 +44,34 @@ pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
                 _ => -1.,
             };
             let (of_a, of_b): (f64, f64) = (order(a), order(b));
-            agree += of_a * of_b;
-            in_a += of_a.abs();
-            in_b += of_b.abs();
+            concordance += of_a * of_b;
+            untied_a += of_a.abs();
+            untied_b += of_b.abs();
         }
     }
-    let pairs: f64 = in_a * in_b;
-    (pairs > 0.).then(|| agree / pairs.sqrt())
+    let pairs: f64 = untied_a * untied_b;
+    (pairs > 0.).then(|| concordance / pairs.sqrt())
 }
 
-/// Shares of the sum of magnitudes; none of nothing.
+/// Returns the shares of the sum of magnitudes; `None` if all values are 0.
 fn shares(values: &[f64]) -> Option<Vec<f64>> {
     let sum: f64 = values.iter().map(|value| value.abs()).sum();
     (sum > 0.).then(|| values.iter().map(|value| value.abs() / sum).collect())
 }
 
-/// Entropy of the shares of magnitude, in nats.
+/// Returns the entropy of the shares of magnitude, in nats.
 pub fn entropy(values: &[f64]) -> Option<f64> {
     let terms = shares(values)?.into_iter().filter(|share| *share > 0.);
     Some(terms.map(|share| -share * share.ln()).sum())
 }
 
-/// Gini coefficient of the magnitudes: 0 all equal, towards 1 one alone.
+/// Returns the Gini coefficient of the magnitudes: 0 if all are equal, near 1 if one dominates.
 pub fn gini(values: &[f64]) -> Option<f64> {
     let mut shares = shares(values)?;
     shares.sort_by(f64::total_cmp);
     let n = shares.len() as f64;
-    let above = |(i, share): (usize, &f64)| share * (n - i as f64 - 0.5) / n;
-    Some(1. - 2. * shares.iter().enumerate().map(above).sum::<f64>())
+    let term = |(i, share): (usize, &f64)| share * (n - i as f64 - 0.5) / n;
+    Some(1. - 2. * shares.iter().enumerate().map(term).sum::<f64>())
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn correlations_as_scipy_gives_them() {
+    fn correlations_match_scipy() {
         let a = [1., 2., 2., 5., -1., 0.];
         let b = [2., 1., 3., 3., 0., -4.];
         close(kendall(&a, &b), 0.642_857_142_857_142_9);

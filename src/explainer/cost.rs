@@ -1,33 +1,34 @@
-//! What a question may cost, before it is let in and for those who ask.
+//! Estimates the cost of a question, for admission and for callers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Checked, Reading};
-use crate::attention::Wished;
+use super::{Checked, TokenizedInput};
+use crate::attention::ResolvedSelection;
 use crate::attribution::{Cost, Extent};
 use crate::engine::{Admission, Demand};
-use crate::explanation::{Candidates, Question};
+use crate::explanation::{Candidates, Finder, Load, Question};
 use crate::model::Model;
 use crate::rows::Output;
 use crate::tasks::{self, zero_shot};
 use crate::text::Encoding;
 
-/// What a question would take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
-    /// Of all inputs together.
+    /// Tokens of all inputs together.
     pub tokens: usize,
-    /// In the order of the question's methods, each over all inputs and targets.
+    /// Per method, in the question's order, over all inputs and targets.
     pub methods: Vec<MethodEstimate>,
-    /// First passes, attention and measures.
+    /// Per kind of evidence that is found in addition to the methods, over all inputs.
+    pub evidence: Vec<MethodEstimate>,
+    /// Rows of first passes, attention and measures.
     pub other_rows: usize,
     pub forward_rows: usize,
     pub gradient_rows: usize,
-    /// Tokens × rows × layers, which admission counts; a row with gradients once.
+    /// Tokens × rows × layers, as admission counts them; a row with gradients counts once.
     pub cost: usize,
     pub time: Duration,
-    /// For the work of others that is in flight.
+    /// Expected wait for the work that is in flight.
     pub queue: Duration,
 }
 
@@ -39,8 +40,8 @@ pub struct MethodEstimate {
     pub time: Duration,
 }
 
-/// Tokens that a method passes forward through the model, or that take as long.
-fn passed(model: &Model, tokens: usize, cost: Cost) -> usize {
+/// Returns a method's work, in tokens of forward passes that take as long.
+fn load(model: &Model, tokens: usize, cost: Cost) -> usize {
     let rows = cost.gradient_rows.saturating_mul(2).saturating_add(cost.forward_rows);
     let flows = cost.flow_rows.saturating_mul(model.flow_load(tokens));
     tokens.saturating_mul(rows).saturating_add(flows)
@@ -50,23 +51,23 @@ fn forward(forward_rows: usize) -> Cost {
     Cost { forward_rows, ..Cost::default() }
 }
 
-/// One sequence that is put through the model.
+/// A sequence to run through the model.
 struct Sequence<'a> {
     question: &'a Question,
     tokens: usize,
-    /// The first row and those of attention.
+    /// Rows of the first pass and of attention.
     first_rows: usize,
-    /// That methods explain of it together, and how often they do.
+    /// Number of scalars that a method explains together, and how often it runs.
     scalars: usize,
     times: usize,
-    /// Whether measures look at it.
+    /// Whether measures run on it.
     measured: bool,
 }
 
 impl Sequence<'_> {
-    /// Rows of one method.
-    fn method_rows(&self, number: usize) -> Cost {
-        let (entry, options) = &self.question.methods[number];
+    /// Returns the rows of one method.
+    fn method_rows(&self, method: usize) -> Cost {
+        let (entry, options) = &self.question.methods[method];
         let extent = Extent::new(&self.question.model, self.tokens, self.scalars);
         let cost = (entry.cost)(options, extent);
         Cost {
@@ -80,8 +81,8 @@ impl Sequence<'_> {
         let Some(settings) = self.question.evaluate.as_ref().filter(|_| self.measured) else {
             return 0;
         };
-        let of_method = |number| {
-            let cost = self.method_rows(number);
+        let of_method = |method| {
+            let cost = self.method_rows(method);
             let flows = cost.flow_rows * self.question.model.flow_load(self.tokens);
             let rows = cost.forward_rows + cost.gradient_rows + flows.div_ceil(self.tokens);
             settings.cost(rows, self.tokens)
@@ -89,15 +90,18 @@ impl Sequence<'_> {
         settings.reference_cost() + (0..self.question.methods.len()).map(of_method).sum::<usize>()
     }
 
-    /// Rows beside the methods'.
+    /// Returns the rows that belong to no method.
     fn other_rows(&self) -> usize {
         self.first_rows + self.measure_rows()
     }
 }
 
-/// Every sequence that a question puts through the model.
-fn sequences(read: &Checked) -> Vec<Sequence<'_>> {
-    let (question, attention) = (&*read.question, read.wished.as_ref().map_or(0, Wished::rows));
+/// Returns every sequence that a question runs through the model.
+fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
+    let (question, attention) = (
+        &*checked.question,
+        checked.attention_selection.as_ref().map_or(0, ResolvedSelection::rows),
+    );
     let plain = |encoding: &Encoding| Sequence {
         question,
         tokens: encoding.len(),
@@ -106,104 +110,125 @@ fn sequences(read: &Checked) -> Vec<Sequence<'_>> {
         times: 1,
         measured: true,
     };
-    let of_reading = |reading: &Reading| match (&question.candidates, reading) {
-        (Some(candidates), Reading::Candidates(pairs)) => in_pairs(read, candidates, pairs),
-        _ => reading.encodings().into_iter().map(plain).collect(),
+    let of_input = |input: &TokenizedInput| match (&question.candidates, input) {
+        (Some(candidates), TokenizedInput::Candidates(pairs)) => {
+            in_pairs(checked, candidates, pairs)
+        }
+        _ => input.encodings().into_iter().map(plain).collect(),
     };
-    read.readings.iter().flatten().flat_map(of_reading).collect()
+    checked.tokenized.iter().flatten().flat_map(of_input).collect()
 }
 
-/// The pairs of one text. Which of them a target will be is not known: the longest.
+/// Returns the pairs of one text. Targets are unknown yet, so the longest pairs are assumed.
 fn in_pairs<'a>(
-    read: &'a Checked,
+    checked: &'a Checked,
     candidates: &Candidates,
     pairs: &[Encoding],
 ) -> Vec<Sequence<'a>> {
-    let question = &*read.question;
+    let question = &*checked.question;
     let needed = zero_shot::pairs(&question.target, question.output, candidates);
     let targets = zero_shot::most(&question.target, candidates);
-    // Each target's own pair, or as many as each target is of.
-    let times = |number: usize| match (needed == pairs.len(), targets == pairs.len()) {
+    // Targets need all pairs each, or every pair is its own target, or one target needs a few.
+    let times = |index: usize| match (needed == pairs.len(), targets == pairs.len()) {
         (true, _) => targets,
         (false, true) => 1,
-        (false, false) => usize::from(number < needed),
+        (false, false) => usize::from(index < needed),
     };
     let measured = zero_shot::pairs(&question.target, Output::Probability, candidates);
     let mut lengths: Vec<usize> = pairs.iter().map(Encoding::len).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
-    // Its attention is that of one pair, by a row of its own.
-    let attention = read.wished.as_ref().map_or(0, |wished| 1 + wished.rows());
-    let sequence = |(number, tokens): (usize, usize)| Sequence {
+    // Attention is that of one pair, and takes an extra row.
+    let attention = checked
+        .attention_selection
+        .as_ref()
+        .map_or(0, |attention_selection| 1 + attention_selection.rows());
+    let sequence = |(index, tokens): (usize, usize)| Sequence {
         question,
         tokens,
-        first_rows: if number == 0 { 1 + attention } else { 1 },
+        first_rows: if index == 0 { 1 + attention } else { 1 },
         scalars: 1,
-        times: times(number),
-        measured: number < measured,
+        times: times(index),
+        measured: index < measured,
     };
     lengths.into_iter().enumerate().map(sequence).collect()
 }
 
-/// What the question may run. Methods that stop in time, and measures, run no more than
-/// there is time for at the pace of recent passes.
-pub fn demand(read: &Checked, admission: &Admission, limit: Duration) -> Demand {
-    let question = &read.question;
-    let (mut sure, mut stopping) = (Work::default(), Work::default());
-    for sequence in sequences(read) {
+/// Returns the work that the question may run. Methods that stop in time, and measures, are limited
+/// to what there is time for at the pace of recent passes.
+pub fn demand(checked: &Checked, admission: &Admission, limit: Duration) -> Demand {
+    let question = &checked.question;
+    let (mut fixed, mut elastic) = (Work::default(), Work::default());
+    for sequence in sequences(checked) {
         let (model, tokens) = (&question.model, sequence.tokens);
-        sure.add(model, tokens, forward(sequence.first_rows));
-        stopping.add(model, tokens, forward(sequence.measure_rows()));
-        for (number, (entry, options)) in question.methods.iter().enumerate() {
-            let cost = sequence.method_rows(number);
-            let work = if (entry.stops_in_time)(options) { &mut stopping } else { &mut sure };
+        fixed.add(model, tokens, forward(sequence.first_rows));
+        elastic.add(model, tokens, forward(sequence.measure_rows()));
+        for (method, (entry, options)) in question.methods.iter().enumerate() {
+            let cost = sequence.method_rows(method);
+            let work = if (entry.stops_in_time)(options) { &mut elastic } else { &mut fixed };
             work.add(model, tokens, cost);
         }
     }
-    let time = |work: &Work| admission.time_for(&question.model, work.passed);
-    let share = (limit.as_secs_f64() / time(&stopping).as_secs_f64()).min(1.);
-    let passed = sure.passed.saturating_add((stopping.passed as f64 * share) as usize);
-    let rows = sure.rows.saturating_add((stopping.rows as f64 * share) as usize);
+    let time = |work: &Work| admission.time_for(&question.model, work.load);
+    let share = (limit.as_secs_f64() / time(&elastic).as_secs_f64()).min(1.);
+    let load = fixed.load.saturating_add((elastic.load as f64 * share) as usize);
+    let rows = fixed.rows.saturating_add((elastic.rows as f64 * share) as usize);
+    let time = time(&fixed) + time(&elastic).min(limit);
+    let loads: Vec<Load> = evidence(checked).into_iter().flat_map(|(_, loads)| loads).collect();
+    let evidence = demand_of(&loads, Arc::clone(&question.caller), admission, limit);
+    let work = question.model.token_work().saturating_mul(load as u64);
     Demand {
-        cost: rows.saturating_mul(question.model.layers()),
-        time: time(&sure) + time(&stopping).min(limit),
-        work: question.model.token_work().saturating_mul(passed as u64),
-        caller: Arc::clone(&question.caller),
+        cost: rows.saturating_mul(question.model.layers()).saturating_add(evidence.cost),
+        // Both stop at the same time limit.
+        time: (time + evidence.time).min(time.max(limit)),
+        work: work.saturating_add(evidence.work),
+        caller: evidence.caller,
     }
 }
 
-/// Rows by their tokens.
+/// Returns the work of each kind of evidence over all inputs. Evidence is only found for whole
+/// texts.
+fn evidence(checked: &Checked) -> Vec<(&'static str, Vec<Load>)> {
+    let question = &checked.question;
+    let encodings = || checked.tokenized.iter().flatten().flat_map(TokenizedInput::encodings);
+    let of_kind = |finder: &Arc<dyn Finder>| {
+        let loads = encodings().flat_map(|encoding| finder.loads(&question.model, encoding));
+        (finder.name(), loads.collect())
+    };
+    question.evidence.iter().map(of_kind).collect()
+}
+
+/// Work in tokens: each row counts all its tokens.
 #[derive(Default)]
 struct Work {
     rows: usize,
-    /// As often as each goes through the model: a backward pass is as much again.
-    passed: usize,
+    /// In tokens of forward passes: a backward pass counts as another forward pass.
+    load: usize,
 }
 
 impl Work {
     fn add(&mut self, model: &Model, tokens: usize, cost: Cost) {
         let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
         self.rows = self.rows.saturating_add(tokens.saturating_mul(rows));
-        self.passed = self.passed.saturating_add(passed(model, tokens, cost));
+        self.load = self.load.saturating_add(load(model, tokens, cost));
     }
 }
 
-/// The same for a reader, with the time that it should take at the pace of recent
-/// passes of this model.
-pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estimate {
-    let (question, sequences) = (&read.question, sequences(read));
+/// Estimates the cost of the question in detail, with times at the recent pace of this model.
+pub fn estimate(checked: &Checked, admission: &Admission, limit: Duration) -> Estimate {
+    let (question, sequences) = (&checked.question, sequences(checked));
     let time_for = |tokens: usize, cost: Cost| {
-        admission.time_for(&question.model, passed(&question.model, tokens, cost))
+        admission.time_for(&question.model, load(&question.model, tokens, cost))
     };
-    let of_method = |number: usize| {
+    let of_method = |method: usize| {
         let (mut sum, mut time) = (Cost::default(), Duration::ZERO);
         for sequence in &sequences {
-            let cost = sequence.method_rows(number);
+            let cost = sequence.method_rows(method);
             sum.forward_rows += cost.forward_rows;
             sum.gradient_rows += cost.gradient_rows;
             time += time_for(sequence.tokens, cost);
         }
         MethodEstimate {
-            name: question.methods[number].0.name,
+            name: question.methods[method].0.name,
             forward_rows: sum.forward_rows,
             gradient_rows: sum.gradient_rows,
             time,
@@ -215,14 +240,90 @@ pub fn estimate(read: &Checked, admission: &Admission, limit: Duration) -> Estim
     let other_time: Duration =
         others.iter().map(|&(tokens, rows)| time_for(tokens, forward(rows))).sum();
     let other_rows = others.iter().map(|&(_, rows)| rows).sum();
+    let of_kind = |(name, loads): (_, Vec<Load>)| of_loads(&loads, name, admission);
+    let evidence: Vec<MethodEstimate> = evidence(checked).into_iter().map(of_kind).collect();
+    let all = || methods.iter().chain(&evidence);
     Estimate {
         tokens: sequences.iter().map(|sequence| sequence.tokens).sum(),
-        forward_rows: other_rows + methods.iter().map(|method| method.forward_rows).sum::<usize>(),
-        gradient_rows: methods.iter().map(|method| method.gradient_rows).sum(),
-        time: methods.iter().map(|method| method.time).sum::<Duration>() + other_time,
+        forward_rows: other_rows + all().map(|method| method.forward_rows).sum::<usize>(),
+        gradient_rows: all().map(|method| method.gradient_rows).sum(),
+        time: all().map(|method| method.time).sum::<Duration>() + other_time,
         methods,
+        evidence,
         other_rows,
-        cost: demand(read, admission, limit).cost,
+        cost: demand(checked, admission, limit).cost,
         queue: admission.queue_time(),
+    }
+}
+
+impl Load {
+    /// As many tokens of forward passes as take as long.
+    fn passed(&self) -> usize {
+        load(&self.model, self.tokens, self.cost)
+    }
+
+    /// Tokens x rows x layers, which admission counts.
+    fn room(&self) -> usize {
+        let rows = self.cost.forward_rows.saturating_add(self.cost.gradient_rows);
+        self.tokens.saturating_mul(rows).saturating_mul(self.model.layers())
+    }
+
+    fn work(&self) -> u64 {
+        self.model.token_work().saturating_mul(self.passed() as u64)
+    }
+}
+
+/// What these ask for. All of them stop in time, so that they run no more than there is time
+/// for at the pace of recent passes.
+pub fn demand_of(
+    loads: &[Load],
+    caller: Arc<str>,
+    admission: &Admission,
+    limit: Duration,
+) -> Demand {
+    let time: Duration =
+        loads.iter().map(|load| admission.time_for(&load.model, load.passed())).sum();
+    let share = (limit.as_secs_f64() / time.as_secs_f64()).min(1.);
+    let room = loads.iter().map(Load::room).fold(0, usize::saturating_add);
+    let work = loads.iter().map(Load::work).fold(0, u64::saturating_add);
+    Demand {
+        cost: (room as f64 * share) as usize,
+        time: time.min(limit),
+        work: (work as f64 * share) as u64,
+        caller,
+    }
+}
+
+/// Returns the estimate for a client; its cost is the one that admission counts.
+pub fn estimate_of(
+    loads: &[Load],
+    name: &'static str,
+    tokens: usize,
+    admission: &Admission,
+    demand: &Demand,
+) -> Estimate {
+    let kind = of_loads(loads, name, admission);
+    Estimate {
+        tokens,
+        other_rows: 0,
+        forward_rows: kind.forward_rows,
+        gradient_rows: kind.gradient_rows,
+        cost: demand.cost,
+        time: kind.time,
+        queue: admission.queue_time(),
+        methods: vec![kind],
+        evidence: Vec::new(),
+    }
+}
+
+fn of_loads(loads: &[Load], name: &'static str, admission: &Admission) -> MethodEstimate {
+    let rows = |of: fn(&Cost) -> usize| {
+        loads.iter().map(|load| of(&load.cost)).fold(0, usize::saturating_add)
+    };
+    MethodEstimate {
+        name,
+        forward_rows: rows(|cost| cost.forward_rows),
+        gradient_rows: rows(|cost| cost.gradient_rows),
+        time: loads.iter().map(|load| admission.time_for(&load.model, load.passed())).sum(),
     }
 }

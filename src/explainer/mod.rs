@@ -1,191 +1,262 @@
-//! One question's way: encode, admit, predict, attribute, assemble.
+//! The steps of answering a question: encode, admit, predict, attribute, assemble.
 
-mod apart;
+mod admitted;
 mod candidates;
 mod cost;
+mod events;
 mod prepared;
+mod similarity;
 mod single;
 mod size;
+mod steps;
 mod windows;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::attention::{self, Wished};
+use crate::attention::{self, ResolvedSelection};
 use crate::config::Limits;
-use crate::engine::{Engine, ModelPool};
+use crate::corpus;
+use crate::engine::{Admitted, Corpora, Engine, ModelPool};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Question};
 use crate::heads::Task;
-use crate::pace::Pace;
-use crate::passes::TimeLimit;
+use crate::passes::{Passes, TimeLimit};
 use crate::tasks;
 use crate::text::tokenizer::Truncate;
-use crate::text::{Encoding, Input, windows::Part};
+use crate::text::{Encoding, Input, windows::TextWindow};
+pub use admitted::AdmittedInputs;
 pub use cost::{Estimate, MethodEstimate};
-pub use prepared::{Event, Prepared, Progress};
+pub use events::{Event, Progress};
+pub use prepared::Prepared;
 
-/// Kibibytes of text that are tokenised at a time: all of a large body.
-const READING: u32 = 1 << 10;
+/// Kibibytes of text that are tokenised at the same time; a large body takes all of them.
+const TOKENISING_KIB: u32 = 1 << 10;
 
 /// Answers questions with the models in its pool.
 pub struct Explainer {
     pub pool: Arc<ModelPool>,
     pub engine: Engine,
     pub limits: Arc<Limits>,
-    /// Room to tokenise, in kibibytes of text.
-    reading: Arc<Semaphore>,
+    /// The corpora that inputs are compared with.
+    pub corpora: Arc<Corpora>,
+    /// Limits the text that is tokenised at the same time, in kibibytes.
+    tokenising: Arc<Semaphore>,
+    /// CPUs of this process.
+    cores: usize,
 }
 
-/// An input as it will be read.
-pub enum Reading {
+/// A tokenised input, in the form in which it is run.
+pub enum TokenizedInput {
     Whole(Encoding),
-    /// In parts that overlap.
-    Parts(Encoding, Vec<Part>),
-    /// Beside the hypothesis of each candidate.
+    /// The whole text, and its overlapping windows.
+    Windows(Encoding, Vec<TextWindow>),
+    /// The text paired with the hypothesis of each candidate.
     Candidates(Vec<Encoding>),
 }
 
-impl Reading {
-    /// All of it, as it is shown; of several pairs the longest may be.
+impl TokenizedInput {
+    /// Returns the encoding that the answer shows; of several pairs, the longest that it may show.
     fn whole(&self) -> Option<&Encoding> {
         match self {
-            Self::Whole(encoding) | Self::Parts(encoding, _) => Some(encoding),
+            Self::Whole(encoding) | Self::Windows(encoding, _) => Some(encoding),
             Self::Candidates(pairs) => pairs.iter().max_by_key(|pair| pair.tokens.len()),
         }
     }
 
-    /// What attention is shown of.
+    /// Returns the encodings that attention may be returned for.
     fn shown(&self) -> Vec<&Encoding> {
         match self {
-            Self::Whole(_) | Self::Parts(..) => self.encodings(),
+            Self::Whole(_) | Self::Windows(..) => self.encodings(),
             Self::Candidates(_) => self.whole().into_iter().collect(),
         }
     }
 
-    /// What is put through the model at a time.
+    /// Returns the sequences to run through the model.
     fn encodings(&self) -> Vec<&Encoding> {
         match self {
             Self::Whole(encoding) => vec![encoding],
-            Self::Parts(_, parts) => parts.iter().map(|part| &part.encoding).collect(),
+            Self::Windows(_, parts) => parts.iter().map(|part| &part.encoding).collect(),
             Self::Candidates(pairs) => pairs.iter().collect(),
         }
     }
 }
 
-/// A question that makes sense, with its inputs read.
+/// A validated question with its tokenised inputs.
 struct Checked {
     question: Arc<Question>,
-    readings: Vec<Result<Reading>>,
-    wished: Option<Wished>,
+    tokenized: Vec<Result<TokenizedInput>>,
+    attention_selection: Option<ResolvedSelection>,
+}
+
+/// When the time of a question began, and its limit.
+#[derive(Clone, Copy)]
+struct Clock {
+    start: Instant,
+    limit: Duration,
+}
+
+impl Clock {
+    fn remaining(self) -> Duration {
+        self.limit.saturating_sub(self.start.elapsed())
+    }
 }
 
 impl Explainer {
     pub fn new(pool: Arc<ModelPool>, engine: Engine, limits: Arc<Limits>) -> Self {
-        Self { pool, engine, limits, reading: Arc::new(Semaphore::new(READING as usize)) }
+        let size = corpus::Limits { rows: limits.corpus_rows, bytes: limits.corpus_bytes };
+        let corpora = Arc::new(Corpora::new(size));
+        let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { pool, engine, limits, corpora, tokenising, cores }
     }
 
-    /// Explains every input. An input that fails does not fail the others; an
-    /// error here is one of the whole request.
+    /// Explains every input. The errors of single inputs are part of the answer; an error returned
+    /// here concerns the whole request.
     pub async fn explain(&self, question: Question) -> Result<Answer> {
         self.prepare(question).await?.answer().await
     }
 
-    /// Checks, reads and admits a question; what is left to do is the work.
+    /// Validates, tokenises and admits a question; only the work itself remains.
     pub async fn prepare(&self, question: Question) -> Result<Prepared> {
-        let limit = self.limit(&question);
-        let start = question.since.map_or_else(Instant::now, Instant::from_std);
-        let reading = TimeLimit::new(start, limit, Duration::ZERO);
-        let checked = reading.before_deadline(self.read(question)).await??;
+        let (checked, clock) = self.checked(question).await?;
         size::check(&checked, &self.limits)?;
         let admission = &self.engine.admission;
-        let left = limit.saturating_sub(start.elapsed());
-        let room = admission.admit(cost::demand(&checked, admission, left))?;
-        let Checked { question, readings, wished } = checked;
+        let room = admission.admit(cost::demand(&checked, admission, clock.remaining()))?;
+        let Checked { question, tokenized, attention_selection } = checked;
         let tokens =
-            readings.iter().flatten().flat_map(Reading::encodings).map(Encoding::len).sum();
+            tokenized.iter().flatten().flat_map(TokenizedInput::encodings).map(Encoding::len).sum();
+        let passes = self.passes(&question, &room, tokens, clock);
         let closing = Arc::clone(&self.engine.closing);
-        let time = TimeLimit::new(start, limit, expected(&closing, tokens));
-        let requester = Arc::clone(room.requester());
-        let passes = self.engine.passes(&question.model, requester).within(time);
-        Ok(Prepared { question, readings, wished, passes, tokens, closing, _room: room })
+        Ok(Prepared {
+            question,
+            tokenized,
+            attention_selection,
+            passes,
+            tokens,
+            closing,
+            _room: room,
+        })
     }
 
-    /// What a question would cost; nothing is run. One that would be refused for all
-    /// of its inputs is refused for the first, rather than said to cost nothing.
+    /// Estimates the cost of a question without running it. If every input is invalid, returns the
+    /// error of the first one.
     pub async fn estimate(&self, question: Question) -> Result<Estimate> {
-        let limit = self.limit(&question);
-        let start = question.since.map_or_else(Instant::now, Instant::from_std);
-        let reading = TimeLimit::new(start, limit, Duration::ZERO);
-        let checked = reading.before_deadline(self.read(question)).await??;
+        let (checked, clock) = self.checked(question).await?;
         size::check(&checked, &self.limits)?;
-        match prepared::unreadable(&checked.readings).and_then(|errors| errors.into_iter().next()) {
+        match prepared::unreadable(&checked.tokenized).and_then(|errors| errors.into_iter().next())
+        {
             Some(error) => Err(error),
-            None => Ok(cost::estimate(&checked, &self.engine.admission, limit)),
+            None => Ok(cost::estimate(&checked, &self.engine.admission, clock.limit)),
         }
     }
 
-    /// What a question may take: its own budget, within the service's limit.
-    fn limit(&self, question: &Question) -> Duration {
-        let most = self.limits.request_time();
-        question.budget.map_or(most, |own| own.min(most))
+    /// Validates a question and tokenises its inputs within its time limit: its own budget, if that
+    /// is below the service's limit.
+    async fn checked(&self, question: Question) -> Result<(Checked, Clock)> {
+        let clock = self.clock(&question);
+        let checked = self.time_limit(&question).before_deadline(self.read(question)).await??;
+        Ok((checked, clock))
     }
 
-    /// Checks what can be checked of a question and tokenises its inputs.
+    fn clock(&self, question: &Question) -> Clock {
+        let max = self.limits.request_time();
+        Clock {
+            start: question.since.map_or_else(Instant::now, Instant::from_std),
+            limit: question.budget.map_or(max, |budget| budget.min(max)),
+        }
+    }
+
+    /// Returns the time limit of a question.
+    pub fn time_limit(&self, question: &Question) -> TimeLimit {
+        let Clock { start, limit } = self.clock(question);
+        TimeLimit::new(start, limit, Duration::ZERO)
+    }
+
+    /// Returns a handle for the passes of an admitted question, which leaves time to respond.
+    fn passes(&self, of: &Question, admitted: &Admitted, tokens: usize, clock: Clock) -> Passes {
+        let closing = self.engine.closing.seconds_for(tokens).unwrap_or_default();
+        let closing = Duration::from_secs_f64(closing);
+        let requester = Arc::clone(admitted.requester());
+        let time = TimeLimit::new(clock.start, clock.limit, closing);
+        self.engine.passes(&of.model, requester).within(time)
+    }
+
+    /// Validates a question and tokenises its inputs.
     async fn read(&self, question: Question) -> Result<Checked> {
         tasks::check(&question)?;
         windows::check(&question)?;
+        check_evidence(&question)?;
         if question.evaluate.is_some() && question.model.task == Task::Embedding {
-            let detail = "measures take words out of one text; a similarity is of two";
+            let detail = "measures remove words from one text, but a similarity has two";
             return Err(Error::field("/evaluate", detail));
         }
-        let wished = attention::wished(&question)?;
+        let attention_selection = attention::resolve_selection(&question)?;
         let question = Arc::new(question);
-        let readings = self.read_all(&question).await?;
-        Ok(Checked { question, readings, wished })
+        let tokenized = self.tokenize_all(&question).await?;
+        Ok(Checked { question, tokenized, attention_selection })
     }
 }
 
-/// What follows the last pass of a request of so many tokens should take.
-fn expected(closing: &Pace, tokens: usize) -> Duration {
-    Duration::from_secs_f64(closing.seconds_for(tokens).unwrap_or_default())
+/// Checks that evidence is asked for only with whole texts and the model's own labels.
+fn check_evidence(question: &Question) -> Result<()> {
+    let divided = question.window.is_some() || question.candidates.is_some();
+    if divided && !question.evidence.is_empty() {
+        let detail = "evidence is found for whole texts and the model's own labels; leave out \
+                      window and candidate_labels, or evidence";
+        return Err(Error::field("/evidence", detail));
+    }
+    Ok(())
 }
 
 impl Explainer {
-    /// Tokenises the inputs on a thread that may block, so much text at a time: it takes
-    /// memory many times its own. Ends between two inputs where the caller has left.
-    async fn read_all(&self, question: &Arc<Question>) -> Result<Vec<Result<Reading>>> {
-        // The semaphore is never closed.
+    /// Tokenises the inputs on threads that may block, one part per core. Limits the amount of text,
+    /// because tokenising takes many times its memory. Stops between inputs if the caller has gone
+    /// away.
+    async fn tokenize_all(&self, question: &Arc<Question>) -> Result<Vec<Result<TokenizedInput>>> {
         let bytes: usize = question.inputs.iter().flat_map(Input::texts).map(String::len).sum();
-        // Each text is read beside the hypothesis of every candidate.
-        let pairs = question.candidates.as_ref().map_or(1, |asked| asked.hypotheses.len());
+        // Each text is paired with the hypothesis of every candidate.
+        let pairs = question.candidates.as_ref().map_or(1, |labels| labels.hypotheses.len());
         let bytes = bytes.saturating_mul(pairs);
-        let room = u32::try_from(1 + (bytes >> 10)).unwrap_or(READING).min(READING);
-        let turn = Arc::clone(&self.reading).acquire_many_owned(room);
-        let turn = turn.await.map_err(Error::internal)?;
-        let wanted = CancellationToken::new();
-        let _until_here = wanted.clone().drop_guard();
-        let (question, most) = (Arc::clone(question), self.limits.windows);
-        let read_all = move || {
-            let _turn = turn;
-            let truncate = match question.window {
-                Some(_) => Truncate::Windows { most },
-                None => question.truncate,
-            };
-            let read = |input| match &question.candidates {
-                Some(asked) => candidates::reading(&question, asked, input, truncate),
-                None => {
-                    let encoding = question.model.encode(input, truncate)?;
-                    windows::reading(&question, encoding, input, most)
-                }
-            };
-            let inputs = question.inputs.iter().take_while(|_| !wanted.is_cancelled());
-            inputs.map(read).collect()
+        let room = u32::try_from(1 + (bytes >> 10)).unwrap_or(TOKENISING_KIB).min(TOKENISING_KIB);
+        let permit = Arc::clone(&self.tokenising).acquire_many_owned(room);
+        // The semaphore is never closed.
+        let permit = Arc::new(permit.await.map_err(Error::internal)?);
+        let cancelled = CancellationToken::new();
+        let _cancel_on_drop = cancelled.clone().drop_guard();
+        let (count, max_windows) = (question.inputs.len(), self.limits.windows);
+        let part = count.div_ceil(self.cores).max(1);
+        let tokenize_part = |start: usize| {
+            let (question, cancelled) = (Arc::clone(question), cancelled.clone());
+            let permit = Arc::clone(&permit);
+            tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                let inputs = &question.inputs[start..count.min(start + part)];
+                let inputs = inputs.iter().take_while(|_| !cancelled.is_cancelled());
+                inputs.map(|input| tokenize_one(&question, input, max_windows)).collect::<Vec<_>>()
+            })
         };
-        tokio::task::spawn_blocking(read_all).await.map_err(Error::internal)
+        let parts = try_join_all((0..count).step_by(part).map(tokenize_part)).await;
+        Ok(parts.map_err(Error::internal)?.into_iter().flatten().collect())
+    }
+}
+
+fn tokenize_one(question: &Question, input: &Input, max_windows: usize) -> Result<TokenizedInput> {
+    let truncate = match question.window {
+        Some(_) => Truncate::Windows { most: max_windows },
+        None => question.truncate,
+    };
+    match &question.candidates {
+        Some(candidates) => candidates::tokenized(question, candidates, input, truncate),
+        None => {
+            let encoding = question.model.encode(input, truncate)?;
+            windows::tokenized(question, encoding, input, max_windows)
+        }
     }
 }

@@ -1,57 +1,57 @@
-//! How large an answer will be at least, before any of it is computed.
+//! Limits the size of answers before they are computed.
 
-use super::{Checked, Reading};
-use crate::attention::Wished;
+use super::{Checked, TokenizedInput};
+use crate::attention::ResolvedSelection;
 use crate::attribution::Granularity;
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
 use crate::tasks;
 use crate::text::Encoding;
 
-/// Bytes that a number takes in the densest form of an answer.
-const NUMBER: usize = 4;
+/// Bytes per number in the most compact response format.
+const BYTES_PER_NUMBER: usize = 4;
 
-/// Refuses an answer that would be too large to send in any form.
-pub fn check(read: &Checked, limits: &Limits) -> Result<()> {
-    check_attention(read, limits.attention_values)?;
-    let numbers = scores(read);
-    if numbers.saturating_mul(NUMBER) <= limits.response_bytes {
+/// Fails if the answer would be too large in every response format.
+pub fn check(checked: &Checked, limits: &Limits) -> Result<()> {
+    check_attention(checked, limits.attention_values)?;
+    let numbers = scores(checked);
+    if numbers.saturating_mul(BYTES_PER_NUMBER) <= limits.response_bytes {
         return Ok(());
     }
     let detail = format!(
-        "the scores asked for are {numbers} numbers, and at most {} bytes are sent; ask for fewer \
-         inputs, methods, granularities or targets at once",
+        "the response would have {numbers} scores, and a response has at most {} bytes; request \
+         fewer inputs, methods, granularities or targets at once",
         limits.response_bytes
     );
     Err(Error::new(Code::ResponseTooLarge, detail).at("/methods"))
 }
 
-fn check_attention(read: &Checked, limit: usize) -> Result<()> {
-    let per_square = read.wished.as_ref().map_or(0, Wished::matrices);
-    let encodings = read.readings.iter().flatten().flat_map(Reading::shown);
+fn check_attention(checked: &Checked, limit: usize) -> Result<()> {
+    let per_square = checked.attention_selection.as_ref().map_or(0, ResolvedSelection::matrices);
+    let encodings = checked.tokenized.iter().flatten().flat_map(TokenizedInput::shown);
     let squares = encodings.map(|encoding| encoding.tokens.len().pow(2));
     let values = per_square.saturating_mul(squares.sum::<usize>());
     if values <= limit {
         return Ok(());
     }
     let detail = format!(
-        "the attention asked for is {values} numbers and at most {limit} are sent; select layers \
-         and heads, heads: \"mean\", or send fewer inputs"
+        "the requested attention has {values} numbers, and a response has at most {limit}; select \
+         layers and heads, set heads to \"mean\", or send fewer inputs"
     );
     Err(Error::new(Code::ResponseTooLarge, detail).at("/attention"))
 }
 
-/// Scores of all methods, targets and units.
-fn scores(read: &Checked) -> usize {
-    let question = &read.question;
-    let of_input = |reading: &Reading| {
-        let Some(whole) = reading.whole() else { return 0 };
+/// Returns the number of scores of all methods, targets and units.
+fn scores(checked: &Checked) -> usize {
+    let question = &checked.question;
+    let of_input = |input: &TokenizedInput| {
+        let Some(whole) = input.whole() else { return 0 };
         let targets = tasks::most(question, whole);
         let units: usize = question.granularity.iter().map(|unit| count(whole, *unit)).sum();
         let units = units + whole.spans.len();
         question.methods.len().saturating_mul(targets).saturating_mul(units)
     };
-    read.readings.iter().flatten().map(of_input).fold(0, usize::saturating_add)
+    checked.tokenized.iter().flatten().map(of_input).fold(0, usize::saturating_add)
 }
 
 fn count(encoding: &Encoding, unit: Granularity) -> usize {

@@ -1,9 +1,9 @@
-//! What is answered.
+//! The answer to a question.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Attention, Predicted, Resolved};
+use super::{Attention, Found, Predicted, Resolved};
 use crate::attribution::{Completeness, Granularity, MethodEntry, Options, Sampling};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Warning};
@@ -15,14 +15,14 @@ use crate::text::{CallerSpan, Token, Unit};
 /// The answer to a [`Question`](super::Question).
 pub struct Answer {
     pub model: Arc<Model>,
-    /// One an input, in order; a bad input does not spoil the others.
+    /// One per input, in order; a failed input does not affect the others.
     pub results: Vec<(Option<String>, Result<Explained>)>,
     pub usage: Used,
 }
 
 impl Answer {
-    /// Whether the same question would be answered the same another time: nothing
-    /// failed, and nothing had to stop for lack of time.
+    /// Returns whether asking again would give the same answer: nothing failed, and nothing stopped
+    /// early for lack of time.
     pub fn is_lasting(&self) -> bool {
         self.results.iter().all(|(_, result)| result.as_ref().is_ok_and(Explained::is_complete))
     }
@@ -35,27 +35,28 @@ impl Explained {
                 && one.completeness.is_none_or(|completeness| completeness.converged)
         };
         self.explanations.iter().all(complete)
+            && self.evidence.iter().all(|found| found.is_lasting())
             && self.evaluation.as_ref().is_none_or(|evaluation| evaluation.skipped.is_empty())
     }
 }
 
-/// What a request took.
+/// What a request used.
 #[derive(Debug, Clone, Default)]
 pub struct Used {
     pub tokens: usize,
-    /// Of each method, over all inputs and targets.
+    /// Per method, over all inputs and targets.
     pub methods: Vec<(&'static str, Usage)>,
     pub passes: Usage,
 }
 
 impl Used {
-    /// Nothing yet, by these methods.
+    /// Creates zero usage for the methods of these names.
     pub fn by(methods: impl Iterator<Item = &'static str>) -> Self {
         let methods = methods.map(|name| (name, Usage::default())).collect();
         Self { methods, ..Self::default() }
     }
 
-    /// Adds what one input's methods took; targets of a method share its cost.
+    /// Adds the usage of one input's methods. The targets of a method share its usage.
     pub fn add(&mut self, explained: &Explained) {
         let targets = explained.explanations.len() / self.methods.len().max(1);
         let firsts = explained.explanations.iter().step_by(targets.max(1));
@@ -70,42 +71,44 @@ pub struct Explained {
     pub predicted: Predicted,
     pub tokens: Vec<Token>,
     pub words: Vec<Unit>,
-    /// Where scores of sentences were asked for.
+    /// Set if scores of sentences were requested.
     pub sentences: Option<Vec<Unit>>,
-    /// Where the caller marked some.
+    /// Set if the caller marked spans.
     pub spans: Option<Vec<CallerSpan>>,
     pub explanations: Vec<Explanation>,
     pub attention: Option<Attention>,
-    /// Where measures were asked for.
+    /// Set if measures were requested.
     pub evaluation: Option<Evaluation>,
-    /// What makes the answer worth less.
+    /// The requested kinds of evidence.
+    pub evidence: Vec<Box<dyn Found>>,
+    /// Reasons to trust the answer less.
     pub warnings: Vec<Warning>,
-    /// Where the text was read in several.
+    /// Set if the text was read in windows.
     pub windows: Option<Vec<WindowPart>>,
     pub truncated: bool,
 }
 
-/// One part of a text that is longer than the model's limit.
+/// One window of a text that is longer than the model's limit.
 pub struct WindowPart {
-    /// Its tokens among those of the whole text.
+    /// Its tokens, by their positions in the whole text.
     pub tokens: Range<usize>,
     pub predicted: Predicted,
-    /// Of each explanation that it counts for.
+    /// What it contributes to explanations.
     pub shares: Vec<WindowShare>,
 }
 
-/// What a part adds to one explanation.
+/// What a window contributes to one explanation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WindowShare {
-    /// Its number among the explanations.
+    /// Index of the explanation.
     pub explanation: usize,
-    /// What its scores are multiplied with.
+    /// Factor of the window's scores.
     pub weight: f64,
     pub output_value: f64,
     pub completeness: Option<Completeness>,
 }
 
-/// A list of scores a unit.
+/// One list of scores per kind of unit.
 pub type UnitScores = Vec<(Granularity, Vec<f64>)>;
 
 /// One method's scores for one target.
@@ -114,12 +117,12 @@ pub struct Explanation {
     pub options: Options,
     pub target: Resolved,
     pub output: Output,
-    /// A list of scores for each granularity asked for: `[tokens]`, `[words]`, ….
+    /// One list of scores per requested granularity: `[tokens]`, `[words]`, ….
     pub scores: UnitScores,
-    /// The explained scalar at the input.
+    /// Value of the explained scalar at the input.
     pub output_value: f64,
     pub completeness: Option<Completeness>,
     pub sampling: Option<Sampling>,
-    /// What its method took, for all targets.
+    /// What the method used, for all targets.
     pub usage: Usage,
 }

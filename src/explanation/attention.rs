@@ -1,6 +1,7 @@
-//! Which attention is asked for, and what is answered.
+//! Attention, as requested and as returned.
 
 use super::Resolved;
+use crate::choice::choices;
 
 /// Which attention to return. Negative layers and heads count from the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,35 +9,25 @@ pub struct AttentionSelection {
     pub kind: AttentionKind,
     pub layers: Selection,
     pub heads: Heads,
-    /// Whether every head is classified too.
+    /// Whether to classify every head.
     pub patterns: bool,
 }
 
-/// What a matrix of attention is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttentionKind {
-    /// What the softmax gave.
-    Weights,
-    /// Weights times the length of what they move (Kobayashi et al. 2020).
-    Norm,
-    /// Weights multiplied up to a layer (Abnar & Zuidema 2020).
-    Rollout,
-    /// Weights times the explained scalar's gradient at them.
-    Gradient,
-}
-
-impl AttentionKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Weights => "weights",
-            Self::Norm => "norm",
-            Self::Rollout => "rollout",
-            Self::Gradient => "gradient",
-        }
+choices! {
+    /// What the entries of an attention matrix are.
+    pub enum AttentionKind {
+        /// Outputs of the softmax.
+        Weights = "weights",
+        /// Norms of the weighted value vectors (Kobayashi et al. 2020).
+        Norm = "norm",
+        /// Product of the weights up to a layer (Abnar & Zuidema 2020).
+        Rollout = "rollout",
+        /// Weights times the gradient of the explained scalar at them.
+        Gradient = "gradient",
     }
 }
 
-/// All of something, or some by number.
+/// All layers or heads, or a list of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     All,
@@ -46,7 +37,7 @@ pub enum Selection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heads {
     Each(Selection),
-    /// One matrix a layer: the mean of its heads.
+    /// One matrix per layer: the mean of its heads.
     Mean,
 }
 
@@ -55,14 +46,14 @@ pub struct Attention {
     pub kind: AttentionKind,
     /// Counted from 0.
     pub layers: Vec<usize>,
-    /// Counted from 0; none where the heads were averaged.
+    /// Counted from 0; `None` if the heads were averaged.
     pub heads: Option<Vec<usize>>,
     pub tokens: usize,
-    /// `[layers, heads or 1, tokens, tokens]`: query by key.
+    /// `[layers, heads or 1, tokens, tokens]`, query by key.
     pub weights: Vec<f64>,
-    /// What it is the gradient of, if it is one.
+    /// The target whose gradient it is, for kind `Gradient`.
     pub target: Option<Resolved>,
-    /// Of every head of the model, where they were asked for.
+    /// Patterns of every head of the model, if requested.
     pub patterns: Option<Vec<HeadPattern>>,
 }
 
@@ -73,16 +64,16 @@ pub struct HeadPattern {
     pub layer: usize,
     pub head: usize,
     pub pattern: Pattern,
-    /// Of its pattern.
+    /// Score of `pattern`.
     pub score: f64,
-    /// Of every pattern: the share of attention that follows it, on average over
-    /// the queries; of broad, the entropy as a share of the highest.
+    /// Scores of all patterns: the share of attention that follows the pattern, averaged over
+    /// queries. For `Broad`, the entropy as a share of the highest possible one.
     pub scores: Vec<(Pattern, f64)>,
-    /// Where it looks most.
+    /// The pairs with the most attention.
     pub pairs: Vec<Pair>,
 }
 
-/// One query that looks at one key.
+/// The attention of one query to one key.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
     pub query: usize,
@@ -96,14 +87,14 @@ pub enum Pattern {
     Previous,
     Next,
     Itself,
-    /// The first token, where the tokenizer adds it.
+    /// The first token, if the tokenizer adds it.
     First,
-    /// The others that the tokenizer adds.
+    /// The other tokens that the tokenizer adds.
     Separator,
     Punctuation,
-    /// The same token elsewhere.
+    /// Other occurrences of the same token.
     Repeated,
-    /// Everywhere.
+    /// All tokens.
     Broad,
     /// None of these.
     Mixed,

@@ -1,20 +1,23 @@
-//! What is asked and what is answered, as plain data: no tensor, no JSON, no
-//! HTTP.
+//! Questions and answers as plain data, independent of tensors, JSON and HTTP.
 
 mod answer;
 mod attention;
+mod evidence;
 mod predicted;
 mod question;
+mod target;
 
 pub use answer::{Answer, Explained, Explanation, UnitScores, Used, WindowPart, WindowShare};
 pub use attention::{
     Attention, AttentionKind, AttentionSelection, HeadPattern, Heads, Pair, Pattern, Selection,
 };
+pub use evidence::{Found, Load, found};
 pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,
     TokenScore,
 };
 pub use question::{
-    Aggregation, AnswerOptions, Border, Candidates, Choice, Class, Combine, HypothesisWords, Named,
-    NoAnswer, Question, Resolved, Target, What, Window,
+    Aggregation, AnswerOptions, Candidates, Combine, Finder, HypothesisWords, LabelChoice,
+    NoAnswer, Question, Window,
 };
+pub use target::{Class, Named, Resolved, ScalarName, SpanBoundary, Target};

@@ -1,52 +1,52 @@
-//! What a model says of one input, by its task.
+//! Predictions of a model.
 
-/// What a model says of one input, by its task.
+/// What a model predicts for one input, by its task.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predicted {
     /// Every label's score, best first.
     Labels(Vec<Prediction>),
-    /// The same for each token, and what they make up together.
+    /// The label scores of each token, and the entities that they form.
     Tokens {
         predictions: Vec<Vec<Prediction>>,
         entities: Vec<Entity>,
     },
-    /// A part of the second text, and where it may start and end.
+    /// A span of the second text, and the scores of where it starts and ends.
     Answer {
         answer: FoundAnswer,
-        /// The next best ones, best first.
+        /// The next best answers, best first.
         others: Vec<FoundAnswer>,
-        /// How sure it is that there is no answer, where that was considered.
+        /// Score of there being no answer, if that was considered.
         null_score: Option<f64>,
         start: Vec<TokenScore>,
         end: Vec<TokenScore>,
     },
-    /// The best pieces for each mask, best first.
+    /// The best vocabulary entries for each mask, best first.
     Masks(Vec<MaskPrediction>),
     Similarity(Similarity),
 }
 
 impl Predicted {
-    /// The same with tokens called by other numbers.
-    pub fn with_tokens(mut self, number: impl Fn(usize) -> usize) -> Self {
+    /// Maps all token positions by `map`.
+    pub fn with_tokens(mut self, map: impl Fn(usize) -> usize) -> Self {
         match &mut self {
             Self::Labels(_) | Self::Similarity(_) => {}
             Self::Tokens { entities, .. } => {
                 let tokens = entities.iter_mut().flat_map(|entity| &mut entity.tokens);
-                tokens.for_each(|token| *token = number(*token));
+                tokens.for_each(|token| *token = map(*token));
             }
             Self::Answer { answer, others, null_score: _, start, end } => {
                 for answer in std::iter::once(answer).chain(others) {
-                    *answer = answer.with_tokens(&number);
+                    *answer = answer.with_tokens(&map);
                 }
-                start.iter_mut().chain(end).for_each(|score| score.token = number(score.token));
+                start.iter_mut().chain(end).for_each(|score| score.token = map(score.token));
             }
-            Self::Masks(masks) => masks.iter_mut().for_each(|mask| mask.token = number(mask.token)),
+            Self::Masks(masks) => masks.iter_mut().for_each(|mask| mask.token = map(mask.token)),
         }
         self
     }
 }
 
-/// Tokens of one label, side by side.
+/// Adjacent tokens with the same label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {
     pub label: String,
@@ -59,8 +59,8 @@ pub struct Entity {
     pub segment: usize,
 }
 
-/// An answer to a question: a part of the second text, or that it has none, which is an
-/// empty part at the first token.
+/// An answer to a question: a span of the second text. If there is no answer, it is an empty span
+/// at the first token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundAnswer {
     pub text: String,
@@ -73,9 +73,9 @@ pub struct FoundAnswer {
 }
 
 impl FoundAnswer {
-    /// The same with tokens called by other numbers.
-    pub fn with_tokens(&self, number: impl Fn(usize) -> usize) -> Self {
-        let (start_token, end_token) = (number(self.start_token), number(self.end_token));
+    /// Maps the token positions by `map`.
+    pub fn with_tokens(&self, map: impl Fn(usize) -> usize) -> Self {
+        let (start_token, end_token) = (map(self.start_token), map(self.end_token));
         Self { start_token, end_token, ..self.clone() }
     }
 }
@@ -88,18 +88,18 @@ pub struct TokenScore {
     pub probability: f64,
 }
 
-/// What a masked token may be.
+/// The predictions for a masked token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskPrediction {
     pub token: usize,
     pub predictions: Vec<Prediction>,
 }
 
-/// Texts as vectors.
+/// Embeddings of texts, and their similarity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Similarity {
     pub embedding: Vec<f64>,
-    /// Where there are two texts.
+    /// Set if there are two texts.
     pub pair: Option<PairSimilarity>,
 }
 
@@ -107,8 +107,8 @@ pub struct Similarity {
 pub struct PairSimilarity {
     pub embedding: Vec<f64>,
     pub cosine: f64,
-    /// What each pair of tokens adds to the cosine, `[tokens, tokens of the
-    /// pair]`; where texts are embedded as the mean of their tokens.
+    /// What each pair of tokens adds to the cosine, `[tokens, tokens of the pair]`. Set if texts
+    /// are embedded as the mean of their tokens.
     pub matrix: Option<Vec<Vec<f64>>>,
 }
 
@@ -117,7 +117,7 @@ pub struct PairSimilarity {
 pub struct Prediction {
     pub index: usize,
     pub label: String,
-    /// Of a piece of the vocabulary, which is its own label: the same as text.
+    /// The text of a vocabulary entry, whose label is its raw token.
     pub decoded: Option<String>,
     pub logit: f64,
     pub probability: f64,

@@ -1,23 +1,27 @@
-//! What is asked.
+//! A question: what to explain, and how.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::AttentionSelection;
+use futures_util::future::BoxFuture;
+
+use super::{AttentionSelection, Found, Load, Target};
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
+use crate::choice::choices;
+use crate::error::Result;
 use crate::evaluation::Settings;
 use crate::model::Model;
-use crate::passes::ANYONE;
-use crate::rows::{Output, Scalar};
-use crate::text::Input;
+use crate::passes::{ANYONE, Passes};
+use crate::rows::Output;
 use crate::text::tokenizer::Truncate;
+use crate::text::{Encoding, Input};
 
 /// A validated request to explain.
 #[derive(Clone)]
 pub struct Question {
-    /// The name of the key that asks, which work is shared out by.
+    /// The name of the caller's key, by which work is divided fairly.
     pub caller: Arc<str>,
-    /// When its time began to run, where that was before it is taken up.
+    /// When its time limit began, if that was before it was processed.
     pub since: Option<Instant>,
     pub model: Arc<Model>,
     pub inputs: Vec<Input>,
@@ -27,23 +31,25 @@ pub struct Question {
     pub attention: Option<AttentionSelection>,
     pub granularity: Vec<Granularity>,
     pub normalize: Normalize,
-    /// How far to trust the explanations: what is measured.
+    /// The measures of how far to trust the explanations.
     pub evaluate: Option<Settings>,
+    /// Finds evidence for every input.
+    pub evidence: Vec<Arc<dyn Finder>>,
     pub aggregation: Aggregation,
     pub answers: AnswerOptions,
-    /// Labels to choose from in place of the model's own.
+    /// Labels to choose from instead of the model's own.
     pub candidates: Option<Arc<Candidates>>,
     pub truncate: Truncate,
-    /// How an input over the model's limit is read in parts.
+    /// How an input over the model's limit is split into windows.
     pub window: Option<Window>,
-    /// What sampling methods and measures draw from.
+    /// Seed of sampling methods and measures.
     pub seed: u64,
-    /// The caller's own bound on the time it takes.
+    /// The caller's own time limit.
     pub budget: Option<Duration>,
 }
 
 impl Question {
-    /// What the model says of `inputs`, and no explanation.
+    /// Creates a question for the predictions of `inputs`, without explanations.
     pub fn prediction(model: Arc<Model>, inputs: Vec<Input>) -> Self {
         Self {
             caller: ANYONE.into(),
@@ -57,6 +63,7 @@ impl Question {
             granularity: Vec::new(),
             normalize: Normalize::None,
             evaluate: None,
+            evidence: Vec::new(),
             aggregation: Aggregation::Simple,
             answers: AnswerOptions::default(),
             candidates: None,
@@ -68,77 +75,13 @@ impl Question {
     }
 }
 
-/// A class, by name or by number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Class {
-    Label(String),
-    Index(usize),
-}
-
-/// What of the model's answer is explained.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// What the model answers.
-    Predicted,
-    /// Each class; of a model that answers for each token, every token's.
-    All,
-    /// One output, of a token where the model answers for each.
-    Class { token: Option<usize>, class: Class },
-    /// The first class's output minus the second's.
-    Contrast { token: Option<usize>, classes: [Class; 2] },
-    /// Where an answer starts or ends; without a token, the best span's.
-    Border { border: Border, token: Option<usize> },
-}
-
-/// An end of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Border {
-    Start,
-    End,
-}
-
-impl Border {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::End => "end",
-        }
-    }
-}
-
-/// A target with its outputs found in the model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resolved {
-    /// The token whose output it is, of a model that answers for each.
-    pub token: Option<usize>,
-    pub what: What,
-    pub scalar: Scalar,
-}
-
-/// What a scalar is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    Class(Named),
-    Contrast(Named, Named),
-    Border(Border),
-    /// The similarity of two texts, as a function of one of them, by its segment.
-    Cosine(usize),
-}
-
-/// A class by its number and its label: the model's, or a candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    pub index: usize,
-    pub label: Arc<str>,
-}
-
 /// How answers to a question are found, by the rules of transformers' pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerOptions {
     pub none: NoAnswer,
-    /// The most tokens of one.
+    /// Maximum number of tokens in an answer.
     pub max_tokens: usize,
-    /// How many are given.
+    /// Number of answers to return.
     pub top_k: usize,
 }
 
@@ -148,72 +91,96 @@ impl Default for AnswerOptions {
     }
 }
 
-/// Whether it counts that there may be no answer.
+/// Whether the possibility that there is no answer is considered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAnswer {
     Ignored,
-    /// It is an answer beside the others, with a score of its own.
+    /// It competes with the other answers, by a score of its own.
     Considered,
 }
 
-/// Labels that a caller makes up. A model of entailment says of each whether its hypothesis
+/// Labels that the caller provides. An entailment model decides for each whether its hypothesis
 /// follows from the text (Yin, Hay & Roth 2019).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidates {
     pub labels: Vec<Arc<str>>,
-    /// The same put into the caller's template.
+    /// The labels inserted into the caller's template.
     pub hypotheses: Vec<String>,
-    pub choice: Choice,
+    pub choice: LabelChoice,
     pub words: HypothesisWords,
 }
 
 /// How many candidates can be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// They compete with each other.
+pub enum LabelChoice {
+    /// One: they compete with each other.
     One,
-    /// Each for itself: whether it follows, or is contradicted.
+    /// Any number: each one is either entailed or contradicted.
     Several,
 }
 
-/// What becomes of a hypothesis when its candidate is explained.
+/// How the hypothesis is treated when its candidate is explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HypothesisWords {
-    /// It stays as it is, and has no scores.
-    Held,
+    /// It is not changed, and has no scores.
+    Fixed,
     /// Its words have scores too.
     Explained,
 }
 
-/// How a text longer than the model's limit is read in parts.
+/// How a text longer than the model's limit is split into windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Tokens that a part has in common with the one before, at least.
+    /// Minimum number of tokens that a window shares with the previous one.
     pub stride: usize,
-    /// By the task where none is named.
+    /// Chosen by the task if `None`.
     pub combine: Option<Combine>,
 }
 
-/// How parts become one prediction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Combine {
-    /// The mean of their outputs.
-    Mean,
-    /// The part whose explained scalar is highest speaks for all.
-    Max,
+choices! {
+    /// How the outputs of windows become one prediction.
+    pub enum Combine {
+        /// The mean of their outputs.
+        Mean = "mean",
+        /// The window with the highest explained scalar.
+        Max = "max",
+    }
 }
 
-/// How tokens are put together into entities, by transformers' names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aggregation {
-    /// Each token by itself.
-    None,
-    /// Tokens of one label side by side.
-    Simple,
-    /// A word has the label of its first token.
-    First,
-    /// Of the mean of its tokens.
-    Average,
-    /// Of its surest token.
-    Max,
+choices! {
+    /// How tokens are combined into entities, by the names in transformers.
+    pub enum Aggregation {
+        /// Each token by itself.
+        None = "none",
+        /// Adjacent tokens with the same label.
+        Simple = "simple",
+        /// A word has the label of its first token.
+        First = "first",
+        /// A word has the label of the mean of its tokens.
+        Average = "average",
+        /// A word has the label of its most confident token.
+        Max = "max",
+    }
+}
+
+/// Finds one kind of evidence for the inputs of a question.
+pub trait Finder: Send + Sync {
+    /// The name of the kind in requests and responses.
+    fn name(&self) -> &'static str;
+
+    /// What the result depends on beyond the request and the model, such as the corpus that is
+    /// searched by default.
+    fn depends_on(&self) -> String;
+
+    /// Returns the most work that one input may take.
+    fn loads(&self, model: &Arc<Model>, encoding: &Encoding) -> Vec<Load>;
+
+    /// Finds the evidence for one input of `question`.
+    fn find<'a>(
+        &'a self,
+        passes: &'a Passes,
+        question: &'a Question,
+        input: &'a Input,
+        encoding: &'a Encoding,
+    ) -> BoxFuture<'a, Result<Box<dyn Found>>>;
 }

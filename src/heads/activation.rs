@@ -1,24 +1,22 @@
-//! From logits to the numbers that are served as probabilities.
+//! Output activations: from logits to the numbers that are served as probabilities.
 
 use crate::rows::{Output, Scalar, dot, norm};
 
-/// The function between logits and probabilities. Logits lie as `[reads, width]`,
-/// one read for a head that reads one state.
+/// An output activation. Logits are `[reads, width]`; a head with pooling has one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputActivation {
-    /// One label out of several, for each read by itself.
+    /// Softmax over the labels of each read.
     Softmax,
-    /// One read out of several, for each label by itself: where an answer starts
-    /// and where it ends.
+    /// Softmax over the reads, per label: the start and the end of an answer.
     SoftmaxOverTokens,
-    /// Each label for itself.
+    /// Sigmoid of each label.
     Sigmoid,
-    /// Regression: the logit is the answer.
+    /// The logit itself, as in regression.
     None,
 }
 
 impl OutputActivation {
-    /// The rules of transformers' text-classification pipeline.
+    /// Returns the default activation of transformers' text-classification pipeline.
     pub fn of(problem_type: Option<&str>, labels: usize) -> Self {
         match (problem_type, labels) {
             (Some("regression"), _) => Self::None,
@@ -36,8 +34,7 @@ impl OutputActivation {
         }
     }
 
-    /// The outputs that compete with each other: where the first lies, the step
-    /// to the next, and how many groups there are.
+    /// Iterates over the groups of outputs that a softmax normalises together.
     fn groups(self, outputs: usize, width: usize) -> impl Iterator<Item = Vec<usize>> {
         let reads = outputs / width.max(1);
         let (count, size, first, step) = match self {
@@ -47,7 +44,8 @@ impl OutputActivation {
         (0..count).map(move |group| (0..size).map(|i| group * first + i * step).collect())
     }
 
-    /// `[reads, width]` → `[reads, width]`, stable for logits of any size.
+    /// Maps logits to probabilities, `[reads, width]` each; numerically stable for logits of any
+    /// size.
     pub fn probabilities(self, logits: &[f64], width: usize) -> Vec<f64> {
         match self {
             Self::Softmax | Self::SoftmaxOverTokens => {
@@ -65,7 +63,7 @@ impl OutputActivation {
         }
     }
 
-    /// The gradient of `scalar` with respect to the logits, `[reads, width]`.
+    /// Returns the gradient of `scalar` with respect to the logits, `[reads, width]`.
     pub fn gradient(
         self,
         scalar: &Scalar,
@@ -99,18 +97,18 @@ impl OutputActivation {
     }
 }
 
-/// Of `a b / (|a| |b|)` with respect to a: `b / (|a| |b|) - cos a / |a|²`.
+/// Returns the gradient of `a b / (|a| |b|)` with respect to a: `b / (|a| |b|) - cos a / |a|²`.
 fn cosine_gradient(a: &[f64], b: &[f64]) -> Vec<f64> {
-    let sizes = norm(a) * norm(b);
-    let along = dot(a, b) / sizes / dot(a, a);
-    a.iter().zip(b).map(|(a, b)| b / sizes - along * a).collect()
+    let lengths = norm(a) * norm(b);
+    let along = dot(a, b) / lengths / dot(a, a);
+    a.iter().zip(b).map(|(a, b)| b / lengths - along * a).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const EVERY: [OutputActivation; 4] = [
+    const ALL: [OutputActivation; 4] = [
         OutputActivation::Softmax,
         OutputActivation::SoftmaxOverTokens,
         OutputActivation::Sigmoid,
@@ -124,7 +122,7 @@ mod tests {
             Scalar::Sum { output: Output::Probability, terms: vec![(0, 1.), (3, -1.)] };
         let cosine = Scalar::Cosine([0.5, 2., -1., 0.1, 0.9, 1.].into());
         for (activation, scalar) in
-            EVERY.iter().flat_map(|activation| [(activation, &difference), (activation, &cosine)])
+            ALL.iter().flat_map(|activation| [(activation, &difference), (activation, &cosine)])
         {
             let value = |z: &[f64]| scalar.value(z, &activation.probabilities(z, 2));
             let probabilities = activation.probabilities(&logits, 2);
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_competes_adds_up_to_one() {
+    fn softmax_groups_sum_to_one() {
         let logits = [0.3, -1.2, 2.0, 0.7, 0.1, -0.4];
         let by_label = OutputActivation::Softmax.probabilities(&logits, 2);
         let by_token = OutputActivation::SoftmaxOverTokens.probabilities(&logits, 2);

@@ -1,14 +1,14 @@
-//! A plain encoder: a text's embedding is what sentence-transformers' modules make of
-//! its states; their mean where there are none.
+//! Text embeddings: sentence-transformers' modules applied to the states, or their mean without
+//! modules.
 
 use super::activation::OutputActivation;
 use super::modules::{self, Chain, EMBEDDING};
-use super::{Head, Labels, Parts};
-use crate::blocks::{self, Pool, Pooling, Way};
+use super::{Head, HeadContext, Labels};
+use crate::blocks::{self, Pool, Pooling, PoolingMode};
 use crate::checkpoint::LoadError;
 use crate::checkpoint::layout::MODULES;
 
-pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+pub fn build(parts: &HeadContext<'_>) -> Result<Head, LoadError> {
     let Chain { pool, steps, width, .. } = chain(parts)?;
     Ok(Head {
         block: blocks::Head { pooling: Pooling::Whole(pool), steps },
@@ -17,11 +17,11 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
     })
 }
 
-/// The way to the embedding.
-pub fn chain(parts: &Parts<'_>) -> Result<Chain, LoadError> {
+/// Returns the steps from states to the embedding.
+pub fn chain(parts: &HeadContext<'_>) -> Result<Chain, LoadError> {
     let Some(sentence) = parts.checkpoint.sentence() else {
         return Ok(Chain {
-            pool: Pool { ways: vec![Way::Mean], skip: 0 },
+            pool: Pool { modes: vec![PoolingMode::Mean], skip: 0 },
             steps: Vec::new(),
             width: parts.built.hidden_size,
             output: EMBEDDING.to_owned(),
@@ -31,7 +31,7 @@ pub fn chain(parts: &Parts<'_>) -> Result<Chain, LoadError> {
     match chain.output.as_str() {
         EMBEDDING => Ok(chain),
         other => {
-            let reason = format!("the last module gives {other:?}, not {EMBEDDING:?}");
+            let reason = format!("the last module outputs {other:?}, not {EMBEDDING:?}");
             Err(parts.checkpoint.error(MODULES, reason))
         }
     }

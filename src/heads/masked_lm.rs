@@ -1,15 +1,15 @@
-//! The masked language model (Devlin et al. 2019): a token's state, transformed,
-//! to one logit for each piece of the vocabulary.
+//! Masked language model (Devlin et al. 2019): each token's transformed state → one logit per
+//! vocabulary piece.
 
 use serde_json::Value;
 
 use super::activation::OutputActivation;
-use super::{Head, Labels, Parts};
+use super::{Head, HeadContext, Labels};
 use crate::architectures::MaskedParts;
 use crate::blocks::{self, Linear, Pooling, Step};
 use crate::checkpoint::LoadError;
 
-pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+pub fn build(parts: &HeadContext<'_>) -> Result<Head, LoadError> {
     let Some(names) = &parts.built.heads.masked else {
         return Err(parts.fail("this architecture has no masked language model"));
     };
@@ -23,8 +23,12 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
     })
 }
 
-/// The word embeddings as a map, unless config.json unties them.
-fn decoder(parts: &Parts<'_>, names: &MaskedParts, input: usize) -> Result<Linear, LoadError> {
+/// Returns the output map, tied to the word embeddings unless config.json unties it.
+fn decoder(
+    parts: &HeadContext<'_>,
+    names: &MaskedParts,
+    input: usize,
+) -> Result<Linear, LoadError> {
     let out = parts.built.vocab_size;
     let tied = parts.config.rest.get("tie_word_embeddings").and_then(Value::as_bool);
     let weight = match tied {

@@ -1,5 +1,5 @@
-//! One file a task head: from hidden states to outputs, and what they mean. A
-//! new one is a file and an entry of [`HEADS`].
+//! One file per task head: how hidden states become outputs, and what these mean. To add one, add
+//! a file and an entry of [`HEADS`].
 
 pub mod activation;
 mod cross_encoder;
@@ -18,7 +18,7 @@ use crate::checkpoint::layout::ADAPTER_CONFIG;
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, ModelConfig, SentenceKind, Weights};
 use activation::OutputActivation;
 
-/// What a model is for.
+/// The task of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
     TextClassification,
@@ -30,7 +30,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// By the name of transformers' pipelines, where there is one.
+    /// Returns the name of transformers' pipeline for the task, if there is one.
     pub fn name(self) -> &'static str {
         match self {
             Self::TextClassification => "text-classification",
@@ -43,18 +43,18 @@ impl Task {
     }
 }
 
-/// What the outputs are called.
+/// The names of the outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Labels {
-    /// In the order of the logits.
+    /// Names in the order of the logits.
     Named(Vec<String>),
-    /// The pieces of the vocabulary, by their ids.
+    /// The vocabulary pieces, by id.
     Pieces(usize),
-    /// The dimensions of an embedding have no names.
+    /// The dimensions of an embedding, which have no names.
     Dimensions(usize),
 }
 
-/// A task head as its file describes it.
+/// The description of a task head.
 #[derive(Debug)]
 pub struct Head {
     pub block: blocks::Head,
@@ -62,23 +62,23 @@ pub struct Head {
     pub activation: OutputActivation,
 }
 
-/// What a head is made from.
-pub struct Parts<'a> {
+/// What a head is built from.
+pub struct HeadContext<'a> {
     pub config: &'a ModelConfig,
     pub checkpoint: &'a Checkpoint,
     pub weights: &'a Weights<'a>,
     pub built: &'a Built,
-    /// Tokens of the prompt that is put before texts, with what the tokenizer puts before
-    /// that; 0 where there is none.
+    /// Number of prompt tokens before each text, including the special tokens before the prompt; 0
+    /// without a prompt.
     pub prompt_tokens: usize,
 }
 
 /// An entry of [`HEADS`].
 pub struct HeadKind {
-    /// How the class name in config.json's `architectures` ends.
+    /// Suffix of the class name in config.json's `architectures`.
     pub class_suffix: &'static str,
     pub task: Task,
-    pub build: fn(&Parts<'_>) -> Result<Head, LoadError>,
+    pub build: fn(&HeadContext<'_>) -> Result<Head, LoadError>,
 }
 
 pub static HEADS: &[HeadKind] = &[
@@ -106,25 +106,26 @@ pub static HEADS: &[HeadKind] = &[
     HeadKind { class_suffix: "Model", task: Task::Embedding, build: embedding::build },
 ];
 
-/// Modules after the transformer give a cross-encoder's scores.
+/// A cross-encoder whose scores come from modules after the transformer.
 static SCORES: HeadKind = HeadKind {
     class_suffix: "CrossEncoder",
     task: Task::TextClassification,
     build: cross_encoder::build,
 };
 
-/// A classifier on an embedding.
+/// A SetFit classifier on an embedding.
 static SET_FIT: HeadKind =
     HeadKind { class_suffix: "SetFit", task: Task::TextClassification, build: set_fit::build };
 
-/// The head that `config` names, unless files of another library say more: a folder with
-/// sentence-transformers' modules is a model of that library, whatever class it was
-/// trained from.
+/// Returns the head of a model. Files of sentence-transformers, SetFit and PEFT take precedence
+/// over the class in `config`, which may only be the class that the model was trained from.
 pub fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<&'static HeadKind, LoadError> {
-    let own = config.architectures.first().map_or("", String::as_str);
-    let adapted = checkpoint.adapter().map(|adapter| adapter.class());
-    let adapted =
-        adapted.transpose().map_err(|reason| checkpoint.error(ADAPTER_CONFIG, reason))?.flatten();
+    let config_class = config.architectures.first().map_or("", String::as_str);
+    let adapter_class = checkpoint.adapter().map(|adapter| adapter.class());
+    let adapter_class = adapter_class
+        .transpose()
+        .map_err(|reason| checkpoint.error(ADAPTER_CONFIG, reason))?
+        .flatten();
     let class = match checkpoint.sentence() {
         _ if checkpoint.has_classifier() => return Ok(&SET_FIT),
         Some(sentence) => match (sentence.kind, sentence.modules.is_empty()) {
@@ -132,7 +133,7 @@ pub fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<&'static He
             (SentenceKind::CrossEncoder, false) => return Ok(&SCORES),
             (SentenceKind::CrossEncoder, true) => "ForSequenceClassification",
         },
-        None => adapted.unwrap_or(own),
+        None => adapter_class.unwrap_or(config_class),
     };
     HEADS.iter().find(|entry| class.ends_with(entry.class_suffix)).ok_or_else(|| {
         let known: Vec<&str> = HEADS.iter().map(|entry| entry.class_suffix).collect();
@@ -144,18 +145,18 @@ pub fn find(config: &ModelConfig, checkpoint: &Checkpoint) -> Result<&'static He
     })
 }
 
-/// transformers' names of labels that have none.
+/// Returns transformers' default label names.
 pub fn placeholders(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("LABEL_{index}")).collect()
 }
 
-impl Parts<'_> {
+impl HeadContext<'_> {
     fn fail(&self, reason: impl ToString) -> LoadError {
         self.checkpoint.error(CONFIG, reason)
     }
 
-    /// The labels of a classifier with `count` outputs. Those of config.json are of the
-    /// model below an adapter, which may have a head of its own.
+    /// Returns the labels of a classifier with `count` outputs. With an adapter, config.json may
+    /// only have the labels of the base model, which can differ.
     fn labels(&self, count: usize) -> Result<Vec<String>, LoadError> {
         match self.config.labels(count) {
             Err(_) if self.checkpoint.adapter().is_some() => Ok(placeholders(count)),
@@ -163,7 +164,7 @@ impl Parts<'_> {
         }
     }
 
-    /// `norm(act(dense(x)))` to `out` numbers.
+    /// Builds `norm(act(dense(x)))` with `out` outputs.
     fn transform(&self, names: &TransformNames, out: usize) -> Result<Vec<Step>, LoadError> {
         let dense = self.weights.map(names.dense, out, self.built.hidden_size, names.bias)?;
         let mut steps = vec![Step::map(dense, Some(names.activation))];
@@ -173,7 +174,7 @@ impl Parts<'_> {
         Ok(steps)
     }
 
-    /// A head with as many outputs as the checkpoint has.
+    /// Builds a head with as many outputs as the checkpoint has, and returns their number.
     fn head(&self, parts: &HeadParts) -> Result<(blocks::Head, usize), LoadError> {
         let hidden = self.built.hidden_size;
         let mut steps = match &parts.transform {

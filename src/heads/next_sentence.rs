@@ -1,11 +1,10 @@
-//! Next sentence prediction (Devlin et al. 2019): whether the second text
-//! follows the first.
+//! Next sentence prediction (Devlin et al. 2019): whether the second text follows the first.
 
 use super::activation::OutputActivation;
-use super::{Head, Labels, Parts};
+use super::{Head, HeadContext, Labels};
 use crate::checkpoint::LoadError;
 
-pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+pub fn build(parts: &HeadContext<'_>) -> Result<Head, LoadError> {
     let Some(names) = &parts.built.heads.next_sentence else {
         return Err(parts.fail("this architecture has no next sentence prediction"));
     };

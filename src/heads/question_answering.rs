@@ -1,11 +1,11 @@
-//! Extractive question answering (Devlin et al. 2019): each token's state to two
-//! logits, that the answer starts there and that it ends there.
+//! Extractive question answering (Devlin et al. 2019): two logits per token, for start and end of
+//! the answer.
 
 use super::activation::OutputActivation;
-use super::{Head, Labels, Parts};
+use super::{Head, HeadContext, Labels};
 use crate::checkpoint::LoadError;
 
-pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+pub fn build(parts: &HeadContext<'_>) -> Result<Head, LoadError> {
     let (block, outputs) = parts.head(&parts.built.heads.answer)?;
     if outputs != 2 {
         return Err(parts.fail(format!("the head has {outputs} outputs, not start and end")));

@@ -1,10 +1,10 @@
-//! Sequence classification: a pooled state, transformed, to one logit a label.
+//! Sequence classification: the pooled and transformed state → one logit per label.
 
 use super::cross_encoder::activation;
-use super::{Head, Labels, Parts};
+use super::{Head, HeadContext, Labels};
 use crate::checkpoint::LoadError;
 
-pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+pub fn build(parts: &HeadContext<'_>) -> Result<Head, LoadError> {
     let (block, count) = parts.head(&parts.built.heads.sequence)?;
     let labels = Labels::Named(parts.labels(count)?);
     Ok(Head { block, labels, activation: activation(parts, count)? })

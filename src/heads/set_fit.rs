@@ -1,19 +1,19 @@
-//! SetFit (Tunstall et al. 2022): logistic regression on an embedding, with its numbers
-//! in model_head.safetensors: `coef` `[classes, width]`, or one row of a yes or no,
-//! `intercept`, and perhaps `classes`, the place of each among the labels.
+//! SetFit (Tunstall et al. 2022): logistic regression on an embedding. model_head.safetensors
+//! contains `coef` `[classes, width]` (one row for two classes), `intercept`, and optionally
+//! `classes`, the index of each class in the list of labels.
 
 use serde_json::Value;
 
 use super::activation::OutputActivation;
 use super::embedding::chain;
 use super::modules::Chain;
-use super::{Head, Labels, Parts};
+use super::{Head, HeadContext, Labels};
 use crate::blocks::{self, Linear, Pooling, Step};
 use crate::checkpoint::config::{check_names, name};
 use crate::checkpoint::layout::SET_FIT;
 use crate::checkpoint::{LoadError, Owner, Weights};
 
-pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
+pub fn build(parts: &HeadContext<'_>) -> Result<Head, LoadError> {
     let Chain { pool, mut steps, width, .. } = chain(parts)?;
     let config = parts.checkpoint.object(SET_FIT)?;
     let fail = |reason: String| parts.checkpoint.error(SET_FIT, reason);
@@ -43,7 +43,7 @@ pub fn build(parts: &Parts<'_>) -> Result<Head, LoadError> {
     })
 }
 
-/// The name of each class, by its place in the list.
+/// Returns the name of each class, by its index in the list.
 fn labels(list: Option<&Value>, classes: &[i64]) -> Result<Vec<String>, String> {
     let list = match list {
         None | Some(Value::Null) => return Ok(super::placeholders(classes.len())),
@@ -51,7 +51,7 @@ fn labels(list: Option<&Value>, classes: &[i64]) -> Result<Vec<String>, String> 
         Some(other) => return Err(format!("labels is {other}, not a list of names")),
     };
     let of_class = |class: &i64| {
-        let value = usize::try_from(*class).ok().and_then(|place| list.get(place));
+        let value = usize::try_from(*class).ok().and_then(|index| list.get(index));
         value.and_then(name).ok_or_else(|| format!("labels has no name for class {class}"))
     };
     let names = classes.iter().map(of_class).collect::<Result<Vec<_>, _>>()?;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_by_their_place_or_are_refused() {
+    fn labels_are_found_by_index_or_refused() {
         assert_eq!(labels(None, &[0, 1]).unwrap(), ["LABEL_0", "LABEL_1"]);
         assert_eq!(labels(Some(&json!(["no", 1])), &[0, 1]).unwrap(), ["no", "1"]);
         assert_eq!(labels(Some(&json!(["a", "b", "c"])), &[0, 2]).unwrap(), ["a", "c"]);

@@ -1,22 +1,22 @@
-//! Which form an answer has: content negotiation (RFC 9110).
+//! Content negotiation: selects the format of a response (RFC 9110).
 
 use axum::http::{HeaderMap, header};
 
 use crate::error::{Code, Error, Result};
 
-/// A form of an answer.
+/// A format of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Format {
     Json,
     Page,
     Picture,
     Tensors,
-    /// A result a line, each as soon as it is ready.
+    /// One result per line, each sent as soon as it is ready.
     Lines,
 }
 
-impl Form {
-    /// All of them; of those that a caller likes best, the first is given.
+impl Format {
+    /// All formats; the first of those that a client prefers equally is selected.
     pub const ALL: &[Self] = &[Self::Json, Self::Page, Self::Picture, Self::Tensors, Self::Lines];
 
     pub fn media_type(self) -> &'static str {
@@ -30,26 +30,25 @@ impl Form {
     }
 }
 
-/// The one among `offered` that the Accept header likes best: by its weight,
-/// then the one that it names rather than one it has a wildcard for, then by
-/// their order.
-pub fn choose(headers: &HeaderMap, offered: &[Form]) -> Result<Form> {
+/// Selects the format among `offered` that the Accept header prefers: by weight, then specific
+/// media types before wildcards, then by order.
+pub fn choose(headers: &HeaderMap, offered: &[Format]) -> Result<Format> {
     let ranges = ranges(headers);
     if ranges.is_empty() {
         return offered.first().copied().ok_or_else(|| refusal(offered));
     }
-    let liked = |form: &Form| {
-        let range = best_range(&ranges, form.media_type())?;
-        (range.weight > 0).then_some(((range.weight, range.precision), *form))
+    let rank = |format: &Format| {
+        let range = best_range(&ranges, format.media_type())?;
+        (range.weight > 0).then_some(((range.weight, range.precision), *format))
     };
-    // Of equals `max_by_key` takes the last.
-    let best = offered.iter().rev().filter_map(liked).max_by_key(|(rank, _)| *rank);
-    best.map(|(_, form)| form).ok_or_else(|| refusal(offered))
+    // `max_by_key` returns the last of equal elements, hence `rev`.
+    let best = offered.iter().rev().filter_map(rank).max_by_key(|(rank, _)| *rank);
+    best.map(|(_, format)| format).ok_or_else(|| refusal(offered))
 }
 
-fn refusal(offered: &[Form]) -> Error {
-    let names: Vec<&str> = offered.iter().map(|form| form.media_type()).collect();
-    let detail = format!("nothing that you accept is given here; there is {}", names.join(", "));
+fn refusal(offered: &[Format]) -> Error {
+    let names: Vec<&str> = offered.iter().map(|format| format.media_type()).collect();
+    let detail = format!("no accepted media type is available; available: {}", names.join(", "));
     Error::new(Code::NotAcceptable, detail)
 }
 
@@ -57,7 +56,7 @@ fn refusal(offered: &[Form]) -> Error {
 struct Range {
     kind: String,
     precision: Precision,
-    /// Thousandths.
+    /// Quality value in thousandths.
     weight: u16,
 }
 
@@ -73,14 +72,13 @@ fn ranges(headers: &HeaderMap) -> Vec<Range> {
     values.flat_map(|value| value.split(',')).filter_map(Range::read).collect()
 }
 
-/// The range that says most of a media type: `text/html;q=0` refuses what
-/// `text/*` would take.
+/// The most specific range for a media type: `text/html;q=0` takes precedence over `text/*`.
 fn best_range<'a>(ranges: &'a [Range], media_type: &str) -> Option<&'a Range> {
     ranges.iter().filter(|range| range.covers(media_type)).max_by_key(|range| range.precision)
 }
 
 impl Range {
-    /// Parameters other than the weight make no difference here.
+    /// Parses a range. Parameters other than the weight are ignored.
     fn read(text: &str) -> Option<Self> {
         let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
         let kind = parts.next().filter(|kind| !kind.is_empty())?;
@@ -102,8 +100,7 @@ impl Range {
     }
 }
 
-/// A weight in thousandths. What is none counts as the highest, as if it were
-/// not there.
+/// Parses a weight to thousandths. Invalid weights count as 1, like missing ones.
 fn weight(text: &str) -> u16 {
     match text.trim().parse::<f32>() {
         Ok(weight) if (0. ..=1.).contains(&weight) => (weight * 1000.).round() as u16,
@@ -115,44 +112,44 @@ fn weight(text: &str) -> u16 {
 mod tests {
     use super::*;
 
-    fn chosen(accept: &str) -> Option<Form> {
+    fn chosen(accept: &str) -> Option<Format> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        choose(&headers, Form::ALL).ok()
+        choose(&headers, Format::ALL).ok()
     }
 
     #[test]
-    fn the_form_that_is_liked_best() {
-        for (accept, form) in [
-            ("*/*", Form::Json),
-            ("", Form::Json),
-            (" , ", Form::Json),
-            ("application/*;q=0.5", Form::Json),
-            ("Application/JSON; charset=utf-8", Form::Json),
-            ("text/html", Form::Page),
-            ("text/*", Form::Page),
-            ("image/*", Form::Picture),
-            ("application/x-ndjson", Form::Lines),
-            ("application/x-safetensors", Form::Tensors),
-            ("text/html, application/json", Form::Json),
-            ("text/html;q=0.9, application/json;q=0.8", Form::Page),
-            ("text/html, */*", Form::Page),
-            ("text/html, */*;q=0.1", Form::Page),
-            ("text/html;q=0.1, */*", Form::Json),
-            ("application/json;q=0, */*", Form::Page),
-            ("application/json;q=0, application/*", Form::Tensors),
-            ("image/png, image/svg+xml;q=0.001", Form::Picture),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Form::Page),
-            ("application/json, text/plain, */*", Form::Json),
-            ("text/html;q=nan", Form::Page),
-            ("text/html;q=7, image/svg+xml;q=-1", Form::Page),
+    fn preferred_formats() {
+        for (accept, format) in [
+            ("*/*", Format::Json),
+            ("", Format::Json),
+            (" , ", Format::Json),
+            ("application/*;q=0.5", Format::Json),
+            ("Application/JSON; charset=utf-8", Format::Json),
+            ("text/html", Format::Page),
+            ("text/*", Format::Page),
+            ("image/*", Format::Picture),
+            ("application/x-ndjson", Format::Lines),
+            ("application/x-safetensors", Format::Tensors),
+            ("text/html, application/json", Format::Json),
+            ("text/html;q=0.9, application/json;q=0.8", Format::Page),
+            ("text/html, */*", Format::Page),
+            ("text/html, */*;q=0.1", Format::Page),
+            ("text/html;q=0.1, */*", Format::Json),
+            ("application/json;q=0, */*", Format::Page),
+            ("application/json;q=0, application/*", Format::Tensors),
+            ("image/png, image/svg+xml;q=0.001", Format::Picture),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Page),
+            ("application/json, text/plain, */*", Format::Json),
+            ("text/html;q=nan", Format::Page),
+            ("text/html;q=7, image/svg+xml;q=-1", Format::Page),
         ] {
-            assert_eq!(chosen(accept), Some(form), "{accept}");
+            assert_eq!(chosen(accept), Some(format), "{accept}");
         }
     }
 
     #[test]
-    fn what_nobody_accepts() {
+    fn unacceptable_formats() {
         for accept in
             ["image/png", "application/jsonl", "*/*;q=0", "text/html;q=0, text/*", "json", "html/*"]
         {

@@ -1,46 +1,44 @@
-//! One log line and one count for each request, at the time when the last byte of its
-//! response was handed to the connection, or when it was given up.
+//! Logs and counts each request once, when the last byte of its response has been handed to the
+//! connection or when it is abandoned.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use http_body::{Frame, SizeHint};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info, info_span};
 
-use super::accept::Form;
-use super::malformed::{Begun, Requests};
-use super::outer::REQUEST_ID;
+use super::accept::Format;
+use super::observed_body::{Observer, observed};
+use super::request_id::REQUEST_ID;
+use super::requests::{BegunRequest, Requests};
 use super::trace;
 use crate::config;
 use crate::telemetry::{self, Ended, Outcome, UNMATCHED};
 
-/// Middleware that accounts for a request, however it ends: when its future is
-/// dropped, the client has left.
+/// Middleware that accounts for each request, however it ends. If the client disconnects, the
+/// future is dropped.
 pub async fn account(request: Request, next: Next) -> Response {
     let account = Account::open(&request);
     let span = account.span.clone();
     let response = next.run(request).instrument(span).await;
-    account.follow(response)
+    account.track(response)
 }
 
-/// Notes the name of the key that the current request carries.
+/// Records the name of the current request's key.
 pub fn note_key(name: &str) {
     Span::current().record("key", name);
 }
 
-/// Notes the model that the current request is about; never what a caller merely wrote.
+/// Records the model of the current request. Must be the id of a model, not arbitrary input.
 pub fn note_model(id: &str) {
     Span::current().record("model", id);
 }
 
-/// A request in progress. Dropped, it is logged and counted.
+/// A request in progress; logged and counted when dropped.
 pub struct Account {
     route: String,
     method: &'static str,
@@ -49,7 +47,7 @@ pub struct Account {
     start: Instant,
     status: Option<StatusCode>,
     outcome: Outcome,
-    _begun: Option<Begun>,
+    _begun: Option<BegunRequest>,
 }
 
 impl Account {
@@ -57,7 +55,7 @@ impl Account {
         let route =
             request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
         let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
-        let method = known(request.method());
+        let method = method_label(request.method());
         let span = span(id.unwrap_or_default(), method, route);
         trace::join(&span, request.headers());
         Self {
@@ -72,8 +70,8 @@ impl Account {
         }
     }
 
-    /// Accounts for a request whose head could not be read.
-    pub fn of_malformed(id: &str, status: StatusCode) {
+    /// Accounts for a request with a malformed head.
+    pub fn record_malformed(id: &str, status: StatusCode) {
         drop(Self {
             route: UNMATCHED.to_owned(),
             method: OTHER,
@@ -86,19 +84,19 @@ impl Account {
         });
     }
 
-    /// Goes with the response until it has been sent, or is given up.
-    fn follow(mut self, response: Response) -> Response {
+    /// Tracks the response until it is sent or abandoned.
+    fn track(mut self, response: Response) -> Response {
         let kind = response.headers().get(header::CONTENT_TYPE);
-        let lines = kind.is_some_and(|kind| kind == Form::Lines.media_type());
+        let ndjson = kind.is_some_and(|kind| kind == Format::Lines.media_type());
         let sent = match outcome(response.status()) {
-            Outcome::Ok if lines => Outcome::Streamed,
+            Outcome::Ok if ndjson => Outcome::Streamed,
             outcome => outcome,
         };
         self.status = Some(response.status());
-        // The body of a response to HEAD is never read.
+        // The body of a HEAD response is never polled.
         let nothing_to_send = self.method == "HEAD" || response.body().is_end_stream();
         self.outcome = if nothing_to_send { sent } else { Outcome::Aborted };
-        response.map(|body| Body::new(Followed { body, sent, account: self }))
+        observed(response, Sending { account: self, sent })
     }
 }
 
@@ -122,10 +120,10 @@ fn span(id: &str, method: &str, route: &str) -> Span {
     info_span!("request", id, method, route, trace = Empty, key = Empty, model = Empty)
 }
 
-/// A request that changes which models are served.
+/// A request that changes which models and corpora are served.
 struct Management {
     action: &'static str,
-    /// None where it is no id, and could be anything.
+    /// `None` if it is not a valid id, since it could be anything.
     model: Option<String>,
 }
 
@@ -134,6 +132,8 @@ impl Management {
         let action = match (request.method(), route) {
             (&Method::PUT, "/models/{id}") => "load",
             (&Method::DELETE, "/models/{id}") => "unload",
+            (&Method::PUT, "/corpora/{id}") => "put_corpus",
+            (&Method::DELETE, "/corpora/{id}") => "delete_corpus",
             _ => return None,
         };
         let id = request.uri().path().rsplit('/').next().unwrap_or_default();
@@ -142,44 +142,20 @@ impl Management {
     }
 }
 
-/// A body as it was, its length included, with the account of its request.
-struct Followed {
-    body: Body,
-    /// How the request ends if the body is sent to its end.
-    sent: Outcome,
+/// Holds the account of a request while its response is sent.
+struct Sending {
     account: Account,
+    /// Outcome if the body is sent completely.
+    sent: Outcome,
 }
 
-impl HttpBody for Followed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        let last = match &frame {
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
-        };
-        if last {
-            self.account.outcome = self.sent;
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Observer for Sending {
+    fn end(&mut self) {
+        self.account.outcome = self.sent;
     }
 }
 
-/// How a request ends whose response has this status and is sent to its end.
+/// Outcome of a request whose response has this status and is sent completely.
 fn outcome(status: StatusCode) -> Outcome {
     match status.as_u16() {
         400 => Outcome::Malformed,
@@ -192,10 +168,10 @@ fn outcome(status: StatusCode) -> Outcome {
     }
 }
 
-/// What OpenTelemetry's conventions call a method that HTTP does not define.
+/// OpenTelemetry's name for methods that HTTP does not define.
 const OTHER: &str = "_OTHER";
 
-fn known(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] =
         ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|name| *name == method.as_str()).unwrap_or(OTHER)

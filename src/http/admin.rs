@@ -1,5 +1,4 @@
-//! Who may change what is served: whoever sends the admin key, wherever the
-//! request comes from.
+//! The admin key, which is required to change the served models, wherever a request comes from.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -10,7 +9,7 @@ use super::problem::Failure;
 use crate::config::{AdminKey, Server};
 use crate::error::{Code, Error, Result};
 
-/// The rule, from the configuration. Without a key, nobody may.
+/// Checks the admin key. Without a configured key, everything is rejected.
 #[derive(Debug, Clone)]
 pub struct Guard(Option<AdminKey>);
 
@@ -19,7 +18,7 @@ impl Guard {
         Self(server.admin_key.clone())
     }
 
-    /// Whether the request carries the admin key.
+    /// Whether the request has the admin key.
     pub fn is_admin(&self, headers: &HeaderMap) -> bool {
         match (&self.0, bearer(headers)) {
             (Some(key), Some(given)) => key.is(given),
@@ -31,27 +30,27 @@ impl Guard {
         match (self.is_admin(headers), bearer(headers)) {
             (true, _) => Ok(()),
             (false, Some(_)) => Err(unauthorized("the key is not the admin key")),
-            (false, None) => Err(unauthorized("this needs the admin key")),
+            (false, None) => Err(unauthorized("the admin key is required")),
         }
     }
 }
 
 fn unauthorized(what: &str) -> Error {
     let detail = format!(
-        "{what}; send Authorization: Bearer KEY with server.admin_key or, where none is \
-         configured, the key that the service printed when it started"
+        "{what}; send Authorization: Bearer KEY with server.admin_key or, if none is configured, \
+         with the key that the service printed at startup"
     );
     Error::new(Code::Unauthorized, detail)
 }
 
-/// The credentials of the scheme Bearer, whose name has no case.
+/// The credentials of the scheme Bearer, whose name is case-insensitive.
 pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, key) = value.split_at_checked("bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
 }
 
-/// A request by one who may.
+/// Extractor that succeeds only with the admin key.
 pub struct Admin;
 
 impl FromRequestParts<Service> for Admin {
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_and_nothing_else() {
+    fn only_the_key_is_accepted() {
         let guard = Guard(Some(AdminKey::new("0123456789abcdef").unwrap()));
         let with = |value| allowed(&guard, &[("authorization", value)]);
         assert_eq!(with("Bearer 0123456789abcdef"), Ok(()));
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_nobody() {
+    fn without_a_configured_key_nothing_is_accepted() {
         let guard = Guard(None);
         for headers in [&[][..], &[("host", "localhost")], &[("authorization", "Bearer ")]] {
             assert_eq!(allowed(&guard, headers), Err(Code::Unauthorized), "{headers:?}");

@@ -1,5 +1,4 @@
-//! JSON bodies: read within the limit, strictly, with a pointer to what is
-//! wrong.
+//! JSON request bodies: size limits, strict parsing, and pointers to errors.
 
 use std::sync::Arc;
 
@@ -19,34 +18,34 @@ use super::problem::Failure;
 use super::shapes::Object;
 use crate::error::{Code, Error, Result, pointer_part};
 
-/// A request's body as `T`, and the room that it takes: to be held for as long as what was
-/// read is.
-pub struct JsonBody<T>(pub T, pub Room);
+/// A request's body parsed as `T`, and its memory permit, which should be held as long as the
+/// parsed value.
+pub struct JsonBody<T>(pub T, pub MemoryPermit);
 
-/// Room that bodies hold, of that for all of them.
-pub struct Room(#[allow(dead_code)] Option<OwnedSemaphorePermit>); // held, not read
+/// Memory reserved for a body.
+pub struct MemoryPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>); // held, not read
 
-/// Room for the bodies of all requests at a time.
+/// Memory for the bodies of all requests in flight.
 #[derive(Clone)]
-pub struct Bodies(Arc<Semaphore>);
+pub struct BodyMemory(Arc<Semaphore>);
 
-/// Bytes that room is measured in.
+/// Bytes per semaphore permit.
 const UNIT: usize = 1 << 10;
 
-impl Bodies {
+impl BodyMemory {
     pub fn new(mebibytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((mebibytes << 20) / UNIT)))
     }
 
-    /// Takes what a body of so many bytes needs beyond what it has.
-    fn grow(&self, room: &mut Room, bytes: usize) -> Result<()> {
-        let held = room.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    /// Extends the permit to `bytes` in total.
+    fn grow(&self, permit: &mut MemoryPermit, bytes: usize) -> Result<()> {
+        let held = permit.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let units = u32::try_from(bytes.div_ceil(UNIT) - held).unwrap_or(u32::MAX);
         let more = Arc::clone(&self.0).try_acquire_many_owned(units).map_err(|_| {
-            let detail = "the bodies of other requests take all the room there is; come back later";
+            let detail = "the bodies of other requests use all memory for bodies; try again later";
             Error { retry_after: Some(1), ..Error::new(Code::Overloaded, detail) }
         })?;
-        match &mut room.0 {
+        match &mut permit.0 {
             Some(held) => held.merge(more),
             none => *none = Some(more),
         }
@@ -59,11 +58,11 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Service> for JsonBody<T> 
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Failure> {
         check_type(&request)?;
-        let patience = service.limits.request_time();
+        let time_limit = service.limits.request_time();
         let late = |_| Error::new(Code::RequestTimeout, "the body did not arrive in time");
-        let body = read(request.into_body(), service.limits.body_bytes, &service.bodies);
-        let (bytes, room) = tokio::time::timeout(patience, body).await.map_err(late)??;
-        service.work.run(async move { Ok(Self(parse(&bytes)?, room)) }).await
+        let body = read(request.into_body(), service.limits.body_bytes, &service.body_memory);
+        let (bytes, permit) = tokio::time::timeout(time_limit, body).await.map_err(late)??;
+        service.work.run(async move { Ok(Self(parse(&bytes)?, permit)) }).await
     }
 }
 
@@ -77,27 +76,27 @@ fn check_type(request: &Request) -> Result<()> {
     Err(Error::new(Code::UnsupportedMediaType, detail))
 }
 
-async fn read(body: Body, limit: usize, bodies: &Bodies) -> Result<(Vec<u8>, Room)> {
+async fn read(body: Body, limit: usize, memory: &BodyMemory) -> Result<(Vec<u8>, MemoryPermit)> {
     let mut body = Limited::new(body, limit);
-    let (mut bytes, mut room) = (Vec::new(), Room(None));
+    let (mut bytes, mut permit) = (Vec::new(), MemoryPermit(None));
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| unreadable(&*error, limit))?;
+        let frame = frame.map_err(|error| read_error(&*error, limit))?;
         if let Ok(data) = frame.into_data() {
-            bodies.grow(&mut room, bytes.len() + data.len())?;
+            memory.grow(&mut permit, bytes.len() + data.len())?;
             bytes.extend_from_slice(&data);
         }
     }
-    Ok((bytes, room))
+    Ok((bytes, permit))
 }
 
-fn unreadable(error: &(dyn std::error::Error + 'static), limit: usize) -> Error {
+fn read_error(error: &(dyn std::error::Error + 'static), limit: usize) -> Error {
     match is_length_limit(error) {
         true => {
             let detail = format!("the body is over {limit} bytes; send less at once");
             Error::new(Code::PayloadTooLarge, detail)
         }
-        // A broken upload, or bytes that do not decompress.
-        false => Error::new(Code::InvalidJson, "the body could not be read to its end"),
+        // The upload was interrupted, or the bytes cannot be decompressed.
+        false => Error::new(Code::InvalidJson, "the body could not be read completely"),
     }
 }
 
@@ -112,18 +111,18 @@ fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Malformed JSON is a 400, JSON of the wrong form a 422 with its place.
+/// Parses JSON. Syntax errors are 400; valid JSON of the wrong form is 422 with a pointer.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json);
     let Object(value) = parsed.map_err(|error| {
-        let pointer = pointer(error.path());
+        let (pointer, field) = (pointer(error.path()), field(error.path()));
         let error = error.into_inner();
         match error.classify() {
-            Category::Data => Error::field(pointer, plain::of_form(&error)),
-            // To serde_json, a list longer than its type is malformed.
+            Category::Data => Error::field(pointer, plain::data_error(&error, &field)),
+            // serde_json reports lists that are too long for their type as syntax errors.
             _ if serde_json::from_slice::<Value>(bytes).is_ok() => {
-                Error::field(pointer, "the list has more elements than it may have")
+                Error::field(pointer, format!("{field} has more elements than allowed"))
             }
             _ => malformed(&error, bytes),
         }
@@ -133,10 +132,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 }
 
 fn malformed(error: &serde_json::Error, body: &[u8]) -> Error {
-    Error::new(Code::InvalidJson, plain::of_syntax(error, body))
+    Error::new(Code::InvalidJson, plain::syntax_error(error, body))
 }
 
-/// A path as a JSON pointer (RFC 6901).
+/// Converts a path to a JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let part = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
@@ -144,4 +143,14 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     };
     path.iter().map(part).collect()
+}
+
+/// Formats a path for people: `inputs[0].text`.
+fn field(path: &serde_path_to_error::Path) -> String {
+    let part = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("[{index}]"),
+        Segment::Map { key } => format!(".{key}"),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(part).collect::<String>().trim_start_matches('.').to_owned()
 }

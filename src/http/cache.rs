@@ -1,8 +1,9 @@
-//! Answers kept for those who ask the same again. Equal requests in flight are
-//! answered by one.
+//! Caches responses to repeated requests, and computes concurrent identical requests once.
 
-use std::future::Future;
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -11,75 +12,91 @@ use moka::future::Cache;
 use moka::notification::RemovalCause;
 use sha2::{Digest, Sha256};
 
-use super::formats::{SERVER_TIMING, Written};
-use super::gate::Caller;
+use super::caller::Caller;
 use super::problem::Failure;
+use super::respond::{Rendered, SERVER_TIMING};
+use crate::error::{Code, Error};
 use crate::explanation::Question;
+use crate::passes::TimeLimit;
 
 /// RFC 9211.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// What the cache had for a request: its name in the metrics, and in the header.
+/// The result of a look-up: its label in metrics, and its value of the header `Cache-Status`.
 struct Outcome(&'static str, &'static str);
 
 const HIT: Outcome = Outcome("hit", "explaind; hit");
 const MISS: Outcome = Outcome("miss", "explaind; fwd=uri-miss");
-/// Another was computing the same.
+/// A concurrent request computed the same.
 const COLLAPSED: Outcome = Outcome("collapsed", "explaind; fwd=uri-miss; collapsed");
 
-/// Makes the counts exist, at zero.
+/// Creates the counters with the value zero.
 pub fn describe() {
-    describe_counter!("explaind_cache_requests_total", "Requests by what the cache had for them");
+    describe_counter!("explaind_cache_requests_total", "Requests by result of the cache look-up");
     for Outcome(name, _) in [HIT, MISS, COLLAPSED] {
         counter!("explaind_cache_requests_total", "outcome" => name).increment(0);
     }
 }
 
-/// A digest of everything that an answer depends on.
+/// What a response is cached by.
 #[derive(Clone)]
-pub struct Key(Sha256);
+pub struct Key {
+    /// Digest of everything that the response depends on.
+    digest: Sha256,
+    /// How long this request waits for the response.
+    limit: TimeLimit,
+}
 
 impl Key {
-    /// Of a canonical request; of its caller, for a hit would tell what another has
-    /// asked; and of the time that it has, for those who wait for one answer must be ready
-    /// to wait as long.
-    pub fn of(caller: &Caller, question: &Question, request: &[u8]) -> Self {
+    /// Key of a canonical request, its caller and its budget. The caller is included because a hit
+    /// would reveal what others have requested, and the budget because methods that stop in time
+    /// depend on it.
+    pub fn of(caller: &Caller, question: &Question, limit: TimeLimit, request: &[u8]) -> Self {
         let model = &question.model;
         let time = question.budget.map_or(0, |budget| budget.as_millis()).to_le_bytes();
-        // Lengths keep one part from running into the next.
+        // Lengths keep adjacent parts from running together.
         let name = caller.name.as_bytes();
         let parts = [name, model.id.as_bytes(), model.revision.as_bytes(), &time, request];
-        Self(parts.iter().fold(Sha256::new(), |digest, part| {
+        let digest = parts.iter().fold(Sha256::new(), |digest, part| {
             digest.chain_update(part.len().to_le_bytes()).chain_update(part)
-        }))
+        });
+        Self { digest, limit }
     }
 
-    /// The same, in a form of a route.
-    pub fn in_form(self, route: &str, media_type: &str) -> Self {
-        Self(self.0.chain_update(route).chain_update([0]).chain_update(media_type))
+    /// Extends the digest with something that the response depends on but the request does not
+    /// name.
+    pub fn depending_on(self, part: &str) -> Self {
+        let digest = self.digest.chain_update(part.len().to_le_bytes()).chain_update(part);
+        Self { digest, ..self }
+    }
+
+    /// Extends the digest with the route and the response format.
+    pub fn for_format(self, route: &str, media_type: &str) -> Self {
+        let digest = self.digest.chain_update(route).chain_update([0]).chain_update(media_type);
+        Self { digest, ..self }
     }
 }
 
-/// The answers, by what they cost in memory.
+/// Cached responses, limited by memory.
 #[derive(Clone)]
 pub struct ResultCache {
-    answers: Cache<[u8; 32], Arc<Written>>,
+    answers: Cache<[u8; 32], Arc<Rendered>>,
 }
 
-/// What is not kept, and yet is the answer of all who wait for it.
-enum Passing {
+/// A result that is not cached but shared by all requests that wait for it.
+enum Uncached {
     Failure(Failure),
-    /// Another time, there may be more.
-    Once(Arc<Written>),
+    /// A repeated request could have a different result.
+    Once(Arc<Rendered>),
 }
 
 impl ResultCache {
-    /// None where nothing is to be kept.
+    /// Returns `None` if caching is disabled.
     pub fn new(mebibytes: u64) -> Option<Self> {
-        let weigh = |_: &[u8; 32], written: &Arc<Written>| {
-            u32::try_from(written.weight()).unwrap_or(u32::MAX)
+        let weigh = |_: &[u8; 32], rendered: &Arc<Rendered>| {
+            u32::try_from(rendered.weight()).unwrap_or(u32::MAX)
         };
-        let count = |_: Arc<[u8; 32]>, _: Arc<Written>, cause: RemovalCause| {
+        let count = |_: Arc<[u8; 32]>, _: Arc<Rendered>, cause: RemovalCause| {
             if cause == RemovalCause::Size {
                 counter!("explaind_cache_evictions_total").increment(1);
             }
@@ -93,60 +110,85 @@ impl ResultCache {
         })
     }
 
-    /// Bytes of the answers that are kept.
+    /// Bytes of the cached responses.
     pub async fn bytes(&self) -> u64 {
         self.answers.run_pending_tasks().await;
         self.answers.weighted_size()
     }
 
-    /// The answer under `key`, or what `compute` gives. Whoever computes it and
-    /// leaves hands that on to another who waits.
+    /// Returns the response under `key`, or computes it. Equal requests wait for the one that
+    /// computes it, each within its own time. If that one is cancelled or runs out of time, another
+    /// takes over.
     async fn answer(
         &self,
         key: Key,
-        compute: impl Future<Output = Result<Written, Failure>>,
+        compute: impl Future<Output = Result<Rendered, Failure>>,
     ) -> Result<Response, Failure> {
-        let key: [u8; 32] = key.0.finalize().into();
-        if let Some(written) = self.answers.get(&key).await {
-            return Ok(marked(&written, HIT));
+        let Key { digest, limit } = key;
+        let digest: [u8; 32] = digest.finalize().into();
+        if let Some(rendered) = self.answers.get(&digest).await {
+            return Ok(with_cache_status(&rendered, HIT));
         }
-        let compute = async {
+        let computes = AtomicBool::new(false);
+        let mut compute = pin!(async {
+            computes.store(true, Ordering::Relaxed);
             match compute.await {
-                Ok(written) if written.lasting => Ok(Arc::new(written)),
-                Ok(written) => Err(Passing::Once(Arc::new(written))),
-                Err(failure) => Err(Passing::Failure(failure)),
+                Ok(rendered) if rendered.cacheable => Ok(Arc::new(rendered)),
+                Ok(rendered) => Err(Uncached::Once(Arc::new(rendered))),
+                Err(failure) => Err(Uncached::Failure(failure)),
             }
-        };
-        match self.answers.entry(key).or_try_insert_with(compute).await {
-            Ok(entry) => {
-                let outcome = if entry.is_fresh() { MISS } else { COLLAPSED };
-                Ok(marked(&entry.into_value(), outcome))
-            }
-            Err(passing) => match &*passing {
-                Passing::Once(written) => Ok(marked(written, MISS)),
-                Passing::Failure(failure) => Err(failure.clone()),
-            },
+        });
+        loop {
+            let shared = self.answers.entry(digest).or_try_insert_with(compute.as_mut());
+            let shared = tokio::select! {
+                shared = shared => shared,
+                error = late(limit, &computes) => return Err(error.into()),
+            };
+            let outcome = if computes.load(Ordering::Relaxed) { MISS } else { COLLAPSED };
+            let rendered = match shared {
+                Ok(entry) => entry.into_value(),
+                Err(uncached) => match &*uncached {
+                    Uncached::Once(rendered) => Arc::clone(rendered),
+                    Uncached::Failure(Failure { error, .. })
+                        if error.code == Code::DeadlineExceeded && outcome.0 == COLLAPSED.0 =>
+                    {
+                        continue;
+                    }
+                    Uncached::Failure(failure) => return Err(failure.clone()),
+                },
+            };
+            return Ok(with_cache_status(&rendered, outcome));
         }
     }
 }
 
-/// The answer as it goes out, with how it was come by.
-fn marked(written: &Written, Outcome(name, status): Outcome) -> Response {
+/// Completes with an error if the time of a request is over while it waits for another one. A
+/// request that computes the response keeps its time itself.
+async fn late(limit: TimeLimit, computes: &AtomicBool) -> Error {
+    limit.deadline().await;
+    match computes.load(Ordering::Relaxed) {
+        true => pending().await,
+        false => limit.late(),
+    }
+}
+
+/// Converts to a response with the header `Cache-Status`.
+fn with_cache_status(rendered: &Rendered, Outcome(name, status): Outcome) -> Response {
     counter!("explaind_cache_requests_total", "outcome" => name).increment(1);
-    let mut response = written.clone().into_response();
+    let mut response = rendered.clone().into_response();
     if name != MISS.0 {
-        // It is that of the one who computed.
+        // The times are those of another request.
         response.headers_mut().remove(SERVER_TIMING);
     }
     response.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static(status));
     response
 }
 
-/// The answer that is kept under `key`, where there is one, or what `compute` gives.
-pub async fn answered(
+/// Returns the cached response under `key`, if caching is enabled, or computes it.
+pub async fn cached(
     cache: Option<&ResultCache>,
     key: Option<Key>,
-    compute: impl Future<Output = Result<Written, Failure>>,
+    compute: impl Future<Output = Result<Rendered, Failure>>,
 ) -> Result<Response, Failure> {
     match (cache, key) {
         (Some(cache), Some(key)) => cache.answer(key, compute).await,

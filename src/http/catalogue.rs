@@ -1,4 +1,4 @@
-//! What there is: models and methods.
+//! The models and methods that are available.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::Service;
 use super::conditional::{IfNoneMatch, NotModified, Tagged};
+use super::evidence_kinds::KindInfo;
 use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
 use super::tokenizer::TokenizerInfo;
@@ -16,6 +17,7 @@ use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
 use crate::engine::{Progress, Status};
 use crate::error::Result;
 use crate::evaluation::{self, MEASURES, MeasureEntry};
+use crate::evidence::EVIDENCE;
 use crate::heads::Labels;
 use crate::model::Model;
 use crate::render::json::{self, ModelEcho};
@@ -23,7 +25,7 @@ use crate::render::json::{self, ModelEcho};
 /// The models in memory.
 #[derive(Serialize, ToSchema)]
 pub struct ModelList {
-    /// The first one answers requests that name none.
+    /// Requests without `model` use the first one.
     models: Vec<ModelInfo>,
 }
 
@@ -35,44 +37,43 @@ pub enum ModelInfo {
     Waiting(WaitingModel),
 }
 
-/// A model that answers requests.
+/// A model that serves requests.
 #[derive(Serialize, ToSchema)]
 pub struct ServingModel {
     #[serde(flatten)]
     model: ModelEcho,
-    /// In the order of the logits; none where the outputs are the pieces of the
-    /// vocabulary or the dimensions of an embedding.
+    /// In the order of the logits. Empty if the outputs are the tokens of the vocabulary or the
+    /// dimensions of an embedding.
     labels: Vec<String>,
-    /// Logits of one answer.
+    /// Number of logits.
     outputs: usize,
     layers: usize,
     heads: usize,
-    /// Of one input, special tokens included.
+    /// Maximum tokens of an input, including special tokens.
     max_tokens: usize,
     tokenizer: TokenizerInfo,
-    /// Names of the methods that it can be explained with.
+    /// Names of the methods that can explain it.
     methods: Vec<&'static str>,
-    /// Of its weights. Models of one source share them.
+    /// Size of its weights. Models with the same source share them.
     memory_bytes: usize,
     #[schema(inline)]
     state: Ready,
-    /// How the files on disk are not what it was loaded from; PUT loads them as they
-    /// are now.
+    /// How the files on disk differ from what was loaded. PUT with the same source loads them.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<String>,
-    /// What was asked for in its place.
+    /// State of the model that will replace this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<ModelProgress>,
 }
 
-/// The state of every model that answers requests.
+/// The state of models that serve requests.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Ready {
     Ready,
 }
 
-/// A model on its way in or out.
+/// A model that is being loaded or unloaded, or has failed.
 #[derive(Serialize, ToSchema)]
 pub struct WaitingModel {
     id: String,
@@ -80,12 +81,12 @@ pub struct WaitingModel {
     progress: ModelProgress,
 }
 
-/// How far a model is that does not answer requests.
+/// State of a model that does not serve requests.
 #[derive(Serialize, ToSchema)]
 pub struct ModelProgress {
     #[schema(inline)]
     state: ProgressName,
-    /// Why it failed; with the admin key, with the names of folders.
+    /// Why it failed. Folder names are shown only with the admin key.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
@@ -98,7 +99,7 @@ enum ProgressName {
     Unloading,
 }
 
-/// Who reads about models: whoever has the admin key also sees where they lie.
+/// Who reads information about models. Only admins may see file locations.
 #[derive(Debug, Clone, Copy)]
 pub enum Reader {
     Anyone,
@@ -106,7 +107,7 @@ pub enum Reader {
 }
 
 impl Reader {
-    fn of(service: &Service, headers: &HeaderMap) -> Self {
+    pub fn of(service: &Service, headers: &HeaderMap) -> Self {
         if service.guard.is_admin(headers) { Self::Admin } else { Self::Anyone }
     }
 }
@@ -166,21 +167,23 @@ impl ServingModel {
     }
 }
 
-/// Every attribution method, and every measure of one.
+/// All attribution methods, kinds of evidence and measures.
 #[derive(Serialize, ToSchema)]
 pub struct MethodList {
     methods: Vec<MethodInfo>,
+    /// The kinds of evidence, each with the route that finds it.
+    evidence: Vec<KindInfo>,
     measures: Vec<MeasureInfo>,
 }
 
-/// One measure of how far to trust an explanation.
+/// A measure of how far to trust an explanation.
 #[derive(Serialize, ToSchema)]
 pub struct MeasureInfo {
     name: &'static str,
     summary: &'static str,
-    /// Where it was published.
+    /// The publication.
     paper: &'static str,
-    /// Which way is better.
+    /// Which values are better.
     better: &'static str,
 }
 
@@ -189,19 +192,19 @@ impl MeasureInfo {
         Self { name: entry.name, summary: entry.summary, paper: entry.paper, better: entry.better }
     }
 
-    /// Every one, those of all methods together last.
+    /// All measures. Those that involve several methods come last.
     fn all() -> Vec<Self> {
         let random = Self {
             name: evaluation::RANDOM,
-            summary: "Comprehensiveness and sufficiency of ten random rankings, on average, as a \
-                      method called random: what a number has to beat.",
+            summary: "Comprehensiveness and sufficiency of ten random rankings, on average, listed \
+                      as a method called random: the values that methods should exceed.",
             paper: "DeYoung et al. 2020, arXiv:1911.03429",
             better: "methods should be better than it",
         };
         let agreement = Self {
             name: evaluation::AGREEMENT,
-            summary: "Of each two methods of the request: shares of the top words, of their \
-                      places and signs that are the same, and Spearman's rank correlation.",
+            summary: "For each pair of methods in the request: the fractions of the top words that \
+                      agree, also in rank and in sign, and Spearman's rank correlation.",
             paper: "Krishna et al. 2022, arXiv:2202.01602",
             better: "higher, if both are faithful",
         };
@@ -214,16 +217,16 @@ impl MeasureInfo {
 pub struct MethodInfo {
     name: &'static str,
     summary: &'static str,
-    /// Where it was published.
+    /// The publication.
     paper: &'static str,
-    /// Whether scores say for or against.
+    /// Whether the sign of a score tells support from opposition.
     signed: bool,
-    /// Whether scores add up to the change from the baseline.
+    /// Whether the scores add up to the output's difference from the baseline.
     complete: bool,
-    /// Whether it stops with what it has when `budget_ms`, or the service's own
-    /// limit, is near, and says so; with its options' defaults.
+    /// Whether it stops early, and reports that, if `budget_ms` or the service's time limit is
+    /// near. Applies to the default options.
     stops_in_time: bool,
-    /// What it costs for one input and target.
+    /// Cost per input and target.
     #[schema(example = "n_steps gradient rows and 1 forward row")]
     rows: &'static str,
     options: Vec<OptionInfo>,
@@ -233,10 +236,10 @@ pub struct MethodInfo {
 #[derive(Serialize, ToSchema)]
 pub struct OptionInfo {
     name: &'static str,
-    /// What it takes, in words.
+    /// Description of the allowed values.
     #[schema(example = "an integer from 1 to 2000")]
     takes: String,
-    /// The names that it takes.
+    /// The allowed names.
     #[serde(skip_serializing_if = "Option::is_none")]
     choices: Option<&'static [&'static str]>,
     default: json::OptionValue,
@@ -275,9 +278,9 @@ impl OptionInfo {
     }
 }
 
-/// The models that serve, and those on their way in or out.
+/// All models, including those that are being loaded or unloaded.
 ///
-/// Each with its labels, sizes, limits and revision, or with why it failed.
+/// Each with its labels, sizes, limits and revision, or with the reason why it failed.
 #[utoipa::path(
     get, path = "/models", tag = "catalogue", params(IfNoneMatch),
     responses((status = 200, description = "The models", body = ModelList), NotModified, ListProblems),
@@ -292,11 +295,11 @@ pub async fn models(State(service): State<Service>, headers: HeaderMap) -> Resul
 
 /// One model.
 ///
-/// What GET /models says of it; after PUT, how far it is. Where it failed, the admin key
-/// sees the whole reason, others not where its files lie.
+/// The same as in GET /models; after PUT, its progress. If it failed, the full reason is shown with
+/// the admin key; others do not see file locations.
 #[utoipa::path(
     get, path = "/models/{id}", tag = "catalogue",
-    params(("id" = String, Path, description = "An id of GET /models")),
+    params(("id" = String, Path, description = "An id from GET /models")),
     responses((status = 200, description = "The model", body = ModelInfo), LookupProblems),
     security(("key" = []), ()),
 )]
@@ -309,9 +312,11 @@ pub async fn model(
     Ok(Json(ModelInfo::new(status, Reader::of(&service, &headers))))
 }
 
-/// Every method with its options, defaults, paper and cost, and every measure.
+/// All methods with their options, defaults, papers and costs, the kinds of evidence, and all
+/// measures.
 ///
-/// What `methods` and `evaluate` of a request may name.
+/// The allowed values of `methods` and `evaluate` in requests, and the options of the evidence
+/// routes.
 #[utoipa::path(
     get, path = "/methods", tag = "catalogue", params(IfNoneMatch),
     responses((status = 200, description = "The methods", body = MethodList), NotModified, ListProblems),
@@ -319,5 +324,6 @@ pub async fn model(
 )]
 pub async fn methods() -> Result<Tagged, Failure> {
     let methods = METHODS.iter().map(MethodInfo::new).collect();
-    Ok(Tagged::json(&MethodList { methods, measures: MeasureInfo::all() })?)
+    let evidence = EVIDENCE.iter().map(|entry| KindInfo::new(entry)).collect();
+    Ok(Tagged::json(&MethodList { methods, evidence, measures: MeasureInfo::all() })?)
 }

@@ -1,4 +1,4 @@
-//! POST /explain/compare: every method on one input, measured and ranked.
+//! POST /explain/compare: runs, measures and ranks all methods on an input.
 
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
@@ -6,41 +6,42 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::accept::{self, Form};
-use super::ask::RequestTimeout;
+use super::accept::{self, Format};
 use super::body::JsonBody;
-use super::cache::answered;
-use super::gate::Caller;
+use super::cache::cached;
+use super::caller::Caller;
+use super::methods::MethodShape;
 use super::openapi::WorkProblems;
 use super::problem::{Failure, Problem};
-use super::request::{ExplainRequest, MethodShape};
+use super::request::ExplainRequest;
 use super::shapes::{OneOrMany, PlainOr};
-use super::{Service, ask, formats};
+use super::timeout::RequestTimeout;
+use super::{Service, extract, respond};
 use crate::attribution::METHODS;
 use crate::evaluation::ranking;
 use crate::explanation::{Answer, Explained};
 use crate::render::json::{self, ExplainItem, ModelEcho, Usage};
 
-/// The answer of POST /explain/compare.
+/// The response of POST /explain/compare.
 #[derive(Serialize, ToSchema)]
 pub struct CompareResponse {
     model: ModelEcho,
-    /// One an input, in the order of the inputs.
+    /// One per input, in the order of the inputs.
     results: Vec<Compared>,
     usage: Usage,
 }
 
-/// What POST /explain answers of one input, and which method to believe first.
+/// The result of POST /explain for one input, and a ranking of the methods.
 #[derive(Serialize, ToSchema)]
 pub struct Compared {
     #[serde(flatten)]
     explained: ExplainItem<Problem>,
-    /// The most faithful method first, by its mean place by comprehensiveness,
-    /// sufficiency and infidelity.
+    /// Methods ordered by their mean rank in comprehensiveness, sufficiency and infidelity, the
+    /// most faithful first.
     ranking: Vec<Ranked>,
 }
 
-/// A method's mean place; 1 is the best.
+/// A method's mean rank; 1 is the best.
 #[derive(Serialize, ToSchema)]
 pub struct Ranked {
     method: String,
@@ -49,30 +50,30 @@ pub struct Ranked {
 
 /// Compare methods: which should be trusted for this input?
 ///
-/// Takes the body of POST /explain. Every method with its defaults, unless
-/// `methods` names some; every measure, unless `evaluate` does.
+/// Takes the body of POST /explain. By default, all methods with their default options are compared
+/// by all measures; `methods` and `evaluate` select others.
 #[utoipa::path(
     post, path = "/explain/compare", tag = "explanations", params(RequestTimeout),
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),
-    responses((status = 200, description = "Measured explanations and a ranking, one an input", body = CompareResponse), WorkProblems),
+    responses((status = 200, description = "Measured explanations and a ranking per input", body = CompareResponse), WorkProblems),
     security(("key" = []), ()),
 )]
 pub async fn compare(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(mut request, room): JsonBody<ExplainRequest>,
+    JsonBody(mut request, permit): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
-    let form = accept::choose(&headers, &[Form::Json])?;
-    let every = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
-    request.methods.get_or_insert_with(every);
+    let format = accept::choose(&headers, &[Format::Json])?;
+    let all = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
+    request.methods.get_or_insert_with(|| OneOrMany::Many(all()));
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
     let work = service.work.clone();
     work.run(async move {
-        let _room = room;
-        let (question, key) = ask::question(&service, &caller, &headers, request)?;
-        let key = key.map(|key| key.in_form("/explain/compare", form.media_type()));
-        answered(service.cache.as_ref(), key, formats::json(&service, question, response)).await
+        let _permit = permit;
+        let (question, key) = extract::question(&service, &caller, &headers, request)?;
+        let key = key.map(|key| key.for_format("/explain/compare", format.media_type()));
+        cached(service.cache.as_ref(), key, respond::json(&service, question, response)).await
     })
     .await
 }
@@ -83,7 +84,7 @@ fn response(answer: Answer) -> CompareResponse {
         evaluation.map(ranking::rank).unwrap_or_default()
     };
     let rankings: Vec<_> = answer.results.iter().map(of_result).collect();
-    let explained = json::explain(answer, formats::problem);
+    let explained = json::explain(answer, respond::problem);
     let ranked = |ranked: ranking::Ranked| Ranked {
         method: ranked.method,
         mean_rank: ranked.mean_rank as f32,

@@ -1,5 +1,5 @@
-//! Responses that a client may have already: a strong entity tag of the content, and
-//! 304 for those who name it (RFC 9110, section 13).
+//! Conditional requests: strong entity tags of the content, and 304 for clients that already have
+//! it (RFC 9110, section 13).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,24 +16,31 @@ use utoipa::{IntoParams, IntoResponses};
 
 use crate::error::{Error, Result};
 
-/// JSON with the tag of its content.
+/// A body with an entity tag.
 #[derive(Clone)]
 pub struct Tagged {
+    media_type: HeaderValue,
     body: Bytes,
     tag: HeaderValue,
 }
 
 impl Tagged {
+    /// JSON with its tag.
     pub fn of(body: Vec<u8>) -> Self {
+        Self::typed(HeaderValue::from_static("application/json"), body.into())
+    }
+
+    /// A body of this media type with its tag.
+    pub fn typed(media_type: HeaderValue, body: Bytes) -> Self {
         let digest = Sha256::digest(&body);
         let mut tag = String::from("\"");
         for byte in &digest[..16] {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(tag, "{byte:02x}");
         }
         tag.push('"');
         let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { body: body.into(), tag }
+        Self { media_type, body, tag }
     }
 
     pub fn json(value: &impl Serialize) -> Result<Self> {
@@ -44,8 +51,8 @@ impl Tagged {
 impl IntoResponse for Tagged {
     fn into_response(self) -> Response {
         let headers = [
-            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            // May be kept by who asked, and is asked about each time.
+            (header::CONTENT_TYPE, self.media_type),
+            // Clients may store it but must revalidate.
             (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
             (header::ETAG, self.tag),
         ];
@@ -53,8 +60,8 @@ impl IntoResponse for Tagged {
     }
 }
 
-/// Middleware that answers 304 where the client has the response already. It is around
-/// compression: each encoding of a content has a tag of its own.
+/// Middleware that responds 304 if the client already has the response. It must be outside of
+/// compression, because each encoding of a content has its own tag.
 pub async fn revalidate(request: Request, next: Next) -> Response {
     let known = tags(request.headers());
     let mut response = next.run(request).await;
@@ -71,14 +78,14 @@ pub async fn revalidate(request: Request, next: Next) -> Response {
     response.map(|_| Body::empty())
 }
 
-/// The tags of If-None-Match, which are compared weakly.
+/// The tags of If-None-Match, for weak comparison.
 fn tags(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(header::IF_NONE_MATCH).iter();
     let tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     tags.map(|tag| tag.trim().trim_start_matches("W/").to_owned()).collect()
 }
 
-/// The response's tag, with the name of its encoding.
+/// The response's tag, with its content encoding appended.
 fn encoded_tag(headers: &HeaderMap) -> Option<HeaderValue> {
     let tag = headers.get(header::ETAG)?;
     let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Some(tag.clone()) };
@@ -86,23 +93,23 @@ fn encoded_tag(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("{}-{encoding}\"", tag.trim_end_matches('"'))).ok()
 }
 
-/// The header, as it is described.
+/// The header's description in OpenAPI.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[allow(dead_code)] // read by hand, as a list
+#[allow(dead_code)] // parsed manually, as a list
 pub struct IfNoneMatch {
-    /// The `ETag` of a response that the caller has; if it still holds, the answer is 304.
+    /// The `ETag` of a response that the client has; if it is still current, the status is 304.
     #[param(rename = "If-None-Match", value_type = String, required = false)]
     if_none_match: Option<String>,
 }
 
-/// The response, as it is described.
+/// The 304 response in OpenAPI.
 pub struct NotModified;
 
 impl IntoResponses for NotModified {
     fn responses() -> BTreeMap<String, RefOr<response::Response>> {
         let response =
-            ResponseBuilder::new().description("The caller has it: If-None-Match names it");
+            ResponseBuilder::new().description("The client has it: it matches If-None-Match");
         BTreeMap::from([("304".to_owned(), response.build().into())])
     }
 }

@@ -1,53 +1,46 @@
-//! POST /estimate: what a request would cost, before it is sent.
+//! The responses of POST /estimate and of the estimates of evidence.
 
-use axum::Json;
-use axum::extract::{Extension, State};
-use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::accept::{self, Form};
-use super::ask::RequestTimeout;
-use super::body::JsonBody;
-use super::gate::Caller;
-use super::openapi::WorkProblems;
-use super::problem::Failure;
-use super::request::ExplainRequest;
-use super::{Service, ask};
 use crate::explainer::{Estimate, MethodEstimate};
 
-/// What a request would take. Nothing was run.
+/// The expected cost of a request.
 #[derive(Serialize, ToSchema)]
 pub struct EstimateResponse {
-    /// The model that would answer.
+    /// The model that would be used.
     model: String,
-    /// Of all inputs together.
+    /// Total of all inputs.
     tokens: usize,
     forward_rows: usize,
     gradient_rows: usize,
     /// In the order of the request's methods.
     methods: Vec<MethodPrice>,
-    /// Rows beside the methods': first passes, attention, measures.
+    /// The kinds of evidence in POST /explain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evidence: Vec<EvidencePrice>,
+    /// Rows that belong to no method: first passes, attention, measures.
     other_rows: usize,
-    /// Tokens x rows x layers, which the queue is measured in.
+    /// Tokens x rows x layers, the unit of the queue.
     cost: usize,
-    /// The most that is taken at once; a request over it is refused.
+    /// Maximum cost in flight; requests over it are rejected.
     cost_limit: usize,
-    /// On all cores, at the pace of this model's recent passes. Methods that adapt
-    /// are priced at what most inputs take.
+    /// On all cores, at the speed of this model's recent passes. For adaptive methods, the time
+    /// that most inputs need.
     expected_ms: f32,
-    /// For the work of others that is in flight.
+    /// Expected time of the other requests in flight.
     queue_ms: f32,
 }
 
 impl EstimateResponse {
-    fn new(model: String, estimate: Estimate, cost_limit: usize) -> Self {
+    pub fn new(model: String, estimate: Estimate, cost_limit: usize) -> Self {
         Self {
             model,
             tokens: estimate.tokens,
             forward_rows: estimate.forward_rows,
             gradient_rows: estimate.gradient_rows,
             methods: estimate.methods.iter().map(MethodPrice::new).collect(),
+            evidence: estimate.evidence.iter().map(EvidencePrice::new).collect(),
             other_rows: estimate.other_rows,
             cost: estimate.cost,
             cost_limit,
@@ -57,7 +50,7 @@ impl EstimateResponse {
     }
 }
 
-/// What one method would take.
+/// The expected cost of one method.
 #[derive(Serialize, ToSchema)]
 pub struct MethodPrice {
     method: &'static str,
@@ -77,30 +70,22 @@ impl MethodPrice {
     }
 }
 
-/// Price a request: tokens, rows of each method, expected milliseconds.
-///
-/// Takes the body of POST /explain. Texts are tokenised; nothing is run.
-#[utoipa::path(
-    post, path = "/estimate", tag = "explanations", params(RequestTimeout),
-    request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great.", "methods": ["lime"]})),
-    responses((status = 200, description = "The price", body = EstimateResponse), WorkProblems),
-    security(("key" = []), ()),
-)]
-pub async fn estimate(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    JsonBody(request, room): JsonBody<ExplainRequest>,
-) -> Result<Json<EstimateResponse>, Failure> {
-    accept::choose(&headers, &[Form::Json])?;
-    let work = service.work.clone();
-    work.run(async move {
-        let _room = room;
-        let (question, _) = ask::question(&service, &caller, &headers, request)?;
-        let model = question.model.id.clone();
-        let estimate = service.explainer.estimate(question).await?;
-        let cost_limit = service.explainer.engine.admission.capacity();
-        Ok(Json(EstimateResponse::new(model, estimate, cost_limit)))
-    })
-    .await
+/// The expected cost of one kind of evidence.
+#[derive(Serialize, ToSchema)]
+pub struct EvidencePrice {
+    kind: &'static str,
+    forward_rows: usize,
+    gradient_rows: usize,
+    expected_ms: f32,
+}
+
+impl EvidencePrice {
+    fn new(kind: &MethodEstimate) -> Self {
+        Self {
+            kind: kind.name,
+            forward_rows: kind.forward_rows,
+            gradient_rows: kind.gradient_rows,
+            expected_ms: kind.time.as_secs_f32() * 1e3,
+        }
+    }
 }

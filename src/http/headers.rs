@@ -1,7 +1,8 @@
-//! What a request's head may take. The HTTP library has bounds of its own, beyond
-//! these, that it answers without a body.
+//! Limits of a request's head, and security headers of responses. hyper has its own, higher limits,
+//! which it enforces without a response body.
 
 use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -9,14 +10,14 @@ use super::Service;
 use super::problem::Failure;
 use crate::error::{Code, Error, Result};
 
-/// Bytes of a path with its query.
+/// Maximum bytes of a path with its query.
 const PATH_BYTES: usize = 8_192;
 
-/// Header fields.
+/// Maximum number of header fields.
 pub const FIELDS: usize = 100;
 
-/// Middleware that refuses heads that are too large.
-pub async fn bounded(State(service): State<Service>, request: Request, next: Next) -> Response {
+/// Middleware that rejects heads over the limits.
+pub async fn limit_head(State(service): State<Service>, request: Request, next: Next) -> Response {
     match check(&request, service.limits.header_bytes) {
         Ok(()) => next.run(request).await,
         Err(error) => Failure::from(error).into_response(),
@@ -36,8 +37,23 @@ fn check(request: &Request, limit: usize) -> Result<()> {
         return Ok(());
     }
     let detail = format!(
-        "the request has {} header fields of {bytes} bytes; {FIELDS} of {limit} bytes are taken",
+        "the request has {} header fields, {bytes} bytes; the limits are {FIELDS} and {limit}",
         headers.len()
     );
     Err(Error::new(Code::HeadersTooLarge, detail))
+}
+
+/// Headers for browsers on every response: do not guess its type, do not store it, and do not share
+/// it with other origins.
+pub fn add_security_headers(mut response: Response) -> Response {
+    const GUARDS: [(HeaderName, &str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in GUARDS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
 }

@@ -1,4 +1,4 @@
-//! Whether it lives, whether it can work, and what it did.
+//! Liveness, readiness and metrics.
 
 use std::fmt::Write;
 
@@ -20,36 +20,35 @@ use crate::telemetry;
 pub struct Health {
     #[schema(example = "ready")]
     status: &'static str,
-    /// Models that could not be loaded; GET /models says why.
+    /// Models that could not be loaded; GET /models has the reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<String>,
-    /// Models that are not what is on disk any more; GET /models says how.
+    /// Models whose files have changed since they were loaded; GET /models has the details.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     drifted: Vec<String>,
 }
 
-/// Whether the process answers at all.
+/// Whether the process responds.
 ///
-/// It does while models load and while it shuts down.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It lives", body = Health)))]
+/// Also true while models are loading and during shutdown.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "The process is alive", body = Health)))]
 pub async fn livez() -> Json<Health> {
     Json(Health { status: "live", failed: Vec::new(), drifted: Vec::new() })
 }
 
 /// Whether requests can be answered.
 ///
-/// Not until the configured models are loaded, while none is, while passes fail, and
-/// while it shuts down. What it says rests on a pass of the last seconds, or on one
-/// that is run for it.
+/// False until the configured models are loaded, while no model is served, while passes fail, and
+/// during shutdown. Based on a pass within the last seconds, or on one that is run for the check.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
-    responses((status = 200, description = "It can work", body = Health), NotReady),
+    responses((status = 200, description = "The service is ready", body = Health), NotReady),
 )]
 pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Failure> {
     service.ready().await?;
     let list = service.explainer.pool.list();
-    let ids = |which: fn(&Status) -> bool| {
-        list.iter().filter(|status| which(status)).map(|status| status.id.clone()).collect()
+    let ids = |matches: fn(&Status) -> bool| {
+        list.iter().filter(|status| matches(status)).map(|status| status.id.clone()).collect()
     };
     Ok(Json(Health {
         status: "ready",
@@ -58,12 +57,12 @@ pub async fn readyz(State(service): State<Service>) -> Result<Json<Health>, Fail
     }))
 }
 
-/// What it did, as Prometheus' text.
+/// Metrics in the Prometheus text format.
 ///
-/// Requests by route and outcome, passes, queues, models' memory, the process.
+/// Requests by route and outcome, passes, queues, memory of models, and the process.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
-    responses((status = 200, description = "Counts and times", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")),
 )]
 pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
@@ -82,22 +81,21 @@ pub async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     )
 }
 
-/// A gauge of this service, made when it is asked for: it changes with every piece that is
-/// sent.
+/// A gauge that is computed at each scrape, because it changes with every piece that is sent.
 fn unsent_bytes(service: &Service) -> String {
     let name = "explaind_unsent_response_bytes";
-    let help = "Bytes of responses that are written and not sent";
+    let help = "Bytes of responses that are not sent yet";
     let bytes = service.unsent.bytes();
     format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {bytes}\n\n")
 }
 
-/// A gauge a model, made when it is asked for: a label goes with its model.
+/// One gauge per model, computed at each scrape, so that unloaded models disappear.
 fn model_bytes(service: &Service) -> String {
     let name = "explaind_model_bytes";
-    let help = "Bytes of a model's weights; models that share them say the same";
+    let help = "Bytes of a model's weights; models with shared weights have the same value";
     let mut text = format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
     for model in service.explainer.pool.models() {
-        // An id has no character that would have to be escaped.
+        // Ids contain no characters that need escaping.
         let _ = writeln!(text, "{name}{{model=\"{}\"}} {}", model.id, model.memory_bytes());
     }
     text + "\n"

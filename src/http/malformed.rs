@@ -1,14 +1,12 @@
-//! Request heads that cannot be read. hyper answers them by itself, with a status and
-//! no body, before any service is called, and lets nobody say otherwise. So its own
-//! responses are recognised on their way to the socket, where they are the only bytes
-//! that are written while no request is in progress, and become whole problems.
+//! Problem responses to malformed request heads. hyper responds to them with a status and no body,
+//! before any service is called, and this cannot be configured. So this module detects hyper's own
+//! responses on their way to the socket, where they are the only bytes that are written while no
+//! request is in progress, and replaces them by complete problems.
 //!
-//! HTTP/2 has no such responses: there a malformed head resets its stream.
+//! HTTP/2 has no such responses; a malformed head resets its stream.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use axum::extract::Extension;
@@ -19,136 +17,101 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::Layer;
 
 use super::accounting::Account;
-use super::outer::{guarded, random_id};
+use super::headers::add_security_headers;
 use super::problem::Problem;
+use super::request_id::random_id;
+use super::requests::Requests;
 use crate::error::{Code, Error};
 
-/// A connection and its service, so that heads that cannot be read are answered with
-/// problems, logged and counted.
-pub fn answered<S>(stream: S, router: Router) -> (Completing<S>, AddExtension<Router, Requests>) {
+/// Wraps a connection and its service, so that malformed heads are answered with problems, logged
+/// and counted.
+pub fn wrap<S>(stream: S, router: Router) -> (Completing<S>, AddExtension<Router, Requests>) {
     let requests = Requests::default();
     let router = Extension(requests.clone()).layer(router);
-    (Completing { stream, requests, settled: Some(0), answer: None }, router)
+    (Completing { stream, requests, settled: Some(0), replacement: None }, router)
 }
 
-/// Counts the requests of a connection, and those of them whose responses have been
-/// handed to it to their end.
-#[derive(Clone, Default)]
-pub struct Requests(Arc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    begun: AtomicUsize,
-    ended: AtomicUsize,
-}
-
-/// A request until its response has been handed over.
-pub struct Begun(Requests);
-
-impl Requests {
-    pub fn begin(&self) -> Begun {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
-        Begun(self.clone())
-    }
-
-    fn begun(&self) -> usize {
-        self.0.begun.load(Ordering::Relaxed)
-    }
-
-    /// How many have begun, where all of them have ended.
-    fn all_ended(&self) -> Option<usize> {
-        let begun = self.begun();
-        (begun == self.0.ended.load(Ordering::Relaxed)).then_some(begun)
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        self.0.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// A stream that completes the responses that are hyper's own.
+/// A stream that replaces hyper's own responses by problems.
 pub struct Completing<S> {
     stream: S,
     requests: Requests,
-    /// How many requests had begun when all of them had their whole response flushed;
-    /// what is written before another begins is hyper's own.
+    /// The number of requests when all of their responses had been flushed. Bytes that are written
+    /// before another request begins are hyper's own.
     settled: Option<usize>,
-    /// What is written in place of hyper's response.
-    answer: Option<Answer>,
+    /// The replacement that is being written.
+    replacement: Option<Replacement>,
 }
 
-struct Answer {
+struct Replacement {
     bytes: Vec<u8>,
     written: usize,
 }
 
 impl<S: AsyncWrite + Unpin> Completing<S> {
-    /// Begins an answer where these bytes are a response of hyper's own.
-    fn recognise(&mut self, bytes: &[u8]) {
-        if self.settled == Some(self.requests.begun()) && self.answer.is_none() {
-            self.answer = complete(bytes).map(|bytes| Answer { bytes, written: 0 });
+    /// Creates a replacement if the bytes are a response of hyper's own.
+    fn detect(&mut self, bytes: &[u8]) {
+        if self.settled == Some(self.requests.begun()) && self.replacement.is_none() {
+            self.replacement = complete(bytes).map(|bytes| Replacement { bytes, written: 0 });
         }
     }
 
-    /// Writes the answer to its end.
-    fn poll_answer(
+    /// Writes the rest of the replacement.
+    fn poll_replacement(
         mut stream: Pin<&mut S>,
         context: &mut Context<'_>,
-        answer: &mut Answer,
+        replacement: &mut Replacement,
     ) -> Poll<io::Result<()>> {
-        while answer.written < answer.bytes.len() {
-            let rest = &answer.bytes[answer.written..];
+        while replacement.written < replacement.bytes.len() {
+            let rest = &replacement.bytes[replacement.written..];
             match ready!(stream.as_mut().poll_write(context, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => answer.written += written,
+                written => replacement.written += written,
             }
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// The whole response that a head of hyper's own stands for.
+/// Converts hyper's response head to a complete problem response.
 fn complete(bytes: &[u8]) -> Option<Vec<u8>> {
-    const NOTHING: &str = "content-length: 0\r\n";
+    const EMPTY: &str = "content-length: 0\r\n";
     let head = std::str::from_utf8(bytes).ok()?;
     let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?;
     let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
-    let (before, after) = head.split_once(NOTHING)?;
+    let (before, after) = head.split_once(EMPTY)?;
     let id = random_id();
     let (fields, body) = problem(status, &id);
-    Account::of_malformed(&id, status);
+    Account::record_malformed(&id, status);
     Some([before.as_bytes(), &fields, after.as_bytes(), &body].concat())
 }
 
-/// Header fields and body.
+/// Returns the header fields and the body of a problem.
 fn problem(status: StatusCode, id: &str) -> (Vec<u8>, Vec<u8>) {
     let problem = Problem::new(error(status), Some(id));
     let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let own = [
+    let fields = [
         ("content-type", "application/problem+json".to_owned()),
         ("content-length", body.len().to_string()),
         ("x-request-id", id.to_owned()),
     ];
     let field = |name: &str, value: &[u8]| [name.as_bytes(), b": ", value, b"\r\n"].concat();
-    let guards = guarded(().into_response());
-    let own = own.iter().map(|(name, value)| field(name, value.as_bytes()));
-    let guards =
-        guards.headers().iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
-    (own.chain(guards).flatten().collect(), body)
+    let security = add_security_headers(().into_response());
+    let fields = fields.iter().map(|(name, value)| field(name, value.as_bytes()));
+    let security =
+        security.headers().iter().map(|(name, value)| field(name.as_str(), value.as_bytes()));
+    (fields.chain(security).flatten().collect(), body)
 }
 
 fn error(status: StatusCode) -> Error {
     match status {
         StatusCode::URI_TOO_LONG => Error::new(Code::UriTooLong, "the path is too long"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-            let detail = "the head has more header fields, or more bytes, than are read at all";
+            let detail = "the head has more header fields or more bytes than the service reads";
             Error::new(Code::HeadersTooLarge, detail)
         }
         _ => {
-            let detail = "the request line or a header field is not HTTP/1.1 (RFC 9112); a \
-                          service that speaks TLS takes https alone, and another http alone";
+            let detail = "the request line or a header field is not HTTP/1.1 (RFC 9112). A service \
+                          with TLS accepts only https, and one without TLS only http";
             Error::new(Code::BadRequest, detail)
         }
     }
@@ -161,12 +124,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Completing<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.recognise(bytes);
-        let Some(answer) = &mut this.answer else {
+        this.detect(bytes);
+        let Some(replacement) = &mut this.replacement else {
             return Pin::new(&mut this.stream).poll_write(context, bytes);
         };
-        ready!(Self::poll_answer(Pin::new(&mut this.stream), context, answer))?;
-        this.answer = None;
+        ready!(Self::poll_replacement(Pin::new(&mut this.stream), context, replacement))?;
+        this.replacement = None;
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -176,7 +139,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Completing<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // hyper's own response is one slice.
+        // hyper writes its own response as a single slice.
         let [bytes] = slices else {
             return Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         };
@@ -190,7 +153,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Completing<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(context))?;
-        // hyper flushes when it has written all that it has.
+        // hyper flushes when it has written everything.
         this.settled = this.requests.all_ended();
         Poll::Ready(Ok(()))
     }
@@ -218,11 +181,10 @@ mod tests {
 
     const HEAD: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
 
-    /// What the other end gets, through a socket that takes little at a time, of what
-    /// `write` writes.
+    /// Returns what the peer receives of what `write` writes, through a socket with a small buffer.
     async fn received(write: impl AsyncFnOnce(&mut Completing<tokio::io::DuplexStream>)) -> String {
         let (mut client, stream) = tokio::io::duplex(7);
-        let (mut stream, _) = answered(stream, Router::new());
+        let (mut stream, _) = wrap(stream, Router::new());
         let write = async {
             write(&mut stream).await;
             stream.shutdown().await.unwrap();
@@ -234,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_alone_becomes_a_whole_problem() {
+    async fn hypers_response_becomes_a_problem() {
         let text = received(async |stream| stream.write_all(HEAD.as_bytes()).await.unwrap()).await;
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n") && head.ends_with("date: now"));
@@ -244,9 +206,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn responses_to_requests_go_out_as_they_are() {
+    async fn responses_to_requests_are_not_changed() {
         let text = received(async |stream| {
-            // Handed over before its first byte is written, as short ones are.
+            // Short responses are handed over before their first byte is written.
             drop(stream.requests.begin());
             stream.write_all(HEAD.as_bytes()).await.unwrap();
             let longer = stream.requests.begin();

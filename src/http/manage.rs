@@ -1,6 +1,4 @@
-//! PUT and DELETE /models/{id}: loading and unloading while the service runs.
-
-use std::sync::Arc;
+//! PUT and DELETE /models/{id}: load and unload models at run time.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,35 +15,34 @@ use super::openapi::{ManageProblems, UnloadProblems};
 use super::problem::Failure;
 use crate::checkpoint::Source;
 use crate::config::{self, ActivationName};
-use crate::engine::{Put, Wanted};
+use crate::engine::{ModelSpec, Put};
 use crate::error::{Error, Result};
 
-/// What to load.
+/// The model to load.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadRequest {
-    /// `builtin:NAME`, a directory of the service's machine, or
-    /// `hf:OWNER/NAME[@REVISION]`.
+    /// `builtin:NAME`, a directory on the service's machine, or `hf:OWNER/NAME[@REVISION]`.
     #[schema(example = "builtin:sentiment-en")]
     source: String,
-    /// In place of what config.json says.
+    /// Overrides the activation of config.json.
     activation: Option<ActivationName>,
 }
 
-/// Load a model, or another one in the place of the one that serves.
+/// Load a model, or replace the one with this id.
 ///
-/// It is loaded in the background; GET /models/{id} says how far it is. One
-/// that serves under this id goes on until the new one is ready.
+/// It is loaded in the background; GET /models/{id} shows the progress. A model that is served
+/// under this id stays available until the new one is ready.
 #[utoipa::path(
     put, path = "/models/{id}", tag = "catalogue",
     params((
         "id" = String, Path,
-        description = "1 to 64 of the characters A-Z a-z 0-9 . _ -, no dot first; not `auto`",
+        description = "1 to 64 characters of A-Z a-z 0-9 . _ -, no leading dot; not `auto`",
         pattern = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$",
     )),
     request_body(content = LoadRequest),
     responses(
-        (status = 200, description = "It serves already, from this source", body = ModelInfo),
+        (status = 200, description = "It is already served from this source", body = ModelInfo),
         (status = 202, description = "It is being loaded", body = ModelInfo),
         ManageProblems,
     ),
@@ -55,21 +52,21 @@ pub async fn load(
     _: Admin,
     State(service): State<Service>,
     Path(id): Path<String>,
-    JsonBody(request, _room): JsonBody<LoadRequest>,
+    JsonBody(request, _permit): JsonBody<LoadRequest>,
 ) -> Result<Response, Failure> {
     config::check_id(&id).map_err(|reason| Error::field("", format!("the id {reason}")))?;
-    let sources = Arc::clone(&service.sources);
+    let shared = service.clone();
     let activation = request.activation.map(ActivationName::activation);
-    let wanted = move || {
-        sources.check(&request.source.parse()?)?;
+    let spec = move || {
+        shared.sources.check(&request.source.parse()?)?;
         let source: Source = config::check_source(&request.source)?;
-        Ok(Wanted::new(source, activation))
+        Ok(ModelSpec::new(source, activation))
     };
-    // It asks the file system.
-    let wanted = tokio::task::spawn_blocking(wanted).await.map_err(Error::internal)?;
-    let wanted = wanted.map_err(|reason: String| Error::field("/source", reason))?;
+    // Accesses the file system.
+    let spec = tokio::task::spawn_blocking(spec).await.map_err(Error::internal)?;
+    let spec = spec.map_err(|reason: String| Error::field("/source", reason))?;
     let pool = &service.explainer.pool;
-    let status = match pool.load(&id, wanted).await? {
+    let status = match pool.load(&id, spec).await? {
         Put::Same => StatusCode::OK,
         Put::Loading => StatusCode::ACCEPTED,
     };
@@ -78,13 +75,13 @@ pub async fn load(
 
 /// Unload a model.
 ///
-/// No new request gets it, those in flight are answered, then its memory is freed.
+/// New requests cannot use it. Requests in flight are answered, then its memory is freed.
 #[utoipa::path(
     delete, path = "/models/{id}", tag = "catalogue",
-    params(("id" = String, Path, description = "An id of GET /models")),
+    params(("id" = String, Path, description = "An id from GET /models")),
     responses(
         (status = 202, description = "Requests in flight still use it", body = ModelInfo),
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "It is unloaded"),
         UnloadProblems,
     ),
     security(("admin_key" = [])),

@@ -1,19 +1,24 @@
-//! The HTTP surface: the only floor that knows axum and status codes.
+//! The HTTP layer: the only module that knows axum and status codes.
+//!
+//! The reasons for the design: docs/concepts/http.md.
 
 mod accept;
 mod accounting;
 mod admin;
-mod ask;
+mod auth;
 mod body;
 mod cache;
+mod caller;
 mod catalogue;
 mod compare;
 mod conditional;
 mod connections;
+mod corpora;
 mod estimate;
+pub mod evidence;
+mod evidence_kinds;
 mod explain;
-mod formats;
-mod gate;
+mod extract;
 mod headers;
 mod health;
 mod hosts;
@@ -22,9 +27,11 @@ mod keys;
 mod malformed;
 mod manage;
 mod measures;
+mod methods;
+mod middleware;
+mod observed_body;
 pub mod openapi;
 mod options;
-mod outer;
 mod pieces;
 mod plain;
 pub mod problem;
@@ -33,64 +40,87 @@ mod problem_pages;
 mod question;
 mod quota;
 mod request;
+mod request_id;
+mod requests;
+mod respond;
 mod schemas;
 mod shapes;
 mod stream;
+mod target;
 mod task_options;
+mod timeout;
 mod tls;
 mod tokenizer;
 mod trace;
 mod unread;
 mod unsent;
 mod watched;
+mod web;
 mod work;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware;
+use axum::middleware::from_fn_with_state;
+use evidence::IntoQuery;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use admin::Guard;
-use body::Bodies;
+use body::BodyMemory;
 use cache::ResultCache;
 pub use connections::Connections;
 use hosts::Hosts;
 use keys::KeyRing;
 use options::Allowed;
+use question::IntoQuestion;
 use quota::Quotas;
 pub use tls::Tls;
 use unsent::Unsent;
-pub use work::{Work, Workplace};
+pub use work::{Work, WorkRuntime};
 
 use crate::config::{Config, Limits, Sources};
 use crate::error::{Code, Error, Result};
+use crate::evidence::Query;
 use crate::explainer::Explainer;
 use crate::explanation::Question;
 use crate::telemetry;
 
-/// What every handler shares.
+/// A handle to the state that all handlers share.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<ServiceState>);
+
+impl Deref for Service {
+    type Target = ServiceState;
+
+    fn deref(&self) -> &ServiceState {
+        &self.0
+    }
+}
+
+pub struct ServiceState {
     pub explainer: Arc<Explainer>,
-    /// Where requests are worked on.
+    /// Threads that process requests.
     work: Work,
     pub metrics: PrometheusHandle,
     limits: Arc<Limits>,
-    bodies: Bodies,
+    body_memory: BodyMemory,
     unsent: Unsent,
     cache: Option<ResultCache>,
-    /// Where models may be loaded from.
-    sources: Arc<Sources>,
+    /// Allowed sources of models.
+    sources: Sources,
     quotas: Quotas,
     guard: Guard,
-    hosts: Arc<Hosts>,
+    hosts: Hosts,
     keys: Option<KeyRing>,
     cors_origins: Arc<[String]>,
+    /// Whether the playground is served.
+    playground: bool,
     retiring: CancellationToken,
     draining: CancellationToken,
 }
@@ -102,50 +132,50 @@ impl Service {
         metrics: PrometheusHandle,
         config: &Config,
     ) -> Self {
-        Self {
+        Self(Arc::new(ServiceState {
             work,
             limits: Arc::clone(&explainer.limits),
-            bodies: Bodies::new(config.limits.request_mebibytes_total),
+            body_memory: BodyMemory::new(config.limits.request_mebibytes_total),
             explainer: Arc::new(explainer),
             metrics,
             unsent: Unsent::new(config.limits.response_mebibytes_total),
             cache: ResultCache::new(config.cache.mebibytes),
-            sources: Arc::new(config.sources.clone()),
+            sources: config.sources.clone(),
             quotas: Quotas::new(&config.limits),
             guard: Guard::new(&config.server),
-            hosts: Arc::new(Hosts::new(&config.server)),
+            hosts: Hosts::new(&config.server),
             keys: KeyRing::new(&config.server),
             cors_origins: config.server.cors_origins.clone().into(),
+            playground: config.server.playground,
             retiring: CancellationToken::new(),
             draining: CancellationToken::new(),
-        }
+        }))
     }
 
-    /// From now on readiness is false. New work is still taken, from those who have not
-    /// seen that.
+    /// Makes readiness false. New work is still accepted from clients that have not noticed yet.
     pub fn retire(&self) {
         self.retiring.cancel();
     }
 
-    /// From now on new work is refused, and readiness is false.
+    /// Rejects new work from now on, and makes readiness false.
     pub fn drain(&self) {
         self.retire();
         self.draining.cancel();
     }
 
-    /// Whether new work is taken.
-    pub fn open(&self) -> Result<()> {
-        unless(&self.draining)
+    /// Fails if the service no longer accepts new work.
+    pub fn check_open(&self) -> Result<()> {
+        check_not_cancelled(&self.draining)
     }
 
-    /// Whether it will go on to be.
-    pub fn stays(&self) -> Result<()> {
-        unless(&self.retiring)
+    /// Fails if the service is about to shut down.
+    pub fn check_not_retiring(&self) -> Result<()> {
+        check_not_cancelled(&self.retiring)
     }
 
-    /// Whether requests can be answered: there is a model, and passes work.
+    /// Checks whether requests can be answered: a model is served, and passes work.
     pub async fn ready(&self) -> Result<()> {
-        self.stays()?;
+        self.check_not_retiring()?;
         let explainer = &self.explainer;
         explainer.pool.ready()?;
         match explainer.pool.models().first() {
@@ -155,27 +185,45 @@ impl Service {
     }
 }
 
-fn unless(ending: &CancellationToken) -> Result<()> {
-    match ending.is_cancelled() {
+fn check_not_cancelled(token: &CancellationToken) -> Result<()> {
+    match token.is_cancelled() {
         true => Err(Error::new(Code::Draining, "the service is shutting down")),
         false => Ok(()),
     }
 }
 
-/// The question that a body of POST /explain asks.
+/// Parses the body of POST /explain into a question.
 pub fn question(explainer: &Explainer, body: &[u8]) -> Result<Question> {
     body::parse::<request::ExplainRequest>(body)?.into_question(explainer)
 }
 
-/// Every route, with its description.
+/// Parses the body of a route of evidence.
+pub fn evidence_query<R: IntoQuery + DeserializeOwned>(
+    explainer: &Explainer,
+    body: &[u8],
+) -> Result<Query<R::Kind>> {
+    body::parse::<R>(body)?.into_query(explainer)
+}
+
+/// All routes with their OpenAPI descriptions.
 fn documented() -> OpenApiRouter<Service> {
     OpenApiRouter::with_openapi(openapi::header())
         .routes(routes!(explain::explain))
         .routes(routes!(compare::compare))
         .routes(routes!(explain::predict))
-        .routes(routes!(estimate::estimate))
+        .routes(routes!(explain::estimate))
+        .routes(routes!(evidence::rules::rules))
+        .routes(routes!(evidence::rules::estimate))
+        .routes(routes!(evidence::counterfactuals::counterfactuals))
+        .routes(routes!(evidence::counterfactuals::estimate))
+        .routes(routes!(evidence::probe::probe))
+        .routes(routes!(evidence::probe::estimate))
+        .routes(routes!(evidence::examples::examples))
+        .routes(routes!(evidence::examples::estimate))
         .routes(routes!(catalogue::models))
         .routes(routes!(catalogue::model, manage::load, manage::unload))
+        .routes(routes!(corpora::corpora))
+        .routes(routes!(corpora::add, corpora::remove))
         .routes(routes!(catalogue::methods))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
@@ -183,20 +231,23 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(problem_pages::index))
         .routes(routes!(problem_pages::page))
+        .routes(routes!(web::playground))
+        .routes(routes!(web::docs))
+        .routes(routes!(web::file))
 }
 
-/// The whole service.
+/// The router of the whole service.
 pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
     telemetry::describe_routes(description.paths.paths.keys().map(String::as_str));
     let router = with_fallbacks(router)
-        .layer(middleware::from_fn_with_state(service.clone(), gate::gate))
+        .layer(from_fn_with_state(service.clone(), auth::gate))
         .with_state(service.clone());
-    outer::wrap(router, service, Allowed::of(&description.paths))
+    middleware::wrap(router, service, Allowed::of(&description.paths))
 }
 
-/// How the service does, for a listener of its own: no more than `gate::PROBES`.
+/// The router of the probe listener, with the routes of `auth::PROBES` only.
 pub fn probes(service: Service) -> Router {
     let (router, description) = OpenApiRouter::new()
         .routes(routes!(health::livez))
@@ -204,7 +255,7 @@ pub fn probes(service: Service) -> Router {
         .routes(routes!(health::metrics))
         .split_for_parts();
     let router = with_fallbacks(router).with_state(service.clone());
-    outer::wrap(router, service, Allowed::of(&description.paths))
+    middleware::wrap(router, service, Allowed::of(&description.paths))
 }
 
 fn with_fallbacks(router: Router<Service>) -> Router<Service> {

@@ -1,5 +1,5 @@
-//! The description of the service, made from its code. openapi.yaml in the
-//! repository is what [`yaml`] gives; a test keeps them equal.
+//! The OpenAPI description, generated from the code. openapi.yaml in the repository is the output
+//! of [`yaml`]; a test compares them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,8 +10,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi as _};
 
+use super::caller::{OPEN, PROBES};
 use super::conditional::{IfNoneMatch, NotModified, Tagged};
-use super::gate::{OPEN, PROBES};
 use super::problem::Problem;
 
 #[derive(utoipa::OpenApi)]
@@ -19,23 +19,25 @@ use super::problem::Problem;
     info(
         title = "explaind",
         description = "Explains what a BERT-family model did with a text: attention of every \
-                       layer and head, and attributions of tokens and words. Integers are \
-                       written without a point and fit into 64 bits.",
+                       layer and head, and attributions of tokens and words. Integers have no \
+                       decimal point and fit into 64 bits.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    servers((url = "/", description = "The service that gave this description")),
+    servers((url = "/", description = "The service that returned this description")),
     tags(
-        (name = "explanations", description = "Predictions and what they rest on"),
+        (name = "explanations", description = "Predictions and their explanations"),
+        (name = "evidence", description = "Similar samples, rules, and what would change a prediction"),
         (name = "catalogue", description = "Models and methods"),
         (name = "health", description = "For orchestrators and monitoring"),
         (name = "problems", description = "What each error means and what to do"),
+        (name = "pages", description = "Pages for browsers"),
     ),
     components(schemas(Problem)),
     modifiers(&Keys),
 )]
 struct Header;
 
-/// How keys are sent.
+/// Adds the security schemes.
 struct Keys;
 
 impl Modify for Keys {
@@ -44,12 +46,12 @@ impl Modify for Keys {
         for (name, meaning) in [
             (
                 "key",
-                "One of `server.keys`, or the admin key; where none is configured, none is needed.",
+                "One of `server.keys`, or the admin key. Not needed if no keys are configured.",
             ),
             (
                 "admin_key",
-                "`server.admin_key`; where none is configured, the key that the service prints when \
-                 it starts.",
+                "`server.admin_key`, or the key that the service prints at startup if none is \
+                 configured.",
             ),
         ] {
             let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
@@ -59,12 +61,12 @@ impl Modify for Keys {
     }
 }
 
-/// The description without its routes.
+/// The description without routes.
 pub fn header() -> OpenApi {
     Header::openapi()
 }
 
-/// The whole description.
+/// The complete description.
 pub fn description() -> OpenApi {
     let mut description = super::documented().split_for_parts().1;
     add_common(&mut description);
@@ -72,37 +74,35 @@ pub fn description() -> OpenApi {
     description
 }
 
-/// What a request may be told before it reaches its route.
+/// Errors that any request can get before it reaches its route.
 const COMMON: [(&str, &str); 5] = [
-    ("400", "The request names no host, or several"),
+    ("400", "The request's host is missing, malformed or ambiguous"),
     ("414", "The path is too long"),
-    ("421", "The host that the request names is none of server.hosts"),
+    ("421", "The request's host is not one of server.hosts"),
     ("431", "There are too many headers, or they are too large"),
-    ("500", "A fault of the service"),
+    ("500", "Internal error"),
 ];
 
-/// The same, but for probes.
-const UNSENT: [(&str, &str); 1] = [(
-    "503",
-    "Too much of other responses is waiting to be read; Retry-After says when to come back",
-)];
+/// Additional errors of all routes except probes.
+const UNSENT: [(&str, &str); 1] =
+    [("503", "Too many bytes of other responses are waiting to be read; see Retry-After")];
 
-/// The same, on routes that are not open to all.
-const OF_KEYS: [(&str, &str); 2] = [
-    ("429", "The key has used its share; Retry-After says when to come back"),
-    ("503", "Too much of other responses is waiting to be read, or the service is shutting down"),
+/// Additional errors of routes that need a key.
+const KEYED: [(&str, &str); 2] = [
+    ("429", "The key has used its quota; see Retry-After"),
+    ("503", "Too many bytes of other responses wait to be read, or the service is shutting down"),
 ];
 
 fn add_common(description: &mut OpenApi) {
     for (path, item) in &mut description.paths.paths {
-        let of_keys: &[_] = match path.as_str() {
+        let extra: &[_] = match path.as_str() {
             probe if PROBES.contains(&probe) => &[],
             open if OPEN.contains(&open) => &UNSENT,
-            _ => &OF_KEYS,
+            _ => &KEYED,
         };
         let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
         for operation in methods.into_iter().filter_map(Option::as_mut) {
-            for (status, meaning) in COMMON.iter().chain(of_keys) {
+            for (status, meaning) in COMMON.iter().chain(extra) {
                 let responses = &mut operation.responses.responses;
                 responses.entry((*status).to_owned()).or_insert_with(|| problem(meaning).into());
             }
@@ -110,7 +110,7 @@ fn add_common(description: &mut OpenApi) {
     }
 }
 
-/// Drops the schemas that stand only where they are used, and what only those name.
+/// Removes schemas that are only used inline, repeatedly, because others may become unused.
 fn drop_unused(description: &mut OpenApi) {
     loop {
         let text = description.to_json().unwrap_or_default();
@@ -124,7 +124,7 @@ fn drop_unused(description: &mut OpenApi) {
     }
 }
 
-/// The text of openapi.yaml.
+/// The contents of openapi.yaml.
 pub fn yaml() -> Result<String, String> {
     description().to_yaml().map_err(|error| error.to_string())
 }
@@ -146,7 +146,7 @@ pub async fn openapi_json() -> Tagged {
     JSON.clone()
 }
 
-/// Problem responses of a set of routes.
+/// Defines the problem responses of a set of routes.
 macro_rules! problems {
     ($(#[$doc:meta])* $name:ident: $($status:literal => $meaning:literal,)+) => {
         $(#[$doc])*
@@ -170,41 +170,66 @@ fn problem(meaning: &str) -> Response {
 }
 
 problems! {
-    /// Of the routes that run a model.
+    /// Errors of routes that run a model.
     WorkProblems:
-    "400" => "Malformed JSON, or a body that broke off",
-    "401" => "Keys are configured, and none of them was sent",
+    "400" => "Malformed JSON, or an incomplete body",
+    "401" => "Keys are configured, and no valid one was sent",
     "404" => "No such model",
-    "406" => "The caller accepts nothing that is given here; `detail` lists what is",
+    "406" => "No accepted media type is available; `detail` lists those that are",
     "408" => "The body did not arrive in time",
     "413" => "The body is too large",
-    "415" => "The body is no JSON, or compressed in an unknown way",
-    "422" => "A field is wrong, or an input is empty or too long; `pointer` says which",
-    "429" => "The queue is full, or the key has used its share; Retry-After says when to come back",
-    "500" => "A fault of the service",
-    "503" => "The model is loading or could not be loaded, too much of other responses is waiting \
-              to be read (Retry-After says when to come back), or the service is shutting down",
-    "504" => "Not finished in time",
+    "415" => "The body is not JSON, or has an unknown compression",
+    "422" => "A field is invalid, or an input is empty or too long; see `pointer`",
+    "429" => "The queue is full, or the key has used its quota; see Retry-After",
+    "500" => "Internal error",
+    "503" => "The model is loading or could not be loaded, too many bytes of other responses are \
+              waiting to be read (see Retry-After), or the service is shutting down",
+    "504" => "The deadline was exceeded",
 }
 
 problems! {
-    /// Of loading.
+    /// Errors of loading a model.
     ManageProblems:
     "400" => "Malformed JSON, or a path that is not UTF-8",
     "401" => "The admin key is missing or wrong",
     "408" => "The body did not arrive in time",
-    "409" => "It is being loaded from another source, or there are too many models",
+    "409" => "The model is being loaded from another source, or there are too many models",
     "413" => "The body is too large",
-    "415" => "The body is no JSON, or compressed in an unknown way",
-    "422" => "The id, the source or the activation is wrong. A model that is invalid, or too \
-              large for limits.model_mebibytes, is found while it is loaded: its state is \
-              then failed, with this status in its problem",
-    "500" => "A fault of the service",
-    "503" => "Too much of other responses is waiting to be read, or the service is shutting down",
+    "415" => "The body is not JSON, or has an unknown compression",
+    "422" => "The id, the source or the activation is invalid. An invalid model, or one too large \
+              for limits.model_mebibytes, is detected during loading: its state becomes failed, \
+              with this status in its problem",
+    "500" => "Internal error",
+    "503" => "Too many bytes of other responses wait to be read, or the service is shutting down",
 }
 
 problems! {
-    /// Of unloading.
+    /// Errors of adding a corpus.
+    CorpusProblems:
+    "400" => "Malformed JSON, or a path that is not UTF-8",
+    "401" => "The admin key is missing or wrong",
+    "404" => "No such model",
+    "408" => "The body did not arrive in time",
+    "413" => "The body is too large",
+    "415" => "The body is not JSON, or its compression is unknown",
+    "422" => "The id, the file or a sample is invalid; `pointer` names it. Errors within a file are \
+              found while it is read: the state of its index is then `failed`",
+    "500" => "Internal error",
+    "503" => "The model is loading or could not be loaded, too many responses are unsent, or the \
+              service is shutting down",
+}
+
+problems! {
+    /// Errors of removing a corpus.
+    RemoveProblems:
+    "400" => "The path is not UTF-8",
+    "401" => "The admin key is missing or wrong",
+    "404" => "No such corpus",
+    "422" => "Built-in corpora cannot be removed",
+}
+
+problems! {
+    /// Errors of unloading a model.
     UnloadProblems:
     "400" => "The path is not UTF-8",
     "401" => "The admin key is missing or wrong",
@@ -212,28 +237,34 @@ problems! {
 }
 
 problems! {
-    /// Of the routes that look up a model.
+    /// Errors of routes that look up a model.
     LookupProblems:
     "400" => "The path is not UTF-8",
-    "401" => "Keys are configured, and none of them was sent",
+    "401" => "Keys are configured, and no valid one was sent",
     "404" => "No such model",
 }
 
 problems! {
-    /// Of the routes that list.
+    /// Errors of lists.
     ListProblems:
-    "401" => "Keys are configured, and none of them was sent",
+    "401" => "Keys are configured, and no valid one was sent",
 }
 
 problems! {
-    /// Of the pages about problems.
+    /// Errors of the problem pages.
     PageProblems:
     "404" => "No problem has this code",
-    "406" => "The caller accepts nothing that is given here; `detail` lists what is",
+    "406" => "No accepted media type is available; `detail` lists those that are",
 }
 
 problems! {
-    /// Of readiness.
+    /// Errors of the pages for browsers.
+    FileProblems:
+    "404" => "There is no such page or file, or it is switched off",
+}
+
+problems! {
+    /// Errors of readiness.
     NotReady:
-    "503" => "Loading or shutting down",
+    "503" => "The service is not ready: loading, failing or shutting down",
 }

@@ -1,5 +1,4 @@
-//! OPTIONS: which methods a path takes, and what scripts of other origins may send
-//! and read (CORS).
+//! OPTIONS: the methods of a path, and what scripts of other origins may send and read (CORS).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,15 +11,15 @@ use tower_http::cors::CorsLayer;
 use tower_http::request_id::RequestId;
 use utoipa::openapi::{PathItem, Paths};
 
-use super::ask::REQUEST_TIMEOUT;
 use super::cache::CACHE_STATUS;
-use super::formats::SERVER_TIMING;
-use super::outer::REQUEST_ID;
 use super::problem;
+use super::request_id::REQUEST_ID;
+use super::respond::SERVER_TIMING;
+use super::timeout::REQUEST_TIMEOUT;
 
 const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
 
-/// What the service reads, beyond what browsers set by themselves.
+/// Request headers that the service reads, beyond those that browsers always allow.
 const READ: [HeaderName; 9] = [
     header::ACCEPT,
     header::AUTHORIZATION,
@@ -33,7 +32,7 @@ const READ: [HeaderName; 9] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// What the service writes for its callers, beyond what every script may read.
+/// Response headers for clients, beyond those that scripts can always read.
 const WRITTEN: [HeaderName; 7] = [
     header::ALLOW,
     CACHE_STATUS,
@@ -44,7 +43,7 @@ const WRITTEN: [HeaderName; 7] = [
     REQUEST_ID,
 ];
 
-/// Lets the scripts of these origins ask; without any, no browser does.
+/// Allows requests by scripts of these origins; without origins, browsers block them.
 pub fn cors(origins: &[String]) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> =
         origins.iter().filter_map(|origin| origin.parse().ok()).collect();
@@ -80,8 +79,8 @@ fn methods(item: &PathItem) -> Option<HeaderValue> {
     HeaderValue::from_str(&names.join(", ")).ok()
 }
 
-/// Middleware that says which methods a path takes, whether a browser asks on behalf of
-/// a script or somebody else does. It needs no key: browsers send none.
+/// Middleware that answers OPTIONS with the methods of a path, both for CORS preflights and other
+/// requests. It needs no key, because browsers send none.
 pub async fn allow(
     State(Allowed(paths)): State<Allowed>,
     Extension(request_id): Extension<RequestId>,
@@ -93,7 +92,7 @@ pub async fn allow(
     }
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let Some(allow) = path.and_then(|path| paths.get(path)).cloned() else {
-        return problem::written(StatusCode::NOT_FOUND.into_response(), &request_id);
+        return problem::with_problem_body(StatusCode::NOT_FOUND.into_response(), &request_id);
     };
     let mut response = next.run(request).await;
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -101,7 +100,7 @@ pub async fn allow(
     response
 }
 
-/// Middleware that keeps OPTIONS from the routes, where no CORS layer does.
+/// Middleware that answers OPTIONS before the routes do, if there is no CORS layer.
 pub async fn end(request: Request, next: Next) -> Response {
     match *request.method() {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),

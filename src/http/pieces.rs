@@ -1,4 +1,4 @@
-//! A body that is written in pieces, so that memory is given back as it is sent.
+//! Response bodies in pieces, so that memory is freed while they are sent.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,22 +13,21 @@ use serde::Serialize;
 use super::unsent::{Counted, Unsent};
 use crate::error::{Code, Error, Result};
 
-/// Bytes of one piece.
+/// Size of a piece in bytes.
 pub const PIECE: usize = 1 << 16;
 
-/// What a body is written to. It counts as unsent while it grows, and is refused as soon
-/// as there is no room for it.
+/// Collects a response body. Its bytes count as unsent; writing fails when a limit is reached.
 pub struct Writer {
     pieces: VecDeque<Bytes>,
-    /// The one that is being filled.
-    last: Vec<u8>,
+    /// The piece that is being filled.
+    current: Vec<u8>,
     counted: Counted,
-    left: usize,
+    remaining: usize,
     limit: usize,
-    refusal: Option<Error>,
+    error: Option<Error>,
 }
 
-/// A body that is written.
+/// A complete response body.
 #[derive(Clone)]
 pub struct Pieces {
     pieces: VecDeque<Bytes>,
@@ -36,26 +35,27 @@ pub struct Pieces {
 }
 
 impl Writer {
-    /// Takes `limit` bytes at most.
+    /// Creates a writer for at most `limit` bytes.
     pub fn new(unsent: &Unsent, limit: usize) -> Self {
         let counted = unsent.count(0);
-        let (pieces, last) = (VecDeque::new(), Vec::new());
-        Self { pieces, last, counted, left: limit, limit, refusal: None }
+        let (pieces, current) = (VecDeque::new(), Vec::new());
+        Self { pieces, current, counted, remaining: limit, limit, error: None }
     }
 
     pub fn json(&mut self, value: &impl Serialize) -> Result<()> {
         let written = serde_json::to_writer(&mut *self, value);
-        written.map_err(|error| self.refusal.take().unwrap_or_else(|| Error::internal(error)))
+        written.map_err(|error| self.error.take().unwrap_or_else(|| Error::internal(error)))
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub fn bytes(&mut self, mut bytes: &[u8]) -> Result<()> {
-        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| too_large(self.limit))?;
+        self.remaining =
+            self.remaining.checked_sub(bytes.len()).ok_or_else(|| too_large(self.limit))?;
         while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(PIECE - self.last.len()));
-            self.last.extend_from_slice(now);
-            bytes = later;
-            if self.last.len() == PIECE {
+            let (head, tail) = bytes.split_at(bytes.len().min(PIECE - self.current.len()));
+            self.current.extend_from_slice(head);
+            bytes = tail;
+            if self.current.len() == PIECE {
                 self.close_piece()?;
             }
         }
@@ -63,21 +63,21 @@ impl Writer {
     }
 
     fn close_piece(&mut self) -> Result<()> {
-        if self.last.is_empty() {
+        if self.current.is_empty() {
             return Ok(());
         }
-        self.counted.grow(self.last.len())?;
-        self.pieces.push_back(std::mem::take(&mut self.last).into());
+        self.counted.grow(self.current.len())?;
+        self.pieces.push_back(std::mem::take(&mut self.current).into());
         Ok(())
     }
 
-    /// The pieces, and what counts them until they are on their way as a response.
+    /// Returns the body and the guard that counts it until it is sent.
     pub fn finish(mut self) -> Result<(Pieces, Counted)> {
         self.close_piece()?;
-        Ok((Pieces { bytes: self.limit - self.left, pieces: self.pieces }, self.counted))
+        Ok((Pieces { bytes: self.limit - self.remaining, pieces: self.pieces }, self.counted))
     }
 
-    /// The pieces, each counted until it is dropped.
+    /// Returns the pieces; each counts until it is dropped.
     pub fn finish_counted(mut self) -> Result<Vec<Bytes>> {
         self.close_piece()?;
         let Self { pieces, mut counted, .. } = self;
@@ -85,13 +85,13 @@ impl Writer {
     }
 }
 
-/// For JSON, which is written in many small parts.
+/// For serde_json, which writes JSON in many small parts.
 impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.bytes(bytes) {
             Ok(()) => Ok(bytes.len()),
             Err(error) => {
-                self.refusal = Some(error);
+                self.error = Some(error);
                 Err(io::ErrorKind::StorageFull.into())
             }
         }
@@ -136,8 +136,8 @@ impl HttpBody for Pieces {
 
 fn too_large(limit: usize) -> Error {
     let detail = format!(
-        "the answer is over {limit} bytes; select layers and heads of attention, fewer \
-         granularities, methods or inputs, or take application/x-safetensors"
+        "the response is over {limit} bytes; select layers and heads of attention, fewer \
+         granularities, methods or inputs, or accept application/x-safetensors"
     );
     Error::new(Code::ResponseTooLarge, detail)
 }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_is_what_is_read() {
+    async fn a_body_is_read_as_it_was_written() {
         let unsent = Unsent::new(1);
         let numbers: Vec<u32> = (0..40_000).collect();
         let mut writer = Writer::new(&unsent, 1 << 20);
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_not_written_to_its_end() {
+    fn writing_stops_when_a_limit_is_reached() {
         let unsent = Unsent::new(1);
         let numbers = vec![1_000_000; 200_000];
-        let refused = Writer::new(&unsent, 1 << 30).json(&numbers).unwrap_err();
-        assert_eq!(refused.code, Code::ResponsesUnsent);
-        let refused = Writer::new(&unsent, 10_000).json(&numbers).unwrap_err();
-        assert_eq!(refused.code, Code::ResponseTooLarge);
-        assert_eq!(unsent.bytes(), 0, "what was refused is gone");
+        let error = Writer::new(&unsent, 1 << 30).json(&numbers).unwrap_err();
+        assert_eq!(error.code, Code::ResponsesUnsent);
+        let error = Writer::new(&unsent, 10_000).json(&numbers).unwrap_err();
+        assert_eq!(error.code, Code::ResponseTooLarge);
+        assert_eq!(unsent.bytes(), 0, "rejected bytes no longer count");
     }
 }

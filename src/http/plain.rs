@@ -1,55 +1,71 @@
-//! What serde says is wrong with a body, in words for people: it speaks of Rust's types and
-//! of lines and columns.
+//! Rewrites serde's error messages for clients, because they mention Rust types, lines and columns.
 
-/// The message of an error of JSON's form.
-pub fn of_form(error: &serde_json::Error) -> String {
+use crate::config::expected::in_words;
+
+/// Returns the message for valid JSON that does not match the type. `field` is the path of the
+/// value, such as `inputs[0].text`; empty for the whole body.
+pub fn data_error(error: &serde_json::Error, field: &str) -> String {
     let message = error.to_string();
-    let (message, _) = without_place(&message);
-    if let Some((given, wanted)) = split(message, "invalid type: ", ", expected ")
+    let message = without_location(&message);
+    let subject = if field.is_empty() { "the body" } else { field };
+    let prefix = if field.is_empty() { String::new() } else { format!("{field}.") };
+    if let Some((given, expected)) = split(message, "invalid type: ", ", expected ")
         .or_else(|| split(message, "invalid value: ", ", expected "))
     {
-        return format!("takes {}, not {}", wanted_in_words(wanted), given_in_words(given));
+        let (expected, given) = (in_words(expected), describe_given(given));
+        return format!("{subject} must be {expected}, not {given}");
     }
-    if let Some((field, fields)) = split(message, "unknown field ", ", expected ") {
-        return format!("there is no field {}; the fields are {}", name(field), names(fields));
+    if let Some((length, expected)) = split(message, "invalid length ", ", expected ") {
+        return format!("{subject} must be {}, not a list of {length}", in_words(expected));
     }
-    if let Some(field) = message.strip_prefix("unknown field ") {
-        let (field, _) = field.split_once(',').unwrap_or((field, ""));
-        return format!("there is no field {}", name(field));
+    if let Some((given, names)) = split(message, "unknown variant ", ", expected ") {
+        return format!("{subject} must be {}, not {}", unquoted(names), shortened(&quoted(given)));
     }
-    if let Some((variant, variants)) = split(message, "unknown variant ", ", expected ") {
-        return format!("{} is not one of {}", name(variant), names(variants));
+    if let Some((name, names)) = split(message, "unknown field ", ", expected ") {
+        let names = unquoted(names.strip_prefix("one of ").unwrap_or(names)).replace(" or ", ", ");
+        return format!("there is no field {}; the fields are {names}", shortened(&quoted(name)));
     }
-    if let Some(field) = message.strip_prefix("missing field ") {
-        return format!("{} is missing", names(field));
+    if let Some(name) = message.strip_prefix("missing field ") {
+        return format!("{prefix}{} is missing", unquoted(name));
     }
-    if let Some(field) = message.strip_prefix("duplicate field ") {
-        return format!("{} is there twice", names(field));
-    }
-    if let Some((length, wanted)) = split(message, "invalid length ", ", expected ") {
-        return format!("takes {}, not {length} elements", wanted_in_words(wanted));
+    if let Some(name) = message.strip_prefix("duplicate field ") {
+        return format!("{prefix}{} appears twice", unquoted(name));
     }
     message.to_owned()
 }
 
-/// The message of an error of JSON itself, with the character where it was found.
-pub fn of_syntax(error: &serde_json::Error, body: &[u8]) -> String {
-    let message = error.to_string();
-    let (message, _) = without_place(&message);
-    let message = message.replace('`', "");
+/// Returns the message for invalid JSON, with the position of the error in characters.
+pub fn syntax_error(error: &serde_json::Error, body: &[u8]) -> String {
     if body.iter().all(u8::is_ascii_whitespace) {
         return "the body is empty; it must be JSON".to_owned();
     }
+    let message = error.to_string();
+    let message = describe_syntax(without_location(&message));
     let lines = body.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
     let bytes = &body[..(before + error.column()).min(body.len())];
-    let place = String::from_utf8_lossy(bytes).chars().count();
-    format!("the body is not valid JSON: {message} at character {place}")
+    let position = String::from_utf8_lossy(bytes).chars().count();
+    format!("the body is not valid JSON: {message} at character {position}")
 }
 
-/// The message without serde_json's ` at line 1 column 2`.
-fn without_place(message: &str) -> (&str, &str) {
-    message.rsplit_once(" at line ").unwrap_or((message, ""))
+/// Rewrites serde_json's message where it is written for programmers.
+fn describe_syntax(message: &str) -> String {
+    match message {
+        "EOF while parsing a value" => "a value is missing".to_owned(),
+        "EOF while parsing a string" => "a string is not closed".to_owned(),
+        "EOF while parsing a list" => "a list is not closed".to_owned(),
+        "EOF while parsing an object" => "an object is not closed".to_owned(),
+        "expected value" => "there is no value".to_owned(),
+        "expected ident" => "an unknown word".to_owned(),
+        "trailing characters" => "text after the end".to_owned(),
+        "unexpected end of hex escape" => "an incomplete \\u escape".to_owned(),
+        _ => message.replace('`', ""),
+    }
+}
+
+/// Removes serde_json's ` at line 1 column 2` from a message.
+fn without_location(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
 }
 
 fn split<'a>(message: &'a str, start: &str, middle: &str) -> Option<(&'a str, &'a str)> {
@@ -57,41 +73,35 @@ fn split<'a>(message: &'a str, start: &str, middle: &str) -> Option<(&'a str, &'
 }
 
 /// `` `x` `` → `"x"`
-fn name(quoted: &str) -> String {
-    format!("\"{}\"", quoted.trim_matches('`'))
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.trim_matches('`'))
 }
 
-/// `` one of `a`, `b` `` → `a, b`
-fn names(quoted: &str) -> String {
-    let list = quoted.strip_prefix("one of ").unwrap_or(quoted);
-    list.replace(" or ", ", ").replace('`', "")
+/// `` `a` or `b` `` → `a or b`
+fn unquoted(names: &str) -> String {
+    names.replace('`', "")
+}
+
+/// The most characters of a value that are repeated in a message.
+const MAX_SHOWN: usize = 80;
+
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…\"", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 /// `` string "x" ``, `` integer `-1` `` and so on.
-fn given_in_words(given: &str) -> String {
+fn describe_given(given: &str) -> String {
     let (kind, value) = given.split_once(' ').unwrap_or((given, ""));
     match kind {
-        "string" => format!("the text {value}"),
+        "string" => shortened(value),
         "integer" | "boolean" => value.trim_matches('`').to_owned(),
         "floating" => value.trim_start_matches("point ").trim_matches('`').to_owned(),
         "sequence" => "a list".to_owned(),
         "map" => "an object".to_owned(),
         _ => given.to_owned(),
-    }
-}
-
-fn wanted_in_words(wanted: &str) -> &str {
-    match wanted {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 up",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "f32" | "f64" => "a number",
-        "a string" | "string" | "a borrowed string" => "a text",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        "a map" | "map" => "an object",
-        _ if wanted.starts_with("struct ") => "an object",
-        _ if wanted.starts_with("a tuple of size 2") => "a list of two",
-        _ => wanted,
     }
 }
 
@@ -106,7 +116,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "snake_case")]
-    #[allow(dead_code)] // read into, and not looked at
+    #[allow(dead_code)] // only deserialized
     struct Form {
         count: Option<u32>,
         share: Option<f64>,
@@ -122,52 +132,73 @@ mod tests {
         Norm,
     }
 
-    fn said<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> String {
-        of_form(&serde_json::from_str::<T>(body).unwrap_err())
+    fn message<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> String {
+        data_error(&serde_json::from_str::<T>(body).unwrap_err(), "outer")
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_rust() {
+    fn data_errors_do_not_mention_rust_types() {
         for (body, expected) in [
-            (r#"{"count": "x"}"#, r#"takes a whole number from 0 up, not the text "x""#),
-            (r#"{"count": -1}"#, "takes a whole number from 0 up, not -1"),
-            (r#"{"count": 1.5}"#, "takes a whole number from 0 up, not 1.5"),
-            (r#"{"share": true}"#, "takes a number, not true"),
-            (r#"{"share": []}"#, "takes a number, not a list"),
-            (r#"{"pair": [1]}"#, "takes a list of two, not 1 elements"),
-            (r#"{"name": null}"#, "takes a text, not null"),
-            (r#"{"kind": "x"}"#, r#""x" is not one of weights, norm"#),
+            (r#"{"count": "x"}"#, r#"outer must be a non-negative integer, not "x""#),
+            (r#"{"count": -1}"#, "outer must be a non-negative integer, not -1"),
+            (r#"{"count": 1.5}"#, "outer must be a non-negative integer, not 1.5"),
+            (r#"{"share": true}"#, "outer must be a number, not true"),
+            (r#"{"share": []}"#, "outer must be a number, not a list"),
+            (r#"{"pair": [1]}"#, "outer must be a list of two, not a list of 1"),
+            (r#"{"name": null}"#, "outer must be a string, not null"),
+            (r#"{"kind": "x"}"#, r#"outer must be weights or norm, not "x""#),
             (
                 r#"{"c": 1}"#,
                 r#"there is no field "c"; the fields are count, share, kind, pair, name"#,
             ),
-            ("{}", "name is missing"),
-            (r#"{"count": 1, "count": 2}"#, "count is there twice"),
-            ("[]", "name is missing"),
-            ("7", "takes an object, not 7"),
+            ("{}", "outer.name is missing"),
+            (r#"{"count": 1, "count": 2}"#, "outer.count appears twice"),
+            ("[]", "outer.name is missing"),
+            ("7", "outer must be an object, not 7"),
         ] {
-            let said = said::<Form>(body);
-            assert!(said == expected || body == "[]", "{body}: {said}");
+            let message = message::<Form>(body);
+            assert!(message == expected || body == "[]", "{body}: {message}");
             for rust in ["u32", "f64", "struct", "tuple", "variant", "column", "`"] {
-                assert!(!said.contains(rust), "{body}: {said}");
+                assert!(!message.contains(rust), "{body}: {message}");
             }
         }
-        assert_eq!(said::<BTreeMap<String, u64>>("[1]"), "takes an object, not a list");
+        assert_eq!(message::<BTreeMap<String, u64>>("[1]"), "outer must be an object, not a list");
     }
 
     #[test]
-    fn the_place_of_a_syntax_error_is_a_character() {
-        let said = |body: &str| {
-            of_syntax(
+    fn errors_name_the_body_and_shorten_long_values() {
+        let error = serde_json::from_str::<u32>(&format!("\"{}\"", "é".repeat(900))).unwrap_err();
+        let message = data_error(&error, "");
+        assert!(
+            message.starts_with("the body must be a non-negative integer, not \"é"),
+            "{message}"
+        );
+        assert!(message.ends_with("é…\""), "{message}");
+        assert!(message.chars().count() < 150, "{message}");
+    }
+
+    #[test]
+    fn syntax_errors_have_a_position_in_characters() {
+        let message = |body: &str| {
+            syntax_error(
                 &serde_json::from_str::<serde_json::Value>(body).unwrap_err(),
                 body.as_bytes(),
             )
         };
         assert_eq!(
-            said("{\"é\": 1\n, x}"),
+            message("{\"é\": 1\n, x}"),
             "the body is not valid JSON: key must be a string at character 11"
         );
-        assert!(said("{").ends_with("at character 1"), "{}", said("{"));
-        assert_eq!(said(" \n"), "the body is empty; it must be JSON");
+        for (body, expected) in [
+            ("{", "an object is not closed at character 1"),
+            ("[1", "a list is not closed at character 2"),
+            ("\"a", "a string is not closed at character 2"),
+            ("nothing", "an unknown word at character 2"),
+            ("NaN", "there is no value at character 1"),
+            ("1 2", "text after the end at character 3"),
+        ] {
+            assert_eq!(message(body), format!("the body is not valid JSON: {expected}"));
+        }
+        assert_eq!(message(" \n"), "the body is empty; it must be JSON");
     }
 }

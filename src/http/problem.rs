@@ -1,4 +1,4 @@
-//! The one door by which errors leave: `application/problem+json` (RFC 9457).
+//! Renders all error responses as `application/problem+json` (RFC 9457).
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::error::{Code, Error};
 
-/// What a caller reads about an error.
+/// An error as clients see it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
@@ -25,7 +25,7 @@ pub struct Problem {
     pub status: u16,
     #[schema(example = "input_too_long")]
     pub code: &'static str,
-    /// What is wrong, and what to change.
+    /// What is wrong and what to change.
     pub detail: String,
     /// JSON pointer into the request's body.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,14 +33,14 @@ pub struct Problem {
     pub pointer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// The other inputs' problems, where every input of a list failed.
+    /// The problems of the other inputs, if all inputs of a list failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
     pub errors: Vec<Problem>,
 }
 
-/// The status, name and title of each code.
-pub fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
+/// Status, name and title of each code.
+pub fn code_info(code: Code) -> (StatusCode, &'static str, &'static str) {
     use StatusCode as S;
     match code {
         Code::BadRequest => (S::BAD_REQUEST, "bad_request", "Bad request"),
@@ -53,6 +53,7 @@ pub fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
             (S::UNPROCESSABLE_ENTITY, "method_not_supported", "Method not supported")
         }
         Code::ModelNotFound => (S::NOT_FOUND, "model_not_found", "Model not found"),
+        Code::CorpusNotFound => (S::NOT_FOUND, "corpus_not_found", "Corpus not found"),
         Code::ModelInvalid => (S::UNPROCESSABLE_ENTITY, "model_invalid", "Model invalid"),
         Code::ModelTooLarge => (S::UNPROCESSABLE_ENTITY, "model_too_large", "Model too large"),
         Code::ModelLoading => (S::CONFLICT, "model_loading", "Model loading"),
@@ -94,9 +95,9 @@ pub fn known(code: Code) -> (StatusCode, &'static str, &'static str) {
 }
 
 impl Problem {
-    /// Renders an error. The cause of an internal one goes to the log instead.
+    /// Converts an error. The cause of an internal error is logged instead of returned.
     pub fn new(failure: Error, request_id: Option<&str>) -> Self {
-        let (status, code, title) = known(failure.code);
+        let (status, code, title) = code_info(failure.code);
         let detail = match failure.code {
             Code::Internal => {
                 error!(request_id, cause = failure.detail, "internal error");
@@ -126,11 +127,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a handler gave up with; [`problems`] writes it.
+/// The error of a handler; [`problems`] renders it.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub error: Error,
-    /// The other inputs' errors, where every input of a list failed.
+    /// The errors of the other inputs, if all inputs of a list failed.
     pub others: Vec<Error>,
 }
 
@@ -142,29 +143,29 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = known(self.error.code).0.into_response();
+        let mut response = code_info(self.error.code).0.into_response();
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Middleware that writes every error's body, those of the framework included.
+/// Middleware that renders the bodies of all errors, including the framework's.
 pub async fn problems(
     Extension(request_id): Extension<RequestId>,
     request: Request,
     next: Next,
 ) -> Response {
-    written(next.run(request).await, &request_id)
+    with_problem_body(next.run(request).await, &request_id)
 }
 
-/// The response as it was, or with an error's body if its status is that of one.
-pub fn written(response: Response, request_id: &RequestId) -> Response {
+/// Returns the response, with a problem as its body if its status is an error.
+pub fn with_problem_body(response: Response, request_id: &RequestId) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let failure = response.extensions().get::<Failure>().cloned();
-    let Failure { error, others } = failure.unwrap_or_else(|| by_status(status).into());
+    let Failure { error, others } = failure.unwrap_or_else(|| error_for_status(status).into());
     let retry_after = error.retry_after;
     let mut problem = Problem::new(error, request_id.header_value().to_str().ok());
     problem.errors = others.into_iter().map(|error| Problem::new(error, None)).collect();
@@ -176,7 +177,7 @@ fn write(problem: &Problem, retry_after: Option<u64>, original: Response) -> Res
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
-    // Headers such as Allow, which the framework set beside its own body.
+    // Keep headers such as Allow, which the framework has set.
     for (name, value) in original.headers() {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             headers.insert(name, value.clone());
@@ -192,19 +193,19 @@ fn write(problem: &Problem, retry_after: Option<u64>, original: Response) -> Res
     response
 }
 
-/// The error behind a status that the framework gave without one.
-fn by_status(status: StatusCode) -> Error {
+/// The error for a status that the framework returned without one.
+fn error_for_status(status: StatusCode) -> Error {
     match status {
         StatusCode::NOT_FOUND => {
             Error::new(Code::NotFound, "there is nothing at this path; GET /openapi.json lists all")
         }
         StatusCode::METHOD_NOT_ALLOWED => Error::new(
             Code::MethodNotAllowed,
-            "this path does not take that method; the Allow header lists those it takes",
+            "this path does not support that method; the Allow header lists those it supports",
         ),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::new(
             Code::UnsupportedMediaType,
-            "the body's Content-Encoding is not known; gzip and zstd are",
+            "unknown Content-Encoding of the body; gzip and zstd are supported",
         ),
         StatusCode::PAYLOAD_TOO_LARGE => Error::new(Code::PayloadTooLarge, "the body is too large"),
         status if status.is_client_error() => {

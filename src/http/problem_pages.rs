@@ -1,4 +1,4 @@
-//! GET /problems and /problems/{code}: where a problem's `type` leads.
+//! GET /problems and /problems/{code}: the pages that a problem's `type` refers to.
 
 use axum::extract::Path;
 use axum::http::HeaderMap;
@@ -6,24 +6,24 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::accept::{self, Form};
-use super::formats;
+use super::accept::{self, Format};
 use super::openapi::PageProblems;
-use super::problem::{Failure, known};
+use super::problem::{Failure, code_info};
 use super::problem_guide::guide;
+use super::respond;
 use crate::error::{Code, Error, Result};
 use crate::render::problems::{self, Entry};
 
-/// The first is for who follows a link without saying what is wanted.
-const FORMS: [Form; 2] = [Form::Page, Form::Json];
+/// HTML is first, for those who follow a link without an Accept header.
+const FORMATS: [Format; 2] = [Format::Page, Format::Json];
 
-/// Every problem that the service has.
+/// All problems that the service can return.
 #[derive(Serialize, ToSchema)]
 pub struct ProblemList {
     problems: Vec<ProblemInfo>,
 }
 
-/// One kind of problem.
+/// One type of problem.
 #[derive(Serialize, ToSchema)]
 pub struct ProblemInfo {
     #[serde(rename = "type")]
@@ -37,7 +37,7 @@ pub struct ProblemInfo {
     code: &'static str,
     /// What it means.
     meaning: &'static str,
-    /// When it happens.
+    /// When it occurs.
     when: &'static str,
     /// What to do.
     remedy: &'static str,
@@ -51,19 +51,19 @@ impl From<Entry> for ProblemInfo {
 }
 
 fn entry(code: Code) -> Entry {
-    let (status, name, title) = known(code);
+    let (status, name, title) = code_info(code);
     let [meaning, when, remedy] = guide(code);
     Entry { code: name, title, status: status.as_u16(), meaning, when, remedy }
 }
 
-/// Every problem.
+/// All problems.
 ///
-/// What it means, when it happens and what to do; `type` of a problem leads to its own page.
+/// What each means, when it occurs and what to do. `type` of a problem is the path of its own page.
 #[utoipa::path(
     get, path = "/problems", tag = "problems",
     responses(
         (
-            status = 200, description = "The problems, in the form that Accept likes best",
+            status = 200, description = "The problems, in the format that Accept prefers",
             content((String = "text/html"), (ProblemList = "application/json")),
         ),
         PageProblems,
@@ -71,45 +71,45 @@ fn entry(code: Code) -> Entry {
 )]
 pub async fn index(headers: HeaderMap) -> Result<Response, Failure> {
     let entries: Vec<Entry> = Code::ALL.iter().copied().map(entry).collect();
-    let form = accept::choose(&headers, &FORMS)?;
+    let format = accept::choose(&headers, &FORMATS)?;
     respond(
-        form,
+        format,
         || problems::index(&entries),
         || ProblemList { problems: entries.iter().copied().map(ProblemInfo::from).collect() },
     )
 }
 
-/// One problem: what it means, when it happens, what to do.
+/// One problem: what it means, when it occurs and what to do.
 ///
-/// The `type` of every problem is such a path.
+/// The `type` of each problem is such a path.
 #[utoipa::path(
     get, path = "/problems/{code}", tag = "problems",
     params(("code" = String, Path, description = "The `code` of a problem", example = "input_too_long")),
     responses(
         (
-            status = 200, description = "The problem, in the form that Accept likes best",
+            status = 200, description = "The problem, in the format that Accept prefers",
             content((String = "text/html"), (ProblemInfo = "application/json")),
         ),
         PageProblems,
     ),
 )]
 pub async fn page(Path(code): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
-    let form = accept::choose(&headers, &FORMS)?;
+    let format = accept::choose(&headers, &FORMATS)?;
     let found = Code::ALL.iter().copied().map(entry).find(|entry| entry.code == code);
     let unknown =
         || Error::new(Code::NotFound, "no problem has this code; GET /problems lists all");
     let entry = found.ok_or_else(unknown)?;
-    respond(form, || problems::page(&entry), || ProblemInfo::from(entry))
+    respond(format, || problems::page(&entry), || ProblemInfo::from(entry))
 }
 
 fn respond<T: Serialize>(
-    form: Form,
+    format: Format,
     page: impl FnOnce() -> String,
     json: impl FnOnce() -> T,
 ) -> Result<Response, Failure> {
-    let body = match form {
-        Form::Page => page().into_bytes(),
+    let body = match format {
+        Format::Page => page().into_bytes(),
         _ => serde_json::to_vec(&json()).map_err(Error::internal)?,
     };
-    Ok((formats::headers(form), body).into_response())
+    Ok((respond::headers(format), body).into_response())
 }

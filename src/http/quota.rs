@@ -1,35 +1,32 @@
-//! How much each key may ask for: requests at a time, and requests a minute.
+//! Limits per key: concurrent requests, and requests per minute.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::observed_body::{Observer, observed};
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
 
-/// The allowance of every key, by its name; there are as many as keys that asked.
+/// Allowances by key name; only keys that have sent requests have an entry.
 #[derive(Clone)]
 pub struct Quotas {
-    requests_at_a_time: usize,
+    max_concurrent: usize,
     rate: Option<NonZeroU32>,
     callers: Arc<Mutex<HashMap<String, Arc<Allowance>>>>,
 }
 
 type Rate = RateLimiter<NotKeyed, InMemoryState, RuntimeClock, NoOpMiddleware<Instant>>;
 
-/// The runtime's clock, which tests can stop.
+/// The clock of the runtime, which tests can pause.
 #[derive(Debug, Clone, Copy)]
 struct RuntimeClock;
 
@@ -41,38 +38,38 @@ impl Clock for RuntimeClock {
     }
 }
 
-/// What one key has left.
+/// What a key may still use.
 struct Allowance {
-    at_a_time: Arc<Semaphore>,
+    concurrent: Arc<Semaphore>,
     rate: Option<Rate>,
 }
 
-/// A request that counts, until its answer has been sent.
+/// Counts a request until its response has been sent.
 pub struct Counted(#[allow(dead_code)] OwnedSemaphorePermit); // held, not read
 
 impl Quotas {
     pub fn new(limits: &Limits) -> Self {
-        let at_a_time = match limits.key_requests {
+        let concurrent = match limits.key_requests {
             0 => Semaphore::MAX_PERMITS,
             some => some,
         };
         let rate = NonZeroU32::new(limits.key_requests_per_minute);
-        Self { requests_at_a_time: at_a_time, rate, callers: Arc::default() }
+        Self { max_concurrent: concurrent, rate, callers: Arc::default() }
     }
 
-    /// Counts a request of the key called `caller`, or says when to come again.
+    /// Counts a request of the key `caller`, or fails with the time after which to retry.
     pub fn count(&self, caller: &str) -> Result<Counted> {
         let allowance = self.allowance(caller);
-        if let Some(Err(refused)) = allowance.rate.as_ref().map(Rate::check) {
-            let wait = refused.wait_time_from(RuntimeClock.now());
-            let most = self.rate.map_or(0, NonZeroU32::get);
-            let detail = format!("this key may send {most} requests a minute");
+        if let Some(Err(rejected)) = allowance.rate.as_ref().map(Rate::check) {
+            let wait = rejected.wait_time_from(RuntimeClock.now());
+            let max = self.rate.map_or(0, NonZeroU32::get);
+            let detail = format!("this key may send {max} requests per minute");
             return Err(limited(detail, wait.as_secs_f64().ceil() as u64));
         }
-        let permit = Arc::clone(&allowance.at_a_time).try_acquire_owned();
+        let permit = Arc::clone(&allowance.concurrent).try_acquire_owned();
         permit.map(Counted).map_err(|_| {
-            let most = self.requests_at_a_time;
-            limited(format!("this key may have {most} requests in flight, and has"), 1)
+            let max = self.max_concurrent;
+            limited(format!("this key already has {max} requests in flight, the maximum"), 1)
         })
     }
 
@@ -82,7 +79,7 @@ impl Quotas {
             return Arc::clone(allowance);
         }
         let allowance = Arc::new(Allowance {
-            at_a_time: Arc::new(Semaphore::new(self.requests_at_a_time)),
+            concurrent: Arc::new(Semaphore::new(self.max_concurrent)),
             rate: self.rate.map(rate),
         });
         callers.insert(caller.to_owned(), Arc::clone(&allowance));
@@ -91,40 +88,17 @@ impl Quotas {
 }
 
 impl Counted {
-    /// Counts until the last byte of the answer, or until the caller leaves.
+    /// Counts until the last byte of the response is sent or the client disconnects.
     pub fn until_sent(self, response: Response) -> Response {
-        response.map(|body| Body::new(Held { body, _counted: self }))
+        observed(response, self)
     }
 }
 
-/// A body as it was, its length included, that counts while it is there.
-struct Held {
-    body: Body,
-    _counted: Counted,
-}
+/// Counts its request while the body exists.
+impl Observer for Counted {}
 
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-fn rate(most: NonZeroU32) -> Rate {
-    RateLimiter::direct_with_clock(Quota::per_minute(most), RuntimeClock)
+fn rate(max: NonZeroU32) -> Rate {
+    RateLimiter::direct_with_clock(Quota::per_minute(max), RuntimeClock)
 }
 
 fn limited(detail: String, seconds: u64) -> Error {
@@ -138,7 +112,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_key_has_its_own() {
+    async fn keys_have_separate_limits() {
         let limits = Limits { key_requests: 2, key_requests_per_minute: 3, ..Limits::default() };
         let quotas = Quotas::new(&limits);
         let held = [quotas.count("a").ok().unwrap(), quotas.count("a").ok().unwrap()];

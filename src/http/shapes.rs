@@ -1,50 +1,109 @@
-//! Fields that may be written in two ways: a name or an object, one or many.
+//! Fields that can be written in two ways: a name or an object, one value or a list.
 //!
-//! serde's untagged enums would do, but forget where an error was; these pass
-//! the place through.
+//! These types keep the path of an error, which serde's untagged enums lose, and its kind (a wrong
+//! value, or a body that ends early), which serde-untagged loses.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::{BoolDeserializer, MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// A plain value (a string or a boolean), or an object.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum PlainOr<P, C> {
-    Plain(P),
-    Parts(C),
+use crate::choice::Choice;
+use crate::config::named;
+
+/// A named choice, such as `"eraser"`.
+#[derive(Debug, Clone, Copy)]
+pub struct Name<T>(pub T);
+
+impl<T> Name<T> {
+    pub fn value(self) -> T {
+        self.0
+    }
 }
 
-impl<'de, P: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de> for PlainOr<P, C> {
+impl<T: Choice> Serialize for Name<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        named::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de, T: Choice> Deserialize<'de> for Name<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        named::deserialize(deserializer).map(Self)
+    }
+}
+
+/// A value that is not an object: a string, a boolean or an index.
+pub trait Plain {
+    /// The values, for error messages.
+    const VALUES: &str;
+}
+
+impl Plain for bool {
+    const VALUES: &str = "true, false";
+}
+
+impl Plain for String {
+    const VALUES: &str = "a name";
+}
+
+/// A plain value or an object.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum PlainOr<P, O> {
+    Plain(P),
+    Object(O),
+}
+
+impl<'de, P: Deserialize<'de> + Plain, O: Deserialize<'de>> Deserialize<'de> for PlainOr<P, O> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(PlainOrVisitor(PhantomData))
     }
 }
 
-struct PlainOrVisitor<P, C>(PhantomData<(P, C)>);
+struct PlainOrVisitor<P, O>(PhantomData<(P, O)>);
 
-impl<'de, P: Deserialize<'de>, C: Deserialize<'de>> Visitor<'de> for PlainOrVisitor<P, C> {
-    type Value = PlainOr<P, C>;
+impl<P: Plain, O> PlainOrVisitor<P, O> {
+    /// Deserializes a plain value; an error names the object too.
+    fn plain<'de, D: Deserializer<'de>>(
+        self,
+        value: D,
+        given: Unexpected<'_>,
+    ) -> Result<PlainOr<P, O>, D::Error>
+    where
+        P: Deserialize<'de>,
+        O: Deserialize<'de>,
+    {
+        P::deserialize(value)
+            .map(PlainOr::Plain)
+            .map_err(|_: D::Error| Error::invalid_value(given, &self))
+    }
+}
+
+impl<'de, P: Deserialize<'de> + Plain, O: Deserialize<'de>> Visitor<'de> for PlainOrVisitor<P, O> {
+    type Value = PlainOr<P, O>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name or an object")
+        write!(f, "{} or an object", P::VALUES)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        P::deserialize(text.into_deserializer()).map(PlainOr::Plain)
+        self.plain(text.into_deserializer(), Unexpected::Str(text))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        let value: BoolDeserializer<E> = value.into_deserializer();
-        P::deserialize(value).map(PlainOr::Plain)
+        self.plain(value.into_deserializer(), Unexpected::Bool(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        self.plain(value.into_deserializer(), Unexpected::Unsigned(value))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        C::deserialize(MapAccessDeserializer::new(map)).map(PlainOr::Parts)
+        O::deserialize(MapAccessDeserializer::new(map)).map(PlainOr::Object)
     }
 }
 
@@ -56,7 +115,7 @@ pub enum NameOrList<N> {
     List(Vec<i64>),
 }
 
-impl<'de, N: Deserialize<'de>> Deserialize<'de> for NameOrList<N> {
+impl<'de, N: Deserialize<'de> + Plain> Deserialize<'de> for NameOrList<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NameOrListVisitor(PhantomData))
     }
@@ -64,15 +123,17 @@ impl<'de, N: Deserialize<'de>> Deserialize<'de> for NameOrList<N> {
 
 struct NameOrListVisitor<N>(PhantomData<N>);
 
-impl<'de, N: Deserialize<'de>> Visitor<'de> for NameOrListVisitor<N> {
+impl<'de, N: Deserialize<'de> + Plain> Visitor<'de> for NameOrListVisitor<N> {
     type Value = NameOrList<N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name or a list of integers")
+        write!(f, "{} or a list of integers", N::VALUES)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        N::deserialize(text.into_deserializer()).map(NameOrList::Name)
+        N::deserialize(text.into_deserializer())
+            .map(NameOrList::Name)
+            .map_err(|_: E| E::invalid_value(Unexpected::Str(text), &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -80,8 +141,7 @@ impl<'de, N: Deserialize<'de>> Visitor<'de> for NameOrListVisitor<N> {
     }
 }
 
-/// An object and nothing else: serde's derived structs would take a list of
-/// their fields' values as well.
+/// An object only. serde's derived structs also accept a list of their fields' values.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

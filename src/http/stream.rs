@@ -1,4 +1,4 @@
-//! An answer as lines, each as soon as it is ready.
+//! NDJSON responses, whose lines are sent as soon as they are ready.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tracing::Span;
 
-use super::accept::Form;
+use super::accept::Format;
 use super::pieces::Writer;
-use super::{Service, Work, formats};
+use super::{Service, Work, respond};
 use crate::error::Result;
 use crate::explainer::{Event, Prepared};
 use crate::model::Model;
 use crate::render::json;
 
-/// Answers line by line. A caller that leaves drops the body, and with it the
-/// work; for one that does not read, the work waits.
+/// Streams the response. If the client disconnects, the body is dropped, which stops the work. If
+/// the client does not read, the work waits.
 pub fn lines(service: &Service, prepared: Prepared) -> Response {
     let model = Arc::clone(prepared.model());
     let (span, service) = (Span::current(), service.clone());
@@ -28,26 +28,26 @@ pub fn lines(service: &Service, prepared: Prepared) -> Response {
     let lines = prepared.stream().then(move |event| {
         let (model, span, service) = (Arc::clone(&model), span.clone(), service.clone());
         async move {
-            // Attention can be millions of numbers: not on a thread that serves.
+            // Attention can be millions of numbers, so use a blocking thread.
             let write = move || span.in_scope(|| line(event, &model, &service));
             tokio::task::spawn_blocking(write).await.unwrap_or_default()
         }
     });
     let pieces = lines.flat_map(stream::iter);
-    let body = Body::from_stream(worked_on(&work, pieces));
-    let headers = [(header::CONTENT_TYPE, Form::Lines.media_type()), (header::VARY, "accept")];
+    let body = Body::from_stream(run_on(&work, pieces));
+    let headers = [(header::CONTENT_TYPE, Format::Lines.media_type()), (header::VARY, "accept")];
     (headers, body).into_response()
 }
 
-/// The items of `items`, which are worked on elsewhere; dropping them ends that, and where
-/// nobody takes them, it waits. Where it panics they end with an error: a caller must not
-/// take for whole what is not.
-fn worked_on<S: Stream<Item: Send> + Send + 'static>(
+/// Runs the stream `items` on the work threads. Dropping the result stops it, and it waits while
+/// the result is not read. If it panics, the result ends with an error, so that clients do not
+/// mistake it for complete.
+fn run_on<S: Stream<Item: Send> + Send + 'static>(
     work: &Work,
     items: S,
 ) -> impl Stream<Item = Result<S::Item, JoinError>> + use<S> {
     let (sender, mut receiver) = mpsc::channel(1);
-    let working = work.spawn(async move {
+    let task = work.spawn(async move {
         let mut items = pin!(items);
         while let Some(item) = items.next().await {
             if sender.send(item).await.is_err() {
@@ -55,22 +55,22 @@ fn worked_on<S: Stream<Item: Send> + Send + 'static>(
             }
         }
     });
-    let failure = stream::once(working).filter_map(async |done| done.err().map(Err));
+    let failure = stream::once(task).filter_map(async |done| done.err().map(Err));
     poll_fn(move |context| receiver.poll_recv(context)).map(Ok).chain(failure)
 }
 
-/// The pieces of a line. A result that there is no room for has its error instead, and
-/// progress is left out.
+/// The pieces of a line. If there is no room for them, a result is replaced by its error, and
+/// progress is omitted.
 fn line(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
-    let place = match &event {
+    let input = match &event {
         Event::Result { index, id, .. } => Some((*index, id.clone())),
         Event::Progress(_) => None,
-        Event::End(_) => return short(event, model, service),
+        Event::End(_) => return force(event, model, service),
     };
-    match (pieces(event, model, service), place) {
+    match (pieces(event, model, service), input) {
         (Ok(pieces), _) => pieces,
         (Err(error), Some((index, id))) => {
-            short(Event::Result { index, id, result: Box::new(Err(error)) }, model, service)
+            force(Event::Result { index, id, result: Box::new(Err(error)) }, model, service)
         }
         (Err(_), None) => Vec::new(),
     }
@@ -78,14 +78,14 @@ fn line(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
 
 fn pieces(event: Event, model: &Model, service: &Service) -> Result<Vec<Bytes>> {
     let mut writer = Writer::new(&service.unsent, service.limits.response_bytes);
-    writer.json(&json::line(event, model, formats::problem))?;
+    writer.json(&json::line(event, model, respond::problem))?;
     writer.bytes(b"\n")?;
     writer.finish_counted()
 }
 
-/// A line that must be said, room or no room.
-fn short(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
-    let line = serde_json::to_vec(&json::line(event, model, formats::problem));
+/// A line that is sent even if the limit is exceeded.
+fn force(event: Event, model: &Model, service: &Service) -> Vec<Bytes> {
+    let line = serde_json::to_vec(&json::line(event, model, respond::problem));
     let mut line = line.unwrap_or_default();
     line.push(b'\n');
     vec![service.unsent.count(0).piece(line.into())]
@@ -96,11 +96,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_breaks_off_ends_with_an_error() {
-        let items = stream::iter(0..3).inspect(|number| assert!(*number < 2, "as it is meant"));
-        let got: Vec<_> = worked_on(&Work::here(), items).collect().await;
-        assert!(matches!(&got[..], [Ok(0), Ok(1), Err(error)] if error.is_panic()), "{got:?}");
-        let whole: Vec<_> = worked_on(&Work::here(), stream::iter(0..3)).collect().await;
+    async fn a_panic_ends_the_stream_with_an_error() {
+        let items = stream::iter(0..3).inspect(|number| assert!(*number < 2, "injected"));
+        let read: Vec<_> = run_on(&Work::here(), items).collect().await;
+        assert!(matches!(&read[..], [Ok(0), Ok(1), Err(error)] if error.is_panic()), "{read:?}");
+        let whole: Vec<_> = run_on(&Work::here(), stream::iter(0..3)).collect().await;
         assert!(matches!(whole[..], [Ok(0), Ok(1), Ok(2)]), "{whole:?}");
     }
 }

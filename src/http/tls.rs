@@ -1,8 +1,8 @@
-//! TLS by rustls, with a certificate that may be replaced while the service runs.
+//! TLS with rustls. The certificate can be replaced at run time.
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,83 +13,90 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::server::TlsStream;
 use tracing::{info, warn};
 
-use super::watched::{Contents, Watched};
+use super::watched::{Contents, WatchedFiles};
 use crate::config;
 
-/// The largest file of certificates, or of a key.
-const LARGEST: u64 = 1 << 20;
+/// Maximum size of a certificate or key file in bytes.
+const MAX_LEN: u64 = 1 << 20;
 
-/// How connections are encrypted.
+/// The TLS configuration.
 #[derive(Clone)]
 pub struct Tls(Arc<Shared>);
 
 struct Shared {
     files: config::Tls,
-    watched: Mutex<Watched<2>>,
-    current: RwLock<TlsAcceptor>,
+    state: Mutex<State>,
+}
+
+/// The acceptor changes only when the files do, so one lock holds both.
+struct State {
+    watched: WatchedFiles<2>,
+    acceptor: TlsAcceptor,
 }
 
 impl Tls {
     /// Reads the certificate and its key.
     pub fn new(files: config::Tls) -> Result<Self, String> {
-        let mut watched = Watched::new([files.certificate.clone(), files.key.clone()], LARGEST);
-        let current = RwLock::new(acceptor(&files, watched.read())?);
-        Ok(Self(Arc::new(Shared { files, watched: Mutex::new(watched), current })))
+        let mut watched =
+            WatchedFiles::new([files.certificate.clone(), files.key.clone()], MAX_LEN);
+        let acceptor = acceptor(&files, watched.read())?;
+        Ok(Self(Arc::new(Shared { files, state: Mutex::new(State { watched, acceptor }) })))
     }
 
-    /// Reads them again; new connections get them. Where that fails, those before
-    /// stay.
+    /// Reloads the files for new connections. On failure, the previous certificate stays in use.
     pub fn renew(&self) -> Result<(), String> {
-        let contents = self.watched().read();
-        self.take(contents)
+        let mut state = self.state();
+        state.acceptor = acceptor(&self.0.files, state.watched.read())?;
+        Ok(())
     }
 
-    /// A connection, with the certificate as it is in its file now.
+    /// Accepts a TLS connection, with the current certificate.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
     ) -> io::Result<TlsStream<S>> {
-        let news = self.watched().news();
-        match news.map(|contents| self.take(contents)) {
-            Some(Ok(())) => info!("the certificate was read again"),
+        self.acceptor().accept(stream).await
+    }
+
+    /// Returns an acceptor with the current certificate.
+    fn acceptor(&self) -> TlsAcceptor {
+        let mut state = self.state();
+        match state.watched.changes().map(|contents| acceptor(&self.0.files, contents)) {
+            Some(Ok(new)) => {
+                state.acceptor = new;
+                info!("the certificate was reloaded");
+            }
             Some(Err(error)) => {
-                warn!(error, "the certificate cannot be read; the one before holds")
+                warn!(error, "the certificate cannot be read; the previous one stays in use")
             }
             None => {}
         }
-        let acceptor = self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        acceptor.accept(stream).await
+        state.acceptor.clone()
     }
 
-    fn watched(&self) -> MutexGuard<'_, Watched<2>> {
-        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self, contents: Contents<2>) -> Result<(), String> {
-        let new = acceptor(&self.0.files, contents)?;
-        *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = new;
-        Ok(())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn acceptor(files: &config::Tls, contents: Contents<2>) -> Result<TlsAcceptor, String> {
     let config::Tls { certificate, key } = files;
     let [certificates, secret] = contents?;
-    let wrong = |file: &Path, error: String| format!("{}: {error}", file.display());
+    let file_error = |file: &Path, error: String| format!("{}: {error}", file.display());
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&certificates)
         .collect::<Result<_, _>>()
-        .map_err(|error| wrong(certificate, error.to_string()))?;
+        .map_err(|error| file_error(certificate, error.to_string()))?;
     if certificates.is_empty() {
-        return Err(wrong(certificate, "there is no certificate in it".to_owned()));
+        return Err(file_error(certificate, "it contains no certificate".to_owned()));
     }
-    let secret =
-        PrivateKeyDer::from_pem_slice(&secret).map_err(|error| wrong(key, error.to_string()))?;
+    let secret = PrivateKeyDer::from_pem_slice(&secret)
+        .map_err(|error| file_error(key, error.to_string()))?;
     let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(certificates, secret)
-        .map_err(|error| wrong(certificate, error.to_string()))?;
+        .map_err(|error| file_error(certificate, error.to_string()))?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(server)))
 }

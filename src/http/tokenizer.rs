@@ -1,4 +1,4 @@
-//! What a model's tokenizer does, in the catalogue.
+//! A model's tokenizer, as reported by GET /models.
 
 use std::collections::BTreeMap;
 
@@ -7,39 +7,38 @@ use utoipa::ToSchema;
 
 use crate::text::InForce;
 
-/// What the files of a checkpoint make of its tokenizer.
+/// The tokenizer that results from the files of a checkpoint.
 #[derive(Serialize, ToSchema)]
 pub struct TokenizerInfo {
-    /// transformers' class. `TokenizersBackend` is what its tokenizer.json says; other
-    /// classes are built from their vocabulary and their own fields.
+    /// The class in transformers. `TokenizersBackend` follows tokenizer.json; other classes are
+    /// built from their vocabulary and their own fields.
     #[schema(example = "BertTokenizer")]
     class: &'static str,
     /// `WordPiece`, `BPE`, `Unigram` or `WordLevel`.
     #[schema(example = "WordPiece")]
     model: &'static str,
-    /// Whether capitals are read as small letters.
+    /// Whether texts are lowercased.
     lowercase: bool,
-    /// Whether é is read as e.
+    /// Whether accents are removed (é becomes e).
     strip_accents: bool,
-    /// Whether each Chinese character is cut from its neighbours first.
+    /// Whether each Chinese character is split off first.
     tokenize_chinese_chars: bool,
-    /// Whether a text is read as if a space came before it.
+    /// Whether a space is added before a text.
     add_prefix_space: bool,
-    /// Whether the model is told which text of a pair a token is of.
+    /// Whether the model has token types, which distinguish the texts of a pair.
     token_types: bool,
-    /// The tokenizer's own limit, where it has one; the model's may be lower, see
-    /// `max_tokens`.
+    /// The tokenizer's own limit, if any; the model's may be lower, see `max_tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<usize>,
-    /// The end that `truncate` cuts: `left` or `right`.
+    /// The side that `truncate` cuts: `left` or `right`.
     #[schema(example = "right")]
     truncation_side: &'static str,
-    /// What the files say of padding. No text is padded here.
+    /// The padding side in the files. explaind does not pad.
     #[schema(example = "right")]
     padding_side: &'static str,
-    /// By role.
+    /// Special tokens by role.
     special_tokens: BTreeMap<&'static str, String>,
-    /// Special tokens that play no role.
+    /// Special tokens without a role.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     extra_special_tokens: Vec<String>,
 }
@@ -63,5 +62,5 @@ impl TokenizerInfo {
     }
 }
 
-/// Files that know no limit write one beyond all texts, 1e30 for one.
+/// Files without a limit contain a huge number instead, such as 1e30.
 const NO_LIMIT: usize = 1_000_000_000;

@@ -6,22 +6,22 @@ use tracing::Span;
 #[cfg(feature = "otlp")]
 use crate::telemetry;
 
-/// Makes the span part of the trace that the headers name, if they name one.
+/// Makes the span part of the trace that the headers identify, if any.
 pub fn join(span: &Span, headers: &HeaderMap) {
     if let Some(trace) = trace_id(headers) {
         span.record("trace", trace);
     }
     #[cfg(feature = "otlp")]
-    telemetry::join(span, &of_trace(headers));
+    telemetry::join(span, &trace_headers(headers));
 }
 
 #[cfg(feature = "otlp")]
-fn of_trace(headers: &HeaderMap) -> std::collections::HashMap<String, String> {
+fn trace_headers(headers: &HeaderMap) -> std::collections::HashMap<String, String> {
     let value = |name: &str| Some((name.to_owned(), headers.get(name)?.to_str().ok()?.to_owned()));
     telemetry::HEADERS.iter().filter_map(|name| value(name)).collect()
 }
 
-/// By its traceparent.
+/// The trace id in `traceparent`.
 fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let parent = headers.get("traceparent")?.to_str().ok()?;
     let parts: Vec<&str> = parent.split('-').collect();

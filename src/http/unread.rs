@@ -1,5 +1,5 @@
-//! What is left of a request's body when the response is there already. Closing at once
-//! would reset the connection, and the caller would never see why it was refused.
+//! Reads the rest of a request's body after the response. Closing at once would reset the
+//! connection, and the client would never see why it was rejected.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,40 +14,40 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How much of it is read, and for how long.
+/// Limits of how much is read and for how long.
 const BYTES: usize = 16 << 20;
 const TIME: Duration = Duration::from_secs(2);
 
-/// The rest of a body, if there will be one.
-pub struct Rest {
-    left: oneshot::Receiver<Body>,
-    /// Whether the caller would not know where the next request begins: the body does not
-    /// come, or not to its end.
-    endless: bool,
+/// The rest of a body that is returned when the handler drops it.
+pub struct UnreadBody {
+    body: oneshot::Receiver<Body>,
+    /// Whether the start of the next request cannot be found, because the body may not arrive, or
+    /// not completely.
+    must_close: bool,
 }
 
-/// The request as it was, and what will be left of its body.
-pub fn watch(request: Request) -> (Request, Rest) {
+/// Returns the request, and a handle to the rest of its body.
+pub fn watch(request: Request) -> (Request, UnreadBody) {
     let expects = request.headers().contains_key(header::EXPECT);
-    let endless = expects || request.body().size_hint().lower() > BYTES as u64;
-    let (back, left) = oneshot::channel();
-    // HTTP/2 closes the stream alone.
+    let must_close = expects || request.body().size_hint().lower() > BYTES as u64;
+    let (back, body) = oneshot::channel();
+    // HTTP/2 can close a single stream.
     let back = (request.version() < Version::HTTP_2).then_some(back);
-    let request = request.map(|body| Body::new(Lent { body, back }));
-    (request, Rest { left, endless })
+    let request = request.map(|body| Body::new(ReturnedBody { body, back }));
+    (request, UnreadBody { body, must_close })
 }
 
-impl Rest {
-    /// Reads the rest for a while, in the background; `busy` is held meanwhile. Not before
-    /// the response is there: asking for the body would send 100 Continue.
+impl UnreadBody {
+    /// Reads the rest in the background for a limited time; holds `busy` meanwhile. It starts only
+    /// after the response, because reading the body would send 100 Continue.
     pub fn read(mut self, mut response: Response, busy: impl Send + 'static) -> Response {
-        let Ok(mut body) = self.left.try_recv() else { return response };
-        if self.endless {
+        let Ok(mut body) = self.body.try_recv() else { return response };
+        if self.must_close {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         tokio::spawn(async move {
             let _busy = busy;
-            // Whatever is left after that is not worth more.
+            // Ignores what remains after that.
             let _ = timeout(TIME, discard(&mut body)).await;
         });
         response
@@ -55,22 +55,22 @@ impl Rest {
 }
 
 async fn discard(body: &mut Body) {
-    let mut left = BYTES;
+    let mut remaining = BYTES;
     while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(less) => left = less,
+        match remaining.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(less) => remaining = less,
             None => return,
         }
     }
 }
 
-/// A body that comes back if it is dropped before its end.
-struct Lent {
+/// A body that is sent back if it is dropped before its end.
+struct ReturnedBody {
     body: Body,
     back: Option<oneshot::Sender<Body>>,
 }
 
-impl HttpBody for Lent {
+impl HttpBody for ReturnedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -94,13 +94,13 @@ impl HttpBody for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for ReturnedBody {
     fn drop(&mut self) {
         if self.body.is_end_stream() {
             return;
         }
         if let Some(back) = self.back.take() {
-            // Nobody waits for it where the connection is gone.
+            // The receiver is gone if the connection is closed.
             let _ = back.send(std::mem::take(&mut self.body));
         }
     }

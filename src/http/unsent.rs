@@ -1,26 +1,24 @@
-//! Bytes of responses that have not been sent, of all requests together: counted from
-//! when they are written until the connection has passed them on, and bounded.
+//! Counts and limits the bytes of all responses that have not been sent, from rendering until the
+//! connection has passed them on.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http_body::{Frame, SizeHint};
 
-use super::gate::PROBES;
+use super::caller::PROBES;
+use super::observed_body::{Observer, observed};
 use super::problem::Failure;
 use crate::error::{Code, Error, Result};
 
-/// Seconds after which a refused request may come back: slow readers go meanwhile.
+/// Seconds until a rejected request may retry; slow readers are disconnected meanwhile.
 const RETRY_AFTER: u64 = 2;
 
-/// The count, shared by all who add to it.
+/// The shared count.
 #[derive(Clone)]
 pub struct Unsent(Arc<Count>);
 
@@ -29,7 +27,7 @@ struct Count {
     bytes: AtomicUsize,
 }
 
-/// Bytes that are counted until this is dropped.
+/// Bytes that count until this is dropped.
 pub struct Counted {
     unsent: Unsent,
     bytes: usize,
@@ -44,8 +42,8 @@ impl Unsent {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether any response could be sent: refuses work whose answer would be refused.
-    pub fn room(&self) -> Result<()> {
+    /// Fails if the limit is reached, so that no work is started whose response would be rejected.
+    pub fn check_room(&self) -> Result<()> {
         match self.bytes() < self.0.limit {
             true => Ok(()),
             false => Err(self.full()),
@@ -59,7 +57,7 @@ impl Unsent {
         Ok(counted)
     }
 
-    /// Counts `bytes`, room or no room.
+    /// Counts `bytes` even if they exceed the limit.
     pub fn count(&self, bytes: usize) -> Counted {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         Counted { unsent: self.clone(), bytes }
@@ -68,8 +66,8 @@ impl Unsent {
     fn full(&self) -> Error {
         let mebibytes = self.0.limit >> 20;
         let detail = format!(
-            "{mebibytes} MiB of responses are waiting to be read; read faster, ask for less \
-             attention, or come back later"
+            "{mebibytes} MiB of responses are waiting to be read; read faster, request less \
+             attention, or try again later"
         );
         Error { retry_after: Some(RETRY_AFTER), ..Error::new(Code::ResponsesUnsent, detail) }
     }
@@ -86,13 +84,13 @@ impl Counted {
         Ok(())
     }
 
-    /// `piece`, which counts until its last copy is dropped; what it takes is taken from
-    /// this, as far as it goes.
+    /// Returns `piece` such that it counts until its last copy is dropped. Its bytes are deducted
+    /// from this count as far as possible.
     pub fn piece(&mut self, piece: Bytes) -> Bytes {
-        let had = piece.len().min(self.bytes);
-        self.bytes -= had;
-        let mut counted = self.unsent.count(piece.len() - had);
-        counted.bytes += had;
+        let reserved = piece.len().min(self.bytes);
+        self.bytes -= reserved;
+        let mut counted = self.unsent.count(piece.len() - reserved);
+        counted.bytes += reserved;
         Bytes::from_owner(Piece { bytes: piece, _counted: counted })
     }
 }
@@ -103,7 +101,7 @@ impl Drop for Counted {
     }
 }
 
-/// A part of a body, counted.
+/// A counted part of a body.
 struct Piece {
     bytes: Bytes,
     _counted: Counted,
@@ -115,10 +113,10 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
-/// Middleware that counts a response of a known length as a whole, before it is sent, or
-/// refuses it. Lines are counted where they are written. Probes are never refused: a full
-/// service lives.
-pub async fn counted(State(unsent): State<Unsent>, request: Request, next: Next) -> Response {
+/// Middleware that counts a response of known length as a whole before it is sent, or rejects it.
+/// NDJSON lines are counted when they are written. Probes are never rejected, because a service at
+/// this limit is healthy.
+pub async fn count_bodies(State(unsent): State<Unsent>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let probe = path.is_some_and(|path| PROBES.contains(&path));
     let response = next.run(request).await;
@@ -126,13 +124,13 @@ pub async fn counted(State(unsent): State<Unsent>, request: Request, next: Next)
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let counted = if probe { Ok(unsent.count(length)) } else { unsent.reserve(length) };
     match counted {
-        Ok(counted) => response.map(|body| Body::new(Sending { body, counted })),
+        Ok(counted) => observed(response, counted),
         Err(error) => Failure::from(error).into_response(),
     }
 }
 
-/// Middleware around compression: counts what it made of a body.
-pub async fn counted_compressed(
+/// Middleware outside of compression that counts the compressed bytes.
+pub async fn count_compressed(
     State(unsent): State<Unsent>,
     request: Request,
     next: Next,
@@ -141,34 +139,13 @@ pub async fn counted_compressed(
     if !response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
-    let counted = unsent.count(0);
-    response.map(|body| Body::new(Sending { body, counted }))
+    observed(response, unsent.count(0))
 }
 
-/// A body whose data counts until it has been passed on.
-struct Sending {
-    body: Body,
-    counted: Counted,
-}
-
-impl HttpBody for Sending {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|data| self.counted.piece(data)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+/// Bytes of the body count until they have been passed on.
+impl Observer for Counted {
+    fn data(&mut self, data: Bytes) -> Bytes {
+        self.piece(data)
     }
 }
 
@@ -180,20 +157,20 @@ mod tests {
     fn bytes_count_from_reserving_to_the_last_drop() {
         let unsent = Unsent::new(1);
         let mut whole = unsent.reserve(1_000_000).ok().unwrap();
-        let refused = unsent.reserve(100_000).err().unwrap();
-        assert_eq!((refused.code, refused.retry_after), (Code::ResponsesUnsent, Some(2)));
+        let rejected = unsent.reserve(100_000).err().unwrap();
+        assert_eq!((rejected.code, rejected.retry_after), (Code::ResponsesUnsent, Some(2)));
         let piece = whole.piece(Bytes::from(vec![0; 400_000]));
         let copy = piece.clone();
         drop(piece);
-        assert_eq!(unsent.bytes(), 1_000_000, "a copy is left");
+        assert_eq!(unsent.bytes(), 1_000_000, "a copy remains");
         drop(copy);
         assert_eq!(unsent.bytes(), 600_000);
         let more = whole.piece(Bytes::from(vec![0; 700_000]));
         drop(whole);
-        assert_eq!(unsent.bytes(), 700_000, "what is more than was reserved counts as well");
+        assert_eq!(unsent.bytes(), 700_000, "bytes beyond the reservation also count");
         drop(more);
         assert_eq!(unsent.bytes(), 0);
         let _all = unsent.reserve(1 << 20).ok().unwrap();
-        assert!(unsent.room().is_err());
+        assert!(unsent.check_room().is_err());
     }
 }

@@ -1,6 +1,6 @@
-//! Files that may change while the service runs. They are looked at when they are
-//! needed, at most once a second, by their content: what has the length and time of
-//! before may be something else.
+//! Files that may change while the service runs. They are checked when needed, at most once a
+//! second, and by content, because a changed file may have the same length and modification time.
+//! What is made of them is kept behind the same lock (not in an arc-swap, since each use checks).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,37 +10,37 @@ use tokio::time::Instant;
 
 use crate::files;
 
-/// How long a look is believed.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long the result of a check is valid.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The content of each of some files, or why one cannot be read.
+/// The content of each file, or why one cannot be read.
 pub type Contents<const N: usize> = Result<[Vec<u8>; N], String>;
 
-pub struct Watched<const N: usize> {
+pub struct WatchedFiles<const N: usize> {
     files: [PathBuf; N],
-    /// The largest that is read.
-    most: u64,
-    /// When they were looked at, and what was seen: a digest, or what was wrong.
+    /// Maximum size of a file.
+    max_bytes: u64,
+    /// Time and result of the last check: a digest, or the error.
     last: Option<(Instant, Result<[u8; 32], String>)>,
 }
 
-impl<const N: usize> Watched<N> {
-    pub fn new(files: [PathBuf; N], most: u64) -> Self {
-        Self { files, most, last: None }
+impl<const N: usize> WatchedFiles<N> {
+    pub fn new(files: [PathBuf; N], max_bytes: u64) -> Self {
+        Self { files, max_bytes, last: None }
     }
 
-    /// What is there, where that is something else than before.
-    pub fn news(&mut self) -> Option<Contents<N>> {
-        if self.last.as_ref().is_some_and(|(looked, _)| looked.elapsed() < AGAIN) {
+    /// Returns the contents if they differ from the last check.
+    pub fn changes(&mut self) -> Option<Contents<N>> {
+        if self.last.as_ref().is_some_and(|(checked, _)| checked.elapsed() < CHECK_INTERVAL) {
             return None;
         }
-        let before = self.last.take().map(|(_, seen)| seen);
+        let previous = self.last.take().map(|(_, hash)| hash);
         let contents = self.read();
-        let now = self.last.as_ref().map(|(_, seen)| seen);
-        (now != before.as_ref()).then_some(contents)
+        let current = self.last.as_ref().map(|(_, hash)| hash);
+        (current != previous.as_ref()).then_some(contents)
     }
 
-    /// What is there now.
+    /// Reads the current contents.
     pub fn read(&mut self) -> Contents<N> {
         let contents = self.contents();
         let digest = |contents: &[Vec<u8>; N]| {
@@ -50,8 +50,8 @@ impl<const N: usize> Watched<N> {
                 .fold(start, |digest, c| digest.chain_update(Sha256::digest(c)))
                 .finalize()
         };
-        let seen = contents.as_ref().map(|contents| digest(contents).into()).map_err(String::clone);
-        self.last = Some((Instant::now(), seen));
+        let hash = contents.as_ref().map(|contents| digest(contents).into()).map_err(String::clone);
+        self.last = Some((Instant::now(), hash));
         contents
     }
 
@@ -59,7 +59,7 @@ impl<const N: usize> Watched<N> {
         let mut contents = [const { Vec::new() }; N];
         for (file, content) in self.files.iter().zip(&mut contents) {
             let wrong = |error| format!("{}: {error}", file.display());
-            *content = files::read(file, self.most).map_err(wrong)?;
+            *content = files::read(file, self.max_bytes).map_err(wrong)?;
         }
         Ok(contents)
     }
@@ -72,19 +72,19 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_changes_goes_and_comes_back_is_news_once() {
+    async fn each_change_is_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "one").unwrap();
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
-        let mut watched = Watched::new([path.clone()], 8);
+        let mut watched = WatchedFiles::new([path.clone()], 8);
         let mut later = async || {
-            tokio::time::advance(AGAIN).await;
-            watched.news().map(|news| news.map(|[content]| content).map_err(|_| ()))
+            tokio::time::advance(CHECK_INTERVAL).await;
+            watched.changes().map(|changes| changes.map(|[content]| content).map_err(|_| ()))
         };
         assert_eq!(later().await, Some(Ok(b"one".into())));
         assert_eq!(later().await, None);
-        // Of the same length and time.
+        // Same length and modification time.
         fs::write(&path, "two").unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
         assert_eq!(later().await, Some(Ok(b"two".into())));
@@ -94,6 +94,6 @@ mod tests {
         fs::write(&path, "two").unwrap();
         assert_eq!(later().await, Some(Ok(b"two".into())));
         fs::write(&path, "three").unwrap();
-        assert!(watched.news().is_none(), "it was looked at just now");
+        assert!(watched.changes().is_none(), "checked less than a second ago");
     }
 }

@@ -1,6 +1,6 @@
-//! Where requests are worked on: threads beside those that serve connections, so that
-//! these answer at once whatever is asked. Reading a body, building rows, putting answers
-//! together and writing them can each take a while.
+//! Threads that process requests, separate from those that serve connections, so that connections
+//! stay responsive. Reading bodies, building rows, and assembling and rendering results can each
+//! take a while.
 
 use std::future::Future;
 use std::num::NonZero;
@@ -12,35 +12,35 @@ use tracing::{Instrument, Span};
 use super::problem::Failure;
 use crate::error::Error;
 
-/// A handle to these threads.
+/// A handle to the threads.
 #[derive(Debug, Clone)]
 pub struct Work(Handle);
 
-/// The threads, until this is dropped. What is still worked on then is given up.
+/// The threads. Dropping this abandons unfinished work.
 #[derive(Debug)]
-pub struct Workplace(Option<Runtime>);
+pub struct WorkRuntime(Option<Runtime>);
 
-impl Workplace {
+impl WorkRuntime {
     pub fn new() -> std::io::Result<Self> {
-        // More threads than cores: some wait in the midst of long work for their core.
+        // More threads than cores, because threads with long work may be preempted.
         let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut builder = Builder::new_multi_thread();
-        // What blocks computes: it reads texts and writes responses. More threads would have
-        // each of them, and those of connections, wait the longer for a core.
+        // Blocking tasks are CPU-bound: they read texts and render responses. More threads would
+        // only compete for the same cores, also with those of connections.
         builder.worker_threads(threads).max_blocking_threads(threads);
         builder.thread_name("explaind-work").enable_time();
         Ok(Self(Some(builder.build()?)))
     }
 
-    /// A handle to it.
+    /// A handle to the threads.
     pub fn handle(&self) -> Work {
         self.0.as_ref().map_or_else(Work::here, |runtime| Work(runtime.handle().clone()))
     }
 }
 
-impl Drop for Workplace {
+impl Drop for WorkRuntime {
     fn drop(&mut self) {
-        // A runtime that is dropped waits, which asynchronous code must not.
+        // Dropping a runtime blocks, which is not allowed in asynchronous code.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -48,18 +48,18 @@ impl Drop for Workplace {
 }
 
 impl Work {
-    /// The threads that the caller is on.
+    /// The threads of the current runtime.
     pub fn here() -> Self {
         Self(Handle::current())
     }
 
-    /// Runs `work` there. Dropping the future ends it where it next waits.
+    /// Runs `work` on the threads. Dropping the future aborts it at its next await point.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         match self.spawn(work).await {
-            Ok(done) => done,
+            Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(ended) => Err(Error::internal(ended).into()),
@@ -67,7 +67,7 @@ impl Work {
         }
     }
 
-    /// Begins `work` there, in the caller's span. Dropping the handle ends it.
+    /// Spawns `work` on the threads, in the caller's span. Dropping the handle aborts it.
     pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

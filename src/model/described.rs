@@ -1,26 +1,25 @@
-//! Loading in two steps: first everything but the weights, so that it is known
-//! what they will take before they take it.
+//! Loads a model in two steps, so that its memory is known before it is allocated: first
+//! everything except the weights.
 
 use std::sync::Arc;
 
 use tracing::debug;
 
 use super::memory::{self, Room};
-use super::{Loaded, Model, Placement, place};
+use super::{Loaded, Model, Placement, load};
 use crate::architectures;
 use crate::blocks;
 use crate::checkpoint::{
     Allowed, CONFIG, Cancellation, Checkpoint, LoadError, ModelConfig, Source, Weights,
 };
 use crate::heads::activation::OutputActivation;
-use crate::heads::{self, Head, Labels, Parts, Task};
+use crate::heads::{self, Head, HeadContext, Labels, Task};
 use crate::pace::Pace;
 use crate::script::Script;
 use crate::text::TextEncoder;
 
-/// A checkpoint that was read and checked; its weights are still where they
-/// were.
-pub struct Described {
+/// A checkpoint that was read and checked, and whose weights are not loaded yet.
+pub struct ModelDescription {
     checkpoint: Checkpoint,
     architecture: &'static str,
     task: Task,
@@ -31,9 +30,9 @@ pub struct Described {
     entailment: Option<usize>,
 }
 
-impl Described {
-    /// `activation` goes before what config.json says. Of what the files lead to, only what
-    /// is `allowed` is read.
+impl ModelDescription {
+    /// Reads and checks `source`. `activation` overrides config.json. Reads only files that are
+    /// `allowed`.
     pub fn read(
         source: &Source,
         activation: Option<OutputActivation>,
@@ -47,14 +46,14 @@ impl Described {
         let weights = Weights::read(&checkpoint)?;
         let built = (architecture.build)(&config, &checkpoint, &weights)?;
         let text = TextEncoder::read(&checkpoint, &built)?;
-        let parts = Parts {
+        let context = HeadContext {
             config: &config,
             checkpoint: &checkpoint,
             weights: &weights,
             built: &built,
             prompt_tokens: text.prompt_tokens(),
         };
-        let mut head = (head_kind.build)(&parts)?;
+        let mut head = (head_kind.build)(&context)?;
         if let Some(activation) = activation {
             let check = check_activation(activation, head_kind.task, &head.labels);
             check.map_err(|reason| checkpoint.error(CONFIG, reason))?;
@@ -79,21 +78,21 @@ impl Described {
         })
     }
 
-    /// Digest of the files. Reads all of them.
+    /// Returns the digest of the files, all of which it reads.
     pub fn revision(&self) -> Result<String, LoadError> {
         self.checkpoint.revision()
     }
 
-    /// What the weights will take.
+    /// Returns the bytes that the weights will take.
     pub fn memory_bytes(&self, placement: &Placement) -> usize {
         memory::of(&self.encoder, &self.head.block, placement)
     }
 
-    /// Puts the weights in place. `room` is held for as long as they are there.
-    pub fn place(self, id: &str, placement: &Placement, room: Room) -> Result<Model, LoadError> {
+    /// Loads the weights. The model holds `room` until it is dropped.
+    pub fn load(self, id: &str, placement: &Placement, room: Room) -> Result<Model, LoadError> {
         let (revision, runner) = rayon::join(
             || self.checkpoint.revision(),
-            || place(placement, &self.encoder, &self.head, &self.checkpoint),
+            || load(placement, &self.encoder, &self.head, &self.checkpoint),
         );
         let loaded = Loaded {
             revision: revision?,
@@ -114,7 +113,7 @@ impl Described {
     }
 }
 
-/// Whether a task's outputs can be served through another activation.
+/// Checks that a task's outputs can use another activation.
 fn check_activation(
     activation: OutputActivation,
     task: Task,
@@ -125,7 +124,7 @@ fn check_activation(
         (Task::TextClassification | Task::TokenClassification, Labels::Named(names)) => {
             match (activation, names.len()) {
                 (OutputActivation::Softmax, 1) => {
-                    Err("activation softmax over one label is always 1; take sigmoid or none"
+                    Err("activation softmax over one label is always 1; use sigmoid or none"
                         .to_owned())
                 }
                 _ => Ok(()),
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn activations_that_make_no_sense() {
+    fn unsuitable_activations_are_refused() {
         let named = |count| Labels::Named(vec![String::new(); count]);
         let check = check_activation;
         assert!(check(OutputActivation::Sigmoid, Task::TextClassification, &named(2)).is_ok());

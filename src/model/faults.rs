@@ -1,4 +1,4 @@
-//! Faults on demand, for tests of what becomes of the rows beside them.
+//! Fault injection, for tests of how other rows of a pass fare.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -6,18 +6,18 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use super::{Loaded, PassError};
 use crate::rows::{Row, RowOutput};
 
-/// What a pass does that a chosen piece of the vocabulary is in.
+/// What happens to a pass with a chosen piece of the vocabulary.
 #[derive(Debug, Clone)]
 pub enum Fault {
     Panic,
     Error,
     NotANumber,
-    /// Waits at the gate.
+    /// Blocks at the gate.
     Hold(Arc<Gate>),
 }
 
-/// Lets some passes through and holds those after them until it is opened: tests
-/// know how far the work has come, however fast the machine is.
+/// A gate that lets some passes through and blocks later ones until it is opened. So tests can
+/// control progress on machines of any speed.
 #[derive(Debug)]
 pub struct Gate {
     free: usize,
@@ -32,7 +32,7 @@ struct GateState {
 }
 
 impl Gate {
-    /// One that `free` passes may go through.
+    /// Creates a gate that lets `free` passes through.
     pub fn after(free: usize) -> Arc<Self> {
         Arc::new(Self { free, state: Mutex::default(), changed: Condvar::new() })
     }
@@ -41,7 +41,7 @@ impl Gate {
         self.update(|state| state.open = true);
     }
 
-    /// Blocks until a pass is held, or the gate is opened.
+    /// Blocks until a pass waits at the gate, or the gate is opened.
     pub fn wait_until_held(&self) {
         self.wait_until(|state| state.open || state.arrived > self.free);
     }
@@ -60,58 +60,58 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    fn wait_until(&self, what: impl Fn(&GateState) -> bool) {
+    fn wait_until(&self, ready: impl Fn(&GateState) -> bool) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_while(state, |state| !what(state));
+        let waited = self.changed.wait_while(state, |state| !ready(state));
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// A piece, its fault, and the passes that it struck.
+/// A piece, its fault, and the number of passes with it.
 type Injected = (String, Fault, Arc<AtomicUsize>);
 
-/// In all models.
+/// The injected faults, which apply to all models.
 static INJECTED: RwLock<Vec<Injected>> = RwLock::new(Vec::new());
 
-/// From now on, passes with this piece go wrong; they are counted.
+/// Injects a fault into passes with this piece. Returns the counter of such passes.
 pub fn inject(piece: &str, fault: Fault) -> Arc<AtomicUsize> {
-    let struck = Arc::<AtomicUsize>::default();
+    let count = Arc::<AtomicUsize>::default();
     let mut injected = INJECTED.write().unwrap_or_else(PoisonError::into_inner);
-    injected.push((piece.to_owned(), fault, Arc::clone(&struck)));
-    struck
+    injected.push((piece.to_owned(), fault, Arc::clone(&count)));
+    count
 }
 
-/// No fault goes on.
+/// Removes the fault of this piece.
 pub fn heal(piece: &str) {
     let mut injected = INJECTED.write().unwrap_or_else(PoisonError::into_inner);
     injected.retain(|(other, ..)| other != piece);
 }
 
-/// Runs a pass with the faults that its rows ask for.
-#[allow(clippy::panic)] // which is what is asked for
+/// Runs a pass with the faults of its rows.
+#[allow(clippy::panic)] // as requested by the test
 pub(super) fn run(
     model: &Loaded,
     rows: &[Row],
     pass: impl FnOnce() -> Result<Vec<RowOutput>, PassError>,
 ) -> Result<Vec<RowOutput>, PassError> {
     let injected = INJECTED.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut spoilt = Vec::new();
-    for (piece, fault, struck) in injected {
+    let mut poisoned = Vec::new();
+    for (piece, fault, count) in injected {
         let Some(id) = model.text.piece_id(&piece) else { continue };
         let has = |(_, row): &(usize, &Row)| row.tokens.input_ids.contains(&id);
-        let hit: Vec<usize> = rows.iter().enumerate().filter(has).map(|(place, _)| place).collect();
-        if hit.is_empty() {
+        let hits: Vec<usize> = rows.iter().enumerate().filter(has).map(|(i, _)| i).collect();
+        if hits.is_empty() {
             continue;
         }
-        struck.fetch_add(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
         match fault {
             Fault::Panic => std::panic::panic_any(format!("injected by {piece}")),
             Fault::Error => return Err(PassError(format!("injected by {piece}"))),
-            Fault::NotANumber => spoilt.extend(hit),
+            Fault::NotANumber => poisoned.extend(hits),
             Fault::Hold(gate) => gate.pass(),
         }
     }
     let mut outputs = pass()?;
-    spoilt.into_iter().for_each(|place| outputs[place].logits.fill(f64::NAN));
+    poisoned.into_iter().for_each(|index| outputs[index].logits.fill(f64::NAN));
     Ok(outputs)
 }

@@ -1,4 +1,4 @@
-//! What a model's weights take in memory, and the room that there is for them.
+//! The memory that weights take, and the budget for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,19 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::Placement;
 use crate::blocks::{Attention, Encoder, Head, LayerNorm, Linear, Relation, Stored};
 
-/// Bytes that the weights will take on `placement`, as computed from the sizes
-/// of the blocks.
+/// Returns the bytes that the weights will take on `placement`, from the sizes of the blocks.
 pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
     let (numbers, maps) = numbers(encoder, head);
     match placement {
-        // Each map is packed twice, for either direction.
+        // Each linear map is packed once per direction.
         Placement::Cpu(_) => size_of::<f32>() * (numbers + 2 * maps),
         #[cfg(feature = "candle")]
         Placement::Candle(candle) => candle.dtype.size_in_bytes() * (numbers + maps),
     }
 }
 
-/// Numbers of tables, norms and biases, and numbers of the maps' weights.
+/// Returns the number of weights in tables, norms and biases, and the number in linear maps.
 fn numbers(encoder: &Encoder, head: &Head) -> (usize, usize) {
     let mut maps: Vec<&Linear> = encoder.projection.iter().chain(head.maps()).collect();
     let mut norms: Vec<&LayerNorm> =
@@ -26,20 +25,21 @@ fn numbers(encoder: &Encoder, head: &Head) -> (usize, usize) {
     norms.extend(head.norms());
     let tables = [&encoder.embeddings.word].into_iter();
     let tables = tables.chain(&encoder.embeddings.position).chain(&encoder.embeddings.token_type);
-    let mut rest: usize = tables.map(stored).sum();
+    let mut others: usize = tables.map(stored).sum();
     for layer in &encoder.layers {
         let (attention, forward) = (&layer.attention, &layer.feed_forward);
         maps.extend([&attention.query, &attention.key, &attention.value, &attention.output]);
         maps.extend([&forward.up, &forward.down].into_iter().chain(&forward.gate));
         norms.extend(layer.attention_norm.iter().chain([&layer.output_norm]));
-        rest += relation(attention);
+        others += relation(attention);
     }
-    rest += norms.iter().map(|norm| 2 * norm.size).sum::<usize>();
-    rest += maps.iter().map(|map| map.out).sum::<usize>();
-    (rest, maps.iter().map(|map| map.input * map.out).sum())
+    others += norms.iter().map(|norm| 2 * norm.size).sum::<usize>();
+    others += maps.iter().map(|map| map.out).sum::<usize>();
+    (others, maps.iter().map(|map| map.input * map.out).sum())
 }
 
-/// What distances take: they are put through their maps, which are not kept.
+/// Returns the number of weights for relative positions. Disentangled embeddings are stored
+/// projected, without their maps.
 fn relation(attention: &Attention) -> usize {
     match &attention.relation {
         // All layers share the angles.
@@ -56,21 +56,21 @@ fn stored(tensor: &Stored) -> usize {
     8 * tensor.bytes / tensor.dtype.bitsize()
 }
 
-/// The room for the weights of all models.
+/// A budget for the weights of all models.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
 }
 
-/// Some of a [`Budget`], given back when this is dropped.
+/// A reservation of a [`Budget`], released on drop.
 #[derive(Debug)]
 pub struct Room {
     budget: Arc<Budget>,
     pub bytes: usize,
 }
 
-/// A budget that is used up, in bytes.
+/// A budget without enough room, in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full {
     pub used: usize,
@@ -78,7 +78,7 @@ pub struct Full {
 }
 
 impl Default for Budget {
-    /// Without a limit.
+    /// A budget without a limit.
     fn default() -> Self {
         Self::new(usize::MAX)
     }
@@ -94,8 +94,8 @@ impl Budget {
     }
 
     pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Room, Full> {
-        let fitting = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fitting) {
+        let reserve = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve) {
             Ok(_) => Ok(Room { budget: Arc::clone(self), bytes }),
             Err(used) => Err(Full { used, limit: self.limit }),
         }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_comes_back() {
+    fn dropped_reservations_are_released() {
         let budget = Arc::new(Budget::new(10));
         let six = budget.take(6).unwrap();
         assert_eq!(budget.take(5).unwrap_err(), Full { used: 6, limit: 10 });

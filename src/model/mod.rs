@@ -1,4 +1,6 @@
-//! A model: encoder, head, tokenizer and labels, as loaded from one checkpoint.
+//! A model loaded from one checkpoint: encoder, head, tokenizer and labels.
+//!
+//! The reasons for the design: docs/concepts/compute.md.
 
 mod described;
 #[cfg(feature = "faults")]
@@ -8,6 +10,7 @@ mod network;
 mod packed;
 mod placement;
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -26,37 +29,37 @@ use crate::rows::{Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
-pub use described::Described;
+pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
 use network::Network;
 pub use placement::Placement;
 
-/// A loaded model under an id. Another id for the same one costs nothing.
+/// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
     pub id: String,
     loaded: Arc<Loaded>,
 }
 
-/// What was loaded, with frozen weights.
+/// The parts of a loaded model, with frozen weights.
 pub struct Loaded {
-    /// Digest of the files that it was loaded from.
+    /// Digest of the files that the model was loaded from.
     pub revision: String,
     on_disk: OnDisk,
-    /// config.json's `model_type`.
+    /// `model_type` in config.json.
     pub architecture: &'static str,
     pub task: Task,
-    /// The writing that a built-in model reads.
+    /// The writing system that a built-in model reads.
     pub script: Option<Script>,
     pub text: TextEncoder,
     placement: Placement,
     encoder: blocks::Encoder,
     head: Head,
-    /// The output that says a text entails another, of a classifier that has one.
+    /// For a classifier with an entailment label, the index of that output.
     pub entailment: Option<usize>,
     runner: Box<dyn Run>,
-    /// Of tokens through forward passes.
+    /// Measured speed of forward passes, per token.
     pace: Pace,
-    /// Given back after the weights above.
+    /// The memory reservation. Declared last, so that it is released after the weights.
     room: Room,
 }
 
@@ -73,32 +76,70 @@ impl Deref for Model {
 #[error("{0}")]
 pub struct PassError(String);
 
-/// A network whose back end is not of interest any more.
-trait Run: Send + Sync {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError>;
+/// A table `[vocabulary, width]`.
+pub struct WordEmbeddings<'a> {
+    pub width: usize,
+    table: Cow<'a, [f32]>,
 }
 
-/// A network and what it was placed on.
-struct Placed<B: Backend> {
+impl WordEmbeddings<'_> {
+    /// Returns the number of tokens.
+    pub fn len(&self) -> usize {
+        self.table.len() / self.width.max(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Returns the embedding of a token, `[width]`; empty for an id outside the table.
+    pub fn of(&self, id: u32) -> &[f32] {
+        self.table
+            .get(id as usize * self.width..)
+            .and_then(|rest| rest.get(..self.width))
+            .unwrap_or_default()
+    }
+}
+
+/// A network with its back end's type erased.
+trait Run: Send + Sync {
+    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError>;
+
+    /// The table of word embeddings, `[vocabulary, width]`.
+    fn words(&self) -> Result<Cow<'_, [f32]>, PassError>;
+}
+
+/// A network and its back end.
+struct LoadedNetwork<B: Backend> {
     network: Network<B>,
     backend: B,
 }
 
-impl Run for Placed<Cpu> {
+impl Run for LoadedNetwork<Cpu> {
     fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
         let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows);
         Ok(outputs)
     }
-}
 
-#[cfg(feature = "candle")]
-impl Run for Placed<Candle> {
-    fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        self.network.run(&self.backend, rows).map_err(|error| PassError(error.to_string()))
+    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
+        let Ok(table) = self.backend.words(&self.network.encoder.embeddings);
+        Ok(table)
     }
 }
 
-fn place(
+#[cfg(feature = "candle")]
+impl Run for LoadedNetwork<Candle> {
+    fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
+        self.network.run(&self.backend, rows).map_err(|error| PassError(error.to_string()))
+    }
+
+    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
+        let table = self.backend.words(&self.network.encoder.embeddings);
+        table.map_err(|error| PassError(error.to_string()))
+    }
+}
+
+fn load(
     placement: &Placement,
     encoder: &blocks::Encoder,
     head: &Head,
@@ -108,24 +149,24 @@ fn place(
         Placement::Cpu(isa) => {
             let backend = Cpu::new(*isa);
             let network =
-                Network::place(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(Placed { network, backend })
+                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
+            Box::new(LoadedNetwork { network, backend })
         }
         #[cfg(feature = "candle")]
         Placement::Candle(backend) => {
             let backend = backend.clone();
             let network =
-                Network::place(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(Placed { network, backend })
+                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
+            Box::new(LoadedNetwork { network, backend })
         }
     })
 }
 
 impl Model {
-    /// Reads and checks a checkpoint. Blocks for as long as that takes.
+    /// Loads a model from a checkpoint; blocking.
     pub fn load(id: &str, source: &Source, placement: &Placement) -> Result<Self, LoadError> {
         let described =
-            Described::read(source, None, &Allowed::default(), &Cancellation::default())?;
+            ModelDescription::read(source, None, &Allowed::default(), &Cancellation::default())?;
         let bytes = described.memory_bytes(placement);
         let room = Arc::new(Budget::default()).take(bytes);
         let room = room.map_err(|_| LoadError {
@@ -133,21 +174,20 @@ impl Model {
             file: crate::checkpoint::WEIGHTS.to_owned(),
             reason: "the weights are larger than any memory".to_owned(),
         })?;
-        described.place(id, placement, room)
+        described.load(id, placement, room)
     }
 
-    /// The same model under another id.
+    /// Returns the same model under another id.
     pub fn under_id(&self, id: &str) -> Self {
         Self { id: id.to_owned(), loaded: Arc::clone(&self.loaded) }
     }
 
-    /// Whether both are one in memory.
+    /// Whether both models share their weights in memory.
     pub fn shares_weights_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.loaded, &other.loaded)
     }
 
-    /// Tokenises one input as the task wants it: the texts of a pair together,
-    /// or each by itself to be embedded.
+    /// Tokenises one input for the task: the texts of a pair together, except for embeddings.
     pub fn encode(&self, input: &Input, truncate: Truncate) -> Result<Encoding, Error> {
         match self.task {
             Task::Embedding => self.text.encode_apart(&self.id, input, truncate),
@@ -157,34 +197,33 @@ impl Model {
 }
 
 impl Loaded {
-    /// What its weights take in memory.
+    /// Returns the bytes that the weights take.
     pub fn memory_bytes(&self) -> usize {
         self.room.bytes
     }
 
-    /// How the files on disk are not what it was loaded from.
+    /// Returns how the files on disk differ from those that the model was loaded from.
     pub fn drift(&self) -> Option<Drift> {
         self.on_disk.drift(&self.revision)
     }
 
-    /// The type of its numbers.
+    /// Returns the data type of the weights.
     pub fn dtype(&self) -> &'static str {
         self.placement.dtype()
     }
 
-    /// `cpu` or `cuda`.
+    /// Returns the device, `cpu` or `cuda`.
     pub fn device(&self) -> &'static str {
         self.placement.device()
     }
 
-    /// Runs rows of any lengths together on this thread, one output a row, in
-    /// their order.
+    /// Runs rows of any lengths together on this thread; returns one output per row, in the same
+    /// order.
     pub fn run(&self, rows: &[Row]) -> Result<Vec<RowOutput>, PassError> {
         self.run_with(rows, 1)
     }
 
-    /// The same; each product may use `threads` of the rayon pool that this is
-    /// called in.
+    /// Like [`Self::run`]; each matrix product may use `threads` of the calling rayon pool.
     pub fn run_with(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
         let pass = || self.runner.run(rows, threads);
         #[cfg(feature = "faults")]
@@ -192,61 +231,70 @@ impl Loaded {
         pass()
     }
 
-    /// Whether outputs change smoothly with the input: ReLU's slope jumps, and so does that
-    /// of a largest number.
+    /// Returns the table of word embeddings.
+    pub fn word_embeddings(&self) -> Result<WordEmbeddings<'_>, PassError> {
+        let table = self.runner.words()?;
+        Ok(WordEmbeddings { width: self.encoder.embeddings.width, table })
+    }
+
+    /// Whether outputs are a smooth function of the input, which ReLU and max pooling are not.
     pub fn is_smooth(&self) -> bool {
         let mut layers = self.encoder.layers.iter();
         layers.all(|layer| layer.feed_forward.activation.is_smooth()) && self.head.block.is_smooth()
     }
 
-    /// Multiply-adds that a row costs: a walk back is about a forward pass.
+    /// Returns a row's multiply-adds. A backward pass costs about as much as a forward pass.
     pub fn row_work(&self, row: &Row) -> u64 {
-        self.row_load(row) as u64 * (1 + packed::walks(row) as u64) * self.token_work()
+        self.row_load(row) as u64 * (1 + packed::backward_passes(row) as u64) * self.token_work()
     }
 
-    /// Tokens of a forward pass that take as long as that of the row.
+    /// Returns the cost of a row's forward pass, in tokens.
     pub fn row_load(&self, row: &Row) -> usize {
         let tokens = row.tokens.len();
         match row.want {
             Want::Flow(_) => tokens + self.flow_load(tokens),
-            Want::Outputs | Want::States | Want::Values(_) | Want::Gradients(..) => tokens,
+            Want::Outputs
+            | Want::States
+            | Want::Pooled(_)
+            | Want::Values(_)
+            | Want::Gradients(..) => tokens,
         }
     }
 
-    /// Tokens of a forward pass that take as long as the flows from one query to each of
-    /// so many tokens.
+    /// Returns the cost of the flows from one query to each of `tokens`, in tokens of a forward
+    /// pass.
     pub fn flow_load(&self, tokens: usize) -> usize {
         (flow::work(self.layers(), tokens) / self.token_work().max(1)) as usize
     }
 
-    /// Multiply-adds of one token's way through the model, in either direction.
+    /// Returns the multiply-adds per token of a forward or backward pass.
     pub fn token_work(&self) -> u64 {
         self.encoder.work_per_token() as u64
     }
 
-    /// Notes rows that were run in `seconds`.
+    /// Records that rows ran in `seconds`.
     pub fn note_pass(&self, rows: &[Row], seconds: f64) {
-        let passes = |row: &Row| self.row_load(row) * (1 + packed::walks(row));
+        let passes = |row: &Row| self.row_load(row) * (1 + packed::backward_passes(row));
         self.pace.note(rows.iter().map(passes).sum(), seconds);
     }
 
-    /// What a token of a forward pass took of late; a walk back takes as much
-    /// again. None before the first pass.
+    /// Returns the recent time per token of a forward pass, which a backward pass takes again;
+    /// `None` before the first pass.
     pub fn seconds_per_token(&self) -> Option<f64> {
         self.pace.seconds_for(1)
     }
 
-    /// Bytes that a row of `tokens` keeps in memory until its gradient is done.
+    /// Returns the bytes that a row of `tokens` keeps in memory until its gradient is computed.
     pub fn row_bytes(&self, tokens: usize) -> usize {
-        self.encoder.kept_per_row(tokens) * size_of::<f32>()
+        self.encoder.saved_per_row(tokens) * size_of::<f32>()
     }
 
-    /// What the outputs are called.
+    /// Returns the names of the outputs.
     pub fn labels(&self) -> &Labels {
         &self.head.labels
     }
 
-    /// The name of one output; empty where it has none.
+    /// Returns the name of one output, empty if it has none.
     pub fn label(&self, index: usize) -> String {
         match &self.head.labels {
             Labels::Named(names) => names[index].clone(),
@@ -255,7 +303,7 @@ impl Loaded {
         }
     }
 
-    /// The piece that one output stands for, as text; of labels, none.
+    /// Returns the vocabulary piece of one output as text; `None` for other outputs.
     pub fn decoded(&self, index: usize) -> Option<String> {
         match &self.head.labels {
             Labels::Pieces(_) => Some(self.text.decoded(index as u32)),
@@ -263,11 +311,11 @@ impl Loaded {
         }
     }
 
-    /// The output called `label`.
+    /// Returns the index of the output called `label`.
     pub fn output_called(&self, label: &str) -> Option<usize> {
         match &self.head.labels {
             Labels::Named(names) => names.iter().position(|name| name == label),
-            // A token may have been added to the vocabulary and not to the model.
+            // A token may have been added to the vocabulary but not to the model.
             Labels::Pieces(count) => {
                 self.text.piece_id(label).map(|id| id as usize).filter(|id| id < count)
             }
@@ -275,7 +323,7 @@ impl Loaded {
         }
     }
 
-    /// Outputs for each state that the head reads.
+    /// Returns the number of outputs per state that the head reads.
     pub fn outputs(&self) -> usize {
         match &self.head.labels {
             Labels::Named(names) => names.len(),
@@ -291,8 +339,8 @@ impl Loaded {
         &self.head.block.pooling
     }
 
-    /// How much each of `tokens` final states counts in the output, where that is
-    /// their weighted mean but for its length.
+    /// Returns the weight of each of `tokens` final states, if the output is their weighted mean
+    /// up to normalisation to length 1.
     pub fn mean_weights(&self, tokens: usize) -> Option<Vec<f64>> {
         let head = &self.head.block;
         match &head.pooling {

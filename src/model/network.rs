@@ -1,26 +1,25 @@
-//! One pass: packed rows through encoder and head, and the gradients they ask
-//! for.
+//! One pass: runs packed rows through encoder and head, and computes the requested gradients.
 
-use std::ops::Range;
+mod states;
 
-use super::packed::{Packed, walks};
+use super::packed::{Packed, backward_passes};
 use crate::backend::Backend;
 use crate::blocks::{self, Pooling};
 use crate::checkpoint::{Checkpoint, LoadError};
-use crate::encoder::place::Place;
-use crate::encoder::{Encoder, Head, Wanted, convolution, head, layer};
+use crate::encoder::loader::Loader;
+use crate::encoder::{Encoder, Head, OutputTokens, convolution, head, layer};
 use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::rows::{AttentionMap, Layer, MapHeads, MapKind, Maps, Row, RowOutput, Scalar, Want};
 
 /// A model's weights on one back end.
 pub struct Network<B: Backend> {
-    encoder: Encoder<B>,
+    pub(super) encoder: Encoder<B>,
     head: Head<B>,
     activation: OutputActivation,
 }
 
-/// What a forward pass gave, and what the gradients go on from.
+/// The results of a forward pass, and what it saved for the gradients.
 struct Forwarded<B: Backend> {
     embedded: B::Embedded,
     layers: Vec<layer::Saved<B>>,
@@ -28,72 +27,71 @@ struct Forwarded<B: Backend> {
     final_norm: Option<B::Normalized>,
     pooled: Option<B::Pooled>,
     head: Vec<head::Saved<B>>,
-    /// The logits of each row, `[reads, labels]`, what they are served as, and the
-    /// number of labels.
+    /// Per row, the logits `[reads, labels]` and their probabilities; and the number of labels.
     logits: Vec<Vec<f64>>,
     probabilities: Vec<Vec<f64>>,
     labels: usize,
     outputs: Vec<RowOutput>,
 }
 
-/// Is shown the gradients that a walk back through each layer leaves, with the
-/// layer's number.
-type Watch<'a, B> = dyn FnMut(usize, &layer::Walked<B>) -> Result<(), <B as Backend>::Error> + 'a;
+/// Called with each layer's index and its gradients during a backward pass.
+type GradientObserver<'a, B> =
+    dyn FnMut(usize, &layer::LayerGradients<B>) -> Result<(), <B as Backend>::Error> + 'a;
 
-/// What the head reads, and what pooling left.
+/// The pooled states, and what pooling saved.
 type Pooled<B> = (<B as Backend>::Array, Option<<B as Backend>::Pooled>);
 
-/// What one pass runs with.
+/// The inputs of one pass.
 struct Pass<'a, B> {
     b: &'a B,
     packed: Packed<'a>,
-    /// The states that each layer gives.
-    wanted: Vec<Wanted>,
+    /// Per layer, the tokens whose output states are computed.
+    output_tokens: Vec<OutputTokens>,
 }
 
 impl<B: Backend> Network<B> {
-    pub fn place(
+    pub fn load(
         encoder: &blocks::Encoder,
         head: &blocks::Head,
         activation: OutputActivation,
         backend: &B,
         checkpoint: &Checkpoint,
     ) -> Result<Self, LoadError> {
-        let place = Place { backend, checkpoint };
-        let encoder = Encoder::place(encoder, &place)?;
-        Ok(Self { encoder, head: Head::place(head, &place)?, activation })
+        let loader = Loader { backend, checkpoint };
+        let encoder = Encoder::load(encoder, &loader)?;
+        Ok(Self { encoder, head: Head::load(head, &loader)?, activation })
     }
 
-    /// Runs rows of any lengths together, one output a row, in their order.
+    /// Runs rows of any lengths together; returns one output per row, in the same order.
     pub fn run(&self, b: &B, rows: &[Row]) -> Result<Vec<RowOutput>, B::Error> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let packed = Packed::new(rows, &self.head.pooling);
-        let pass = Pass { b, wanted: self.wanted(&packed), packed };
+        let pass = Pass { b, output_tokens: self.output_tokens(&packed), packed };
         let forwarded = self.forward(&pass)?;
         let outputs = self.backward(&pass, forwarded)?;
         let mut in_order: Vec<(usize, RowOutput)> =
             pass.packed.order.iter().copied().zip(outputs).collect();
-        in_order.sort_by_key(|(place, _)| *place);
+        in_order.sort_by_key(|(index, _)| *index);
         Ok(in_order.into_iter().map(|(_, output)| output).collect())
     }
 
-    /// The last layer need give no states but those that the head reads, unless
-    /// its attention or its states are asked for.
-    fn wanted(&self, packed: &Packed<'_>) -> Vec<Wanted> {
+    /// Returns the output tokens of each layer. The last layer computes only the states that the
+    /// head reads, unless its attention or all states are requested.
+    fn output_tokens(&self, packed: &Packed<'_>) -> Vec<OutputTokens> {
         let last = self.encoder.running().len() - 1;
-        // The convolution beside the first layer looks at every state of it.
+        // The convolution parallel to the first layer needs all of its states.
         let all = packed.needs_all(last) || (last == 0 && self.encoder.convolution.is_some());
-        let wanted = |layer| match layer == last && !all {
-            true => packed.read(),
+        let of_layer = |layer| match layer == last && !all {
+            true => packed.read_tokens(),
             false => packed.all(),
         };
-        (0..=last).map(wanted).collect()
+        (0..=last).map(of_layer).collect()
     }
 
-    /// Outputs and attention of every row. What layers save is kept only where a
-    /// gradient will need it.
+    /// Computes the outputs and attention maps of all rows. Keeps what the layers save only if a
+    /// gradient needs it.
     fn forward(&self, pass: &Pass<'_, B>) -> Result<Forwarded<B>, B::Error> {
         let (b, packed) = (pass.b, &pass.packed);
         let (mut hidden, embedded) = b.embed(&self.encoder.embeddings, &packed.rows)?;
@@ -101,16 +99,20 @@ impl<B: Backend> Network<B> {
             hidden = b.linear(projection, &hidden, None)?;
         }
         let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); packed.rows.len()];
+        let mut states = vec![Vec::new(); packed.rows.len()];
+        let last = self.encoder.running().len() - 1;
         let (mut layers, mut convolution) = (Vec::new(), None);
         for (number, layer) in self.encoder.running().enumerate() {
-            let (output, saved) = layer.forward(b, &hidden, &pass.wanted[number])?;
+            states::pooled(pass, &hidden, number, &mut states)?;
+            let tokens = &pass.output_tokens[number];
+            let (output, saved) = layer.forward(b, &hidden, tokens)?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
-                    let map = forward_map(b, layer, &saved, &pass.wanted[number], i, &row.maps)?;
+                    let map = forward_map(b, layer, &saved, tokens, i, &row.maps)?;
                     maps[i].push((number, map));
                 }
             }
-            if packed.with_walk(0) > 0 {
+            if packed.with_backward(0) > 0 {
                 layers.push(saved);
             }
             hidden = match self.encoder.convolution.as_ref().filter(|_| number == 0) {
@@ -127,7 +129,8 @@ impl<B: Backend> Network<B> {
             let (output, saved) = b.layer_norm(norm, hidden)?;
             (hidden, final_norm) = (output, Some(saved));
         }
-        let states = self.states(pass, &hidden)?;
+        states::last(pass, &hidden, &mut states)?;
+        states::pooled(pass, &hidden, last + 1, &mut states)?;
         let (read, pooled) = self.read(pass, hidden)?;
         let (outputs, head) = self.head.forward(b, read)?;
         let outputs = b.rows(&outputs)?;
@@ -135,7 +138,7 @@ impl<B: Backend> Network<B> {
         let logits = match &self.head.pooling {
             Pooling::Whole(_) => outputs,
             Pooling::Tokens => {
-                packed.read.iter().map(|read| outputs[read.clone()].concat()).collect()
+                packed.read_ranges.iter().map(|read| outputs[read.clone()].concat()).collect()
             }
         };
         let activated = |logits: &Vec<f64>| self.activation.probabilities(logits, labels);
@@ -166,10 +169,10 @@ impl<B: Backend> Network<B> {
         })
     }
 
-    /// What a row asked for of its logits and probabilities.
+    /// Returns what the row requests of its logits and probabilities.
     fn output(row: &Row, logits: &[f64], probabilities: &[f64]) -> RowOutput {
         match &row.want {
-            Want::Outputs | Want::States => RowOutput {
+            Want::Outputs | Want::States | Want::Pooled(_) => RowOutput {
                 logits: logits.to_vec(),
                 probabilities: probabilities.to_vec(),
                 ..RowOutput::default()
@@ -183,38 +186,24 @@ impl<B: Backend> Network<B> {
         }
     }
 
-    /// The final states of the rows that want them.
-    fn states(&self, pass: &Pass<'_, B>, hidden: &B::Array) -> Result<Vec<Vec<f64>>, B::Error> {
-        let rows = pass.packed.rows.iter().zip(&pass.packed.tokens);
-        let states = |(row, tokens): (&&Row, &Range<usize>)| match row.want {
-            Want::States => {
-                let places: Vec<usize> = tokens.clone().collect();
-                Ok(pass.b.rows(&pass.b.gather(hidden, &places)?)?.concat())
-            }
-            Want::Outputs | Want::Values(_) | Want::Gradients(..) | Want::Flow(_) => Ok(Vec::new()),
-        };
-        rows.map(states).collect()
-    }
-
-    /// What the head reads of the last layer's states.
+    /// Gathers and pools the last layer's states for the head.
     fn read(&self, pass: &Pass<'_, B>, hidden: B::Array) -> Result<Pooled<B>, B::Error> {
-        let states = match pass.wanted.last() {
-            Some(Wanted::All(_)) if !pass.packed.reads_all() => {
-                pass.b.gather(&hidden, &pass.packed.places())?
+        let states = match pass.output_tokens.last() {
+            Some(OutputTokens::All(_)) if !pass.packed.reads_all() => {
+                pass.b.gather(&hidden, &pass.packed.read_indices())?
             }
-            Some(Wanted::All(_) | Wanted::Some(..)) | None => hidden,
+            Some(OutputTokens::All(_) | OutputTokens::Some(..)) | None => hidden,
         };
         match &self.head.pooling {
             Pooling::Whole(pool) if !pool.is_one_state() => {
-                let (pooled, saved) = pass.b.pool(pool, &states, &pass.packed.read)?;
+                let (pooled, saved) = pass.b.pool(pool, &states, &pass.packed.read_ranges)?;
                 Ok((pooled, Some(saved)))
             }
             Pooling::Whole(_) | Pooling::Tokens => Ok((states, None)),
         }
     }
 
-    /// The gradient at what the head reads of the first `count` rows as that of
-    /// the last layer's states.
+    /// Gradient at the pooled states of the first `count` rows → at the last layer's states.
     fn read_vjp(
         &self,
         pass: &Pass<'_, B>,
@@ -225,45 +214,45 @@ impl<B: Backend> Network<B> {
         let packed = &pass.packed;
         let grad = match (&self.head.pooling, pooled) {
             (Pooling::Whole(pool), Some(saved)) => {
-                pass.b.pool_vjp(pool, saved, &grad, &packed.read[..count])?
+                pass.b.pool_vjp(pool, saved, &grad, &packed.read_ranges[..count])?
             }
             (Pooling::Whole(_) | Pooling::Tokens, _) => grad,
         };
-        match pass.wanted.last() {
-            Some(Wanted::All(_)) if !packed.reads_all() => {
-                let places = &packed.places()[..packed.read[count - 1].end];
-                pass.b.spread(&grad, places, packed.tokens[count - 1].end)
+        match pass.output_tokens.last() {
+            Some(OutputTokens::All(_)) if !packed.reads_all() => {
+                let indices = &packed.read_indices()[..packed.read_ranges[count - 1].end];
+                pass.b.scatter(&grad, indices, packed.tokens[count - 1].end)
             }
-            Some(Wanted::All(_) | Wanted::Some(..)) | None => Ok(grad),
+            Some(OutputTokens::All(_) | OutputTokens::Some(..)) | None => Ok(grad),
         }
     }
 
-    /// One walk back a scalar, over all rows at once: the k-th walk carries the
-    /// k-th scalar of each row that has one.
+    /// Runs one backward pass per scalar over all rows: the k-th pass handles the k-th scalar of
+    /// each row that has one.
     fn backward(
         &self,
         pass: &Pass<'_, B>,
         mut forwarded: Forwarded<B>,
     ) -> Result<Vec<RowOutput>, B::Error> {
         let packed = &pass.packed;
-        for k in 0..packed.rows.first().map_or(0, |row| walks(row)) {
-            let count = packed.with_walk(k);
+        for k in 0..packed.rows.first().map_or(0, |row| backward_passes(row)) {
+            let count = packed.with_backward(k);
             let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); count];
-            let mut watch = |layer: usize, walked: &layer::Walked<B>| match k {
-                0 => self.gradient_maps(pass, &forwarded, layer, &walked.context, &mut maps),
+            let mut observe = |layer: usize, grads: &layer::LayerGradients<B>| match k {
+                0 => self.gradient_maps(pass, &forwarded, layer, &grads.context, &mut maps),
                 _ => Ok(()),
             };
-            let at_block = self.walk_back(pass, &forwarded, k, count, &mut watch)?;
+            let block_grad = self.backward_layers(pass, &forwarded, k, count, &mut observe)?;
             for (i, maps) in maps.into_iter().enumerate().filter(|(_, maps)| !maps.is_empty()) {
                 forwarded.outputs[i].attention = in_order(&packed.rows[i].maps.layers, maps);
             }
             let embedded = &forwarded.embedded;
-            let at_words = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &at_block)?;
+            let word_grad = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &block_grad)?;
             for (i, row) in packed.rows[..count].iter().enumerate() {
                 let Want::Gradients(reduce, _) = row.want else { continue };
                 let grad = match row.layer {
-                    Layer::WordEmbeddings => &at_words,
-                    Layer::Embeddings => &at_block,
+                    Layer::WordEmbeddings => &word_grad,
+                    Layer::Embeddings => &block_grad,
                 };
                 let tokens = packed.tokens[i].clone();
                 let scores = pass.b.reduce(embedded, i, tokens, grad, reduce)?;
@@ -273,7 +262,7 @@ impl<B: Backend> Network<B> {
         Ok(forwarded.outputs)
     }
 
-    /// Adds the maps of one layer of the rows that want them of a gradient.
+    /// Adds one layer's gradient-based maps of the rows that request them.
     fn gradient_maps(
         &self,
         pass: &Pass<'_, B>,
@@ -286,33 +275,33 @@ impl<B: Backend> Network<B> {
         let rows = pass.packed.rows[..maps.len()].iter().enumerate();
         for (i, row) in rows.filter(|(_, row)| wants(row)) {
             let Some(layer) = self.encoder.running().nth(number) else { continue };
-            let (saved, wanted) = (&forwarded.layers[number], &pass.wanted[number]);
+            let (saved, tokens) = (&forwarded.layers[number], &pass.output_tokens[number]);
             let weights = pass.b.attention_weights(&saved.attended, i)?.weights;
-            let gradient = layer.weights_vjp(pass.b, saved, wanted, i, context)?;
-            let lowest = match row.maps.kind {
+            let gradient = layer.weights_vjp(pass.b, saved, tokens, i, context)?;
+            let min = match row.maps.kind {
                 MapKind::PositiveGradients => 0.,
                 _ => f64::NEG_INFINITY,
             };
-            let map = gradient.map(|i, gradient| (weights[i] * gradient).max(lowest));
-            maps[i].push((number, together(map, row.maps.heads)));
+            let map = gradient.map(|i, gradient| (weights[i] * gradient).max(min));
+            maps[i].push((number, merge_heads(map, row.maps.heads)));
         }
         Ok(())
     }
 
-    /// The gradient of the `k`-th scalar of each of the first `count` rows at
-    /// the embedding block's output, `[tokens of those rows, width]`. `watch` is
-    /// shown each layer's gradients on the way.
-    fn walk_back(
+    /// Returns the gradient of the `k`-th scalar of each of the first `count` rows at the
+    /// embedding block's output, `[tokens of those rows, width]`. Passes each layer's gradients to
+    /// `observe`.
+    fn backward_layers(
         &self,
         pass: &Pass<'_, B>,
         forwarded: &Forwarded<B>,
         k: usize,
         count: usize,
-        watch: &mut Watch<'_, B>,
+        observe: &mut GradientObserver<'_, B>,
     ) -> Result<B::Array, B::Error> {
         let b = pass.b;
-        let at_logits = self.at_logits(pass, forwarded, k, count);
-        let mut grad = self.head.vjp(b, &forwarded.head, b.array(&at_logits)?)?;
+        let logit_grads = self.logit_gradients(pass, forwarded, k, count);
+        let mut grad = self.head.vjp(b, &forwarded.head, b.array(&logit_grads)?)?;
         grad = self.read_vjp(pass, forwarded.pooled.as_ref(), grad, count)?;
         if let Some((norm, saved)) =
             self.encoder.final_norm.as_ref().zip(forwarded.final_norm.as_ref())
@@ -320,20 +309,20 @@ impl<B: Backend> Network<B> {
             grad = b.layer_norm_vjp(norm, saved, &grad)?;
         }
         for (number, layer) in self.encoder.running().enumerate().rev() {
-            let wanted = pass.wanted[number].first(count);
+            let tokens = pass.output_tokens[number].first(count);
             let saved = &forwarded.layers[number];
-            let beside = self.encoder.convolution.as_ref().zip(forwarded.convolution.as_ref());
-            let walked = match beside.filter(|_| number == 0) {
-                None => layer.vjp(b, saved, &wanted, &grad)?,
+            let parallel = self.encoder.convolution.as_ref().zip(forwarded.convolution.as_ref());
+            let grads = match parallel.filter(|_| number == 0) {
+                None => layer.vjp(b, saved, &tokens, &grad)?,
                 Some((block, convolved)) => {
                     let rows = &pass.packed.tokens[..count];
-                    let (at_layer, past) = block.vjp(b, convolved, rows, &grad)?;
-                    let through = layer.vjp(b, saved, &wanted, &at_layer)?;
-                    layer::Walked { input: b.plus(&through.input, &past)?, ..through }
+                    let (layer_grad, input_grad) = block.vjp(b, convolved, rows, &grad)?;
+                    let grads = layer.vjp(b, saved, &tokens, &layer_grad)?;
+                    layer::LayerGradients { input: b.add(&grads.input, &input_grad)?, ..grads }
                 }
             };
-            watch(number, &walked)?;
-            grad = walked.input;
+            observe(number, &grads)?;
+            grad = grads.input;
         }
         match &self.encoder.projection {
             Some(projection) => b.linear_vjp(projection, &grad, None),
@@ -341,8 +330,8 @@ impl<B: Backend> Network<B> {
         }
     }
 
-    /// The gradients at the logits, one list a read.
-    fn at_logits(
+    /// Returns the gradients at the logits, one vector per read.
+    fn logit_gradients(
         &self,
         pass: &Pass<'_, B>,
         forwarded: &Forwarded<B>,
@@ -362,31 +351,31 @@ impl<B: Backend> Network<B> {
     }
 }
 
-/// A map that needs no gradient.
+/// Computes a map that needs no gradient.
 fn forward_map<B: Backend>(
     b: &B,
     layer: &layer::Layer<B>,
     saved: &layer::Saved<B>,
-    wanted: &Wanted,
+    tokens: &OutputTokens,
     row: usize,
     maps: &Maps,
 ) -> Result<AttentionMap, B::Error> {
     match maps.kind {
-        MapKind::Norms => layer.norms(b, saved, wanted, row, maps.heads),
-        _ => Ok(together(b.attention_weights(&saved.attended, row)?, maps.heads)),
+        MapKind::Norms => layer.norms(b, saved, tokens, row, maps.heads),
+        _ => Ok(merge_heads(b.attention_weights(&saved.attended, row)?, maps.heads)),
     }
 }
 
-fn together(map: AttentionMap, heads: MapHeads) -> AttentionMap {
+fn merge_heads(map: AttentionMap, heads: MapHeads) -> AttentionMap {
     match heads {
         MapHeads::Each => map,
         MapHeads::Together => map.mean(),
     }
 }
 
-/// The maps in the order that the row asked for.
-fn in_order(wanted: &[usize], mut maps: Vec<(usize, AttentionMap)>) -> Vec<AttentionMap> {
-    maps.sort_by_key(|(layer, _)| wanted.iter().position(|number| number == layer));
+/// Returns the maps in the requested order of layers.
+fn in_order(layers: &[usize], mut maps: Vec<(usize, AttentionMap)>) -> Vec<AttentionMap> {
+    maps.sort_by_key(|(layer, _)| layers.iter().position(|number| number == layer));
     maps.into_iter().map(|(_, map)| map).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Rows of one pass, one after the other.
+//! The rows of one pass, packed one after the other.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -6,30 +6,30 @@ use std::sync::Arc;
 
 use crate::backend::Span;
 use crate::blocks::Pooling;
-use crate::encoder::Wanted;
+use crate::encoder::OutputTokens;
 use crate::rows::{Row, Want};
 
-/// Rows sorted so that those with more gradients come first, and equal lengths
-/// lie together: every walk back covers the first rows of the pass.
+/// Rows sorted by descending number of gradients, then by length. So every backward pass covers a
+/// prefix of the packed rows, and rows of equal length are adjacent.
 pub struct Packed<'a> {
     pub rows: Vec<&'a Row>,
-    /// Where each packed row stands in the caller's order.
+    /// The index of each packed row in the caller's order.
     pub order: Vec<usize>,
-    /// The packed tokens of each row.
+    /// The packed token range of each row.
     pub tokens: Vec<Range<usize>>,
-    /// Which of its tokens' states the head reads, of each row.
+    /// Per row, the tokens whose states the head reads.
     reads: Vec<Arc<[usize]>>,
-    /// Each row's part of all reads.
-    pub read: Vec<Range<usize>>,
+    /// The range of each row's reads among all reads.
+    pub read_ranges: Vec<Range<usize>>,
 }
 
-/// Walks back that a row asks for.
-pub fn walks(row: &Row) -> usize {
+/// Returns the number of backward passes of a row.
+pub fn backward_passes(row: &Row) -> usize {
     row.differentiated().len()
 }
 
-/// Ranges of these lengths, one after the other.
-fn side_by_side(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+/// Returns consecutive ranges of these lengths.
+fn consecutive(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let mut end = 0;
     let range = |length| {
         let start = end;
@@ -42,7 +42,7 @@ fn side_by_side(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
 impl<'a> Packed<'a> {
     pub fn new(rows: &'a [Row], pooling: &Pooling) -> Self {
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_key(|&i| (Reverse(walks(&rows[i])), rows[i].tokens.len()));
+        order.sort_by_key(|&i| (Reverse(backward_passes(&rows[i])), rows[i].tokens.len()));
         let rows: Vec<&Row> = order.iter().map(|&i| &rows[i]).collect();
         let read = |row: &&Row| match pooling {
             Pooling::Whole(pool) => pool.reads(row.tokens.len()).into(),
@@ -50,22 +50,22 @@ impl<'a> Packed<'a> {
         };
         let reads: Vec<Arc<[usize]>> = rows.iter().map(read).collect();
         Self {
-            tokens: side_by_side(rows.iter().map(|row| row.tokens.len())),
-            read: side_by_side(reads.iter().map(|reads| reads.len())),
+            tokens: consecutive(rows.iter().map(|row| row.tokens.len())),
+            read_ranges: consecutive(reads.iter().map(|reads| reads.len())),
             reads,
             rows,
             order,
         }
     }
 
-    /// How many of the first rows have a `k`-th scalar.
-    pub fn with_walk(&self, k: usize) -> usize {
-        self.rows.partition_point(|row| walks(row) > k)
+    /// Returns how many rows have a `k`-th scalar to differentiate: the first ones.
+    pub fn with_backward(&self, k: usize) -> usize {
+        self.rows.partition_point(|row| backward_passes(row) > k)
     }
 
-    /// All states of all rows.
-    pub fn all(&self) -> Wanted {
-        Wanted::All(self.tokens.iter().cloned().map(Span::whole).collect())
+    /// Returns all tokens of all rows.
+    pub fn all(&self) -> OutputTokens {
+        OutputTokens::All(self.tokens.iter().cloned().map(Span::whole).collect())
     }
 
     /// Whether the head reads the states of all tokens.
@@ -73,21 +73,21 @@ impl<'a> Packed<'a> {
         self.reads.iter().zip(&self.tokens).all(|(reads, tokens)| reads.len() == tokens.len())
     }
 
-    /// The states that the head reads.
-    pub fn read(&self) -> Wanted {
+    /// Returns the tokens that the head reads.
+    pub fn read_tokens(&self) -> OutputTokens {
         if self.reads_all() {
             return self.all();
         }
         let span = |row: usize| Span {
-            queries: self.read[row].clone(),
+            queries: self.read_ranges[row].clone(),
             keys: self.tokens[row].clone(),
             chosen: Some(Arc::clone(&self.reads[row])),
         };
-        Wanted::Some(self.places().into(), (0..self.rows.len()).map(span).collect())
+        OutputTokens::Some(self.read_indices().into(), (0..self.rows.len()).map(span).collect())
     }
 
-    /// The packed places of the states that the head reads.
-    pub fn places(&self) -> Vec<usize> {
+    /// Returns the packed indices of the tokens that the head reads.
+    pub fn read_indices(&self) -> Vec<usize> {
         let of_row = |(reads, tokens): (&Arc<[usize]>, &Range<usize>)| {
             let start = tokens.start;
             reads.iter().map(move |read| start + read).collect::<Vec<_>>()
@@ -95,10 +95,16 @@ impl<'a> Packed<'a> {
         self.reads.iter().zip(&self.tokens).flat_map(of_row).collect()
     }
 
-    /// Whether the last layer must give every state.
+    /// Whether the last layer must compute the states of all tokens.
     pub fn needs_all(&self, last: usize) -> bool {
-        let needs =
-            |row: &&Row| row.maps.layers.contains(&last) || matches!(row.want, Want::States);
+        let needs = |row: &&Row| {
+            let wants = match row.want {
+                Want::States => true,
+                Want::Pooled(state) => state.layer > last,
+                _ => false,
+            };
+            wants || row.maps.layers.contains(&last)
+        };
         self.rows.iter().any(needs)
     }
 }

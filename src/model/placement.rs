@@ -1,4 +1,4 @@
-//! Where a model's weights live, and so which back end computes.
+//! The placement of a model's weights, which selects the back end.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use std::fmt;
 use crate::backend::candle::Candle;
 use crate::backend::cpu::Isa;
 
-/// A back end and what it computes on.
+/// A back end and its device.
 #[derive(Debug, Clone)]
 pub enum Placement {
     Cpu(Isa),
-    /// The reference, or a GPU.
+    /// The reference back end, or a GPU.
     #[cfg(feature = "candle")]
     Candle(Candle),
 }
@@ -28,7 +28,7 @@ impl Placement {
         Ok(Self::Candle(Candle::reference()))
     }
 
-    /// candle in f32 on the first GPU; where there is none, why.
+    /// candle in f32 on the first GPU; an error if there is none.
     pub fn cuda() -> Result<Self, String> {
         Candle::cuda().map(Self::Candle)
     }
@@ -36,19 +36,19 @@ impl Placement {
 
 #[cfg(not(feature = "candle"))]
 impl Placement {
-    /// Why there is no reference here.
+    /// Fails: this build has no reference back end.
     pub fn reference() -> Result<Self, String> {
         Err("this binary has no reference back end; build it with --features candle".to_owned())
     }
 
-    /// Why there is no GPU here.
+    /// Fails: this build has no GPU support.
     pub fn cuda() -> Result<Self, String> {
         Err("this binary cannot use a GPU; build it with --features cuda".to_owned())
     }
 }
 
 impl Placement {
-    /// The type of its numbers.
+    /// The data type of the weights.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "f32",
@@ -57,7 +57,7 @@ impl Placement {
         }
     }
 
-    /// `cpu` or `cuda`.
+    /// The device, `cpu` or `cuda`.
     pub fn device(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "cpu",

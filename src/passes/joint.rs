@@ -1,8 +1,8 @@
-//! One text in several pairs, and scalars of all of them: each candidate of zero-shot
-//! classification is read beside the text, and their outputs compete.
+//! Scalars of several text pairs with the same first text. In zero-shot classification, the text is
+//! paired with each candidate's hypothesis, and the pairs' outputs compete.
 //!
-//! Methods make rows of one pair and scalars of candidates. Each row is run with every second
-//! text that its scalars need, and what comes back is put together by the chain rule:
+//! Methods build rows of one pair, with scalars of candidates. Each row is run with every second
+//! text that its scalars need. The outputs are combined by the chain rule:
 //! `∂F/∂x = Σ_j ∂F/∂z_j ∂z_j/∂x`, with z_j the logits of pair j.
 
 use std::sync::Arc;
@@ -11,35 +11,35 @@ use crate::error::{Error, Result};
 use crate::heads::activation::OutputActivation;
 use crate::model::Model;
 use crate::rows::{
-    AttentionMap, Baseline, Maps, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want, norm,
+    AttentionMap, Baseline, Maps, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want,
 };
 
-/// What is made of the pairs' logits: a number a pair, of which probabilities are made.
+/// How the pairs' logits become one number per pair, and these become probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// The output that is a pair's logit.
+    /// Index of the output that is a pair's logit.
     pub output: usize,
     pub competition: Competition,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Competition {
-    /// The pairs' logits against each other.
+    /// The pairs' logits compete with each other.
     Pairs,
-    /// In each pair, the logit against this output's.
+    /// In each pair, the logit competes with that of this output.
     Within(usize),
 }
 
-/// A number of one pair that a scalar is made of.
+/// The number of one pair that a scalar is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Basis {
     Logit,
-    /// Above the output that it competes with.
+    /// The logit minus that of the output it competes with.
     Margin(usize),
 }
 
 impl Outcome {
-    /// What a scalar's gradient goes through on its way to the pairs.
+    /// Returns what a scalar is computed from in each pair.
     fn basis(self, scalar: &Scalar) -> Basis {
         match (self.competition, scalar) {
             (Competition::Within(other), Scalar::Sum { output: Output::Probability, .. }) => {
@@ -49,7 +49,7 @@ impl Outcome {
         }
     }
 
-    /// From what is [`Self::basis`] to what is served.
+    /// Returns the activation that turns the competing numbers into probabilities.
     fn activation(self) -> OutputActivation {
         match self.competition {
             Competition::Pairs => OutputActivation::Softmax,
@@ -57,7 +57,7 @@ impl Outcome {
         }
     }
 
-    /// A pair's scalar.
+    /// Returns the scalar of one pair that evaluates `basis`.
     fn of_pair(self, basis: Basis) -> Scalar {
         let terms = match basis {
             Basis::Logit => vec![(self.output, 1.)],
@@ -66,7 +66,7 @@ impl Outcome {
         Scalar::Sum { output: Output::Logit, terms }
     }
 
-    /// The pairs that a scalar of `count` of them depends on, ascending.
+    /// Returns the pairs that `scalar` depends on, of `count` pairs, in ascending order.
     pub fn needed(self, scalar: &Scalar, count: usize) -> Vec<usize> {
         match (self.competition, scalar) {
             (Competition::Pairs, Scalar::Sum { output: Output::Probability, .. }) => {
@@ -82,7 +82,7 @@ impl Outcome {
         }
     }
 
-    /// The outputs of all pairs as one: a logit and a probability each.
+    /// Combines the outputs of all pairs into one, with a logit and a probability per pair.
     pub fn of(self, pairs: &[RowOutput]) -> RowOutput {
         let numbers = |basis: Basis| -> Vec<f64> {
             let scalar = self.of_pair(basis);
@@ -98,29 +98,29 @@ impl Outcome {
     }
 }
 
-/// A text's pairs.
+/// One text paired with several second texts.
 pub struct Joint {
     outcome: Outcome,
-    /// Each pair's tokens.
+    /// Tokens of each pair.
     pairs: Vec<Arc<Tokens>>,
-    /// The pair that rows are made of.
+    /// Index of the pair that rows are built from.
     own: usize,
-    /// Its first tokens, which methods may change. They are the same in all pairs, or, where
-    /// no other pair is needed, all of it.
+    /// Number of its leading tokens that methods may change. They are the same in all pairs; or, if
+    /// no other pair is needed, they are the whole pair.
     shared: usize,
-    /// Rows that a row becomes.
+    /// Number of rows that each row expands to.
     copies: usize,
 }
 
-/// One row's way through the pairs.
+/// A row expanded to the pairs that it needs.
 struct Expanded {
     rows: Vec<Row>,
-    /// The pair of each, and what is asked of it.
+    /// Per row, the index of its pair and the numbers needed from it.
     pairs: Vec<(usize, Vec<Basis>)>,
 }
 
 impl Joint {
-    /// For rows of pair `own` and scalars such as `scalar`.
+    /// Creates a joint for rows of pair `own`, with scalars that need as many pairs as `scalar`.
     pub fn new(
         outcome: Outcome,
         pairs: Vec<Arc<Tokens>>,
@@ -136,7 +136,7 @@ impl Joint {
         self.copies
     }
 
-    /// The rows of one job, one output each.
+    /// Runs `rows`, expanded to pairs, through `run`. Returns one output per row.
     pub async fn run<F: Future<Output = Result<Vec<RowOutput>>>>(
         &self,
         rows: Vec<Row>,
@@ -144,31 +144,31 @@ impl Joint {
         run: impl Fn(Vec<Row>) -> F,
     ) -> Result<Vec<RowOutput>> {
         let mut combined = Vec::with_capacity(rows.len());
-        // Whole gradients of many pairs are large: those of one row at a time.
-        let keeps =
+        // Unreduced gradients of many pairs are large, so they are computed one row at a time.
+        let is_unreduced =
             |row: &Row| matches!(row.want, Want::Gradients(reduce, _) if !is_number(reduce));
-        let large = self.copies > 1 && rows.iter().any(keeps);
-        let together = if large { 1 } else { rows.len().max(1) };
-        for rows in rows.chunks(together) {
+        let large = self.copies > 1 && rows.iter().any(is_unreduced);
+        let chunk = if large { 1 } else { rows.len().max(1) };
+        for rows in rows.chunks(chunk) {
             let expanded: Vec<Expanded> =
                 rows.iter().map(|row| self.expand(row, model)).collect::<Result<_>>()?;
             let all = expanded.iter().flat_map(|expanded| expanded.rows.iter().cloned()).collect();
             let mut outputs = run(all).await?.into_iter();
             for (row, Expanded { pairs, .. }) in rows.iter().zip(&expanded) {
                 let outputs: Vec<RowOutput> = outputs.by_ref().take(pairs.len()).collect();
-                combined.push(Found { joint: self, row, pairs, outputs: &outputs }.output());
+                combined.push(PairOutputs { joint: self, row, pairs, outputs: &outputs }.output());
             }
         }
         Ok(combined)
     }
 
-    /// Tokens of a pair that are held.
+    /// Returns the number of trailing tokens of a pair, which methods do not change.
     fn tail(&self, pair: usize) -> usize {
         self.pairs[pair].len().saturating_sub(self.shared)
     }
 
     fn expand(&self, row: &Row, model: &Model) -> Result<Expanded> {
-        // Without a scalar it is about its own pair: its attention, or what flows there.
+        // Rows without scalars need only their own pair, for attention or flow.
         if row.scalars().is_empty() {
             return Ok(Expanded { rows: vec![row.clone()], pairs: vec![(self.own, Vec::new())] });
         }
@@ -177,8 +177,8 @@ impl Joint {
             let basis = self.outcome.basis(scalar);
             for pair in self.outcome.needed(scalar, self.pairs.len()) {
                 match pairs.iter_mut().find(|(other, _)| *other == pair) {
-                    Some((_, asked)) if asked.contains(&basis) => {}
-                    Some((_, asked)) => asked.push(basis),
+                    Some((_, bases)) if bases.contains(&basis) => {}
+                    Some((_, bases)) => bases.push(basis),
                     None => pairs.push((pair, vec![basis])),
                 }
             }
@@ -187,19 +187,19 @@ impl Joint {
             pairs.push((self.own, Vec::new()));
         }
         if self.tail(self.own) == 0 && pairs.iter().any(|(pair, _)| *pair != self.own) {
-            return Err(Error::internal("a second text that changes is read beside others"));
+            return Err(Error::internal("the second text changes, but other pairs are needed"));
         }
-        let alone = pairs.iter().map(|(_, asked)| asked.len()).sum::<usize>() == 1;
-        let rows = pairs.iter().map(|(pair, asked)| self.in_pair(row, *pair, asked, alone, model));
+        let single = pairs.iter().map(|(_, bases)| bases.len()).sum::<usize>() == 1;
+        let rows = pairs.iter().map(|(pair, bases)| self.in_pair(row, *pair, bases, single, model));
         Ok(Expanded { rows: rows.collect(), pairs })
     }
 
-    /// The row with the second text of `pair`. Gradients of several pairs are added before
-    /// they are reduced, where that makes a difference.
-    fn in_pair(&self, row: &Row, pair: usize, asked: &[Basis], alone: bool, model: &Model) -> Row {
-        let scalars = asked.iter().map(|&basis| self.outcome.of_pair(basis)).collect();
+    /// Builds the row with the second text of `pair`. Gradients of several pairs must be added
+    /// before a nonlinear reduction, so these are not reduced yet.
+    fn in_pair(&self, row: &Row, pair: usize, bases: &[Basis], single: bool, model: &Model) -> Row {
+        let scalars = bases.iter().map(|&basis| self.outcome.of_pair(basis)).collect();
         let want = match &row.want {
-            Want::Gradients(reduce, _) if alone || is_linear(*reduce) => {
+            Want::Gradients(reduce, _) if single || is_linear(*reduce) => {
                 Want::Gradients(*reduce, scalars)
             }
             Want::Gradients(..) => Want::Gradients(Reduce::Keep, scalars),
@@ -211,12 +211,12 @@ impl Joint {
         };
         let held = self.tail(pair);
         let path = row.path.as_ref().map(|path| {
-            let moved = tokens.len() - held;
+            let text = tokens.len() - held;
             let baseline = match &path.baseline {
                 Baseline::Zero => Baseline::Zero,
                 Baseline::Ids(ids) => {
-                    let end = &tokens.input_ids[moved..];
-                    Baseline::Ids(ids[..moved].iter().chain(end).copied().collect())
+                    let end = &tokens.input_ids[text..];
+                    Baseline::Ids(ids[..text].iter().chain(end).copied().collect())
                 }
             };
             Path { baseline, held, ..path.clone() }
@@ -225,18 +225,18 @@ impl Joint {
         Row { tokens, path, maps, want, ..row.clone() }
     }
 
-    /// The row's text, whole or a part of it, with the second text of `pair`.
+    /// Returns the row's text, or what is left of it, with the second text of `pair`.
     fn tokens(&self, row: &Row, pair: usize, model: &Model) -> Arc<Tokens> {
         let (text, other) = (row.tokens.len() - self.tail(self.own), &self.pairs[pair]);
-        let with = |own: &[u32], other: &[u32]| -> Vec<u32> {
+        let join = |own: &[u32], other: &[u32]| -> Vec<u32> {
             own[..text].iter().chain(&other[self.shared..]).copied().collect()
         };
-        let ids = with(&row.tokens.input_ids, &other.input_ids);
-        let types = with(&row.tokens.token_type_ids, &other.token_type_ids);
+        let ids = join(&row.tokens.input_ids, &other.input_ids);
+        let types = join(&row.tokens.token_type_ids, &other.token_type_ids);
         Arc::new(match text == self.shared {
-            // Words that are replaced leave positions as they are.
+            // Replaced tokens keep their positions.
             true => Tokens {
-                position_ids: with(&row.tokens.position_ids, &other.position_ids),
+                position_ids: join(&row.tokens.position_ids, &other.position_ids),
                 input_ids: ids,
                 token_type_ids: types,
             },
@@ -245,16 +245,16 @@ impl Joint {
     }
 }
 
-/// What the pairs of one row gave.
-struct Found<'a> {
+/// The outputs of all pairs of one row.
+struct PairOutputs<'a> {
     joint: &'a Joint,
     row: &'a Row,
     pairs: &'a [(usize, Vec<Basis>)],
     outputs: &'a [RowOutput],
 }
 
-impl Found<'_> {
-    /// What the row's scalars come to.
+impl PairOutputs<'_> {
+    /// Combines the outputs into one for the row.
     fn output(&self) -> RowOutput {
         if self.row.scalars().is_empty() {
             return self.outputs.first().cloned().unwrap_or_default();
@@ -267,16 +267,16 @@ impl Found<'_> {
         }
     }
 
-    /// Where a pair's number of this kind is: its row, and its place among what was asked.
-    fn place(&self, pair: usize, basis: Basis) -> Option<(usize, usize)> {
+    /// Returns the row of `pair`, and the index of `basis` among the numbers requested of it.
+    fn find(&self, pair: usize, basis: Basis) -> Option<(usize, usize)> {
         let row = self.pairs.iter().position(|(other, _)| *other == pair)?;
         Some((row, self.pairs[row].1.iter().position(|other| *other == basis)?))
     }
 
-    /// The pairs' numbers of one kind; 0 where they were not needed.
+    /// Returns the number of kind `basis` of each pair; 0 for pairs that were not needed.
     fn numbers(&self, basis: Basis) -> Vec<f64> {
         let number = |pair| {
-            let (row, k) = self.place(pair, basis)?;
+            let (row, k) = self.find(pair, basis)?;
             Some(self.outputs[row].values[k])
         };
         (0..self.joint.pairs.len()).map(|pair| number(pair).unwrap_or_default()).collect()
@@ -288,7 +288,7 @@ impl Found<'_> {
         scalar.value(&numbers, &probabilities)
     }
 
-    /// `∂F/∂z_j` of each pair.
+    /// Returns `∂F/∂z_j` of each pair.
     fn weights(&self, scalar: &Scalar) -> Vec<f64> {
         let numbers = self.numbers(self.joint.outcome.basis(scalar));
         let activation = self.joint.outcome.activation();
@@ -296,8 +296,8 @@ impl Found<'_> {
         activation.gradient(scalar, &numbers, &probabilities, numbers.len())
     }
 
-    /// The scalar's gradient at the row's tokens as it was asked for; at a second text that
-    /// is held, 0.
+    /// Returns the scalar's gradient at the row's tokens, reduced as requested; 0 at a second text
+    /// that methods do not change.
     fn gradient(&self, scalar: &Scalar) -> Vec<f64> {
         let Want::Gradients(reduce, _) = self.row.want else { return Vec::new() };
         let basis = self.joint.outcome.basis(scalar);
@@ -305,7 +305,7 @@ impl Found<'_> {
         let text = tokens - self.joint.tail(self.joint.own);
         let mut sum: Vec<f64> = vec![0.; tokens];
         for (pair, weight) in self.weights(scalar).into_iter().enumerate() {
-            let Some((row, k)) = self.place(pair, basis) else { continue };
+            let Some((row, k)) = self.find(pair, basis) else { continue };
             let scores = &self.outputs[row].token_scores[k];
             let width = scores.len() / (text + self.joint.tail(pair));
             sum.resize(tokens * width, 0.);
@@ -314,14 +314,14 @@ impl Found<'_> {
             }
         }
         let width = sum.len() / tokens;
-        match is_linear(reduce) {
-            true => sum,
-            // Of one pair it was reduced before, which a factor does not mind.
-            false => sum.chunks(width).map(|gradient| reduced(gradient, reduce)).collect(),
+        match reduce {
+            Reduce::TimesInput | Reduce::TimesDifference | Reduce::Keep => sum,
+            // With a single pair, scores are reduced already, and a factor scales each norm alike.
+            Reduce::Norm(norm) => sum.chunks(width).map(|gradient| norm.of(gradient)).collect(),
         }
     }
 
-    /// The own pair's maps; those of a gradient are of the first scalar's.
+    /// Returns the attention of the row's own pair. Gradient maps are those of the first scalar.
     fn attention(&self) -> Vec<AttentionMap> {
         let own = self.pairs.iter().position(|(pair, _)| *pair == self.joint.own);
         let maps = own.map(|row| self.outputs[row].attention.clone()).unwrap_or_default();
@@ -335,25 +335,15 @@ impl Found<'_> {
     }
 }
 
-/// Whether gradients can be added after they were reduced.
+/// Returns whether gradients can be added after they are reduced.
 fn is_linear(reduce: Reduce) -> bool {
     match reduce {
         Reduce::TimesInput | Reduce::TimesDifference | Reduce::Keep => true,
-        Reduce::L1 | Reduce::L2 | Reduce::Mean => false,
+        Reduce::Norm(_) => false,
     }
 }
 
-/// Whether a token's gradient comes back as one number.
+/// Returns whether gradients are always reduced to one number per token.
 fn is_number(reduce: Reduce) -> bool {
     matches!(reduce, Reduce::TimesInput | Reduce::TimesDifference)
-}
-
-/// One token's gradient, `[hidden]`.
-fn reduced(gradient: &[f64], reduce: Reduce) -> f64 {
-    let magnitudes = || gradient.iter().map(|g| g.abs()).sum::<f64>();
-    match reduce {
-        Reduce::L1 => magnitudes(),
-        Reduce::Mean => magnitudes() / gradient.len() as f64,
-        _ => norm(gradient),
-    }
 }

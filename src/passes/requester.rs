@@ -1,24 +1,23 @@
-//! Whose rows they are: what the queue needs to know of a request to be fair to it.
+//! The request that rows belong to: what the queue needs to know to be fair.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The name of all who ask without a key.
+/// The name of callers without a key.
 pub const ANYONE: &str = "*";
 
-/// A request, for as long as it lasts: all its jobs are charged to it, those of every
-/// input and every method.
+/// A request. All its jobs, of every input and method, are charged to it.
 #[derive(Debug)]
 pub struct Requester {
-    /// The name of the key that it came with. Keys have equal shares, and requests
-    /// of one key have equal shares of that key's.
+    /// Name of the caller's key. Keys have equal shares of the capacity, and requests with the same
+    /// key have equal shares of its share.
     pub caller: Arc<str>,
-    /// What its rows should take on all cores.
+    /// Expected time of its rows, on all cores.
     pub expected: Duration,
-    /// Multiply-adds of all its rows, as far as that is known.
+    /// Multiply-adds of all its rows, as far as they are known.
     work: u64,
-    /// Multiply-adds of its rows that were handed out so far.
+    /// Multiply-adds of its rows that were dispatched so far.
     served: AtomicU64,
 }
 
@@ -33,13 +32,13 @@ impl Requester {
         Self { caller, expected, work, served: AtomicU64::new(0) }
     }
 
-    /// What the rows that were not handed out yet should take.
+    /// Returns the expected time of the rows that were not dispatched yet.
     pub fn remaining(&self) -> Duration {
         let done = self.served.load(Ordering::Relaxed) as f64 / self.work.max(1) as f64;
         self.expected.mul_f64((1. - done).max(0.))
     }
 
-    /// Notes rows that were handed out.
+    /// Records the multiply-adds of rows that were dispatched.
     pub fn charge(&self, work: u64) {
         self.served.fetch_add(work, Ordering::Relaxed);
     }

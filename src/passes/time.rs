@@ -1,69 +1,74 @@
-//! How long a request may take.
+//! Time limits of requests.
 
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::{Code, Error};
 
-/// When work stops by itself, and when it is given up.
+/// When work stops by itself, and when it is abandoned.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeLimit {
-    /// Methods that can answer from what they have do so now.
+    /// From now on, methods return what they have if they can.
     stop: Instant,
-    /// Rows that are not back by now are waited for no longer.
+    /// From now on, pending rows are abandoned.
     deadline: Instant,
-    /// All the time that the request had, for the error message.
-    whole: Duration,
+    /// Total time of the request, for the error message.
+    total: Duration,
 }
 
-/// The share of a request's time that is kept at least for what follows the last
-/// pass: solving for scores, assembling and sending the answer.
+/// Minimum share of a request's time for what follows the last pass: solving for scores, assembling
+/// and sending the response.
 const RESERVE: f64 = 0.15;
 
-/// The share of a request's time that passes always get.
+/// Minimum share of a request's time for passes.
 const WORKING: f64 = 0.4;
 
 impl TimeLimit {
-    /// `whole` from `start` on. `closing` is what the work after the last pass should
-    /// take, as measured; that much and half as much again is kept free, within bounds.
-    pub fn new(start: Instant, whole: Duration, closing: Duration) -> Self {
-        let reserve = closing.mul_f64(1.5).max(whole.mul_f64(RESERVE));
-        let working = whole.saturating_sub(reserve).max(whole.mul_f64(WORKING));
-        Self { stop: start + working, deadline: start + whole, whole }
+    /// Creates a limit of `total` from `start` on. One and a half times `closing`, the measured
+    /// time of the work after the last pass, is reserved, within bounds.
+    pub fn new(start: Instant, total: Duration, closing: Duration) -> Self {
+        let reserve = closing.mul_f64(1.5).max(total.mul_f64(RESERVE));
+        let working = total.saturating_sub(reserve).max(total.mul_f64(WORKING));
+        Self { stop: start + working, deadline: start + total, total }
     }
 
-    /// The same, with `share` of the time that is left until the stop.
+    /// Returns a limit with `share` of the remaining time until the stop.
     pub fn cut_to(self, share: f64) -> Self {
         let now = Instant::now();
-        let left = self.stop.saturating_duration_since(now);
-        Self { stop: now + left.mul_f64(share), ..self }
+        let remaining = self.stop.saturating_duration_since(now);
+        Self { stop: now + remaining.mul_f64(share), ..self }
     }
 
-    /// For work that the answer can do without: it is given up at the stop.
+    /// Returns a limit for optional work, which is abandoned at the stop.
     pub fn expendable(self) -> Self {
         Self { deadline: self.stop, ..self }
     }
 
-    /// Whether something that takes `needed` should be done before the stop.
+    /// Returns whether work that takes `needed` should be done before the stop.
     pub fn allows(&self, needed: Duration) -> bool {
         Instant::now() + needed <= self.stop
     }
 
-    /// The output of `work`, or none where the stop comes first.
+    /// Returns the output of `work`, or `None` if the stop comes first.
     pub async fn before_stop<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         timeout_at(self.stop, work).await.ok()
     }
 
-    /// The output of `work`, or an error where the deadline comes first.
+    /// Returns the output of `work`, or an error if the deadline comes first.
     pub async fn before_deadline<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         timeout_at(self.deadline, work).await.map_err(|_| self.late())
     }
 
-    /// The error of a request that has nothing to answer with in time.
+    /// Completes at the deadline.
+    pub async fn deadline(&self) {
+        sleep_until(self.deadline).await;
+    }
+
+    /// Returns the error of a request that ran out of time.
     pub fn late(&self) -> Error {
-        let detail = format!("not finished within {} ms", self.whole.as_millis());
+        let detail = format!("not finished within {} ms", self.total.as_millis());
         Error::new(Code::DeadlineExceeded, detail)
     }
 }
@@ -73,9 +78,9 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_reserve_follows_what_closing_takes() {
-        let whole = Duration::from_secs(10);
-        let limit = |closing| TimeLimit::new(Instant::now(), whole, Duration::from_secs(closing));
+    async fn the_reserve_follows_the_closing_time() {
+        let total = Duration::from_secs(10);
+        let limit = |closing| TimeLimit::new(Instant::now(), total, Duration::from_secs(closing));
         let stops_after = |limit: TimeLimit, seconds: f64| {
             let just = Duration::from_secs_f64(seconds);
             limit.allows(just) && !limit.allows(just + Duration::from_millis(1))
@@ -87,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_can_be_done_without_is_given_up_at_the_stop() {
+    async fn optional_work_is_abandoned_at_the_stop() {
         let limit = TimeLimit::new(Instant::now(), Duration::from_secs(10), Duration::ZERO);
         let nine = || tokio::time::sleep(Duration::from_secs(9));
         assert!(limit.before_stop(nine()).await.is_none());

@@ -1,15 +1,15 @@
-//! Colours of scores. Orange and blue stay apart for colour-blind eyes; scores
-//! without a sign are violet, which is neither.
+//! Colours of scores. Orange and blue are distinguishable with colour blindness; unsigned scores
+//! are violet.
 
 /// Red, green, blue.
 pub type Rgb = [u8; 3];
 
-/// What a colour says of a score.
+/// The meaning of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hue {
     For,
     Against,
-    /// How much, of methods that say no more.
+    /// The magnitude, for unsigned methods.
     Amount,
 }
 
@@ -17,18 +17,18 @@ impl Hue {
     pub const ALL: [Self; 3] = [Self::For, Self::Against, Self::Amount];
 }
 
-/// A score's colour: a hue, and how deep it is, from 0 to 1.
+/// A score's colour: a hue and its depth from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shade {
     pub hue: Hue,
     pub depth: f64,
 }
 
-/// Colours that a reader's light or dark background goes with.
+/// A light or dark colour theme.
 pub struct Theme {
     pub surface: Rgb,
     pub ink: Rgb,
-    /// Of what is said beside the words.
+    /// Secondary text.
     pub soft: Rgb,
     pub line: Rgb,
     full: [Rgb; 3],
@@ -51,7 +51,7 @@ pub const DARK: Theme = Theme {
 };
 
 impl Theme {
-    /// From the surface at depth 0 to the full colour at depth 1.
+    /// Interpolates from the surface at depth 0 to the full colour at depth 1.
     pub fn colour(&self, shade: Shade) -> Rgb {
         let full = self.full[shade.hue as usize];
         let depth = shade.depth.clamp(0., 1.);
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn text_can_be_read_on_every_colour() {
+    fn text_has_enough_contrast_on_every_colour() {
         for theme in [LIGHT, DARK] {
             assert!(contrast(theme.soft, theme.surface) >= 4.5);
             for hue in Hue::ALL {
                 for percent in 0..=100 {
                     let shade = Shade { hue, depth: f64::from(percent) / 100. };
-                    let found = contrast(theme.ink, theme.colour(shade));
-                    assert!(found >= 4.5, "{shade:?}: {found}");
+                    let ratio = contrast(theme.ink, theme.colour(shade));
+                    assert!(ratio >= 4.5, "{shade:?}: {ratio}");
                 }
             }
         }

@@ -1,11 +1,11 @@
-//! Scores beside the units of the text that they are for, ready to be coloured.
+//! Heat maps: units of a text with their scores.
 
 use super::colour::{Hue, Shade};
 use crate::attribution::Granularity;
 use crate::explanation::{Explained, Explanation};
 use crate::text::{Token, Unit};
 
-/// One explanation's scores of one kind of unit.
+/// One explanation's scores at one granularity.
 pub struct Heat<'a> {
     pub unit: Granularity,
     pub pieces: Vec<Piece<'a>>,
@@ -17,15 +17,15 @@ pub struct Heat<'a> {
 pub struct Piece<'a> {
     pub text: &'a str,
     pub segment: usize,
-    /// Whether white space is before it.
-    pub apart: bool,
+    /// Whether a space precedes it.
+    pub spaced: bool,
     pub score: f64,
 }
 
-/// What scores are measured against.
+/// The colour scale of a set of scores.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
-    /// The largest magnitude: it has the full colour.
+    /// The largest magnitude, drawn in the full colour.
     pub largest: f64,
     pub signed: bool,
 }
@@ -45,7 +45,7 @@ impl Scale {
         Shade { hue, depth }
     }
 
-    /// A score with as many digits as tell it from the largest.
+    /// Formats a score with the decimals that give the largest one three significant digits.
     pub fn number(self, score: f64) -> String {
         let decimals = match self.largest > 0. {
             true => (2. - self.largest.log10().floor()).clamp(0., 9.) as usize,
@@ -59,24 +59,24 @@ impl Scale {
 }
 
 impl<'a> Heat<'a> {
-    /// One for each kind of unit that has scores, words first and tokens last.
+    /// Returns one heat map per granularity with scores, words first and tokens last.
     pub fn all(explained: &'a Explained, explanation: &Explanation) -> Vec<Self> {
         const ORDER: [Granularity; 4] =
             [Granularity::Word, Granularity::Span, Granularity::Sentence, Granularity::Token];
-        let found = ORDER.into_iter().filter_map(|unit| {
+        let heats = ORDER.into_iter().filter_map(|unit| {
             let (_, scores) = explanation.scores.iter().find(|(other, _)| *other == unit)?;
             let scale = Scale::of(scores, explanation.method.signed);
             Some(Self { unit, pieces: pieces(explained, unit, scores), scale })
         });
-        found.collect()
+        heats.collect()
     }
 
-    /// The pieces of each text.
+    /// Groups the pieces by input text.
     pub fn texts(&self) -> impl Iterator<Item = &[Piece<'a>]> {
         self.pieces.chunk_by(|a, b| a.segment == b.segment)
     }
 
-    /// What its units are called.
+    /// Returns the plural name of the units.
     pub fn name(&self) -> &'static str {
         match self.unit {
             Granularity::Token => "tokens",
@@ -89,32 +89,32 @@ impl<'a> Heat<'a> {
 
 fn pieces<'a>(explained: &'a Explained, unit: Granularity, scores: &[f64]) -> Vec<Piece<'a>> {
     match unit {
-        Granularity::Token => of_tokens(&explained.tokens, scores),
-        Granularity::Word => of_units(explained.words.iter(), scores),
-        Granularity::Sentence => of_units(explained.sentences.iter().flatten(), scores),
+        Granularity::Token => token_pieces(&explained.tokens, scores),
+        Granularity::Word => unit_pieces(explained.words.iter(), scores),
+        Granularity::Sentence => unit_pieces(explained.sentences.iter().flatten(), scores),
         Granularity::Span => {
-            of_units(explained.spans.iter().flatten().map(|span| &span.unit), scores)
+            unit_pieces(explained.spans.iter().flatten().map(|span| &span.unit), scores)
         }
     }
 }
 
-/// Tokens stand apart, that each be seen.
-fn of_tokens<'a>(tokens: &'a [Token], scores: &[f64]) -> Vec<Piece<'a>> {
+/// Tokens always have a space between them, so that each can be told apart.
+fn token_pieces<'a>(tokens: &'a [Token], scores: &[f64]) -> Vec<Piece<'a>> {
     let piece = |(token, &score): (&'a Token, &f64)| Piece {
         text: &token.text,
         segment: token.segment,
-        apart: true,
+        spaced: true,
         score,
     };
     tokens.iter().zip(scores).map(piece).collect()
 }
 
-fn of_units<'a>(units: impl Iterator<Item = &'a Unit>, scores: &[f64]) -> Vec<Piece<'a>> {
-    let mut before = (0, 0);
+fn unit_pieces<'a>(units: impl Iterator<Item = &'a Unit>, scores: &[f64]) -> Vec<Piece<'a>> {
+    let mut previous_end = (0, 0);
     let piece = |(unit, &score): (&'a Unit, &f64)| {
-        let apart = (unit.segment, unit.start) != before;
-        before = (unit.segment, unit.end);
-        Piece { text: &unit.text, segment: unit.segment, apart, score }
+        let spaced = (unit.segment, unit.start) != previous_end;
+        previous_end = (unit.segment, unit.end);
+        Piece { text: &unit.text, segment: unit.segment, spaced, score }
     };
     units.zip(scores).map(piece).collect()
 }
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_digits_of_their_scale() {
+    fn decimals_depend_on_the_largest_score() {
         let number = |largest, score| Scale { largest, signed: true }.number(score);
         assert_eq!(number(0.827, 0.2591447), "+0.259");
         assert_eq!(number(12.3, -4.56), "-4.6");

@@ -1,46 +1,46 @@
-//! What was measured, as a table: a line a number, a column a method.
+//! Evaluation results as a table: one line per number, one column per method.
 
 use crate::evaluation::{Evaluation, MEASURES, MeasureEntry, REFERENCE, Value};
 
-/// Every measure that says something of a method.
+/// Every measure with a value for at least one method.
 pub struct Table<'a> {
     /// The last one may be the random reference.
     pub methods: Vec<&'a str>,
     pub measures: Vec<Measure>,
 }
 
-/// One measure, in a line or in several.
+/// One measure, in one or several lines.
 pub struct Measure {
     pub entry: &'static MeasureEntry,
     pub lines: Vec<Line>,
 }
 
-/// One number of each method.
+/// One number per method.
 pub struct Line {
-    /// Which of the measure's numbers, where it has several.
+    /// The name of the number if the measure has several.
     pub part: Option<&'static str>,
     pub better: Better,
     pub cells: Vec<Cell>,
 }
 
-/// What one method has.
+/// The number of one method.
 pub struct Cell {
     pub number: Option<f64>,
-    /// Whether no method has a better one, where there are several.
+    /// Whether this is the best of several methods.
     pub best: bool,
 }
 
-/// Which way is better.
+/// Which direction of a number is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     Higher,
     Lower,
-    /// It is no matter of better.
+    /// The number does not rank methods.
     Neither,
 }
 
 impl Better {
-    /// As measures say it of a lone number; of several by their names.
+    /// Of a measure's only number by its entry, of several numbers by their names.
     fn of(measure: &MeasureEntry, part: Option<&str>) -> Self {
         match part.unwrap_or(measure.better) {
             "higher" | "rank_correlation" => Self::Higher,
@@ -61,7 +61,7 @@ impl Better {
         match self {
             Self::Higher => "higher is better",
             Self::Lower => "lower is better",
-            Self::Neither => "neither way is better",
+            Self::Neither => "neither direction is better",
         }
     }
 
@@ -75,7 +75,7 @@ impl Better {
 }
 
 impl Measure {
-    /// Whether its numbers have names.
+    /// Whether the measure has several, named numbers.
     pub fn is_in_parts(&self) -> bool {
         self.lines.iter().any(|line| line.part.is_some())
     }
@@ -88,7 +88,7 @@ impl<'a> Table<'a> {
         Self { methods, measures }
     }
 
-    /// How many numbers it has room for.
+    /// Returns the number of cells.
     pub fn cells(&self) -> usize {
         let lines: usize = self.measures.iter().map(|measure| measure.lines.len()).sum();
         lines * self.methods.len()
@@ -99,31 +99,31 @@ impl<'a> Table<'a> {
     }
 }
 
-/// None where it says nothing of any method.
+/// Returns `None` if no method has a value.
 fn measure(evaluation: &Evaluation, entry: &'static MeasureEntry) -> Option<Measure> {
-    let lines = match evaluation.of_methods.iter().find_map(|(_, found)| value(found, entry))? {
+    let lines = match evaluation.of_methods.iter().find_map(|(_, values)| value(values, entry))? {
         Value::Number(_) => vec![line(evaluation, entry, None)],
-        Value::Parts(parts) => {
+        Value::Named(parts) => {
             parts.iter().map(|(part, _)| line(evaluation, entry, Some(part))).collect()
         }
     };
     Some(Measure { entry, lines })
 }
 
-type Found = [(&'static str, Value)];
+type MethodValues = [(&'static str, Value)];
 
-fn value<'v>(found: &'v Found, entry: &MeasureEntry) -> Option<&'v Value> {
-    found.iter().find(|(name, _)| *name == entry.name).map(|(_, value)| value)
+fn value<'v>(values: &'v MethodValues, entry: &MeasureEntry) -> Option<&'v Value> {
+    values.iter().find(|(name, _)| *name == entry.name).map(|(_, value)| value)
 }
 
 fn line(evaluation: &Evaluation, entry: &MeasureEntry, part: Option<&'static str>) -> Line {
     let better = Better::of(entry, part);
     let numbers = || {
         let methods = evaluation.of_methods.iter();
-        methods.map(|(method, found)| (method, value(found, entry).and_then(|v| number(v, part))))
+        methods.map(|(method, values)| (method, value(values, entry).and_then(|v| number(v, part))))
     };
-    let judged = || numbers().filter(|(method, _)| *method != REFERENCE).filter_map(|(_, n)| n);
-    let best = if judged().count() > 1 { better.best(judged()) } else { None };
+    let ranked = || numbers().filter(|(method, _)| *method != REFERENCE).filter_map(|(_, n)| n);
+    let best = if ranked().count() > 1 { better.best(ranked()) } else { None };
     let cell = |(method, number): (&String, Option<f64>)| Cell {
         number,
         best: method != REFERENCE && best.is_some() && number == best,
@@ -134,7 +134,7 @@ fn line(evaluation: &Evaluation, entry: &MeasureEntry, part: Option<&'static str
 fn number(value: &Value, part: Option<&str>) -> Option<f64> {
     match (value, part) {
         (Value::Number(number), None) => Some(*number),
-        (Value::Parts(parts), Some(part)) => {
+        (Value::Named(parts), Some(part)) => {
             parts.iter().find(|(name, _)| *name == part).map(|(_, number)| *number)
         }
         _ => None,
@@ -146,14 +146,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_is_one_of_the_methods() {
+    fn the_random_reference_is_never_best() {
         let of = |name: &str, falls: f64, change: f64| {
             let parts = vec![("relative_change", change), ("rank_correlation", 1.)];
-            let found = vec![
+            let values = vec![
                 ("comprehensiveness", Value::Number(falls)),
-                ("baseline_sensitivity", Value::Parts(parts)),
+                ("baseline_sensitivity", Value::Named(parts)),
             ];
-            (name.to_owned(), found)
+            (name.to_owned(), values)
         };
         let of_methods = vec![of("a", 0.1, 0.2), of("b", 0.5, 0.3), of(REFERENCE, 0.9, 0.)];
         let evaluation = Evaluation { of_methods, ..Evaluation::default() };

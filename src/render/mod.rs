@@ -1,13 +1,17 @@
-//! An answer in the forms that callers read.
+//! Output formats of a response.
+//!
+//! The reasons for the design: docs/concepts/rendering.md.
 
+pub mod clean;
+pub mod evidence;
 pub mod json;
 pub mod page;
+pub mod paint;
 pub mod picture;
 pub mod problems;
 pub mod tensors;
 pub mod terminal;
 
-mod clean;
 mod colour;
 mod columns;
 mod heat;
@@ -15,4 +19,5 @@ mod measures;
 mod room;
 mod rows;
 mod sheet;
+mod summary;
 mod wording;

@@ -1,24 +1,22 @@
-//! Pages about the problems that the service has.
+//! HTML pages that document the service's error codes.
 
 use maud::html;
 
 use super::page::document;
 
-/// One kind of problem.
+/// Documentation of one error code.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
     pub code: &'static str,
     pub title: &'static str,
     pub status: u16,
-    /// What it means.
     pub meaning: &'static str,
-    /// When it happens.
+    /// When it occurs.
     pub when: &'static str,
-    /// What to do.
     pub remedy: &'static str,
 }
 
-/// The page of one problem.
+/// Renders the page of one error code.
 pub fn page(entry: &Entry) -> String {
     document(
         entry.title,
@@ -35,7 +33,7 @@ pub fn page(entry: &Entry) -> String {
     )
 }
 
-/// The list of all problems.
+/// Renders the list of all error codes.
 pub fn index(entries: &[Entry]) -> String {
     document(
         "Problems",

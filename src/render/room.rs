@@ -1,12 +1,12 @@
-//! What one page or picture may hold: browsers show megabytes slowly.
+//! Size limits of one page or picture: browsers are slow with megabytes of HTML.
 
-/// Units of the text with their scores.
+/// The maximum number of scored units of the text.
 pub const WORDS: usize = 50_000;
 
-/// Cells of matrices.
+/// The maximum number of matrix and table cells.
 pub const CELLS: usize = 20_000;
 
-/// Room that is left.
+/// The remaining units and cells.
 pub struct Room {
     words: usize,
     cells: usize,
@@ -17,7 +17,7 @@ impl Room {
         Self { words: WORDS, cells: CELLS }
     }
 
-    /// Whether there is room for so many units, which it then holds.
+    /// Reserves `count` units. Returns false if fewer remain.
     pub fn words(&mut self, count: usize) -> bool {
         take(&mut self.words, count)
     }
@@ -27,8 +27,8 @@ impl Room {
     }
 }
 
-fn take(left: &mut usize, count: usize) -> bool {
-    let after = left.checked_sub(count);
-    *left = after.unwrap_or(*left);
+fn take(remaining: &mut usize, count: usize) -> bool {
+    let after = remaining.checked_sub(count);
+    *remaining = after.unwrap_or(*remaining);
     after.is_some()
 }

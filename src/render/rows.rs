@@ -1,10 +1,10 @@
-//! Pieces of a text in rows, where there are columns and no fonts to measure.
+//! Layout of pieces in rows of monospace columns.
 
 use super::clean::clean;
 use super::columns::{split, width};
 use super::heat::Piece;
 
-/// A piece, or a part of one, in its place in a row.
+/// A piece, or a part of one, and its columns in a row.
 pub struct Placed<'a> {
     pub text: String,
     pub column: usize,
@@ -12,13 +12,13 @@ pub struct Placed<'a> {
     pub piece: &'a Piece<'a>,
 }
 
-/// Pieces in rows of at most so many columns. What is longer than a row is cut.
+/// Lays out pieces in rows of at most `columns`. Pieces that are longer than a row are split.
 pub fn rows<'a>(pieces: &'a [Piece<'a>], columns: usize) -> Vec<Vec<Placed<'a>>> {
     let mut rows: Vec<Vec<Placed<'a>>> = Vec::new();
     for piece in pieces {
         let text = clean(piece.text);
         for (number, part) in split(&text, columns).enumerate() {
-            let space = usize::from(piece.apart && number == 0);
+            let space = usize::from(piece.spaced && number == 0);
             let placed = |column| Placed {
                 text: part.to_owned(),
                 column,
@@ -41,16 +41,16 @@ pub fn rows<'a>(pieces: &'a [Piece<'a>], columns: usize) -> Vec<Vec<Placed<'a>>>
 mod tests {
     use super::*;
 
-    fn piece(text: &str, apart: bool) -> Piece<'_> {
-        Piece { text, segment: 0, apart, score: 0. }
+    fn piece(text: &str, spaced: bool) -> Piece<'_> {
+        Piece { text, segment: 0, spaced, score: 0. }
     }
 
     #[test]
-    fn rows_wrap_and_know_wide_characters() {
+    fn rows_wrap_and_count_wide_characters_twice() {
         let pieces = [piece("很好", true), piece("ok", false), piece("fine", true)];
         let rows = rows(&pieces, 8);
-        let places: Vec<Vec<(usize, usize)>> =
+        let layout: Vec<Vec<(usize, usize)>> =
             rows.iter().map(|row| row.iter().map(|p| (p.column, p.columns)).collect()).collect();
-        assert_eq!(places, [vec![(0, 4), (4, 2)], vec![(0, 4)]]);
+        assert_eq!(layout, [vec![(0, 4), (4, 2)], vec![(0, 4)]]);
     }
 }

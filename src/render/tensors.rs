@@ -1,8 +1,7 @@
-//! An answer as a safetensors file: numbers as tensors, and the JSON of the rest
-//! in the metadata, where each array that became a tensor names it.
+//! A response as a safetensors file: number arrays as tensors, and the rest as JSON in the
+//! metadata, with `{"tensor": name}` in place of each array.
 //!
-//! A tensor is called by the place of its array in the JSON:
-//! `results.0.attention.weights`.
+//! A tensor is named after the path of its array in the JSON: `results.0.attention.weights`.
 
 use std::collections::HashMap;
 use std::mem;
@@ -13,19 +12,20 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::json;
+use super::summary::Summary;
 use crate::attribution::Granularity;
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Attention, Explained, Explanation, Predicted, Similarity};
 
-/// The key of the metadata that holds the JSON.
+/// The metadata key that holds the JSON.
 const KEY: &str = "explaind";
 
-/// Numbers that left the answer.
+/// An array moved out of the JSON.
 struct Tensor {
     /// JSON pointer of the array.
     pointer: String,
     shape: Vec<usize>,
-    /// f32, little end first.
+    /// Little-endian f32.
     bytes: Vec<u8>,
 }
 
@@ -49,16 +49,28 @@ impl Tensor {
     }
 }
 
-/// The file of an answer; `problem` says how an input's error is written.
+/// Renders the response; `problem` converts the error of an input.
 pub fn render<E: Serialize>(mut answer: Answer, problem: impl Fn(Error) -> E) -> Result<Vec<u8>> {
-    let tensors = taken(&mut answer);
+    // Written before the scores are taken out of the answer.
+    let summaries = summaries(&answer);
+    let tensors = take_tensors(&mut answer);
     let mut rest = serde_json::to_value(json::explain(answer, problem)).map_err(Error::internal)?;
+    for (index, summary) in summaries {
+        rest["results"][index]["summary"] = json!(summary);
+    }
     for tensor in &tensors {
         let missing = || Error::internal(format!("the answer has no {}", tensor.pointer));
-        let place = rest.pointer_mut(&tensor.pointer).ok_or_else(missing)?;
-        *place = json!({ "tensor": tensor.name() });
+        let array = rest.pointer_mut(&tensor.pointer).ok_or_else(missing)?;
+        *array = json!({ "tensor": tensor.name() });
     }
     file(&tensors, &rest)
+}
+
+/// The summaries of the results, by their indexes.
+fn summaries(answer: &Answer) -> Vec<(usize, Summary)> {
+    let results = answer.results.iter().enumerate();
+    let explained = results.filter_map(|(index, (_, result))| Some((index, result.as_ref().ok()?)));
+    explained.map(|(index, one)| (index, Summary::of(one, &answer.model))).collect()
 }
 
 fn file(tensors: &[Tensor], rest: &Value) -> Result<Vec<u8>> {
@@ -67,51 +79,51 @@ fn file(tensors: &[Tensor], rest: &Value) -> Result<Vec<u8>> {
     safetensors::serialize(views, Some(metadata)).map_err(Error::internal)
 }
 
-/// Takes the numbers out of an answer. Where they were, its JSON has empty arrays.
-fn taken(answer: &mut Answer) -> Vec<Tensor> {
+/// Moves the numbers out of the answer and leaves empty arrays.
+fn take_tensors(answer: &mut Answer) -> Vec<Tensor> {
     let mut tensors = Vec::new();
-    for (place, (_, result)) in answer.results.iter_mut().enumerate() {
+    for (index, (_, result)) in answer.results.iter_mut().enumerate() {
         if let Ok(explained) = result {
-            of_result(explained, &format!("/results/{place}"), &mut tensors);
+            take_result(explained, &format!("/results/{index}"), &mut tensors);
         }
     }
     tensors
 }
 
-fn of_result(explained: &mut Explained, path: &str, tensors: &mut Vec<Tensor>) {
-    for (place, explanation) in explained.explanations.iter_mut().enumerate() {
-        let path = format!("{path}/explanations/{place}/attributions");
-        of_explanation(explanation, &path, tensors);
+fn take_result(explained: &mut Explained, path: &str, tensors: &mut Vec<Tensor>) {
+    for (index, explanation) in explained.explanations.iter_mut().enumerate() {
+        let path = format!("{path}/explanations/{index}/attributions");
+        take_explanation(explanation, &path, tensors);
     }
     if let Some(attention) = &mut explained.attention {
-        tensors.push(of_attention(attention, &format!("{path}/attention")));
+        tensors.push(take_attention(attention, &format!("{path}/attention")));
     }
     if let Predicted::Similarity(similarity) = &mut explained.predicted {
-        of_similarity(similarity, &format!("{path}/similarity"), tensors);
+        take_similarity(similarity, &format!("{path}/similarity"), tensors);
     }
 }
 
-fn of_explanation(explanation: &mut Explanation, path: &str, tensors: &mut Vec<Tensor>) {
+fn take_explanation(explanation: &mut Explanation, path: &str, tensors: &mut Vec<Tensor>) {
     for (unit, name) in [
         (Granularity::Token, "token"),
         (Granularity::Word, "word"),
         (Granularity::Sentence, "sentence"),
         (Granularity::Span, "span"),
     ] {
-        // A unit that was asked for twice is answered once.
+        // A granularity that was requested twice has scores once.
         if let Some((_, scores)) = explanation.scores.iter_mut().find(|(own, _)| *own == unit) {
             tensors.push(Tensor::vector(format!("{path}/{name}"), &mem::take(scores)));
         }
     }
 }
 
-fn of_attention(attention: &mut Attention, path: &str) -> Tensor {
+fn take_attention(attention: &mut Attention, path: &str) -> Tensor {
     let heads = attention.heads.as_ref().map_or(1, Vec::len);
     let shape = vec![attention.layers.len(), heads, attention.tokens, attention.tokens];
     Tensor::new(format!("{path}/weights"), shape, &mem::take(&mut attention.weights))
 }
 
-fn of_similarity(similarity: &mut Similarity, path: &str, tensors: &mut Vec<Tensor>) {
+fn take_similarity(similarity: &mut Similarity, path: &str, tensors: &mut Vec<Tensor>) {
     let embedding = mem::take(&mut similarity.embedding);
     tensors.push(Tensor::vector(format!("{path}/embedding"), &embedding));
     let Some(pair) = &mut similarity.pair else { return };

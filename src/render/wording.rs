@@ -1,25 +1,26 @@
-//! What answers are called, in every form that people read. The text in it is
-//! as it came: whoever writes it out makes it inert.
+//! Descriptions shared by the page, picture and terminal formats. Text from the input is not
+//! sanitized here: the formats call `clean` on their output.
 
 use crate::attribution::{Completeness, OptionValue, Sampling};
+use crate::choice::Choice;
 use crate::explanation::{
-    Explained, Explanation, FoundAnswer, Predicted, Resolved, What, WindowPart,
+    Explained, Explanation, FoundAnswer, Predicted, Resolved, ScalarName, WindowPart,
 };
 use crate::passes::Usage;
 use crate::rows::Output;
 use crate::text::{Token, Unit};
 
-/// Words that are quoted from either end of a part of a text.
+pub const TRUNCATED: &str = "The text was truncated to the model's maximum length.";
+/// Words that are quoted from each end of a window.
 const QUOTED: usize = 3;
 
-/// What was explained.
 pub fn target(target: &Resolved, tokens: &[Token]) -> String {
     let name = match &target.what {
-        What::Class(class) => class.label.to_string(),
-        What::Contrast(a, b) => format!("{} rather than {}", a.label, b.label),
-        What::Border(border) => border.name().to_owned(),
-        What::Cosine(0) => "the cosine, by the first text".to_owned(),
-        What::Cosine(_) => "the cosine, by the second text".to_owned(),
+        ScalarName::Class(class) => class.label.to_string(),
+        ScalarName::Contrast(a, b) => format!("{} rather than {}", a.label, b.label),
+        ScalarName::SpanBoundary(boundary) => boundary.name().to_owned(),
+        ScalarName::Cosine(0) => "the cosine, as a function of the first text".to_owned(),
+        ScalarName::Cosine(_) => "the cosine, as a function of the second text".to_owned(),
     };
     match target.token {
         Some(token) => format!("{name} at {}", token_name(token, tokens)),
@@ -27,24 +28,24 @@ pub fn target(target: &Resolved, tokens: &[Token]) -> String {
     }
 }
 
-/// What the explained number is.
+/// Returns the kind of the explained scalar.
 pub fn output(explanation: &Explanation) -> &'static str {
     match (&explanation.target.what, explanation.output) {
-        (What::Cosine(_), _) => "cosine",
+        (ScalarName::Cosine(_), _) => "cosine",
         (_, Output::Logit) => "logit",
         (_, Output::Probability) => "probability",
     }
 }
 
-/// A token by its place and its text.
-pub fn token_name(place: usize, tokens: &[Token]) -> String {
-    match tokens.get(place) {
-        Some(token) => format!("token {place}, “{}”", token.text),
-        None => format!("token {place}"),
+/// Describes a token by its index and its text.
+pub fn token_name(index: usize, tokens: &[Token]) -> String {
+    match tokens.get(index) {
+        Some(token) => format!("token {index}, “{}”", token.text),
+        None => format!("token {index}"),
     }
 }
 
-/// The options in force, or nothing where the method has none.
+/// Lists the effective options; empty if the method has none.
 pub fn options(explanation: &Explanation) -> String {
     let value = |value: &OptionValue| match value {
         OptionValue::Name(name) => (*name).to_owned(),
@@ -57,28 +58,28 @@ pub fn options(explanation: &Explanation) -> String {
     list.join(", ")
 }
 
-/// How far the scores add up to what they explain.
+/// Reports the convergence delta: the sum of the scores minus the expected sum.
 pub fn completeness(completeness: Completeness) -> String {
     let verdict = if completeness.converged { "converged" } else { "not converged" };
     let steps = completeness.n_steps.map_or_else(String::new, |n| format!(" in {n} steps"));
     let delta = completeness.convergence_delta;
-    format!("scores miss their sum by {delta:+.5}: {verdict}{steps}")
+    format!("convergence delta {delta:+.5}: {verdict}{steps}")
 }
 
-/// What a sampling method's scores rest on.
+/// Reports the samples of a sampling method and the fit of its linear model.
 pub fn sampling(sampling: Sampling) -> String {
     let samples = sampling.n_samples;
-    let taken = match sampling.finished {
+    let count = match sampling.finished {
         true => format!("{samples} samples"),
-        false => format!("stopped early, after {samples} samples"),
+        false => format!("stopped early after {samples} samples"),
     };
     match sampling.fit {
-        Some(fit) => format!("{taken}; fit of the linear model r2 {:.3}", fit.r2),
-        None => taken,
+        Some(fit) => format!("{count}; R² of the linear model {:.3}", fit.r2),
+        None => count,
     }
 }
 
-/// What a method took.
+/// Reports the rows and the compute time of a method.
 pub fn cost(usage: Usage) -> String {
     let rows = |count: usize, what: &str| match count {
         0 => None,
@@ -91,7 +92,7 @@ pub fn cost(usage: Usage) -> String {
     format!("took {}", parts.join(", "))
 }
 
-/// Where a part of a text lies, and how it begins and ends.
+/// Describes a window by its characters and the words at its ends.
 pub fn part(explained: &Explained, part: &WindowPart) -> String {
     let inside = |word: &&Unit| word.tokens.iter().any(|token| part.tokens.contains(token));
     let words: Vec<&Unit> = explained.words.iter().filter(inside).collect();
@@ -103,19 +104,26 @@ pub fn part(explained: &Explained, part: &WindowPart) -> String {
     format!("characters {start} to {end}, “{}”", excerpt(&words))
 }
 
-/// The words, or those at either end.
+/// Quotes the words, or those at each end if there are many.
 fn excerpt(words: &[&Unit]) -> String {
     match words.len() {
-        few if few <= 2 * QUOTED => joined(words),
+        few if few <= 2 * QUOTED => join(words),
         many => {
             let (first, last) = (&words[..QUOTED], &words[many - QUOTED..]);
-            format!("{} … {}", joined(first), joined(last))
+            format!("{} … {}", join(first), join(last))
         }
     }
 }
 
-/// Words as they stand in their text.
-fn joined(words: &[&Unit]) -> String {
+/// The texts of an input, as far as they consist of words; ` / ` separates the two of a pair.
+pub fn text(words: &[Unit]) -> String {
+    let texts = words.chunk_by(|a, b| a.segment == b.segment);
+    let joined = texts.map(|words| join(&words.iter().collect::<Vec<_>>()));
+    joined.collect::<Vec<_>>().join(" / ")
+}
+
+/// Joins words with the spacing of their text.
+fn join(words: &[&Unit]) -> String {
     let mut text = String::new();
     let mut end = words.first().map_or(0, |word| word.start);
     for word in words {
@@ -128,16 +136,16 @@ fn joined(words: &[&Unit]) -> String {
     text
 }
 
-/// An answer's text, or that there is none.
-pub fn found(answer: &FoundAnswer) -> &str {
+/// Returns the text of an answer, or "no answer".
+pub fn answer_text(answer: &FoundAnswer) -> &str {
     match answer.text.as_str() {
         "" => "no answer",
         text => text,
     }
 }
 
-/// What the model says, in a line.
-pub fn answer(predicted: &Predicted) -> String {
+/// Summarizes the prediction.
+pub fn prediction(predicted: &Predicted) -> String {
     match predicted {
         Predicted::Labels(predictions) => predictions
             .first()
@@ -148,7 +156,7 @@ pub fn answer(predicted: &Predicted) -> String {
             names.collect::<Vec<_>>().join(", ")
         }
         Predicted::Answer { answer, .. } => {
-            format!("{}  {:.3}", self::found(answer), answer.probability)
+            format!("{}  {:.3}", answer_text(answer), answer.probability)
         }
         Predicted::Masks(masks) => {
             let best = masks.iter().filter_map(|mask| mask.predictions.first());

@@ -1,52 +1,52 @@
-//! Texts to explain, out of a file: `.jsonl` or `.tsv`.
+//! Reads texts to explain from a `.jsonl` or `.tsv` file.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-/// One text, or a pair, and what it should be called.
+/// One text, or a pair, with its expected label.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Example {
     pub text: String,
     pub text_pair: Option<String>,
-    /// A label's name or number.
+    /// The label's name or index.
     pub label: Option<String>,
 }
 
-/// What is wrong with a file, for a person.
+/// A problem with a file, as a message for the user.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DataError(String);
 
-/// Every example of a file. `.tsv` has a text a line, with its label in the last
-/// column, or a pair of texts and its label; `.jsonl` has objects with `text`, and
-/// `text_pair` and `label` where there are some.
+/// Reads every example of a file. A line of a `.tsv` file is a text, a text and a label, or a pair
+/// of texts and a label. A line of a `.jsonl` file is an object with `text`, and optionally
+/// `text_pair` and `label`.
 pub fn read(path: &Path) -> Result<Vec<Example>, DataError> {
-    let place = path.display();
+    let file = path.display();
     let content =
-        fs::read_to_string(path).map_err(|error| DataError(format!("{place}: {error}")))?;
+        fs::read_to_string(path).map_err(|error| DataError(format!("{file}: {error}")))?;
     let line: fn(&str) -> Result<Example, String> =
         match path.extension().and_then(|end| end.to_str()) {
             Some("jsonl" | "ndjson") => from_json,
             Some("tsv" | "txt") => from_tsv,
-            _ => return Err(DataError(format!("{place}: the name must end in .jsonl or .tsv"))),
+            _ => return Err(DataError(format!("{file}: the name must end in .jsonl or .tsv"))),
         };
     let mut examples = Vec::new();
     for (number, text) in content.lines().enumerate() {
-        let wrong = |reason| DataError(format!("{place}, line {}: {reason}", number + 1));
+        let at_line = |reason| DataError(format!("{file}, line {}: {reason}", number + 1));
         let first = number == 0 && is_header(text);
         if !first && !text.trim().is_empty() {
-            examples.push(line(text).map_err(wrong)?);
+            examples.push(line(text).map_err(at_line)?);
         }
     }
     if examples.is_empty() {
-        return Err(DataError(format!("{place} has no text")));
+        return Err(DataError(format!("{file} has no text")));
     }
     Ok(examples)
 }
 
-/// A first line that names columns.
+/// Returns whether a line names columns.
 fn is_header(line: &str) -> bool {
     let mut names = line.split('\t').map(|name| name.trim().to_ascii_lowercase());
     let known = |name: String| {
@@ -79,9 +79,9 @@ fn from_json(line: &str) -> Result<Example, String> {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
         Value::Number(number) if name == "label" => Ok(Some(number.to_string())),
-        _ => Err(format!("{name} is no string")),
+        _ => Err(format!("{name} is not a string")),
     };
-    let text = string("text")?.ok_or("an object needs text")?;
+    let text = string("text")?.ok_or("the object has no text")?;
     Ok(Example { text, text_pair: string("text_pair")?, label: string("label")? })
 }
 

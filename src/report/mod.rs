@@ -1,12 +1,20 @@
-//! Methods measured over a data set: which one should be trusted for this model?
+//! Reports over data sets: which method to trust for a model, which words drive it, and what
+//! changes its predictions although it should not.
 
 mod data;
-mod markdown;
-mod page;
+mod document;
+mod interval;
+mod journal;
+mod methods;
 mod plots;
+pub mod probe;
+mod row;
 mod run;
 mod summary;
+mod svg;
+mod texts;
 mod verdict;
+pub mod words;
 
 use std::fs;
 use std::io;
@@ -15,20 +23,24 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 pub use data::{DataError, Example, read};
+pub use document::Document;
+pub use journal::Journal;
 pub use run::{Record, run};
 pub use summary::Summary;
+pub use texts::{Accumulate, Run, RunError, Scope, Texts, append_counts, subsample};
 
-/// Writes everything into `folder`, which is made if it is not there; the files
-/// that were written.
+/// Writes the report on methods into `folder`, which is created if needed. Returns the paths of
+/// the files.
 pub fn write(folder: &Path, summary: &Summary, records: &[Record]) -> io::Result<Vec<PathBuf>> {
+    let mut files = methods::document(summary).files();
+    files.push(("records.jsonl".to_owned(), lines(records)));
+    write_files(folder, files)
+}
+
+/// Writes files, given by name and content, into `folder`, which is created if needed. Returns
+/// their paths.
+pub fn write_files(folder: &Path, files: Vec<(String, String)>) -> io::Result<Vec<PathBuf>> {
     fs::create_dir_all(folder)?;
-    let plots = plots::all(summary);
-    let mut files = vec![
-        ("report.md".to_owned(), markdown::render(summary, &plots)),
-        ("report.html".to_owned(), page::render(summary, &plots)),
-        ("records.jsonl".to_owned(), lines(records)),
-    ];
-    files.extend(plots.into_iter().map(|plot| (plot.file.to_owned(), plot.svg)));
     files
         .into_iter()
         .map(|(name, text)| {
@@ -39,7 +51,7 @@ pub fn write(folder: &Path, summary: &Summary, records: &[Record]) -> io::Result
         .collect()
 }
 
-/// What was measured of each text, a line each.
+/// Returns the measurements as JSON lines, one per text.
 fn lines(records: &[Record]) -> String {
     let line = |record: &Record| {
         let methods: serde_json::Map<String, serde_json::Value> = record

@@ -1,39 +1,33 @@
-//! Pictures of the figures, as SVG.
+//! Plots of the report on methods.
 
-use maud::{Markup, html};
+use maud::html;
 
 use super::Summary;
-use super::summary::{Interval, Row};
+use super::interval::Interval;
+use super::row::Row;
+use super::svg::{LEFT, Plot, ROW, TOP, WIDTH, frame, number, ticks};
 
-/// A picture and where it is written.
-pub struct Plot {
-    pub file: &'static str,
-    pub title: &'static str,
-    pub svg: String,
-}
-
-const LEFT: f64 = 170.;
-const WIDTH: f64 = 420.;
-const ROW: f64 = 24.;
-const TOP: f64 = 34.;
-
-/// Every picture of a report.
+/// Draws all plots of a report.
 pub fn all(summary: &Summary) -> Vec<Plot> {
-    let plot = |file, title, draw: &dyn Fn(&str) -> String| Plot { file, title, svg: draw(title) };
+    let plot = |file: &str, title: &str, draw: &dyn Fn(&str) -> String| Plot {
+        file: file.to_owned(),
+        title: title.to_owned(),
+        svg: draw(title),
+    };
     vec![
         plot(
             "comprehensiveness.svg",
-            "Comprehensiveness: fall of the probability without the top words (higher is better)",
+            "Comprehensiveness: drop of the probability without the top words (higher is better)",
             &|title| intervals(summary, title, |row| row.comprehensiveness),
         ),
         plot(
             "sufficiency.svg",
-            "Sufficiency: fall of the probability with the top words alone (lower is better)",
+            "Sufficiency: drop of the probability with the top words alone (lower is better)",
             &|title| intervals(summary, title, |row| row.sufficiency),
         ),
         plot(
             "infidelity.svg",
-            "Infidelity: share of what happens that the scores do not say (lower is better)",
+            "Infidelity: share of the effect that the scores do not predict (lower is better)",
             &|title| intervals(summary, title, |row| row.infidelity),
         ),
         plot("agreement.svg", "Agreement: mean rank correlation between methods", &|title| {
@@ -45,23 +39,7 @@ pub fn all(summary: &Summary) -> Vec<Plot> {
     ]
 }
 
-fn frame(title: &str, width: f64, height: f64, body: &Markup) -> String {
-    let style = "svg{background:#fff;color:#1a1a1a;font:12px system-ui,sans-serif}\
-                 text{fill:#1a1a1a}.l{stroke:#888}.g{stroke:#ddd}";
-    html! {
-        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
-            viewBox={ "0 0 " (width) " " (height) } role="img" {
-            title { (title) }
-            style { (style) }
-            rect width="100%" height="100%" fill="#fff" {}
-            text x="8" y="20" font-weight="bold" { (title) }
-            (body)
-        }
-    }
-    .into_string()
-}
-
-/// A dot and its interval for each method, and the random reference as a band.
+/// Draws a dot and an interval for each method, and the random reference as a band.
 fn intervals(summary: &Summary, title: &str, of: fn(&Row) -> Option<Interval>) -> String {
     let all: Vec<Interval> = summary.rows.iter().chain(&summary.random).filter_map(of).collect();
     let low = all.iter().map(|one| one.low).fold(0., f64::min);
@@ -81,8 +59,8 @@ fn intervals(summary: &Summary, title: &str, of: fn(&Row) -> Option<Interval>) -
                 (number(tick))
             }
         }
-        @for (place, row) in summary.rows.iter().enumerate() {
-            @let y = TOP + ROW * (place as f64 + 0.5);
+        @for (index, row) in summary.rows.iter().enumerate() {
+            @let y = TOP + ROW * (index as f64 + 0.5);
             text x=(LEFT - 8.) y=(y + 4.) text-anchor="end" { (row.method) }
             @if let Some(one) = of(row) {
                 line x1=(x(one.low)) x2=(x(one.high)) y1=(y) y2=(y) stroke="#1f5fa8"
@@ -97,30 +75,15 @@ fn intervals(summary: &Summary, title: &str, of: fn(&Row) -> Option<Interval>) -
     frame(title, LEFT + WIDTH + 30., height, &body)
 }
 
-fn number(value: f64) -> String {
-    format!("{value:.3}")
-}
-
-/// About five round places between two values.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let rough = (high - low) / 5.;
-    let size = 10f64.powf(rough.log10().floor());
-    let step = [1., 2., 5., 10.].into_iter().map(|m| m * size).find(|step| *step >= rough);
-    let step = step.unwrap_or(10. * size);
-    let first = (low / step).ceil() as i64;
-    (first..).map(|i| i as f64 * step).take_while(|tick| *tick <= high + 1e-12).collect()
-}
-
-/// Blue for opposite, white for unrelated, orange for the same; each cell with its
-/// number.
+/// Draws a matrix with a number in each cell: blue for -1, white for 0, orange for 1.
 fn agreement(summary: &Summary, title: &str) -> String {
     let cell = 44.;
     let count = summary.names.len() as f64;
     let top = TOP + 120.;
     let body = html! {
         @for (i, name) in summary.names.iter().enumerate() {
-            @let along = LEFT + cell * (i as f64 + 0.5);
-            text x=(along) y=(top - 8.) transform={ "rotate(-50 " (along) " " (top - 8.) ")" } {
+            @let center = LEFT + cell * (i as f64 + 0.5);
+            text x=(center) y=(top - 8.) transform={ "rotate(-50 " (center) " " (top - 8.) ")" } {
                 (name)
             }
             text x=(LEFT - 8.) y=(top + cell * (i as f64 + 0.5) + 4.) text-anchor="end" { (name) }
@@ -154,14 +117,14 @@ fn times(summary: &Summary, title: &str) -> String {
     let height = TOP + ROW * summary.rows.len() as f64 + 26.;
     let body = html! {
         @for power in (low as i32)..=(high as i32) {
-            @let at = x(10f64.powi(power));
-            line.g x1=(at) x2=(at) y1=(TOP) y2=(height - 22.) {}
-            text x=(at) y=(height - 8.) text-anchor="middle" font-size="10" {
+            @let tick = x(10f64.powi(power));
+            line.g x1=(tick) x2=(tick) y1=(TOP) y2=(height - 22.) {}
+            text x=(tick) y=(height - 8.) text-anchor="middle" font-size="10" {
                 (10f64.powi(power))
             }
         }
-        @for (place, row) in summary.rows.iter().enumerate() {
-            @let y = TOP + ROW * place as f64;
+        @for (index, row) in summary.rows.iter().enumerate() {
+            @let y = TOP + ROW * index as f64;
             text x=(LEFT - 8.) y=(y + ROW / 2. + 4.) text-anchor="end" { (row.method) }
             rect x=(LEFT) y=(y + 4.) width=((x(ms(row)) - LEFT).max(1.)) height=(ROW - 8.)
                 fill="#5b8fc9" {}

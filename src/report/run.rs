@@ -17,24 +17,24 @@ use crate::model::Model;
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
 
-/// Texts that are explained side by side, so that the passes are full.
-const SIDE_BY_SIDE: usize = 4;
+/// Number of texts that are explained concurrently, to fill the passes.
+const CONCURRENT_TEXTS: usize = 4;
 
-/// What was measured of one text.
+/// The measurements of one text.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Its place in the data.
+    /// Index in the data.
     pub number: usize,
     pub predicted: String,
-    /// Whether that is the label, where there is one.
+    /// Whether the prediction is the label, if there is one.
     pub correct: Option<bool>,
     pub tokens: usize,
-    /// The methods in the order asked for, then the random reference.
+    /// The methods in the requested order, then the random reference.
     pub methods: Vec<Measured>,
     pub agreement: Vec<Agreement>,
 }
 
-/// One method's figures for one text.
+/// One method's measurements of one text.
 #[derive(Debug, Clone)]
 pub struct Measured {
     pub name: String,
@@ -45,14 +45,14 @@ pub struct Measured {
     pub gradient_rows: usize,
 }
 
-/// The mean place of a method by the measures of faithfulness.
+/// Name of a method's mean rank over the faithfulness measures.
 pub const MEAN_RANK: &str = "mean_rank";
 
-/// Whether a method that promises it converged: 1 or 0.
+/// Name of a method's convergence flag, 1 or 0, if it reports one.
 pub const CONVERGED: &str = "converged";
 
-/// Measures all methods on every example, in order; `done` is called after each.
-/// An example that cannot be explained is told apart, with its number.
+/// Measures all methods on every example, in order; `done` is called after each. Examples that
+/// cannot be explained are returned separately, as errors with their index.
 pub async fn run(
     explainer: &Explainer,
     model: &Arc<Model>,
@@ -66,7 +66,7 @@ pub async fn run(
         done();
         (number, record)
     };
-    let all = stream::iter(examples.iter().enumerate()).map(one).buffered(SIDE_BY_SIDE);
+    let all = stream::iter(examples.iter().enumerate()).map(one).buffered(CONCURRENT_TEXTS);
     let (mut records, mut failed) = (Vec::new(), Vec::new());
     for (number, record) in all.collect::<Vec<_>>().await {
         match record {
@@ -130,13 +130,13 @@ fn measured(evaluation: &Evaluation, explained: &Explained) -> Vec<Measured> {
         let mut measures: Vec<(String, f64)> = values.iter().flat_map(flat).collect();
         let rank = ranked.iter().find(|ranked| ranked.method == *name);
         measures.extend(rank.map(|ranked| (MEAN_RANK.to_owned(), ranked.mean_rank)));
-        // Several targets of one method share its cost: the first one tells.
-        let place = names.iter().position(|own| own == name);
-        let one = place.map(|place| &explained.explanations[place]);
-        let whole = one.and_then(|one| one.completeness);
-        measures.extend(
-            whole.map(|whole| (CONVERGED.to_owned(), f64::from(u8::from(whole.converged)))),
-        );
+        // The targets of a method share its usage, so the first one is enough.
+        let index = names.iter().position(|other| other == name);
+        let one = index.map(|index| &explained.explanations[index]);
+        let completeness = one.and_then(|one| one.completeness);
+        measures.extend(completeness.map(|completeness| {
+            (CONVERGED.to_owned(), f64::from(u8::from(completeness.converged)))
+        }));
         let usage = one.map(|one| one.usage).unwrap_or_default();
         Measured {
             name: name.clone(),
@@ -152,7 +152,7 @@ fn measured(evaluation: &Evaluation, explained: &Explained) -> Vec<Measured> {
 fn flat((name, value): &(&'static str, Value)) -> Vec<(String, f64)> {
     match value {
         Value::Number(number) => vec![((*name).to_owned(), *number)],
-        Value::Parts(parts) => {
+        Value::Named(parts) => {
             parts.iter().map(|(part, number)| (format!("{name}.{part}"), *number)).collect()
         }
     }
@@ -164,13 +164,13 @@ impl Measured {
     }
 }
 
-/// The mean of a measure of one method over all texts that have it.
+/// Returns the mean of a measure of one method over all texts that have it.
 pub fn mean_of(records: &[Record], method: &str, measure: &str) -> Option<f64> {
     let values = values_of(records, method, measure);
     (!values.is_empty()).then(|| mean(&values))
 }
 
-/// A measure of one method, a number for each text that has it.
+/// Returns the values of a measure of one method, for all texts that have it.
 pub fn values_of(records: &[Record], method: &str, measure: &str) -> Vec<f64> {
     let of_record = |record: &Record| {
         record.methods.iter().find(|found| found.name == method).and_then(|found| found.of(measure))

@@ -1,13 +1,13 @@
-//! Extractive question answering: which part of the second text answers the
-//! first.
+//! Extractive question answering: which part of the second text answers the first.
 
 use std::sync::Arc;
 
 pub use super::span::{found, null_score};
-use super::{Behaviour, Read, span, unsuited};
+use super::{Behaviour, ModelOutput, span, unsuited};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{
-    AnswerOptions, Border, FoundAnswer, Predicted, Question, Resolved, Target, TokenScore, What,
+    AnswerOptions, FoundAnswer, Predicted, Question, Resolved, ScalarName, SpanBoundary, Target,
+    TokenScore,
 };
 use crate::model::Model;
 use crate::rows::{Output, Scalar};
@@ -15,18 +15,18 @@ use crate::text::Encoding;
 
 pub struct Answers;
 
-/// The column of each border among the outputs.
-fn column(border: Border) -> usize {
+/// Returns the output column of a span boundary.
+fn column(border: SpanBoundary) -> usize {
     match border {
-        Border::Start => 0,
-        Border::End => 1,
+        SpanBoundary::Start => 0,
+        SpanBoundary::End => 1,
     }
 }
 
 impl Behaviour for Answers {
     fn check(&self, target: &Target, model: &Model) -> Result<()> {
         match target {
-            Target::Predicted | Target::All | Target::Border { .. } => Ok(()),
+            Target::Predicted | Target::All | Target::SpanBoundary { .. } => Ok(()),
             Target::Class { .. } | Target::Contrast { .. } => {
                 let how = "a target is {\"position\": \"start\"} or {\"position\": \"end\"}";
                 Err(unsuited(model, how, "/target"))
@@ -34,13 +34,13 @@ impl Behaviour for Answers {
         }
     }
 
-    /// The context's tokens, and the first one, which stands for no answer. As in
-    /// transformers' pipeline no other token competes.
+    /// Returns the context's tokens, preceded by the first token, which stands for no answer. As
+    /// in transformers' pipeline, no other tokens compete.
     fn reads(&self, encoding: &Encoding, _model: &Model) -> Result<Arc<[usize]>> {
         let tokens = encoding.tokens.iter().enumerate();
         let context = |token: &crate::text::Token| token.segment == 1 && !token.special;
         let mut reads: Vec<usize> =
-            tokens.filter(|(_, token)| context(token)).map(|(place, _)| place).collect();
+            tokens.filter(|(_, token)| context(token)).map(|(index, _)| index).collect();
         if reads.is_empty() {
             let detail = "question answering needs text_pair, the text to look for answers in";
             return Err(Error::new(Code::InputEmpty, detail));
@@ -49,43 +49,44 @@ impl Behaviour for Answers {
         Ok(reads.into())
     }
 
-    fn predicted(&self, question: &Question, read: &Read<'_>) -> Result<Predicted> {
-        let scores = |border: Border| {
-            let score = |(number, &token): (usize, &usize)| {
-                let place = 2 * number + column(border);
+    fn predicted(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Predicted> {
+        let scores = |border: SpanBoundary| {
+            let score = |(position, &token): (usize, &usize)| {
+                let index = 2 * position + column(border);
                 let (logit, probability) =
-                    (read.output.logits[place], read.output.probabilities[place]);
+                    (outputs.output.logits[index], outputs.output.probabilities[index]);
                 TokenScore { token, logit, probability }
             };
-            read.reads.iter().enumerate().map(score).collect()
+            outputs.reads.iter().enumerate().map(score).collect()
         };
-        let Answered { answer, others, null_score } = answered(&question.answers, read)?;
-        let (start, end) = (scores(Border::Start), scores(Border::End));
+        let Answered { answer, others, null_score } = answered(&question.answers, outputs)?;
+        let (start, end) = (scores(SpanBoundary::Start), scores(SpanBoundary::End));
         Ok(Predicted::Answer { answer, others, null_score, start, end })
     }
 
-    /// `predicted` and `all` mean start and end of the best answer; of none, the first token.
-    fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
-        let best = answered(&question.answers, read)?.answer;
-        let of_best = |border| match border {
-            Border::Start => best.start_token,
-            Border::End => best.end_token,
+    /// `predicted` and `all` mean start and end of the best answer, the first token if there is
+    /// none.
+    fn resolve(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Vec<Resolved>> {
+        let best = answered(&question.answers, outputs)?.answer;
+        let best_token = |border| match border {
+            SpanBoundary::Start => best.start_token,
+            SpanBoundary::End => best.end_token,
         };
         match &question.target {
-            Target::Border { border, token } => {
-                let token = token.unwrap_or_else(|| of_best(*border));
-                Ok(vec![at(read, *border, token, question.output)?])
+            Target::SpanBoundary { border, token } => {
+                let token = token.unwrap_or_else(|| best_token(*border));
+                Ok(vec![boundary_scalar(outputs, *border, token, question.output)?])
             }
-            _ => [Border::Start, Border::End]
+            _ => [SpanBoundary::Start, SpanBoundary::End]
                 .into_iter()
-                .map(|border| at(read, border, of_best(border), question.output))
+                .map(|border| boundary_scalar(outputs, border, best_token(border), question.output))
                 .collect(),
         }
     }
 
     fn most(&self, target: &Target, _model: &Model, _encoding: &Encoding) -> usize {
         match target {
-            Target::Border { .. } => 1,
+            Target::SpanBoundary { .. } => 1,
             _ => 2,
         }
     }
@@ -99,7 +100,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// The best of these and, where it counts, that there is none.
+    /// Selects the best answers, including that there is none if `null_score` is given.
     pub fn of(
         options: &AnswerOptions,
         mut found: Vec<FoundAnswer>,
@@ -111,18 +112,18 @@ impl Answered {
         Ok(Self { answer, others: answers.collect(), null_score })
     }
 
-    /// Whether there is none: every other answer has a token of the second text.
+    /// Whether there is no answer: all others have a token of the second text.
     pub fn is_none(&self) -> bool {
         self.answer.end_token == 0
     }
 }
 
-fn answered(options: &AnswerOptions, read: &Read<'_>) -> Result<Answered> {
-    Answered::of(options, span::found(options, read), span::null_score(options, read))
+fn answered(options: &AnswerOptions, outputs: &ModelOutput<'_>) -> Result<Answered> {
+    Answered::of(options, span::found(options, outputs), span::null_score(options, outputs))
 }
 
-/// Answers of several parts of a text, each with its own tokens' numbers in the whole: of
-/// those that read the same, the surest.
+/// Merges the answers of several windows, whose token indices are those of the whole text: keeps
+/// the most probable of answers with the same text.
 pub fn surest(options: &AnswerOptions, found: Vec<FoundAnswer>) -> Vec<FoundAnswer> {
     let mut answers: Vec<FoundAnswer> = Vec::new();
     for answer in span::best(found, usize::MAX) {
@@ -134,8 +135,13 @@ pub fn surest(options: &AnswerOptions, found: Vec<FoundAnswer>) -> Vec<FoundAnsw
     answers
 }
 
-fn at(read: &Read<'_>, border: Border, token: usize, output: Output) -> Result<Resolved> {
-    let number = read.number_of(token, "token that an answer can have")?;
-    let scalar = Scalar::one(output, 2 * number + column(border));
-    Ok(Resolved { token: Some(token), what: What::Border(border), scalar })
+fn boundary_scalar(
+    outputs: &ModelOutput<'_>,
+    border: SpanBoundary,
+    token: usize,
+    output: Output,
+) -> Result<Resolved> {
+    let position = outputs.read_index(token, "possible answer token")?;
+    let scalar = Scalar::one(output, 2 * position + column(border));
+    Ok(Resolved { token: Some(token), what: ScalarName::SpanBoundary(border), scalar })
 }

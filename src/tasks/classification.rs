@@ -1,16 +1,15 @@
-//! One answer for the whole input: text classification, pairs, regression, and
-//! whether a sentence follows another.
+//! One prediction per input: text classification, pairs, regression, and next sentence prediction.
 
 use std::sync::Arc;
 
-use super::{Behaviour, Read, find, find_contrast, highest, unsuited};
+use super::{Behaviour, ModelOutput, find, find_contrast, highest, unsuited};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Predicted, Question, Resolved, Target};
 use crate::model::Model;
 use crate::text::Encoding;
 
 pub struct Classification {
-    /// Why a lone text is refused, where it is.
+    /// The error for a single text, if pairs are required.
     pub pairs_only: Option<&'static str>,
 }
 
@@ -26,40 +25,42 @@ impl Behaviour for Classification {
                 find_contrast(classes, model)?;
                 *token
             }
-            Target::Border { .. } => {
+            Target::SpanBoundary { .. } => {
                 return Err(unsuited(model, "it has no start and end", "/target/position"));
             }
         };
         match token {
-            Some(_) => Err(unsuited(model, "it answers for the whole text", "/target/token")),
+            Some(_) => {
+                Err(unsuited(model, "it has one output for the whole text", "/target/token"))
+            }
             None => Ok(()),
         }
     }
 
     fn reads(&self, encoding: &Encoding, _model: &Model) -> Result<Arc<[usize]>> {
-        let lone = !encoding.tokens.iter().any(|token| token.segment == 1);
-        match self.pairs_only.filter(|_| lone) {
+        let single = !encoding.tokens.iter().any(|token| token.segment == 1);
+        match self.pairs_only.filter(|_| single) {
             Some(detail) => Err(Error::new(Code::InputEmpty, detail)),
             None => Ok([].into()),
         }
     }
 
-    fn predicted(&self, _question: &Question, read: &Read<'_>) -> Result<Predicted> {
-        Ok(Predicted::Labels(read.ranked(0)))
+    fn predicted(&self, _question: &Question, outputs: &ModelOutput<'_>) -> Result<Predicted> {
+        Ok(Predicted::Labels(outputs.ranked(0)))
     }
 
-    fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
-        let (model, output) = (read.model, question.output);
+    fn resolve(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Vec<Resolved>> {
+        let (model, output) = (outputs.model, question.output);
         Ok(match &question.target {
-            Target::All => (0..model.outputs()).map(|i| read.class(0, i, output)).collect(),
+            Target::All => (0..model.outputs()).map(|i| outputs.class(0, i, output)).collect(),
             Target::Class { class, .. } => {
-                vec![read.class(0, find(class, model, "/target")?, output)]
+                vec![outputs.class(0, find(class, model, "/target")?, output)]
             }
             Target::Contrast { classes, .. } => {
-                vec![read.contrast(0, find_contrast(classes, model)?, output)]
+                vec![outputs.contrast(0, find_contrast(classes, model)?, output)]
             }
-            Target::Predicted | Target::Border { .. } => {
-                vec![read.class(0, highest(read.logits(0)), output)]
+            Target::Predicted | Target::SpanBoundary { .. } => {
+                vec![outputs.class(0, highest(outputs.logits(0)), output)]
             }
         })
     }

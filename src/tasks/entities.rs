@@ -1,39 +1,42 @@
-//! Tokens with labels put together into entities, by the rules of transformers'
-//! token-classification pipeline.
+//! Groups labelled tokens into entities, as in transformers' token-classification pipeline.
 
-use super::tokens::OUTSIDE;
-use super::{Read, highest};
+use super::{ModelOutput, highest};
 use crate::explanation::{Aggregation, Entity};
 
-/// A token or a word, its label's index and score, and the tokens in it.
-struct Part {
+/// The label of tokens outside of entities.
+pub const OUTSIDE: &str = "O";
+
+/// A token or a word with its label's index and score.
+struct LabelledTokens {
     label: usize,
     score: f64,
     tokens: Vec<usize>,
 }
 
-/// The entities of an input.
-pub fn of(aggregation: Aggregation, read: &Read<'_>) -> Vec<Entity> {
-    let parts: Vec<Part> = match aggregation {
-        Aggregation::None | Aggregation::Simple => content(read).map(|t| lone(read, t)).collect(),
-        Aggregation::First | Aggregation::Average | Aggregation::Max => {
-            words(read).into_iter().map(|word| of_word(aggregation, read, word)).collect()
+/// Returns the entities of an input.
+pub fn of(aggregation: Aggregation, outputs: &ModelOutput<'_>) -> Vec<Entity> {
+    let parts: Vec<LabelledTokens> = match aggregation {
+        Aggregation::None | Aggregation::Simple => {
+            content(outputs).map(|t| single(outputs, t)).collect()
         }
+        Aggregation::First | Aggregation::Average | Aggregation::Max => words(outputs)
+            .into_iter()
+            .map(|word| aggregate_word(aggregation, outputs, word))
+            .collect(),
     };
     match aggregation {
         Aggregation::None => parts
             .into_iter()
-            .map(|part| entity(read, read.model.label(part.label), &[part]))
+            .map(|part| entity(outputs, outputs.model.label(part.label), &[part]))
             .filter(|entity| entity.label != OUTSIDE)
             .collect(),
-        _ => grouped(read, parts),
+        _ => grouped(outputs, parts),
     }
 }
 
-/// The first token of each of the `count` surest entities, in the order of the
-/// text.
-pub fn surest(read: &Read<'_>, count: usize) -> Vec<usize> {
-    let mut entities = of(Aggregation::Simple, read);
+/// Returns the first token of each of the `count` most probable entities, in text order.
+pub fn most_probable(outputs: &ModelOutput<'_>, count: usize) -> Vec<usize> {
+    let mut entities = of(Aggregation::Simple, outputs);
     entities.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     entities.truncate(count);
     let mut tokens: Vec<usize> =
@@ -42,62 +45,66 @@ pub fn surest(read: &Read<'_>, count: usize) -> Vec<usize> {
     tokens
 }
 
-/// The tokens that the text is made of.
-pub fn content(read: &Read<'_>) -> impl Iterator<Item = usize> {
-    let tokens = read.encoding.tokens.iter().enumerate();
-    tokens.filter(|(_, token)| !token.special).map(|(place, _)| place)
+/// Returns the tokens of the text, without special tokens.
+pub fn content(outputs: &ModelOutput<'_>) -> impl Iterator<Item = usize> {
+    let tokens = outputs.encoding.tokens.iter().enumerate();
+    tokens.filter(|(_, token)| !token.special).map(|(index, _)| index)
 }
 
-fn probabilities<'a>(read: &'a Read<'_>, token: usize) -> &'a [f64] {
-    let width = read.model.outputs();
-    &read.output.probabilities[token * width..][..width]
+fn probabilities<'a>(outputs: &'a ModelOutput<'_>, token: usize) -> &'a [f64] {
+    let width = outputs.model.outputs();
+    &outputs.output.probabilities[token * width..][..width]
 }
 
-fn lone(read: &Read<'_>, token: usize) -> Part {
-    let scores = probabilities(read, token);
+fn single(outputs: &ModelOutput<'_>, token: usize) -> LabelledTokens {
+    let scores = probabilities(outputs, token);
     let label = highest(scores);
-    Part { label, score: scores[label], tokens: vec![token] }
+    LabelledTokens { label, score: scores[label], tokens: vec![token] }
 }
 
-/// Tokens that begin a word with those that go on with it.
-fn words(read: &Read<'_>) -> Vec<Vec<usize>> {
+/// Groups tokens into words.
+fn words(outputs: &ModelOutput<'_>) -> Vec<Vec<usize>> {
     let mut words: Vec<Vec<usize>> = Vec::new();
-    for token in content(read) {
+    for token in content(outputs) {
         match words.last_mut() {
-            Some(word) if read.encoding.tokens[token].continues => word.push(token),
+            Some(word) if outputs.encoding.tokens[token].continues => word.push(token),
             _ => words.push(vec![token]),
         }
     }
     words
 }
 
-fn of_word(aggregation: Aggregation, read: &Read<'_>, tokens: Vec<usize>) -> Part {
+fn aggregate_word(
+    aggregation: Aggregation,
+    outputs: &ModelOutput<'_>,
+    tokens: Vec<usize>,
+) -> LabelledTokens {
     let scores: Vec<f64> = match aggregation {
         Aggregation::Average => {
-            let mut mean = vec![0.; read.model.outputs()];
+            let mut mean = vec![0.; outputs.model.outputs()];
             for &token in &tokens {
-                mean.iter_mut().zip(probabilities(read, token)).for_each(|(m, p)| *m += p);
+                mean.iter_mut().zip(probabilities(outputs, token)).for_each(|(m, p)| *m += p);
             }
             mean.iter().map(|sum| sum / tokens.len() as f64).collect()
         }
         Aggregation::Max => {
-            let surest =
-                |&token: &usize| probabilities(read, token).iter().copied().fold(0., f64::max);
-            let best = highest(&tokens.iter().map(surest).collect::<Vec<_>>());
-            probabilities(read, tokens[best]).to_vec()
+            let max =
+                |&token: &usize| probabilities(outputs, token).iter().copied().fold(0., f64::max);
+            let best = highest(&tokens.iter().map(max).collect::<Vec<_>>());
+            probabilities(outputs, tokens[best]).to_vec()
         }
-        _ => probabilities(read, tokens[0]).to_vec(),
+        _ => probabilities(outputs, tokens[0]).to_vec(),
     };
     let label = highest(&scores);
-    Part { label, score: scores[label], tokens }
+    LabelledTokens { label, score: scores[label], tokens }
 }
 
-/// Neighbours with one tag, unless the next begins a new group.
-fn grouped(read: &Read<'_>, parts: Vec<Part>) -> Vec<Entity> {
-    let mut groups: Vec<(String, Vec<Part>)> = Vec::new();
+/// Groups neighbours with the same tag, unless the label starts a new group.
+fn grouped(outputs: &ModelOutput<'_>, parts: Vec<LabelledTokens>) -> Vec<Entity> {
+    let mut groups: Vec<(String, Vec<LabelledTokens>)> = Vec::new();
     for part in parts {
-        let label = read.model.label(part.label);
-        let segment = |part: &Part| read.encoding.tokens[part.tokens[0]].segment;
+        let label = outputs.model.label(part.label);
+        let segment = |part: &LabelledTokens| outputs.encoding.tokens[part.tokens[0]].segment;
         match groups.last_mut() {
             Some((last, group))
                 if tag(last) == tag(&label)
@@ -111,29 +118,29 @@ fn grouped(read: &Read<'_>, parts: Vec<Part>) -> Vec<Entity> {
     }
     let named = groups.into_iter().map(|(first, group)| (name(&first).to_owned(), group));
     let named = named.filter(|(name, _)| name != OUTSIDE);
-    named.map(|(name, group)| entity(read, name, &group)).collect()
+    named.map(|(name, group)| entity(outputs, name, &group)).collect()
 }
 
-/// What neighbours must have in common: `B-PER` and `I-PER` are both `PER`, any other label
-/// is its own tag. So a group never mixes `E-PER` with `I-PER`, though both are named `PER`.
+/// Returns the tag that neighbours must share: `PER` for `B-PER` and `I-PER`, else the label
+/// itself. So a group never mixes `E-PER` and `I-PER`, though both are named `PER`.
 fn tag(label: &str) -> &str {
     label.strip_prefix("B-").or_else(|| label.strip_prefix("I-")).unwrap_or(label)
 }
 
-/// What a group is called by the label of its first part: all after the first hyphen,
-/// whichever scheme the prefix is of (BIO, BIOES, BILOU).
+/// Returns the name of a group from its first label: the part after the first hyphen, for any
+/// tagging scheme (BIO, BIOES, BILOU).
 fn name(label: &str) -> &str {
     label.split_once('-').map_or(label, |(_, name)| name)
 }
 
-fn entity(read: &Read<'_>, label: String, parts: &[Part]) -> Entity {
+fn entity(outputs: &ModelOutput<'_>, label: String, parts: &[LabelledTokens]) -> Entity {
     let tokens: Vec<usize> = parts.iter().flat_map(|part| part.tokens.iter().copied()).collect();
-    let of = |place: Option<&usize>| place.map(|&token| &read.encoding.tokens[token]);
-    let (first, last) = (of(tokens.first()), of(tokens.last()));
+    let token = |index: Option<&usize>| index.map(|&token| &outputs.encoding.tokens[token]);
+    let (first, last) = (token(tokens.first()), token(tokens.last()));
     let (start, end) = (first.map_or(0, |t| t.start), last.map_or(0, |t| t.end));
     let segment = first.map_or(0, |token| token.segment);
     let probability = parts.iter().map(|part| part.score).sum::<f64>() / parts.len() as f64;
-    let text = read.encoding.slice(segment, start, end);
+    let text = outputs.encoding.slice(segment, start, end);
     Entity { label, probability, text, start, end, tokens, segment }
 }
 
@@ -142,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_of_every_scheme_are_cut_off_names_and_two_of_them_off_tags() {
+    fn names_drop_any_prefix_and_tags_only_b_and_i() {
         for (label, expected) in [
             ("B-PER", ("PER", "PER")),
             ("I-PER", ("PER", "PER")),

@@ -1,6 +1,5 @@
-//! One file a task: what of an input a model of that task reads, what its
-//! outputs say, and which of them a target means. A new one is a file and a
-//! line of [`of`].
+//! One file per task: which outputs a model of the task reads, how they are presented, and which
+//! scalars a target means. To add one, add a file and a line in [`of`].
 
 pub mod answer;
 pub mod classification;
@@ -14,33 +13,35 @@ pub mod zero_shot;
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Class, Named, Predicted, Prediction, Question, Resolved, Target, What};
+use crate::explanation::{
+    Class, Named, Predicted, Prediction, Question, Resolved, ScalarName, Target,
+};
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Labels, Task};
 use crate::model::Model;
 use crate::rows::{Output, RowOutput, Scalar};
 use crate::text::Encoding;
 
-/// What a task does with one input.
+/// How a task handles one input.
 pub trait Behaviour: Sync {
-    /// Refuses a target that no input can have.
+    /// Checks that a target is possible for any input.
     fn check(&self, target: &Target, model: &Model) -> Result<()>;
 
-    /// The tokens whose outputs the head gives, ascending; none where it gives
-    /// them once.
+    /// Returns the tokens whose outputs the head computes, ascending; empty for a head with
+    /// pooling.
     fn reads(&self, encoding: &Encoding, model: &Model) -> Result<Arc<[usize]>>;
 
-    /// What the outputs say.
-    fn predicted(&self, question: &Question, read: &Read<'_>) -> Result<Predicted>;
+    /// Returns the prediction.
+    fn predicted(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Predicted>;
 
-    /// The scalars that a checked target means.
-    fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>>;
+    /// Returns the scalars that a checked target means.
+    fn resolve(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Vec<Resolved>>;
 
-    /// The most scalars that a target can mean for an input.
+    /// Returns the maximum number of scalars that a target can mean for an input.
     fn most(&self, target: &Target, model: &Model, encoding: &Encoding) -> usize;
 }
 
-/// Refuses what no input can be asked.
+/// Checks that a question is possible for any input.
 pub fn check(question: &Question) -> Result<()> {
     match &question.candidates {
         Some(candidates) => zero_shot::check(question, candidates),
@@ -48,7 +49,7 @@ pub fn check(question: &Question) -> Result<()> {
     }
 }
 
-/// The most scalars that a question's target can mean for an input.
+/// Returns the maximum number of scalars that a question's target can mean for an input.
 pub fn most(question: &Question, encoding: &Encoding) -> usize {
     match &question.candidates {
         Some(candidates) => zero_shot::most(&question.target, candidates),
@@ -56,7 +57,7 @@ pub fn most(question: &Question, encoding: &Encoding) -> usize {
     }
 }
 
-/// How the logits of a question's answer become probabilities.
+/// Returns the activation that turns the logits of a question into probabilities.
 pub fn activation(question: &Question) -> OutputActivation {
     match &question.candidates {
         Some(candidates) => zero_shot::activation(candidates),
@@ -64,7 +65,7 @@ pub fn activation(question: &Question) -> OutputActivation {
     }
 }
 
-/// The behaviour of a task.
+/// Returns the behaviour of a task.
 pub fn of(task: Task) -> &'static dyn Behaviour {
     match task {
         Task::TextClassification => &classification::Classification { pairs_only: None },
@@ -78,8 +79,8 @@ pub fn of(task: Task) -> &'static dyn Behaviour {
     }
 }
 
-/// One input as a model has read it.
-pub struct Read<'a> {
+/// The outputs of a model for one input.
+pub struct ModelOutput<'a> {
     pub model: &'a Model,
     pub encoding: &'a Encoding,
     /// The tokens that the outputs belong to.
@@ -87,21 +88,21 @@ pub struct Read<'a> {
     pub output: &'a RowOutput,
 }
 
-impl Read<'_> {
-    /// The logits of the `number`-th token that was read.
-    fn logits(&self, number: usize) -> &[f64] {
+impl ModelOutput<'_> {
+    /// Returns the logits of the `position`-th read.
+    fn logits(&self, position: usize) -> &[f64] {
         let width = self.model.outputs();
-        &self.output.logits[number * width..][..width]
+        &self.output.logits[position * width..][..width]
     }
 
-    /// Every output of the `number`-th token that was read, best first.
-    fn ranked(&self, number: usize) -> Vec<Prediction> {
-        self.best(number, self.model.outputs())
+    /// Returns all outputs of the `position`-th read, best first.
+    fn ranked(&self, position: usize) -> Vec<Prediction> {
+        self.best(position, self.model.outputs())
     }
 
-    /// The best `count` outputs of the `number`-th token that was read.
-    fn best(&self, number: usize, count: usize) -> Vec<Prediction> {
-        let (logits, first) = (self.logits(number), number * self.model.outputs());
+    /// Returns the best `count` outputs of the `position`-th read.
+    fn best(&self, position: usize, count: usize) -> Vec<Prediction> {
+        let (logits, first) = (self.logits(position), position * self.model.outputs());
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
         let prediction = |&index: &usize| Prediction {
@@ -114,23 +115,23 @@ impl Read<'_> {
         order.iter().take(count).map(prediction).collect()
     }
 
-    /// The scalar of one class of the `number`-th token that was read.
-    fn class(&self, number: usize, index: usize, output: Output) -> Resolved {
-        let place = number * self.model.outputs() + index;
+    /// Returns the scalar of one class of the `position`-th read.
+    fn class(&self, position: usize, index: usize, output: Output) -> Resolved {
+        let output_index = position * self.model.outputs() + index;
         Resolved {
-            token: self.reads.get(number).copied(),
-            what: What::Class(self.named(index)),
-            scalar: Scalar::one(output, place),
+            token: self.reads.get(position).copied(),
+            what: ScalarName::Class(self.named(index)),
+            scalar: Scalar::one(output, output_index),
         }
     }
 
-    /// The difference of two.
-    fn contrast(&self, number: usize, [a, b]: [usize; 2], output: Output) -> Resolved {
-        let first = number * self.model.outputs();
+    /// Returns the difference of two classes.
+    fn contrast(&self, position: usize, [a, b]: [usize; 2], output: Output) -> Resolved {
+        let first = position * self.model.outputs();
         let terms = vec![(first + a, 1.), (first + b, -1.)];
         Resolved {
-            token: self.reads.get(number).copied(),
-            what: What::Contrast(self.named(a), self.named(b)),
+            token: self.reads.get(position).copied(),
+            what: ScalarName::Contrast(self.named(a), self.named(b)),
             scalar: Scalar::Sum { output, terms },
         }
     }
@@ -139,38 +140,38 @@ impl Read<'_> {
         Named { index, label: self.model.label(index).into() }
     }
 
-    /// The number among the reads of a token that a caller names.
-    fn number_of(&self, token: usize, what: &str) -> Result<usize> {
+    /// Returns the index in `reads` of a token from the request.
+    fn read_index(&self, token: usize, what: &str) -> Result<usize> {
         self.reads.iter().position(|&read| read == token).ok_or_else(|| {
             let known: Vec<String> = self.reads.iter().take(20).map(ToString::to_string).collect();
-            let detail = format!("token {token} is no {what}; those are {}", known.join(", "));
+            let detail = format!("token {token} is not a {what}; choose from {}", known.join(", "));
             Error::new(Code::TargetNotFound, detail).at("/target/token")
         })
     }
 }
 
-/// The first of the highest.
+/// Returns the index of the maximum, the first of equal ones.
 fn highest(values: &[f64]) -> usize {
     let better = |best: usize, i: usize| if values[i] > values[best] { i } else { best };
     (0..values.len()).fold(0, better)
 }
 
-/// What a caller's class was, and what there is.
+/// Returns an error for a class that does not exist, with the known ones.
 fn not_found(class: &Class, of: &str, known: &str, pointer: &str) -> Error {
-    let asked = match class {
+    let requested = match class {
         Class::Index(index) => format!("index {index}"),
         Class::Label(name) => format!("label {name:?}"),
     };
-    Error::new(Code::TargetNotFound, format!("{of} has no {asked}; it has {known}")).at(pointer)
+    Error::new(Code::TargetNotFound, format!("{of} has no {requested}; it has {known}")).at(pointer)
 }
 
-/// Names with their numbers.
+/// Lists names with their indices.
 fn numbered(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
     let numbered = names.enumerate().map(|(index, name)| format!("{index} {name}"));
     numbered.collect::<Vec<_>>().join(", ")
 }
 
-/// The output that a caller names.
+/// Returns the index of the output that a request names.
 fn find(class: &Class, model: &Model, pointer: &str) -> Result<usize> {
     let found = match class {
         Class::Index(index) => Some(*index).filter(|&index| index < model.outputs()),
@@ -186,7 +187,7 @@ fn find(class: &Class, model: &Model, pointer: &str) -> Result<usize> {
     })
 }
 
-/// Two classes that differ.
+/// Returns the indices of two classes, which must differ.
 fn find_contrast([a, b]: &[Class; 2], model: &Model) -> Result<[usize; 2]> {
     let a = find(a, model, "/target/contrast/0")?;
     let b = find(b, model, "/target/contrast/1")?;
@@ -201,8 +202,8 @@ fn different([a, b]: [usize; 2]) -> Result<[usize; 2]> {
     Ok([a, b])
 }
 
-/// A target of another task.
-fn unsuited(model: &Model, what: &str, pointer: &str) -> Error {
-    let detail = format!("{} is a {} model: {what}", model.id, model.task.name());
+/// Returns an error for a target that the task does not support.
+fn unsuited(model: &Model, reason: &str, pointer: &str) -> Error {
+    let detail = format!("{} is a {} model: {reason}", model.id, model.task.name());
     Error::new(Code::TargetNotFound, detail).at(pointer)
 }

@@ -1,19 +1,17 @@
-//! An answer for each token: named entities and parts of speech.
+//! One prediction per token: named entities and parts of speech.
 
 use std::sync::Arc;
 
-use super::{Behaviour, Read, entities, find, find_contrast, highest, unsuited};
+use super::entities::{self, OUTSIDE};
+use super::{Behaviour, ModelOutput, find, find_contrast, highest, unsuited};
 use crate::error::Result;
 use crate::explanation::{Predicted, Question, Resolved, Target};
 use crate::model::Model;
 use crate::text::Encoding;
 
-/// The label of what is no entity.
-pub const OUTSIDE: &str = "O";
-
-/// Entities that `predicted` explains, the surest first: a long text may have
+/// Maximum number of entities that `predicted` explains, most probable first. A long text may have
 /// many, and each costs as much as a whole explanation.
-const ENTITIES: usize = 8;
+const MAX_ENTITIES: usize = 8;
 
 pub struct Tokens;
 
@@ -29,13 +27,13 @@ impl Behaviour for Tokens {
                 find_contrast(classes, model)?;
                 token
             }
-            Target::Border { .. } => {
+            Target::SpanBoundary { .. } => {
                 return Err(unsuited(model, "it has no start and end", "/target/position"));
             }
         };
         match token {
             Some(_) => Ok(()),
-            None => Err(unsuited(model, "a target names a token too", "/target")),
+            None => Err(unsuited(model, "a target must also name a token", "/target")),
         }
     }
 
@@ -43,30 +41,30 @@ impl Behaviour for Tokens {
         Ok((0..encoding.tokens.len()).collect())
     }
 
-    fn predicted(&self, question: &Question, read: &Read<'_>) -> Result<Predicted> {
-        let predictions = (0..read.reads.len()).map(|number| read.ranked(number)).collect();
-        Ok(Predicted::Tokens { predictions, entities: entities::of(question.aggregation, read) })
+    fn predicted(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Predicted> {
+        let predictions = (0..outputs.reads.len()).map(|i| outputs.ranked(i)).collect();
+        Ok(Predicted::Tokens { predictions, entities: entities::of(question.aggregation, outputs) })
     }
 
-    /// `predicted` means the first token of each of the surest entities, by its own
-    /// label; without an entity, the token that comes nearest to being one.
-    fn resolve(&self, question: &Question, read: &Read<'_>) -> Result<Vec<Resolved>> {
-        let (model, output) = (read.model, question.output);
-        let best = |token: usize| read.class(token, highest(read.logits(token)), output);
+    /// `predicted` means the label of the first token of each of the most probable entities;
+    /// without an entity, the token that is closest to being one.
+    fn resolve(&self, question: &Question, outputs: &ModelOutput<'_>) -> Result<Vec<Resolved>> {
+        let (model, output) = (outputs.model, question.output);
+        let best = |token: usize| outputs.class(token, highest(outputs.logits(token)), output);
         Ok(match &question.target {
-            Target::All => entities::content(read).map(best).collect(),
+            Target::All => entities::content(outputs).map(best).collect(),
             Target::Class { token, class } => {
-                let number = read.number_of(token.unwrap_or_default(), "token of the input")?;
-                vec![read.class(number, find(class, model, "/target")?, output)]
+                let index = outputs.read_index(token.unwrap_or_default(), "token of the input")?;
+                vec![outputs.class(index, find(class, model, "/target")?, output)]
             }
             Target::Contrast { token, classes } => {
-                let number = read.number_of(token.unwrap_or_default(), "token of the input")?;
-                vec![read.contrast(number, find_contrast(classes, model)?, output)]
+                let index = outputs.read_index(token.unwrap_or_default(), "token of the input")?;
+                vec![outputs.contrast(index, find_contrast(classes, model)?, output)]
             }
-            Target::Predicted | Target::Border { .. } => {
-                let found = entities::surest(read, ENTITIES);
+            Target::Predicted | Target::SpanBoundary { .. } => {
+                let found = entities::most_probable(outputs, MAX_ENTITIES);
                 match found.is_empty() {
-                    true => nearest(read).into_iter().map(best).collect(),
+                    true => least_outside(outputs).into_iter().map(best).collect(),
                     false => found.into_iter().map(best).collect(),
                 }
             }
@@ -76,15 +74,16 @@ impl Behaviour for Tokens {
     fn most(&self, target: &Target, _model: &Model, encoding: &Encoding) -> usize {
         match target {
             Target::All => encoding.tokens.len(),
-            Target::Predicted => ENTITIES.min(encoding.tokens.len()),
+            Target::Predicted => MAX_ENTITIES.min(encoding.tokens.len()),
             _ => 1,
         }
     }
 }
 
-/// The token whose label O is least sure.
-fn nearest(read: &Read<'_>) -> Option<usize> {
-    let outside = read.model.output_called(OUTSIDE).unwrap_or_default();
-    let sure = |token: usize| read.output.probabilities[token * read.model.outputs() + outside];
-    entities::content(read).min_by(|&a, &b| sure(a).total_cmp(&sure(b)))
+/// Returns the token with the lowest probability of the label O.
+fn least_outside(outputs: &ModelOutput<'_>) -> Option<usize> {
+    let outside = outputs.model.output_called(OUTSIDE).unwrap_or_default();
+    let probability =
+        |token: usize| outputs.output.probabilities[token * outputs.model.outputs() + outside];
+    entities::content(outputs).min_by(|&a, &b| probability(a).total_cmp(&probability(b)))
 }

@@ -1,5 +1,5 @@
-//! Zero-shot classification by a model of entailment (Yin, Hay & Roth 2019): a label of the
-//! caller's is as likely as that the text entails its hypothesis. The rules are those of
+//! Zero-shot classification by a natural language inference model (Yin, Hay & Roth 2019): a
+//! candidate label's probability is that of the text entailing its hypothesis. Follows
 //! transformers' zero-shot-classification pipeline.
 
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::{different, not_found, numbered, unsuited};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{
-    Candidates, Choice, Class, HypothesisWords, Named, Prediction, Question, Resolved, Target, What,
+    Candidates, Class, HypothesisWords, LabelChoice, Named, Prediction, Question, Resolved,
+    ScalarName, Target,
 };
 use crate::heads::Labels;
 use crate::heads::activation::OutputActivation;
@@ -15,18 +16,18 @@ use crate::model::Model;
 use crate::passes::{Competition, Outcome};
 use crate::rows::{Output, RowOutput, Scalar};
 
-/// Refuses what no input can be asked.
+/// Checks that a question is possible for any input.
 pub fn check(question: &Question, candidates: &Candidates) -> Result<()> {
     let model = &question.model;
     outcome(model, candidates)?;
     if question.window.is_some() {
-        let detail = "candidate_labels are asked of one text; send truncate: true to cut it";
+        let detail = "candidate_labels need one text in full; send truncate: true to cut it";
         return Err(Error::field("/window", detail));
     }
     match &question.target {
         Target::Predicted | Target::All => {}
         Target::Class { token: Some(_), .. } | Target::Contrast { token: Some(_), .. } => {
-            let detail = "a candidate is of the whole text";
+            let detail = "a candidate label applies to the whole text";
             return Err(Error::new(Code::TargetNotFound, detail).at("/target/token"));
         }
         Target::Class { class, .. } => {
@@ -35,43 +36,43 @@ pub fn check(question: &Question, candidates: &Candidates) -> Result<()> {
         Target::Contrast { classes, .. } => {
             find_contrast(classes, candidates)?;
         }
-        Target::Border { .. } => {
+        Target::SpanBoundary { .. } => {
             return Err(unsuited(model, "it has no start and end", "/target/position"));
         }
     }
     match candidates.words {
-        HypothesisWords::Held => Ok(()),
+        HypothesisWords::Fixed => Ok(()),
         HypothesisWords::Explained => check_words(question, candidates),
     }
 }
 
-/// A hypothesis can change only where the explained scalar is of its pair alone.
+/// Checks that the explained scalar depends only on its own pair, to perturb its hypothesis.
 fn check_words(question: &Question, candidates: &Candidates) -> Result<()> {
     let refused = |detail| Err(Error::field("/explain_hypothesis", detail));
-    let competing = candidates.choice == Choice::One;
+    let competing = candidates.choice == LabelChoice::One;
     match (&question.target, question.output) {
         (Target::All | Target::Contrast { .. }, _) => {
-            refused("each candidate has words of its own; name one as the target")
+            refused("each candidate has its own hypothesis; name one as the target")
         }
         (_, Output::Probability) if competing => refused(
-            "a candidate's probability is of every hypothesis; explain output: \"logit\", or send \
+            "a candidate's probability depends on all hypotheses; send output: \"logit\" or \
              multi_label: true",
         ),
         _ if competing && question.evaluate.is_some() => refused(
-            "measures are of a candidate's probability, which is of every hypothesis; send \
+            "measures use a candidate's probability, which depends on all hypotheses; send \
              multi_label: true, or leave out evaluate",
         ),
         _ => Ok(()),
     }
 }
 
-/// Which of the model's outputs say how far a hypothesis follows.
+/// Returns the model's outputs that measure entailment.
 pub fn outcome(model: &Model, candidates: &Candidates) -> Result<Outcome> {
     let labels = model.outputs();
     let Some(output) = model.entailment.filter(|_| labels > 1) else {
         let has = match model.labels() {
             Labels::Named(names) => format!("has the labels {}", names.join(", ")),
-            Labels::Pieces(_) | Labels::Dimensions(_) => "has none".to_owned(),
+            Labels::Pieces(_) | Labels::Dimensions(_) => "has no labels".to_owned(),
         };
         let detail = format!(
             "{}, a {} model, {has}; candidate_labels need a text classifier with a label that \
@@ -83,21 +84,21 @@ pub fn outcome(model: &Model, candidates: &Candidates) -> Result<Outcome> {
     };
     let contradiction = if output == 0 { labels - 1 } else { 0 };
     let competition = match candidates.choice {
-        Choice::One => Competition::Pairs,
-        Choice::Several => Competition::Within(contradiction),
+        LabelChoice::One => Competition::Pairs,
+        LabelChoice::Several => Competition::Within(contradiction),
     };
     Ok(Outcome { output, competition })
 }
 
-/// How logits become probabilities.
+/// Returns the activation that turns logits into probabilities.
 pub fn activation(candidates: &Candidates) -> OutputActivation {
     match candidates.choice {
-        Choice::One => OutputActivation::Softmax,
-        Choice::Several => OutputActivation::Sigmoid,
+        LabelChoice::One => OutputActivation::Softmax,
+        LabelChoice::Several => OutputActivation::Sigmoid,
     }
 }
 
-/// Every candidate, the likeliest first.
+/// Returns all candidates, most probable first.
 pub fn ranked(candidates: &Candidates, output: &RowOutput) -> Vec<Prediction> {
     let prediction = |(index, label): (usize, &Arc<str>)| Prediction {
         index,
@@ -112,13 +113,13 @@ pub fn ranked(candidates: &Candidates, output: &RowOutput) -> Vec<Prediction> {
     ranked
 }
 
-/// The scalars of candidates that a checked target means; `best` is the likeliest.
+/// Returns the scalars that a checked target means; `best` is the most probable candidate.
 pub fn resolve(question: &Question, candidates: &Candidates, best: usize) -> Result<Vec<Resolved>> {
     let named = |index: usize| Named { index, label: candidates.labels[index].clone() };
     let output = question.output;
     let one = |index: usize| Resolved {
         token: None,
-        what: What::Class(named(index)),
+        what: ScalarName::Class(named(index)),
         scalar: Scalar::one(output, index),
     };
     Ok(match &question.target {
@@ -128,21 +129,21 @@ pub fn resolve(question: &Question, candidates: &Candidates, best: usize) -> Res
             let [a, b] = find_contrast(classes, candidates)?;
             let terms = vec![(a, 1.), (b, -1.)];
             let scalar = Scalar::Sum { output, terms };
-            vec![Resolved { token: None, what: What::Contrast(named(a), named(b)), scalar }]
+            vec![Resolved { token: None, what: ScalarName::Contrast(named(a), named(b)), scalar }]
         }
-        Target::Predicted | Target::Border { .. } => vec![one(best)],
+        Target::Predicted | Target::SpanBoundary { .. } => vec![one(best)],
     })
 }
 
-/// The candidate whose pair a target is shown with.
+/// Returns the candidate whose pair a target is shown with.
 pub fn shown(target: &Resolved) -> Option<usize> {
     match &target.what {
-        What::Class(named) | What::Contrast(named, _) => Some(named.index),
-        What::Border(_) | What::Cosine(_) => None,
+        ScalarName::Class(named) | ScalarName::Contrast(named, _) => Some(named.index),
+        ScalarName::SpanBoundary(_) | ScalarName::Cosine(_) => None,
     }
 }
 
-/// The most scalars that the target can mean.
+/// Returns the maximum number of scalars that the target can mean.
 pub fn most(target: &Target, candidates: &Candidates) -> usize {
     match target {
         Target::All => candidates.labels.len(),
@@ -150,10 +151,10 @@ pub fn most(target: &Target, candidates: &Candidates) -> usize {
     }
 }
 
-/// Of how many pairs the scalar of one target is, at most.
+/// Returns the maximum number of pairs that a target's scalar depends on.
 pub fn pairs(target: &Target, output: Output, candidates: &Candidates) -> usize {
     match (output, candidates.choice, target) {
-        (Output::Probability, Choice::One, _) => candidates.labels.len(),
+        (Output::Probability, LabelChoice::One, _) => candidates.labels.len(),
         (_, _, Target::Contrast { .. }) => 2,
         _ => 1,
     }

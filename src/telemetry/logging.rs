@@ -1,4 +1,4 @@
-//! Logs, and traces where somebody collects them.
+//! Logs, and traces if a collector is configured.
 
 use std::io::IsTerminal;
 
@@ -10,19 +10,18 @@ use tracing_subscriber::{EnvFilter, fmt};
 use super::otlp;
 use crate::config::{Log, LogFormat};
 
-/// What is still to be sent when the process ends; dropped, it is.
+/// Sends the remaining spans when dropped.
 #[derive(Default)]
 pub struct Logging {
     #[cfg(feature = "otlp")]
     _traces: Option<otlp::Traces>,
 }
 
-/// Starts logging to standard error, and sending traces. A second call changes
-/// nothing.
+/// Starts logging to standard error, and tracing. Later calls have no effect.
 pub fn start_logging(log: &Log) -> Result<Logging, String> {
     let filter = EnvFilter::try_new(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = fmt::layer().with_ansi(coloured).with_writer(std::io::stderr);
+    let use_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer().with_ansi(use_colours).with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().boxed(),
@@ -32,7 +31,7 @@ pub fn start_logging(log: &Log) -> Result<Logging, String> {
     {
         let traces = otlp::Traces::start(log.otlp.as_deref())?;
         let started = registry.with(traces.as_ref().map(otlp::Traces::layer)).try_init();
-        // An error means that logging has been started already.
+        // An error means that logging has already been started.
         Ok(Logging { _traces: traces.filter(|_| started.is_ok()) })
     }
     #[cfg(not(feature = "otlp"))]

@@ -1,4 +1,4 @@
-//! Spans to a collector, by OTLP over HTTP: a request, its rows, their passes.
+//! Exports spans with OTLP over HTTP: requests, their rows, and the passes of those.
 
 use std::collections::HashMap;
 use std::env;
@@ -19,23 +19,23 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-/// The field's own variables, which name a collector as well.
+/// OpenTelemetry's standard variables, which also select a collector.
 const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
-/// A collector may take this long for a batch of spans.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit for sending a batch of spans.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Spans on their way; those that wait are sent when this is dropped.
+/// Exports spans; sends the remaining ones when dropped.
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// None where nobody is to get them.
+    /// Returns `None` if no collector is configured.
     pub fn start(endpoint: Option<&str>) -> Result<Option<Self>, String> {
         if endpoint.is_none() && VARIABLES.iter().all(|name| env::var_os(name).is_none()) {
             return Ok(None);
         }
         let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(EXPORT_TIMEOUT))
             .http_status_as_error(false)
             .build();
         let mut exporter = SpanExporter::builder()
@@ -59,7 +59,7 @@ impl Traces {
         Ok(Some(Self(provider)))
     }
 
-    /// What hands spans of this crate over, whatever is logged.
+    /// Layer that exports all spans of this crate, independent of the log filter.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -78,23 +78,23 @@ impl Drop for Traces {
     }
 }
 
-/// The headers that say which trace a request belongs to (W3C Trace Context).
+/// The headers of W3C Trace Context.
 pub const HEADERS: [&str; 2] = ["traceparent", "tracestate"];
 
-/// Makes a span part of the trace that these headers name.
+/// Makes a span part of the trace that these headers identify.
 pub fn join(span: &Span, headers: &HashMap<String, String>) {
     let remote = TraceContextPropagator::new().extract_with_context(&Context::new(), headers);
-    // An error means that nobody collects spans.
+    // An error means that spans are not exported.
     let _ = span.set_parent(remote);
 }
 
-/// The client that fetches models sends spans as well.
+/// Sends spans with the same HTTP client as the one for hub downloads.
 #[derive(Debug)]
 struct Client(ureq::Agent);
 
 #[async_trait]
 impl HttpClient for Client {
-    /// Blocks: the exporter has a thread of its own.
+    /// Blocks, which is fine because the exporter has its own thread.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, body.to_vec());

@@ -1,28 +1,28 @@
-//! What the process takes of its machine, by the names that Prometheus' own clients
-//! give it. They are read when somebody asks.
+//! Resource usage of the process, with the metric names of Prometheus' client libraries. Values are
+//! read at each scrape.
 
-/// In Prometheus' text format; empty where the system does not say.
+/// The metrics in the Prometheus text format; empty if the system does not provide them.
 pub fn process() -> String {
-    taken().map(|figures| figures.iter().map(line).collect()).unwrap_or_default()
+    usage().map(|metrics| metrics.iter().map(line).collect()).unwrap_or_default()
 }
 
-/// Name, kind, meaning and value.
-type Figure = (&'static str, &'static str, &'static str, f64);
+/// Name, type, help text and value.
+type Metric = (&'static str, &'static str, &'static str, f64);
 
-fn line((name, kind, meaning, value): &Figure) -> String {
-    format!("# HELP {name} {meaning}\n# TYPE {name} {kind}\n{name} {value}\n\n")
+fn line((name, kind, help, value): &Metric) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n")
 }
 
 #[cfg(target_os = "linux")]
-fn taken() -> Option<Vec<Figure>> {
+fn usage() -> Option<Vec<Metric>> {
     use procfs::process::{LimitValue, Process};
 
     let process = Process::myself().ok()?;
     let stat = process.stat().ok()?;
     let ticks = procfs::ticks_per_second() as f64;
     let started = procfs::boot_time_secs().ok()? as f64 + stat.starttime as f64 / ticks;
-    let most = match process.limits().ok()?.max_open_files.soft_limit {
-        LimitValue::Value(most) => most as f64,
+    let max_fds = match process.limits().ok()?.max_open_files.soft_limit {
+        LimitValue::Value(max_fds) => max_fds as f64,
         LimitValue::Unlimited => f64::INFINITY,
     };
     Some(vec![
@@ -40,7 +40,7 @@ fn taken() -> Option<Vec<Figure>> {
         ),
         ("process_virtual_memory_bytes", "gauge", "Virtual memory, in bytes", stat.vsize as f64),
         ("process_open_fds", "gauge", "Open file descriptors", process.fd_count().ok()? as f64),
-        ("process_max_fds", "gauge", "The most file descriptors that may be open", most),
+        ("process_max_fds", "gauge", "Maximum number of open file descriptors", max_fds),
         ("process_threads", "gauge", "Threads", stat.num_threads as f64),
         (
             "process_start_time_seconds",
@@ -52,6 +52,6 @@ fn taken() -> Option<Vec<Figure>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn taken() -> Option<Vec<Figure>> {
+fn usage() -> Option<Vec<Metric>> {
     None
 }

@@ -1,30 +1,30 @@
-//! How requests end, as logs and metrics say it.
+//! Outcomes of requests, as in logs and metrics.
 
 use metrics::{Gauge, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{Label, gauge, histogram};
 
-/// How a request can end. The list is closed: dashboards may name each.
+/// How a request ended. The set is fixed, so that dashboards can list all values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The response was sent to its end.
+    /// The response was sent completely.
     Ok,
-    /// So was one of lines, each sent as soon as it was ready. They may hold problems.
+    /// An NDJSON response was sent completely. Its lines may contain problems.
     Streamed,
-    /// 400: the head or the body cannot be read.
+    /// 400: the head or the body is malformed.
     Malformed,
     /// 413, 414 or 431: the body, the path or the headers are too large.
     TooLarge,
     /// Any other 4xx.
     ClientError,
-    /// 429 or 503: there is no room, or the service or the model is not ready.
+    /// 429 or 503: there is no capacity, or the service or the model is not ready.
     Overloaded,
-    /// 504: there was no answer in time.
+    /// 504: the deadline passed.
     Deadline,
     /// Any other 5xx.
     ServerError,
-    /// No response was begun: the client left, or the process ended.
+    /// No response was started: the client disconnected, or the process ended.
     Cancelled,
-    /// A response was begun, and given up before its end.
+    /// The response was started but not completed.
     Aborted,
 }
 
@@ -58,21 +58,21 @@ impl Outcome {
     }
 }
 
-/// The route of requests that no route takes, those whose head cannot be read among
-/// them. What they ask for could hold anything, and is neither logged nor counted by.
+/// Route label of requests that match no route, including malformed ones. Their path may contain
+/// anything, so it is neither logged nor used as a label.
 pub const UNMATCHED: &str = "unmatched";
 
 const REQUESTS: &str = "explaind_requests_total";
 const SECONDS: &str = "explaind_request_seconds";
-/// By OpenTelemetry's semantic conventions for HTTP, written as Prometheus does.
+/// From OpenTelemetry's semantic conventions for HTTP, in Prometheus spelling.
 pub const DURATION: &str = "http_server_request_duration_seconds";
-/// The buckets that these conventions ask for.
+/// The buckets that these conventions recommend.
 pub const DURATION_BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1., 2.5, 5., 7.5, 10.];
 
 const CONNECTIONS: &str = "explaind_connections_open";
 
-/// Makes the counts and times of these routes exist, at zero.
+/// Creates the counters and histograms of these routes, with the value zero.
 pub fn describe_routes<'a>(routes: impl Iterator<Item = &'a str>) {
     describe_counter!(REQUESTS, "Requests by route and outcome");
     describe_histogram!(SECONDS, "Time from a request to the end of its response, by route");
@@ -84,7 +84,7 @@ pub fn describe_routes<'a>(routes: impl Iterator<Item = &'a str>) {
             let labels = [("route", route.to_owned()), ("outcome", outcome.name().to_owned())];
             counter!(REQUESTS, &labels).increment(0);
         }
-        // Asked for and read once, it is in the text before its first sample.
+        // Creating a histogram exports it before its first sample.
         let _ = histogram!(SECONDS, "route" => route.to_owned());
     }
 }
@@ -92,9 +92,9 @@ pub fn describe_routes<'a>(routes: impl Iterator<Item = &'a str>) {
 /// A request that has ended.
 pub struct Ended<'a> {
     pub route: &'a str,
-    /// One of those that HTTP defines, or `_OTHER`.
+    /// A method that HTTP defines, or `_OTHER`.
     pub method: &'static str,
-    /// None where no response was begun.
+    /// `None` if no response was started.
     pub status: Option<u16>,
     pub outcome: Outcome,
     pub seconds: f64,
@@ -109,7 +109,7 @@ impl Ended<'_> {
         histogram!(DURATION, self.conventional_labels()).record(self.seconds);
     }
 
-    /// What is not known of a request is left out, as the conventions ask.
+    /// Omits unknown attributes, as the conventions ask.
     fn conventional_labels(&self) -> Vec<Label> {
         let mut labels = vec![Label::from_static_parts("http_request_method", self.method)];
         if let Some(status) = self.status {
@@ -122,7 +122,7 @@ impl Ended<'_> {
     }
 }
 
-/// A connection that counts as open until this is dropped.
+/// Counts a connection as open until dropped.
 pub struct OpenConnection(Gauge);
 
 impl OpenConnection {

@@ -1,5 +1,5 @@
-//! What a tokenizer does, as it is found to do it: what its files say is one thing, and what
-//! transformers makes of them another.
+//! The effective settings of a tokenizer. They are determined from the rebuilt tokenizer,
+//! because transformers ignores some of the settings in the files.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER_CONFIG};
 
 #[derive(Debug, Clone)]
 pub struct InForce {
-    /// transformers' class. `TokenizersBackend` is what its tokenizer.json says.
+    /// The transformers class; `TokenizersBackend` if tokenizer.json is used as it is.
     pub class: &'static str,
     pub model: &'static str,
     pub lowercase: bool,
     pub strip_accents: bool,
-    /// Whether each Chinese character is a word of its own before it is looked up.
+    /// Whether each Chinese character is split off as a word.
     pub tokenize_chinese_chars: bool,
-    /// Whether a text is read as if a space came before it.
+    /// Whether a space is added before a text.
     pub add_prefix_space: bool,
-    /// Whether the model is told which text of a pair a token is of.
+    /// Whether the model receives `token_type_ids`, which distinguish the texts of a pair.
     pub token_types: bool,
-    /// The tokenizer's own limit. The model's may be lower.
+    /// The tokenizer's own limit, in tokens. The model's may be lower.
     pub max_length: Option<usize>,
     pub truncation_side: Side,
     pub padding_side: Side,
@@ -34,7 +34,7 @@ pub struct InForce {
 }
 
 impl InForce {
-    /// What the files beside the tokenizer say goes before what it says itself.
+    /// Reads the settings. tokenizer_config.json overrides the tokenizer itself.
     pub fn read(
         checkpoint: &Checkpoint,
         config: &TokenizerConfig,
@@ -42,24 +42,24 @@ impl InForce {
     ) -> Result<Self, LoadError> {
         let side = |name: &str, own: Side| match config.field(name).as_str() {
             None => Ok(own),
-            Some(said) => Side::of(said).ok_or_else(|| {
-                let reason = format!("{name} {said:?} is neither left nor right");
+            Some(value) => Side::of(value).ok_or_else(|| {
+                let reason = format!("{name} {value:?} is neither left nor right");
                 checkpoint.error(TOKENIZER_CONFIG, reason)
             }),
         };
-        let own = checkpoint.sentence().and_then(|sentence| sentence.max_seq_length);
-        let seen = Self::seen(rebuilt);
+        let sentence_limit = checkpoint.sentence().and_then(|sentence| sentence.max_seq_length);
+        let measured = Self::measure(rebuilt);
         Ok(Self {
-            truncation_side: side("truncation_side", seen.truncation_side)?,
-            padding_side: side("padding_side", seen.padding_side)?,
-            token_types: config.gives("token_type_ids").unwrap_or(seen.token_types),
-            max_length: own.or(config.max_length()),
-            ..seen
+            truncation_side: side("truncation_side", measured.truncation_side)?,
+            padding_side: side("padding_side", measured.padding_side)?,
+            token_types: config.gives("token_type_ids").unwrap_or(measured.token_types),
+            max_length: sentence_limit.or(config.max_length()),
+            ..measured
         })
     }
 
-    /// What can be seen of a tokenizer by itself.
-    fn seen(rebuilt: &Rebuilt) -> Self {
+    /// Determines the settings from the tokenizer alone.
+    fn measure(rebuilt: &Rebuilt) -> Self {
         let tokenizer = &rebuilt.tokenizer;
         Self {
             class: rebuilt.class,
@@ -72,7 +72,7 @@ impl InForce {
             lowercase: normalized(tokenizer, "A").contains('a'),
             strip_accents: normalized(tokenizer, "é") == normalized(tokenizer, "e"),
             tokenize_chinese_chars: normalized(tokenizer, "影").starts_with(' '),
-            add_prefix_space: has_space(tokenizer),
+            add_prefix_space: adds_prefix_space(tokenizer),
             token_types: rebuilt.token_types,
             max_length: None,
             truncation_side: rebuilt.truncation_side.unwrap_or(Side::Right),
@@ -91,8 +91,8 @@ fn normalized(tokenizer: &Tokenizer, text: &str) -> String {
     }
 }
 
-/// Byte-level pieces and sentencepiece's write a space as `Ġ` and `▁`.
-fn has_space(tokenizer: &Tokenizer) -> bool {
+/// Whether the first piece starts with a space: `Ġ` in byte-level BPE, `▁` in sentencepiece.
+fn adds_prefix_space(tokenizer: &Tokenizer) -> bool {
     let Ok(encoding) = tokenizer.encode("a", false) else { return false };
     encoding.get_tokens().first().is_some_and(|piece| piece.starts_with(['Ġ', '▁']))
 }

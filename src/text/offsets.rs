@@ -1,23 +1,22 @@
-//! Offsets of the original text where the tokenizer normalises it.
+//! Corrects token offsets if the tokenizer normalizes the text.
 //!
-//! The tokenizers library keeps where each normalised character is from, but of characters
-//! that were put together (é of an e and its accent, a syllable of Hangul letters) only the
-//! first, and of what a pattern replaced only the last. The others are found here: the code
-//! points beyond a token, up to the next one, belong to it as far as the normalizer makes
-//! something else of them together than of each by itself.
+//! The tokenizers library maps a composed character (é from e and an accent, a Hangul syllable)
+//! only to its first code point, and a replaced pattern only to its last. This module finds the
+//! others: code points between a token and the next one belong to it if normalizing them
+//! together with it differs from normalizing them separately.
 
 use tokenizers::{NormalizedString, Normalizer};
 
 use super::borders::Span;
 
-/// Code points that are looked at beyond a token. Unicode's longest compositions take
-/// three more than the first.
-const MOST: usize = 8;
+/// Maximum number of code points to add to a token. Unicode's longest compositions have four
+/// code points.
+const MAX_ADDED: usize = 8;
 
-/// Widens the offsets of a text's tokens so that they cover whole what their characters were
-/// made of. None reaches into a token that it did not reach into before.
+/// Widens the spans of tokens to cover all code points that their characters were made from.
+/// Creates no new overlaps.
 pub fn widen(spans: &mut [Span], text: &[char], normalizer: &impl Normalizer) {
-    let made = |text: &str| {
+    let normalize = |text: &str| {
         let mut normalized = NormalizedString::from(text);
         normalizer.normalize(&mut normalized).map(|()| normalized.get().to_owned()).ok()
     };
@@ -28,8 +27,8 @@ pub fn widen(spans: &mut [Span], text: &[char], normalizer: &impl Normalizer) {
         let next = starts.partition_point(|&start| start < span.1);
         let next = starts.get(next).map_or(text.len(), |&start| start.min(text.len()));
         let beyond = text[span.1..next].iter();
-        span.1 += joined(&made, text[span.1 - 1], beyond, String::push, |now, seen| {
-            now.starts_with(seen)
+        span.1 += joined(&normalize, text[span.1 - 1], beyond, String::push, |new, old| {
+            new.starts_with(old)
         });
     }
     let mut ends: Vec<usize> = spans.iter().map(|span| span.1).collect();
@@ -38,34 +37,38 @@ pub fn widen(spans: &mut [Span], text: &[char], normalizer: &impl Normalizer) {
         let last = ends.partition_point(|&end| end <= span.0).checked_sub(1);
         let beyond = text[last.map_or(0, |last| ends[last])..span.0].iter().rev();
         let join = |whole: &mut String, c| whole.insert(0, c);
-        span.0 -= joined(&made, text[span.0], beyond, join, |now, seen| now.ends_with(seen));
+        span.0 -= joined(&normalize, text[span.0], beyond, join, |new, old| new.ends_with(old));
     }
 }
 
-/// How many of `others`, the code points beyond a token, nearest first, were put together
-/// with `base`, its own. `apart` says whether what is made of all of them still has what was
-/// made of fewer.
+/// Returns how many of `others`, the code points next to a token, nearest first, are normalized
+/// together with its outermost code point, `base`. `is_separate` compares the normalized text
+/// with the one before the last code point was added.
 fn joined<'a>(
-    made: &impl Fn(&str) -> Option<String>,
+    normalize: &impl Fn(&str) -> Option<String>,
     base: char,
     others: impl Iterator<Item = &'a char>,
     join: impl Fn(&mut String, char),
-    apart: impl Fn(&str, &str) -> bool,
+    is_separate: impl Fn(&str, &str) -> bool,
 ) -> usize {
+    // White space never belongs to a token.
+    let mut others = others.take(MAX_ADDED).take_while(|c| !c.is_whitespace()).peekable();
+    // Normalizing takes most of the time, and few tokens have such a neighbour.
+    if others.peek().is_none() {
+        return 0;
+    }
     let mut whole = base.to_string();
-    let Some(mut seen) = made(&whole) else { return 0 };
+    let Some(mut last) = normalize(&whole) else { return 0 };
     let mut count = 0;
-    // White space is between words, whatever becomes of it.
-    let others = others.take(MOST).take_while(|c| !c.is_whitespace());
     for (number, &c) in others.enumerate() {
         join(&mut whole, c);
-        let Some(now) = made(&whole) else { break };
-        if !apart(&now, &seen) {
-            (seen, count) = (now, number + 1);
-        } else if now != seen {
+        let Some(new) = normalize(&whole) else { break };
+        if !is_separate(&new, &last) {
+            (last, count) = (new, number + 1);
+        } else if new != last {
             break;
         }
-        // Else it was dropped: what comes beyond may still be joined.
+        // Otherwise the normalizer dropped it, and later code points may still be joined.
     }
     count
 }
@@ -95,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn a_composed_character_is_covered_whole() {
+    fn composed_characters_are_covered() {
         let text = "de\u{301}ja\u{300}";
         assert_eq!(
             widened(text, &[(0, 1), (1, 2), (3, 4), (4, 5)], NFC),
             [(0, 1), (1, 3), (3, 4), (4, 6)]
         );
-        // Two bytes of one character, and the bytes of two in one token.
+        // Two byte tokens of one character, and one token with bytes of two characters.
         assert_eq!(widened(text, &[(0, 2), (1, 2), (3, 5)], NFC), [(0, 3), (1, 3), (3, 6)]);
         assert_eq!(widened(text, &[(0, 2), (1, 4)], NFC), [(0, 3), (1, 4)]);
         let hangul = "\u{1100}\u{1161}\u{110b}\u{1173}\u{11af}";
@@ -112,26 +115,26 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pattern_replaced_is_covered_whole() {
+    fn replaced_patterns_are_covered() {
         let quotes = Replace::new("``", "\"").unwrap();
         assert_eq!(widened("a``b", &[(0, 1), (2, 3), (3, 4)], quotes), [(0, 1), (1, 3), (3, 4)]);
     }
 
     #[test]
-    fn what_was_dropped_is_nobody_s() {
+    fn dropped_characters_belong_to_no_token() {
         let bert = BertNormalizer::default();
         assert_eq!(widened("e\u{301}t", &[(0, 1), (2, 3)], bert), [(0, 1), (2, 3)]);
         assert_eq!(widened("e\u{200b}\u{7}", &[(0, 1)], bert), [(0, 1)]);
         assert_eq!(widened("e \u{301}", &[(0, 1)], NFC), [(0, 1)]);
-        // A letter that the model has no piece for is itself, not a part of another.
+        // A letter without a piece in the vocabulary does not belong to its neighbour.
         assert_eq!(widened("ab", &[(0, 1)], NFC), [(0, 1)]);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// The library's offsets of a decomposed text, character by character, are those of
-        /// the composed one where each of its characters lies.
+        /// For a decomposed text, the widened spans cover the code points of each composed
+        /// character.
         #[test]
         fn decomposed_texts(text in "(\\PC|[가-힣]|[À-ɏ]|[ἀ-῾]|[ก-๛]){0,12}") {
             let parts: Vec<Vec<char>> = composed(&text)
@@ -139,7 +142,7 @@ mod tests {
                 .map(|c| decomposed(c.encode_utf8(&mut [0; 4])).chars().collect())
                 .collect();
             let whole: Vec<char> = decomposed(&text).chars().collect();
-            // Marks of one letter may change places with those of another.
+            // Canonical ordering may move marks across letters.
             prop_assume!(parts.concat() == whole);
             let mut ends = parts.iter().scan(0, |end, part| {
                 let start = *end;
@@ -153,12 +156,12 @@ mod tests {
             prop_assert_eq!(spans, expected);
         }
 
-        /// Whatever the normalizer, tokens keep their order, and neighbours their borders.
+        /// Spans only grow, stay in order and do not overlap.
         #[test]
         fn any_text(text in "\\PC{0,12}", kept in proptest::collection::vec(any::<bool>(), 12)) {
             let chars: Vec<char> = text.chars().collect();
-            let places = (0..chars.len()).filter(|&place| kept[place]);
-            let before: Vec<Span> = places.map(|place| (place, place + 1)).collect();
+            let indices = (0..chars.len()).filter(|&index| kept[index]);
+            let before: Vec<Span> = indices.map(|index| (index, index + 1)).collect();
             let mut after = before.clone();
             widen(&mut after, &chars, &NormalizerWrapper::from(NFKC));
             for (before, after) in before.iter().zip(&after) {

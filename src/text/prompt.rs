@@ -1,5 +1,5 @@
-//! sentence-transformers' prompt: words before every text that a model reads and a
-//! caller does not see. Its tokens are special ones; offsets are of the caller's text.
+//! The default prompt of sentence-transformers, prepended to each text. Its tokens are special
+//! tokens; offsets refer to the client's text.
 
 use std::borrow::Cow;
 
@@ -11,21 +11,21 @@ use super::borders::Span;
 use crate::checkpoint::layout::SENTENCE_TRANSFORMERS;
 use crate::checkpoint::{Checkpoint, LoadError};
 
-/// What is put before a text, or nothing.
+/// The prompt, or an empty string.
 #[derive(Debug, Default)]
 pub struct Prompt {
     text: String,
     characters: usize,
-    /// Its tokens, with what the tokenizer puts before them.
+    /// Number of its tokens, including special tokens before it.
     pub tokens: usize,
 }
 
 impl Prompt {
-    /// The prompt in force, if it leaves room in `most` tokens.
+    /// Reads the prompt; an error if it leaves no room in `max_tokens` tokens.
     pub fn read(
         checkpoint: &Checkpoint,
         tokenizer: &Tokenizer,
-        most: usize,
+        max_tokens: usize,
     ) -> Result<Self, LoadError> {
         let text = checkpoint.sentence().map_or("", |sentence| sentence.prompt.as_str());
         if text.is_empty() {
@@ -33,62 +33,61 @@ impl Prompt {
         }
         let fail = |reason: String| checkpoint.error(SENTENCE_TRANSFORMERS, reason);
         let characters = text.chars().count();
-        if characters > most.saturating_mul(64) {
+        if characters > max_tokens.saturating_mul(64) {
             return Err(fail(format!("the prompt has {characters} characters")));
         }
         let encoding = tokenizer.encode(text, true).map_err(|error| fail(error.to_string()))?;
-        if encoding.len() >= most {
+        if encoding.len() >= max_tokens {
             let length = encoding.len();
-            return Err(fail(format!("the prompt takes {length} of {most} tokens: none is left")));
+            return Err(fail(format!("the prompt takes {length} of {max_tokens} tokens")));
         }
-        let closed = encoding.get_special_tokens_mask().last() == Some(&1);
-        let tokens = encoding.len() - usize::from(closed);
+        let has_end_token = encoding.get_special_tokens_mask().last() == Some(&1);
+        let tokens = encoding.len() - usize::from(has_end_token);
         Ok(Self { text: text.to_owned(), characters, tokens })
     }
 
-    /// The first text as the tokenizer reads it.
-    pub fn before<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// Prepends the prompt to the first text.
+    pub fn prepend<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.text.is_empty() {
             true => Cow::Borrowed(text),
             false => Cow::Owned(format!("{}{text}", self.text)),
         }
     }
 
-    /// The same of words that the caller has cut: the prompt is one more.
-    pub fn before_words(&self, words: &[String]) -> Vec<String> {
+    /// Prepends the prompt to pre-tokenized words, as one more word.
+    pub fn prepend_words(&self, words: &[String]) -> Vec<String> {
         let prompt = Some(self.text.clone()).filter(|text| !text.is_empty());
         prompt.into_iter().chain(words.iter().cloned()).collect()
     }
 
-    /// Where those words lie in the text as the tokenizer reads it; none for none.
-    pub fn before_spans(&self, words: Vec<Span>) -> Vec<Span> {
+    /// Returns the spans of those words, including the prompt; empty if `words` is.
+    pub fn prepend_spans(&self, words: Vec<Span>) -> Vec<Span> {
         if self.text.is_empty() || words.is_empty() {
             return words;
         }
-        let moved = |(start, end): Span| (start + self.characters, end + self.characters);
-        std::iter::once((0, self.characters)).chain(words.into_iter().map(moved)).collect()
+        let shifted = |(start, end): Span| (start + self.characters, end + self.characters);
+        std::iter::once((0, self.characters)).chain(words.into_iter().map(shifted)).collect()
     }
 
-    /// Tokens of what the tokenizer read as those of the caller's text.
-    pub fn take_out(&self, tokens: &mut [Token]) {
+    /// Makes `tokens` refer to the client's text; those of the prompt become special tokens.
+    pub fn map_to_text(&self, tokens: &mut [Token]) {
         if self.text.is_empty() {
             return;
         }
-        let moved = |place: usize| place.saturating_sub(self.characters);
+        let shifted = |offset: usize| offset.saturating_sub(self.characters);
         let content = |token: &&mut Token| token.segment == 0 && !token.special;
         for token in tokens.iter_mut().filter(content) {
-            let prompted = token.end <= self.characters;
-            token.special |= prompted;
-            token.continues &= !prompted;
-            (token.start, token.end) = (moved(token.start), moved(token.end));
-            token.whole = (moved(token.whole.0), moved(token.whole.1));
+            let in_prompt = token.end <= self.characters;
+            token.special |= in_prompt;
+            token.continues &= !in_prompt;
+            (token.start, token.end) = (shifted(token.start), shifted(token.end));
+            token.whole = (shifted(token.whole.0), shifted(token.whole.1));
             token.word = token.word.and_then(|word| word.checked_sub(1));
         }
     }
 }
 
-/// Has texts put in lower case before all else, unless the tokenizer has such a step by
-/// itself.
+/// Makes the tokenizer convert texts to lower case first, unless it already has such a step.
 pub fn lower_case(tokenizer: &mut Tokenizer) -> Result<(), tokenizers::Error> {
     let lower = NormalizerWrapper::from(Lowercase);
     let steps = match tokenizer.get_normalizer() {

@@ -1,4 +1,4 @@
-//! The tokenizer's units, and how they hang together in its own words.
+//! Converts the tokenizers library's encodings to [`Token`]s.
 
 use std::collections::HashMap;
 
@@ -8,9 +8,9 @@ use tokenizers::{Model as _, Tokenizer};
 use super::borders::Span;
 use super::{Token, offsets};
 
-/// Every token of an encoding with offsets in code points of the texts as the tokenizer read
-/// them. `given` are the words that the first one was cut into: the tokenizer read each by
-/// itself, and each token says which it is of.
+/// Returns the tokens of an encoding, with offsets in code points of `texts`, which include the
+/// prompt. `given` are the spans of the first text's words if it is pre-tokenized; each token
+/// then has the index of its word.
 pub fn tokens(
     encoding: &tokenizers::Encoding,
     tokenizer: &Tokenizer,
@@ -22,36 +22,36 @@ pub fn tokens(
     let rule = Rule { prefixed: has_prefix(tokenizer), unknown };
     let texts: Vec<Vec<char>> = texts.iter().map(|text| text.chars().collect()).collect();
     let segments: Vec<usize> = segments(encoding);
-    let of_given = |i: usize| {
+    let given_word = |i: usize| {
         let word = encoding.get_word_ids()[i].map(|word| word as usize);
         word.filter(|&word| segments[i] == 0 && word < given.len())
     };
-    // The library has offsets of each word by itself.
-    let own = |i: usize| {
+    // The library's offsets of pre-tokenized input are relative to each word.
+    let raw = |i: usize| {
         let (start, end) = encoding.get_offsets()[i];
-        let from = of_given(i).map_or(0, |word| given[word].0);
-        (from + start, from + end)
+        let base = given_word(i).map_or(0, |word| given[word].0);
+        (base + start, base + end)
     };
-    let own: Vec<Span> = (0..encoding.len()).map(own).collect();
-    let spans = spans(&own, encoding, tokenizer, &texts, &segments);
-    let wholes = wholes(encoding, &spans, &segments);
+    let raw: Vec<Span> = (0..encoding.len()).map(raw).collect();
+    let spans = spans(&raw, encoding, tokenizer, &texts, &segments);
+    let word_spans = word_spans(encoding, &spans, &segments);
     let token = |i: usize| {
         let segment = segments[i];
         let special = special[i] == 1;
         let (start, end) = spans[i];
         let id = encoding.get_ids()[i];
-        // What the vocabulary has: an unknown word is its unknown piece.
+        // The piece in the vocabulary: for an unknown word, the unknown piece.
         let text = tokenizer.id_to_token(id).unwrap_or_else(|| encoding.get_tokens()[i].clone());
-        let around = texts.get(segment).map_or(&[][..], Vec::as_slice);
-        // The pipeline has the library's own offsets.
+        let chars = texts.get(segment).map_or(&[][..], Vec::as_slice);
+        // The pipeline uses the library's offsets.
         Token {
-            continues: !special && rule.continues(id, &text, own[i], around),
-            whole: wholes[i],
+            continues: !special && rule.continues(id, &text, raw[i], chars),
+            whole: word_spans[i],
             id,
             text,
             start,
             end,
-            word: of_given(i),
+            word: given_word(i),
             segment,
             special,
         }
@@ -65,32 +65,32 @@ fn segments(encoding: &tokenizers::Encoding) -> Vec<usize> {
     known.iter().zip(types).map(|(known, &kind)| known.unwrap_or(kind as usize)).collect()
 }
 
-/// Where each token stands in its segment's text, none before the token before it.
+/// Returns the tokens' spans in their segments' texts, sorted and widened.
 fn spans(
-    own: &[Span],
+    raw: &[Span],
     encoding: &tokenizers::Encoding,
     tokenizer: &Tokenizer,
     texts: &[Vec<char>],
     segments: &[usize],
 ) -> Vec<Span> {
-    let mut spans = own.to_vec();
+    let mut spans = raw.to_vec();
     let special = encoding.get_special_tokens_mask();
-    for (number, text) in texts.iter().enumerate() {
-        let own = |&i: &usize| segments[i] == number && special[i] == 0;
-        let places: Vec<usize> = (0..spans.len()).filter(own).collect();
-        let mut of_text: Vec<Span> = places.iter().map(|&i| spans[i]).collect();
-        in_order(&mut of_text);
+    for (segment, text) in texts.iter().enumerate() {
+        let in_text = |&i: &usize| segments[i] == segment && special[i] == 0;
+        let tokens: Vec<usize> = (0..spans.len()).filter(in_text).collect();
+        let mut of_text: Vec<Span> = tokens.iter().map(|&i| spans[i]).collect();
+        sort_starts(&mut of_text);
         if let Some(normalizer) = tokenizer.get_normalizer() {
             offsets::widen(&mut of_text, text, normalizer);
         }
-        places.into_iter().zip(of_text).for_each(|(place, span)| spans[place] = span);
+        tokens.into_iter().zip(of_text).for_each(|(token, span)| spans[token] = span);
     }
     spans
 }
 
-/// The library puts a space that is read before a text, where it trims it, behind the character
-/// that it comes before, and marks that a normalizer moves where they came from.
-fn in_order(spans: &mut [Span]) {
+/// Makes the starts ascend. They may not, because the library places a trimmed prefix space
+/// after the first character, and keeps the original offsets of marks that a normalizer moves.
+fn sort_starts(spans: &mut [Span]) {
     let mut next = usize::MAX;
     for (start, end) in spans.iter_mut().rev() {
         let empty = start == end;
@@ -100,9 +100,9 @@ fn in_order(spans: &mut [Span]) {
     }
 }
 
-/// Where the tokenizer's own word of each token starts and ends: from its first token to its
-/// last.
-fn wholes(encoding: &tokenizers::Encoding, spans: &[Span], segments: &[usize]) -> Vec<Span> {
+/// Returns, for each token, the span of the tokenizer's own word that contains it, from the
+/// word's first token to its last.
+fn word_spans(encoding: &tokenizers::Encoding, spans: &[Span], segments: &[usize]) -> Vec<Span> {
     let words = encoding.get_word_ids();
     let mut found: HashMap<(usize, u32), Span> = HashMap::new();
     let key = |i: usize| words[i].map(|word| (segments[i], word));
@@ -111,14 +111,14 @@ fn wholes(encoding: &tokenizers::Encoding, spans: &[Span], segments: &[usize]) -
             found.entry(key).or_insert(span).1 = span.1;
         }
     }
-    let whole = |i: usize| key(i).and_then(|key| found.get(&key)).copied();
-    (0..spans.len()).map(|i| whole(i).unwrap_or(spans[i])).collect()
+    let word_span = |i: usize| key(i).and_then(|key| found.get(&key)).copied();
+    (0..spans.len()).map(|i| word_span(i).unwrap_or(spans[i])).collect()
 }
 
-/// How transformers' token-classification pipeline tells that a token goes on
-/// with a word.
+/// Whether a token continues a word, by the rule of transformers' token-classification
+/// pipeline.
 struct Rule {
-    /// Whether pieces inside words are marked by a prefix.
+    /// Whether pieces inside words have a prefix such as `##`.
     prefixed: bool,
     unknown: Option<u32>,
 }
@@ -136,7 +136,7 @@ impl Rule {
     }
 }
 
-/// Whether the model marks pieces inside words by a prefix.
+/// Whether the model marks pieces inside words with a prefix.
 fn has_prefix(tokenizer: &Tokenizer) -> bool {
     let prefix = match tokenizer.get_model() {
         ModelWrapper::WordPiece(model) => Some(model.continuing_subword_prefix.as_str()),
@@ -146,13 +146,13 @@ fn has_prefix(tokenizer: &Tokenizer) -> bool {
     prefix.is_some_and(|prefix| !prefix.is_empty())
 }
 
-/// The piece that the model itself has for what it does not know.
+/// Returns the id of the model's own unknown piece.
 pub fn unknown(tokenizer: &Tokenizer) -> Option<u32> {
     match tokenizer.get_model() {
         ModelWrapper::WordPiece(model) => model.token_to_id(&model.unk_token),
         ModelWrapper::BPE(model) => model.token_to_id(model.unk_token.as_deref()?),
         ModelWrapper::WordLevel(model) => model.token_to_id(&model.unk_token),
-        // Its number is private to the library.
+        // The library does not expose its id.
         ModelWrapper::Unigram(model) => {
             ["<unk>", "[UNK]"].into_iter().find_map(|piece| model.token_to_id(piece))
         }

@@ -1,5 +1,5 @@
-//! What the small files beside a tokenizer say: tokenizer_config.json,
-//! special_tokens_map.json and added_tokens.json, as transformers puts them together.
+//! tokenizer_config.json, special_tokens_map.json and added_tokens.json, merged as in
+//! transformers.
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
@@ -7,24 +7,24 @@ use tokenizers::AddedToken;
 use crate::checkpoint::layout::{ADDED_TOKENS, SPECIAL_TOKENS};
 use crate::checkpoint::{CONFIG, Checkpoint, LoadError, TOKENIZER_CONFIG};
 
-/// The special tokens that every class knows, in transformers' order.
+/// The special tokens of all classes, in transformers' order.
 pub const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// Special tokens that play no role.
+/// Special tokens without a role.
 pub const EXTRA: &str = "extra_special_tokens";
-/// What transformers 4 called [`EXTRA`].
+/// The name of [`EXTRA`] in transformers 4.
 const ADDITIONAL: &str = "additional_special_tokens";
-/// Whole entries of added tokens by id. Where it is, the older files are not read.
+/// Added tokens by id. If it exists, the older files are ignored.
 const DECODER: &str = "added_tokens_decoder";
 
 #[derive(Debug, Default)]
 pub struct TokenizerConfig {
-    /// transformers' class, without `Fast`.
+    /// The transformers class, without the suffix `Fast`.
     pub class: Option<String>,
     pub model_type: Option<String>,
     fields: Map<String, Value>,
-    /// added_tokens.json: ids by content.
+    /// The content of added_tokens.json: ids by token.
     old_added: Map<String, Value>,
 }
 
@@ -48,7 +48,7 @@ impl TokenizerConfig {
         Ok(Self { class, model_type: text(model.get("model_type")), fields, old_added })
     }
 
-    /// A field as it is written; null where it is not.
+    /// Returns a field; null if it is missing.
     pub fn field(&self, name: &str) -> &Value {
         self.fields.get(name).unwrap_or(&Value::Null)
     }
@@ -57,30 +57,30 @@ impl TokenizerConfig {
         self.field(name).as_bool()
     }
 
-    /// The most tokens of a text. May be as large as 1e30 in files that know no limit.
+    /// Returns the maximum length in tokens. Files without a limit may have 1e30.
     pub fn max_length(&self) -> Option<usize> {
         let field = [self.field("model_max_length"), self.field("max_len")];
         let limit = field.into_iter().find_map(Value::as_f64);
         limit.filter(|limit| *limit >= 1.).map(|limit| limit as usize)
     }
 
-    /// Whether `model_input_names` has a name; none where there is no such list.
+    /// Whether `model_input_names` contains `name`; `None` if there is no such list.
     pub fn gives(&self, name: &str) -> Option<bool> {
         let names = self.field("model_input_names").as_array()?;
         Some(names.iter().any(|own| own.as_str() == Some(name)))
     }
 
-    /// What is said of a special token such as `pad_token`. Null says that there is none.
+    /// Returns the entry of a special token such as `pad_token`. Null means no such token.
     pub fn role(&self, role: &str) -> Option<&Value> {
         self.fields.get(role)
     }
 
-    /// The content of a special token that a file names.
+    /// Returns the content of a special token, if a file has it.
     pub fn special(&self, role: &str) -> Option<&str> {
         self.role(role).and_then(content)
     }
 
-    /// Special tokens with names of the checkpoint's own, such as `entity_token`.
+    /// Returns special tokens with custom names, such as `entity_token`.
     pub fn named(&self) -> impl Iterator<Item = &Value> {
         let own = |name: &&String| name.ends_with("_token") && !ROLES.contains(&name.as_str());
         let fields = self.fields.iter().filter(move |(name, _)| own(name)).map(|(_, value)| value);
@@ -88,7 +88,7 @@ impl TokenizerConfig {
         fields.chain(extra).filter(|value| content(value).is_some())
     }
 
-    /// Special tokens without a name; none where no file lists any, not even an empty list.
+    /// Returns the special tokens without a name; `None` if no file has a list of them.
     pub fn extra(&self) -> Option<&[Value]> {
         let list = match self.field(EXTRA) {
             Value::Null => self.field(ADDITIONAL),
@@ -97,7 +97,7 @@ impl TokenizerConfig {
         list.as_array().map(Vec::as_slice)
     }
 
-    /// The added tokens of tokenizer_config.json, with their ids; none where it lists none.
+    /// Returns the added tokens of tokenizer_config.json and their ids; `None` if there are none.
     pub fn decoder(&self) -> Option<Vec<(u32, AddedToken)>> {
         let entries = self.field(DECODER).as_object()?;
         let entry = |(id, entry): (&String, &Value)| {
@@ -107,8 +107,8 @@ impl TokenizerConfig {
         Some(entries.iter().filter_map(entry).collect())
     }
 
-    /// The tokens of added_tokens.json. Those that are `special` are found in a text as it
-    /// is written, others as the tokenizer normalises it.
+    /// Returns the tokens of added_tokens.json. `special` ones are matched in the original
+    /// text, others in the normalized text.
     pub fn old_added(&self, special: impl Fn(&str) -> bool) -> Vec<(u32, AddedToken)> {
         let entry = |(content, id): (&String, &Value)| {
             let id = u32::try_from(id.as_u64()?).ok()?;
@@ -118,12 +118,12 @@ impl TokenizerConfig {
     }
 }
 
-/// The content of a token that is written as a string, or as an object with more.
+/// Returns the content of a token entry, which is a string or an object.
 pub fn content(entry: &Value) -> Option<&str> {
     entry.as_str().or_else(|| entry["content"].as_str())
 }
 
-/// A token as a file writes it; `special` where it does not say.
+/// Parses a token entry. `special` is the default for its field of that name.
 pub fn added(entry: &Value, special: bool) -> Option<AddedToken> {
     let flag = |name: &str| entry[name].as_bool();
     let special = flag("special").unwrap_or(special);
@@ -134,7 +134,7 @@ pub fn added(entry: &Value, special: bool) -> Option<AddedToken> {
     Some(token.normalized(flag("normalized").unwrap_or(!special)))
 }
 
-/// special_tokens_map.json goes before tokenizer_config.json; unnamed tokens are joined.
+/// Overrides `fields` with special_tokens_map.json. Lists of unnamed tokens are joined.
 fn overlay(fields: &mut Map<String, Value>, map: Map<String, Value>) {
     for (name, mut value) in map {
         if let (EXTRA, Some(known), Some(more)) =

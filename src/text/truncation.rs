@@ -1,23 +1,23 @@
-//! Which end of a text is cut where it is over the model's limit.
+//! Truncation of texts that exceed the model's limit.
 
 use super::borders::Span;
 
-/// An end of a text.
+/// The side of a text that is cut or padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Left,
     Right,
 }
 
-/// What of a text is tokenised: all of it, or as much as can matter of one far over the limit.
+/// The part of a text that is tokenized: all of it, or as much as can fit the limit.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
+pub struct Excerpt<'a> {
     pub text: &'a str,
-    /// Code points of the whole text before it.
+    /// Number of code points of the text before it.
     pub skipped: usize,
 }
 
-impl<'a> Part<'a> {
+impl<'a> Excerpt<'a> {
     pub fn whole(text: &'a str) -> Self {
         Self { text, skipped: 0 }
     }
@@ -35,36 +35,36 @@ impl Side {
         }
     }
 
-    /// `most` code points at the other end of a text, which are whole words if they can be.
-    pub fn cut(self, text: &str, most: usize) -> Part<'_> {
+    /// Cuts this side of a text to `max` code points or less, between words if possible.
+    pub fn cut(self, text: &str, max: usize) -> Excerpt<'_> {
         match self {
             Self::Right => {
-                let Some((end, _)) = text.char_indices().nth(most) else {
-                    return Part::whole(text);
+                let Some((end, _)) = text.char_indices().nth(max) else {
+                    return Excerpt::whole(text);
                 };
                 let kept = &text[..end];
                 let word = kept.rfind(char::is_whitespace).filter(|&at| !is_blank(&kept[..at]));
-                Part::whole(&kept[..word.unwrap_or(end)])
+                Excerpt::whole(&kept[..word.unwrap_or(end)])
             }
             Self::Left => {
                 let mut from_end = text.char_indices().rev();
-                let start = most.checked_sub(1).and_then(|last| from_end.nth(last));
+                let start = max.checked_sub(1).and_then(|last| from_end.nth(last));
                 let Some((start, _)) = start.filter(|(start, _)| *start > 0) else {
-                    return Part::whole(text);
+                    return Excerpt::whole(text);
                 };
                 let kept = &text[start..];
                 let word = kept.find(char::is_whitespace).filter(|&at| !is_blank(&kept[at..]));
                 let start = start + word.unwrap_or_default();
-                Part { text: &text[start..], skipped: text[..start].chars().count() }
+                Excerpt { text: &text[start..], skipped: text[..start].chars().count() }
             }
         }
     }
 
-    /// Whether a unit of a text that was cut here lies in what was `read`, or reaches into it.
-    pub fn keeps(self, unit: Span, read: Option<Span>) -> bool {
-        read.is_some_and(|read| match self {
-            Self::Right => unit.0 < read.1,
-            Self::Left => read.0 < unit.1,
+    /// Whether a unit is not entirely in the part that was cut off at this side.
+    pub fn keeps(self, unit: Span, covered: Option<Span>) -> bool {
+        covered.is_some_and(|covered| match self {
+            Self::Right => unit.0 < covered.1,
+            Self::Left => covered.0 < unit.1,
         })
     }
 }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn either_end_is_cut_between_words() {
+    fn both_sides_are_cut_between_words() {
         let text = "één two three";
         let cut = |side: Side, most| {
             let part = side.cut(text, most);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_what_was_read_is_kept() {
+    fn units_outside_the_covered_part_are_dropped() {
         assert!(Side::Right.keeps((0, 2), Some((3, 5))) && !Side::Left.keeps((0, 2), Some((3, 5))));
         assert!(!Side::Right.keeps((5, 6), Some((3, 5))) && Side::Left.keeps((5, 6), Some((3, 5))));
         assert!(!Side::Right.keeps((0, 2), None) && !Side::Left.keeps((0, 2), None));

@@ -1,35 +1,33 @@
-//! Words, sentences and callers' own spans as groups of tokens. No unit cuts a
-//! token.
+//! Words, sentences and clients' spans as groups of tokens. Units never split a token.
 
 use super::borders::Span;
 use super::{CallerSpan, Token, Unit};
 use crate::error::{Error, Result};
 
-/// The tokens of one segment with where they stand, white space left out. Those
-/// that cover nothing else stand at the character that follows, at the end at the one before:
-/// a space is written for the word after it.
-pub struct Places {
+/// The tokens of one segment with their spans, without white space. A token that covers only
+/// white space gets the span of the next character, because a space belongs to the word after
+/// it; at the end of the text, of the previous one.
+pub struct TokenSpans {
     segment: usize,
     chars: Vec<char>,
     tokens: Vec<(usize, Span)>,
 }
 
-impl Places {
+impl TokenSpans {
     pub fn new(text: &str, segment: usize, tokens: &[Token]) -> Self {
         let chars: Vec<char> = text.chars().collect();
-        let own = |(_, token): &(usize, &Token)| token.segment == segment && !token.special;
+        let in_segment = |(_, token): &(usize, &Token)| token.segment == segment && !token.special;
         let tokens = tokens
             .iter()
             .enumerate()
-            .filter(own)
-            .filter_map(|(number, token)| Some((number, place(&chars, (token.start, token.end))?)))
+            .filter(in_segment)
+            .filter_map(|(index, token)| Some((index, visible(&chars, (token.start, token.end))?)))
             .collect();
         Self { segment, chars, tokens }
     }
 
-    /// A unit for each of `borders`, which come in the order of the text;
-    /// neighbours that a token reaches across become one, and so do neighbours
-    /// that the tokenizer drops.
+    /// Returns the units with these borders, which must be in the order of the text. Merges
+    /// neighbours that share a token, and adjacent ones that the tokenizer drops.
     pub fn units(&self, borders: Vec<Span>) -> Vec<Unit> {
         let mut units: Vec<Unit> = Vec::with_capacity(borders.len());
         for unit in self.merge(borders).into_iter().map(|span| self.unit(span)) {
@@ -45,19 +43,19 @@ impl Places {
         units
     }
 
-    /// From the first token to the last: of a cut text, what was read. None where nothing was.
-    pub fn read(&self) -> Option<Span> {
+    /// Returns the span from the first token to the last; `None` if there are no tokens.
+    pub fn range(&self) -> Option<Span> {
         Some((self.tokens.first()?.1.0, self.tokens.last()?.1.1))
     }
 
     fn unit(&self, (start, end): Span) -> Unit {
         let first = self.tokens.partition_point(|&(_, span)| span.0 < start);
-        let touching = self.tokens[first..].iter().take_while(|&&(_, span)| span.0 < end);
+        let inside = self.tokens[first..].iter().take_while(|&&(_, span)| span.0 < end);
         Unit {
             text: self.chars[start..end].iter().collect(),
             start,
             end,
-            tokens: touching.map(|&(number, _)| number).collect(),
+            tokens: inside.map(|&(index, _)| index).collect(),
             segment: self.segment,
         }
     }
@@ -78,26 +76,26 @@ impl Places {
         merged
     }
 
-    /// The spans that a caller asked for, in its order. One that cuts a token is
-    /// rounded outward; spans outside the text, empty, or overlapping are
-    /// refused. Pointers of errors are relative to the list.
-    pub fn caller_spans(&self, asked: &[Span]) -> Result<Vec<CallerSpan>> {
+    /// Returns the spans that a client requested, in its order, extended to token boundaries.
+    /// Rejects empty and overlapping spans and those outside the text. Error pointers are
+    /// relative to the list.
+    pub fn caller_spans(&self, requested: &[Span]) -> Result<Vec<CallerSpan>> {
         let length = self.chars.len();
-        for (place, &(start, end)) in asked.iter().enumerate() {
+        for (index, &(start, end)) in requested.iter().enumerate() {
             if start >= end || end > length {
                 let detail = format!(
-                    "[{start}, {end}] is no part of a text of {length} code points; a span is \
-                     [start, end], end not included"
+                    "[{start}, {end}] is not a span of the text, which has {length} code points; a span \
+                     is [start, end], with end excluded"
                 );
-                return Err(Error::field(format!("/{place}"), detail));
+                return Err(Error::field(format!("/{index}"), detail));
             }
         }
-        let spans: Vec<CallerSpan> = asked
+        let spans: Vec<CallerSpan> = requested
             .iter()
-            .map(|&asked| CallerSpan { unit: self.unit(self.round(asked)), asked })
+            .map(|&requested| CallerSpan { unit: self.unit(self.round(requested)), requested })
             .collect();
         let mut order: Vec<usize> = (0..spans.len()).collect();
-        order.sort_by_key(|&place| spans[place].unit.start);
+        order.sort_by_key(|&index| spans[index].unit.start);
         match order.windows(2).find(|pair| spans[pair[1]].unit.start < spans[pair[0]].unit.end) {
             None => Ok(spans),
             Some(pair) => {
@@ -108,26 +106,26 @@ impl Places {
         }
     }
 
-    /// The smallest span around `asked` that cuts no token.
-    fn round(&self, asked: Span) -> Span {
-        let touched = self.tokens.iter().map(|&(_, span)| span);
-        touched
-            .filter(|span| span.0 < asked.1 && asked.0 < span.1)
-            .fold(asked, |round, span| (round.0.min(span.0), round.1.max(span.1)))
+    /// Returns the smallest span around `requested` that splits no token.
+    fn round(&self, requested: Span) -> Span {
+        let tokens = self.tokens.iter().map(|&(_, span)| span);
+        tokens
+            .filter(|span| span.0 < requested.1 && requested.0 < span.1)
+            .fold(requested, |round, span| (round.0.min(span.0), round.1.max(span.1)))
     }
 }
 
-/// Where a token stands, white space left out; none in a text of nothing else.
-fn place(chars: &[char], (start, end): Span) -> Option<Span> {
+/// Returns a token's span without white space; `None` if the text has nothing else.
+fn visible(chars: &[char], (start, end): Span) -> Option<Span> {
     let one = |at: usize| (at, at + 1);
-    let seen = |at: &usize| !chars[*at].is_whitespace();
+    let visible = |at: &usize| !chars[*at].is_whitespace();
     let start = start.min(chars.len());
     trim(chars, (start, end))
-        .or_else(|| (start..chars.len()).find(seen).map(one))
-        .or_else(|| (0..start).rev().find(seen).map(one))
+        .or_else(|| (start..chars.len()).find(visible).map(one))
+        .or_else(|| (0..start).rev().find(visible).map(one))
 }
 
-/// The span without white space at its ends; none if nothing is left.
+/// Trims white space; `None` if nothing is left.
 fn trim(chars: &[char], (start, end): Span) -> Option<Span> {
     let inside = chars.get(start..end)?;
     let first = inside.iter().position(|c| !c.is_whitespace())?;
@@ -154,13 +152,13 @@ mod tests {
         }
     }
 
-    fn places(text: &str, tokens: &[Span]) -> Places {
+    fn token_spans(text: &str, tokens: &[Span]) -> TokenSpans {
         let tokens: Vec<Token> = tokens.iter().copied().map(token).collect();
-        Places::new(text, 0, &tokens)
+        TokenSpans::new(text, 0, &tokens)
     }
 
     fn words(text: &str, tokens: &[Span]) -> Vec<(String, Vec<usize>)> {
-        let units = places(text, tokens).units(borders::words(text));
+        let units = token_spans(text, tokens).units(borders::words(text));
         units.into_iter().map(|unit| (unit.text, unit.tokens)).collect()
     }
 
@@ -173,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_word_never_cuts_a_token() {
-        // One unknown token over what UAX #29 calls three words.
+    fn words_never_split_a_token() {
+        // One unknown token that covers three words of UAX #29.
         let words = words("a, b c", &[(0, 4), (5, 6)]);
         assert_eq!(words, [("a, b".into(), vec![0]), ("c".into(), vec![1])]);
     }
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_token_covers_is_one_word_however_long() {
+    fn uncovered_text_is_one_word_however_long() {
         let text = format!("a{}", "\u{200b}".repeat(1_000));
         assert_eq!(words(&text, &[(0, 1)]).len(), 2);
     }
@@ -199,28 +197,28 @@ mod tests {
     }
 
     #[test]
-    fn spaces_belong_to_the_word_that_follows_or_precedes_at_the_end() {
+    fn spaces_belong_to_the_next_word_or_the_last() {
         let spaces = words("so  good ", &[(0, 2), (2, 3), (3, 4), (4, 8), (8, 9)]);
         assert_eq!(spaces, [("so".into(), vec![0]), ("good".into(), vec![1, 2, 3, 4])]);
-        // A piece that was put before the text, and one that was cut to nothing.
+        // Empty tokens: one before the text, the others trimmed.
         let empty = words("so good", &[(0, 0), (0, 2), (3, 3), (3, 7), (7, 7)]);
         assert_eq!(empty, [("so".into(), vec![0, 1]), ("good".into(), vec![2, 3, 4])]);
     }
 
     #[test]
     fn spans_are_rounded_outward_and_keep_their_order() {
-        let places = places("great! ok", &[(0, 2), (2, 5), (5, 6), (7, 9)]);
-        let spans = places.caller_spans(&[(6, 8), (1, 3)]).unwrap();
+        let tokens = token_spans("great! ok", &[(0, 2), (2, 5), (5, 6), (7, 9)]);
+        let spans = tokens.caller_spans(&[(6, 8), (1, 3)]).unwrap();
         let ends: Vec<Span> = spans.iter().map(|span| (span.unit.start, span.unit.end)).collect();
         assert_eq!(ends, [(6, 9), (0, 5)]);
         assert_eq!(spans[1].unit.tokens, [0, 1]);
         assert!(spans.iter().all(CallerSpan::rounded));
-        assert!(!places.caller_spans(&[(0, 5)]).unwrap()[0].rounded());
+        assert!(!tokens.caller_spans(&[(0, 5)]).unwrap()[0].rounded());
     }
 
     #[test]
-    fn spans_that_make_no_sense_are_refused_with_their_place() {
-        let places = places("great! ok", &[(0, 2), (2, 5), (5, 6), (7, 9)]);
+    fn invalid_spans_are_rejected_with_their_pointer() {
+        let tokens = token_spans("great! ok", &[(0, 2), (2, 5), (5, 6), (7, 9)]);
         for (spans, pointer) in [
             (&[(0, 2), (1, 5)][..], "/1"),
             (&[(0, 1), (1, 2)], "/1"),
@@ -229,7 +227,7 @@ mod tests {
             (&[(4, 2)], "/0"),
             (&[(usize::MAX - 1, usize::MAX)], "/0"),
         ] {
-            let error = places.caller_spans(spans).unwrap_err();
+            let error = tokens.caller_spans(spans).unwrap_err();
             assert_eq!(error.pointer.as_deref(), Some(pointer), "{spans:?}");
         }
     }

@@ -1,27 +1,27 @@
-//! Texts whose words the caller has cut.
+//! Pre-tokenized texts: the client sends a list of words.
 
 use super::borders::Span;
-use super::truncation::Part;
+use super::truncation::Excerpt;
 use super::{Token, Unit};
 
-/// Where each word lies in the text that they make, joined by single spaces.
+/// Returns the span of each word in the text, which is the words joined by single spaces.
 pub fn spans(words: &[String]) -> Vec<Span> {
-    let mut place = 0;
+    let mut next = 0;
     let span = |word: &String| {
-        let start = place;
-        place += word.chars().count() + 1;
-        (start, place - 1)
+        let start = next;
+        next += word.chars().count() + 1;
+        (start, next - 1)
     };
     words.iter().map(span).collect()
 }
 
-/// Those of the words that lie in a part of the text, the number of the first one, and the part
-/// that they make. Where no word lies in it whole, it is of one.
+/// Returns the words that lie entirely in `part`, the index of the first one, and the excerpt
+/// that they form. If there is none, `part` itself is the only word.
 pub fn within<'a>(
     words: &[String],
     text: &'a str,
-    part: Part<'a>,
-) -> (Vec<String>, usize, Part<'a>) {
+    part: Excerpt<'a>,
+) -> (Vec<String>, usize, Excerpt<'a>) {
     let spans = spans(words);
     let end = part.skipped + part.text.chars().count();
     let first = spans.partition_point(|span| span.0 < part.skipped);
@@ -30,13 +30,13 @@ pub fn within<'a>(
         let word = spans.partition_point(|span| span.1 <= part.skipped);
         return (vec![part.text.to_owned()], word, part);
     }
-    let byte = |place| text.char_indices().nth(place).map_or(text.len(), |(byte, _)| byte);
+    let byte = |offset| text.char_indices().nth(offset).map_or(text.len(), |(byte, _)| byte);
     let (start, end) = (spans[first].0, spans[last - 1].1);
-    let made = Part { text: &text[byte(start)..byte(end)], skipped: start };
-    (words[first..last].to_vec(), first, made)
+    let excerpt = Excerpt { text: &text[byte(start)..byte(end)], skipped: start };
+    (words[first..last].to_vec(), first, excerpt)
 }
 
-/// The words as units, each with the tokens that say they are of it.
+/// Returns the words as units, each with the tokens whose `word` is its index.
 pub fn units(words: &[String], tokens: &[Token]) -> Vec<Unit> {
     let mut units: Vec<Unit> = words
         .iter()
@@ -49,9 +49,9 @@ pub fn units(words: &[String], tokens: &[Token]) -> Vec<Unit> {
             segment: 0,
         })
         .collect();
-    for (number, token) in tokens.iter().enumerate().filter(|(_, token)| token.segment == 0) {
+    for (index, token) in tokens.iter().enumerate().filter(|(_, token)| token.segment == 0) {
         if let Some(unit) = token.word.and_then(|word| units.get_mut(word)) {
-            unit.tokens.push(number);
+            unit.tokens.push(index);
         }
     }
     units
@@ -66,22 +66,25 @@ mod tests {
     }
 
     #[test]
-    fn words_lie_one_space_apart() {
+    fn words_are_joined_by_single_spaces() {
         assert_eq!(spans(&words("we sa\u{301}w 😀")), [(0, 2), (3, 7), (8, 9)]);
     }
 
     #[test]
-    fn a_part_has_whole_words_but_for_one_that_is_too_long() {
+    fn excerpts_have_whole_words_unless_one_is_too_long() {
         let text = "some words here";
         let all = words(text);
-        let of = |part: Part<'static>| {
+        let of = |part: Excerpt<'static>| {
             let (words, first, part) = within(&all, text, part);
             (words.join(" "), first, part.text, part.skipped)
         };
-        assert_eq!(of(Part::whole(text)), (text.to_owned(), 0, text, 0));
-        assert_eq!(of(Part::whole("some words h")), ("some words".to_owned(), 0, "some words", 0));
-        assert_eq!(of(Part::whole("som")), ("som".to_owned(), 0, "som", 0));
-        let left = |part, skipped| of(Part { text: part, skipped });
+        assert_eq!(of(Excerpt::whole(text)), (text.to_owned(), 0, text, 0));
+        assert_eq!(
+            of(Excerpt::whole("some words h")),
+            ("some words".to_owned(), 0, "some words", 0)
+        );
+        assert_eq!(of(Excerpt::whole("som")), ("som".to_owned(), 0, "som", 0));
+        let left = |part, skipped| of(Excerpt { text: part, skipped });
         assert_eq!(left(" words here", 4), ("words here".to_owned(), 1, "words here", 5));
         assert_eq!(left("re", 13), ("re".to_owned(), 2, "re", 13));
     }

@@ -1,4 +1,4 @@
-"""LoRA adapters of PEFT's: folders to make, and the model that one and its base are together."""
+"""LoRA adapters of PEFT: writing folders, and merging an adapter into its base model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
-# Numbers of few bits: their products are the same in any order and precision.
+# Numbers with few bits, whose products are exact in any order and precision.
 GRID = 1 / 16
 
 
@@ -21,19 +21,19 @@ def is_adapter(folder: Path) -> bool:
 
 
 def base_of(folder: Path) -> Path:
-    """The folder of the model that is changed, which stands relative to the adapter's."""
+    """The folder of the base model, relative to the adapter's."""
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     return (folder / config["base_model_name_or_path"]).resolve()
 
 
 def merged(folder: Path, auto):
-    """The model with its adapter, by PEFT in float32, as a model without one."""
+    """The model with the adapter merged by PEFT in float32."""
     base = auto.from_pretrained(base_of(folder), attn_implementation="eager")
     return PeftModel.from_pretrained(base, folder).merge_and_unload()
 
 
 def write(folder: Path, seed: int, base: str, auto, **config) -> None:
-    """An adapter with random numbers, as PEFT saves it, and the base's tokenizer."""
+    """Writes a random adapter, as saved by PEFT, and the base's tokenizer."""
     torch.manual_seed(seed)
     model = auto.from_pretrained(folder.parent / base)
     model = get_peft_model(model, LoraConfig(**config))

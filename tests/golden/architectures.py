@@ -1,7 +1,7 @@
-"""Tiny configurations of each architecture, by model_type: another one is an entry here.
+"""Tiny configurations of each architecture, by model_type. Add new architectures here.
 
-Hidden sizes are no multiple of 16. What a checkpoint of the architecture usually has is the
-default; a case overrides it where a variant is to be covered.
+Hidden sizes are not multiples of 16. Values are those of typical checkpoints; cases override them
+to cover variants.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ ROBERTA = {**SIZES, **AFTER_PAD, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
 
 @dataclass(frozen=True)
 class Architecture:
-    """The prefix of its classes in transformers, its tokenizer, and its configuration's values."""
+    """The prefix of its classes in transformers, its tokenizer, and values of its configuration."""
 
     prefix: str
     tokenizer: Callable[[], PreTrainedTokenizerBase]
     values: dict
 
     def config(self, tokenizer: PreTrainedTokenizerBase, **overrides) -> PreTrainedConfig:
-        """The configuration of a tiny model for that tokenizer."""
+        """The configuration of a tiny model for this tokenizer."""
         ids = {
             "vocab_size": len(tokenizer),
             "pad_token_id": tokenizer.pad_token_id,
@@ -75,7 +75,7 @@ ARCHITECTURES = {
     "mpnet": Architecture(
         "MPNet", tiny_tokenizers.mpnet, {**SIZES, **AFTER_PAD, "layer_norm_eps": 1e-5}
     ),
-    # As microsoft/deberta-v2-xlarge, but for its convolution, with absolute positions and types.
+    # As microsoft/deberta-v2-xlarge without convolution, but with absolute positions and types.
     "deberta-v2": Architecture(
         "DebertaV2",
         tiny_tokenizers.deberta,
@@ -91,7 +91,7 @@ ARCHITECTURES = {
             "attention_head_size": 10,
         },
     ),
-    # As microsoft/deberta-v3-base: no positions, no types, relative embeddings normalised.
+    # As microsoft/deberta-v3-base: no positions, no types, normalized relative embeddings.
     "deberta-v3": Architecture(
         "DebertaV2",
         tiny_tokenizers.deberta,

@@ -1,4 +1,4 @@
-"""What attention weights say of tokens: rollout, flow, gradient and norm."""
+"""Attention methods: rollout, flow, gradient and norm."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ UNIT = 2**200
 
 @dataclass(frozen=True)
 class Attention:
-    """What every attention of a pass does, in the order of the pass."""
+    """All attention layers of a forward pass, in order."""
 
     weights: torch.Tensor  # [layer, head, query, key]
-    gradients: torch.Tensor  # of the scalar by them
-    mapped: torch.Tensor  # [layer, head, key, hidden]: what a head adds of a token at weight 1
-    added: torch.Tensor  # [layer, query, hidden]: what all heads add, the output's bias too
-    biases: torch.Tensor  # [layer, hidden], of the output
-    pulls: torch.Tensor  # of the scalar by `added`
+    gradients: torch.Tensor  # of the scalar w.r.t. `weights`
+    mapped: torch.Tensor  # [layer, head, key, hidden]: f(x), a head's output at weight 1
+    added: torch.Tensor  # [layer, query, hidden]: output of all heads, including the bias
+    biases: torch.Tensor  # [layer, hidden], of the output projection
+    added_gradients: torch.Tensor  # of the scalar w.r.t. `added`
 
     def parts(self) -> torch.Tensor:
         """alpha f(x), [layer, head, query, key, hidden]."""
@@ -32,7 +32,7 @@ class Attention:
 
 
 def watch(question: Question) -> Attention:
-    """One pass with gradients."""
+    """Runs a forward and a backward pass."""
     reference, encoded = question.reference, question.encoded
     values, outputs = [], []
     hooks = []
@@ -63,14 +63,14 @@ def watch(question: Question) -> Attention:
         mapped=torch.stack(mapped).detach(),
         added=torch.cat(added).detach(),
         biases=torch.stack([bias_of(output) for output in linears]),
-        pulls=torch.cat(gradients[layers:]),
+        added_gradients=torch.cat(gradients[layers:]),
     )
 
 
 def by_heads(value: torch.Tensor, output: torch.nn.Linear, heads: int) -> torch.Tensor:
     """f(x) of each head, (x W_V + b_V) W_O without the output's bias, [head, token, hidden].
 
-    `value` is the value map's answer, or query, key and value in one.
+    `value` is the output of the value projection, or of a joint query, key and value projection.
     """
     size = output.weight.shape[1] // heads
     value = value[:, -heads * size :].view(-1, heads, size).transpose(0, 1)
@@ -78,12 +78,12 @@ def by_heads(value: torch.Tensor, output: torch.nn.Linear, heads: int) -> torch.
 
 
 def bias_of(output: torch.nn.Linear) -> torch.Tensor:
-    """The output's bias, zeros where it has none."""
+    """The bias of the output projection; zeros if it has none."""
     return output.weight.new_zeros(len(output.weight)) if output.bias is None else output.bias
 
 
 def queries(question: Question) -> list[int]:
-    """Which tokens the head reads: the target's, all under mean pooling, else the first."""
+    """The tokens that the model's head uses: the target's, all for mean pooling, else the first."""
     if "token" in question.target:
         return [question.target["token"]]
     config = question.reference.model.config
@@ -93,7 +93,7 @@ def queries(question: Question) -> list[int]:
 
 
 def read(question: Question, matrix: torch.Tensor) -> dict:
-    """The rows that the head reads, their mean if several."""
+    """The rows of the tokens that the model's head uses, averaged."""
     return {"token": matrix[queries(question)].mean(0).tolist()}
 
 
@@ -101,21 +101,21 @@ def read(question: Question, matrix: torch.Tensor) -> dict:
 
 
 def mixed(attention: Attention) -> torch.Tensor:
-    """Half the heads' mean, half the residual connection: [layer, query, key], rows sum to 1."""
+    """Mean over heads, averaged with the identity (residual connection): [layer, query, key]."""
     weights = attention.weights.mean(1)
     return (weights + torch.eye(weights.shape[-1], dtype=weights.dtype)) / 2
 
 
 def rollouts(attention: Attention) -> torch.Tensor:
-    """What each token is mixed of after each layer, [layer, query, token]."""
+    """The share of each input token in each token after each layer, [layer, query, token]."""
     layers = list(mixed(attention))
-    for place in range(1, len(layers)):
-        layers[place] = layers[place] @ layers[place - 1]
+    for index in range(1, len(layers)):
+        layers[index] = layers[index] @ layers[index - 1]
     return torch.stack(layers)
 
 
 def matrices(attention: Attention, kind: str, heads: str) -> torch.Tensor:
-    """What the answer's `attention` has, of all layers."""
+    """The weights in the response's `attention`, for all layers."""
     if kind == "rollout":
         assert heads == "mean"
         return rollouts(attention)[:, None]
@@ -136,8 +136,8 @@ def attention_rollout(question: Question) -> dict:
 
 
 def attention_flow(question: Question) -> dict:
-    """Abnar & Zuidema 2020: the most that can flow from what the head reads down to each token
-    where mixed weights are capacities, each token for itself."""
+    """Abnar & Zuidema 2020: the maximum flow from the tokens that the model's head uses to each
+    input token, with mixed weights as capacities."""
     layers = mixed(watch(question))
     rows = [
         [flow(layers, query, token) for token in range(layers.shape[-1])]
@@ -147,7 +147,7 @@ def attention_flow(question: Question) -> dict:
 
 
 def flow(layers: torch.Tensor, query: int, token: int, **how) -> float:
-    """The most that flows from `query` above the last layer to `token` under the first."""
+    """The maximum flow from `query` after the last layer to `token` before the first."""
     graph = network(layers)
     ends = (len(layers), query), (0, token)
     if not all(end in graph for end in ends):
@@ -156,8 +156,8 @@ def flow(layers: torch.Tensor, query: int, token: int, **how) -> float:
 
 
 def network(layers: torch.Tensor) -> networkx.DiGraph:
-    """Nodes (layer, token), 0 under the first layer; an edge for each weight above 0. Capacities
-    are whole numbers of 1 / UNIT, which a float64 is: rounding would mislead the algorithms."""
+    """A graph of nodes (layer, token), layer 0 before the first, with an edge per weight above 0.
+    Capacities are exact integer multiples of 1 / UNIT, as rounding would mislead the algorithms."""
     graph = networkx.DiGraph()
     for layer, above, below in layers.nonzero().tolist():
         numerator, denominator = layers[layer, above, below].item().as_integer_ratio()
@@ -168,8 +168,8 @@ def network(layers: torch.Tensor) -> networkx.DiGraph:
 
 
 def attention_gradient(question: Question) -> dict:
-    """Chefer et al. 2021 (transformer explainability for self-attention): relevance grows by each
-    layer's mean over heads of the positive part of gradient times weight."""
+    """Chefer et al. 2021 (transformer explainability for self-attention): each layer adds the mean
+    over heads of the positive part of gradient times weight, times the relevance before it."""
     attention = watch(question)
     means = (attention.weights * attention.gradients).relu().mean(1)
     relevance = torch.eye(means.shape[-1], dtype=means.dtype)
@@ -179,7 +179,7 @@ def attention_gradient(question: Question) -> dict:
 
 
 def attention_norm(question: Question, layer: str) -> dict:
-    """Kobayashi et al. 2020: the length of what a token adds, all heads together, in the last
-    layer or in the mean over layers."""
+    """Kobayashi et al. 2020: the norm of a token's contribution by all heads, of the last layer or
+    averaged over layers."""
     norms = matrices(watch(question), "norm", "mean")[:, 0]
     return read(question, norms[-1] if layer == "last" else norms.mean(0))

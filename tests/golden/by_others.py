@@ -1,4 +1,4 @@
-"""Captum's and shap's own answers, to compare with: (what, relative error) of an explanation."""
+"""Comparisons with Captum and shap: pairs of name and relative error of an explanation."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def relative(ours, theirs) -> float:
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
-# Captum, given our random numbers for its own.
+# Captum, with our random numbers instead of its own.
 
 
 def by_noise_tunnel(question: Question, token, n_samples, noise_level, norm):
-    """NoiseTunnel of Saliency with signs."""
+    """NoiseTunnel of signed Saliency."""
     reference, encoded = question.reference, question.encoded
     embeddings = reference.activation("word_embeddings", encoded)
     drawn = [noise(stream(question.seed, i), embeddings, noise_level) for i in range(n_samples)]
@@ -47,12 +47,12 @@ def by_gradient_shap(question: Question, token, n_samples, baseline, noise_level
     reference, encoded = question.reference, question.encoded
     end, start = ends(reference, encoded, "word_embeddings", baseline)
     streams = [stream(question.seed, number) for number in range(n_samples)]
-    places = [draws.uniform() for draws in streams]
+    points = [draws.uniform() for draws in streams]
     drawn = torch.cat([noise(draws, end, noise_level) for draws in streams])
     explainer = GradientShap(reference.from_layer("word_embeddings", question.function))
     with (
         mock.patch("torch.normal", lambda *_: drawn),
-        mock.patch("numpy.random.uniform", lambda *_: np.array(places)),
+        mock.patch("numpy.random.uniform", lambda *_: np.array(points)),
     ):
         attribution = explainer.attribute(
             end, start, n_samples=n_samples, additional_forward_args=encoded.model_args
@@ -61,7 +61,7 @@ def by_gradient_shap(question: Question, token, n_samples, baseline, noise_level
 
 
 def by_ablation(question: Question, token, unit, replacement):
-    """FeatureAblation with a feature per unit."""
+    """FeatureAblation with one feature per unit."""
     if replacement == "remove":
         return
     reference, encoded = question.reference, question.encoded
@@ -86,7 +86,7 @@ def by_ablation(question: Question, token, unit, replacement):
 
 
 def by_kernel_explainer(question: Question, token, max_evals, unit, replacement):
-    """KernelExplainer itself, and the Shapley values where it sees every coalition."""
+    """KernelExplainer, and Shapley values if it evaluates every coalition."""
     game = Game(question, unit, replacement)
     explainer, values = kernel_explainer(question.seed, game, max_evals)
     yield "kernel_shap = shap's", relative(game.spread(values), token)
@@ -103,8 +103,7 @@ def by_kernel_explainer(question: Question, token, max_evals, unit, replacement)
 
 
 def kernel_explainer(seed: int, game: Game, max_evals: int):
-    """shap's explainer after it explained, and what it said. Its random sizes and permutations
-    are ours."""
+    """Runs shap's explainer with our random sizes and permutations; returns it and its scores."""
     n = len(game)
     draws, members = stream(seed, 0), []
 
@@ -131,7 +130,7 @@ def kernel_explainer(seed: int, game: Game, max_evals: int):
 
 
 class Mask:
-    """A masker that hands the coalition itself to the model."""
+    """A masker that passes the coalition to the model."""
 
     def __init__(self, clustering: np.ndarray):
         self.clustering = clustering
@@ -161,7 +160,7 @@ def by_partition_explainer(question: Question, token, max_evals, unit, replaceme
 
 
 def linkage(node: Node, n: int, clusters: list[list[float]]) -> int:
-    """The node's number in scipy's form of a tree; its clusters are added."""
+    """Adds the node's clusters and returns its number, as in scipy's linkage matrices."""
     if node.parts is None:
         return node.low
     parts = [linkage(part, n, clusters) for part in node.parts]

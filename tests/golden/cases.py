@@ -1,4 +1,4 @@
-"""Every folder: a checkpoint to make, and the texts explained with it."""
+"""The checkpoint and texts of every folder."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ENTAILMENT = ["contradiction", "neutral", "entailment"]
 
 @dataclass(frozen=True)
 class Case:
-    """A folder."""
+    """The checkpoint and texts of a folder."""
 
     checkpoint: Checkpoint
     texts: list[plans.Text]
 
 
 def case(architecture: str, task: str, seed: int, texts: list | None = None, **more) -> Case:
-    """A case with the usual texts and labels of the task."""
-    usual, labels = {
+    """A case with the default texts and labels of the task."""
+    default, labels = {
         "sequence": (plans.SEQUENCE, SENTIMENTS),
         "tokens": (plans.TOKENS, ENTITIES),
         "qa": (plans.QUESTIONS, None),
@@ -38,7 +38,7 @@ def case(architecture: str, task: str, seed: int, texts: list | None = None, **m
         "embed": (plans.SIMILAR, None),
     }[task]
     more.setdefault("labels", labels)
-    return Case(Checkpoint(architecture, task, seed, **more), usual if texts is None else texts)
+    return Case(Checkpoint(architecture, task, seed, **more), default if texts is None else texts)
 
 
 def dense(inner: int, outer: int, activation, **more) -> dict:
@@ -91,7 +91,7 @@ SEQUENCES = {
     "deberta-v3-sequence": case(
         "deberta-v3", "sequence", 29, extra={"pos_att_type": "p2c|c2p"}
     ),
-    # Content to position only, by projections of its own, every distance its own row.
+    # Only content to position, with separate projections and one embedding per distance.
     "deberta-c2p-sequence": case(
         "deberta-v3",
         "sequence",
@@ -104,7 +104,7 @@ SEQUENCES = {
             "pooler_hidden_act": "tanh",
         },
     ),
-    # As microsoft/deberta-v2-xlarge: a convolution beside the first layer.
+    # As microsoft/deberta-v2-xlarge: a convolution parallel to the first layer.
     "deberta-conv-sequence": case(
         "deberta-v3",
         "sequence",
@@ -168,7 +168,7 @@ TOKENS = {
     "mpnet-tokens": case("mpnet", "tokens", 58),
     "deberta-v3-tokens": case("deberta-v3", "tokens", 59),
     "modernbert-tokens": case("modernbert", "tokens", 63),
-    # Prefixes of other schemes, and a label with hyphens of its own.
+    # Other tagging schemes, and a label with hyphens.
     "bert-bioes-tokens": case("bert", "tokens", 65, labels=BIOES),
     "roberta-bilou-tokens": case("roberta", "tokens", 66, labels=BILOU),
 }
@@ -197,15 +197,15 @@ MASKS = {
     "deberta-v2-mlm": case("deberta-v2", "mlm", 99),
     "modernbert-mlm": case("modernbert", "mlm", 100),
 }
-# What tokenizer_config.json, special_tokens_map.json and added_tokens.json say beside a
-# tokenizer.json that says otherwise.
+# tokenizer_config.json, special_tokens_map.json and added_tokens.json that differ from
+# tokenizer.json.
 CASED = {"do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False}
 MARKS = {"<e1>": 197, "</e1>": 198}
 MASK = {"content": "[MASK]", "lstrip": True, "rstrip": False, "single_word": False}
 
 
 def unlisted(tokenizer: dict) -> dict:
-    """A tokenizer.json that does not list its mask among the added tokens."""
+    """A tokenizer.json without [MASK] in the added tokens."""
     kept = [token for token in tokenizer["added_tokens"] if token["content"] != "[MASK]"]
     return tokenizer | {"added_tokens": kept}
 

@@ -2,10 +2,10 @@
 
     python check_folder.py MODEL_DIR --url http://127.0.0.1:8080 --model ID [--texts FILE]
 
-Any architecture; classifiers of sequences, pairs and tokens, question answering, masked language
-models, next sentence prediction. Prints a Markdown table of the largest errors over the texts.
-FILE has a text per line, or a pair separated by a tab; "{mask}" stands for the mask token. The
-explained scalar is the predicted label's (or token's, or piece's), as float64 has it.
+Supports every architecture, classifiers of sequences, pairs and tokens, question answering, masked
+language models and next sentence prediction. Prints a Markdown table of the largest errors over
+the texts. FILE has one text per line, or a pair separated by a tab; "{mask}" is replaced by the
+mask token. The explained scalar is that of the best prediction in float64.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ TASK_TEXTS = {
 
 
 def main() -> None:
-    """Compare every text, print the table; status 1 when the limit is passed."""
+    """Compare every text and print the table; the exit status is 1 if the limit is exceeded."""
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     exact = Reference(arguments.folder, torch.float64)
     single = Reference(arguments.folder, torch.float32)
     if isinstance(exact.task, tasks.Encoder):
-        sys.exit("plain encoders are not compared here")
+        sys.exit("encoders are not supported")
     table = Table()
     for texts in read_texts(arguments.texts, exact):
         tokens = len(exact.encode(*texts).tokens)
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="MODEL_DIR")
     parser.add_argument("--url", default="http://127.0.0.1:8080")
@@ -78,15 +78,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--layers", nargs="+", default=LAYERS, choices=LAYERS)
     parser.add_argument("--baselines", nargs="+", default=BASELINES, choices=BASELINES)
     parser.add_argument("--quadratures", nargs="+", default=QUADRATURES, choices=QUADRATURES)
-    parser.add_argument("--occlusion", action="store_true", help="leave one out as well")
-    parser.add_argument("--detail", action="store_true", help="a row for each quadrature")
-    parser.add_argument("--limit", type=float, help="fail where a service error is over this")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch, not the service")
+    parser.add_argument("--occlusion", action="store_true", help="compare occlusion as well")
+    parser.add_argument("--detail", action="store_true", help="one row per quadrature")
+    parser.add_argument("--limit", type=float, help="fail if a service error is larger")
+    parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     return parser.parse_args()
 
 
 def read_texts(path: Path | None, reference: Reference) -> list[tuple[str, str | None]]:
-    """(text, text_pair or None) for each line that is not empty."""
+    """Pairs (text, text_pair or None), one per line that is not empty."""
     if path is None:
         texts = TASK_TEXTS.get(type(reference.task), TEXTS)
     else:
@@ -111,7 +111,7 @@ class Service:
         }
 
     def explain(self, output: str, target: dict, methods: list, attention: bool) -> dict:
-        """The result of the text; an answer that is not 200 ends the program."""
+        """The result of the text; exits if the status is not 200."""
         body = {
             **self.body,
             "output": output,
@@ -138,7 +138,7 @@ class Table:
         self.rows: dict[str, list] = {}
 
     def add(self, name: str, error, served, single, exact) -> None:
-        """One comparison of three values by `error`, a function of two of them."""
+        """Add a comparison of three values by `error`, a function of two of them."""
         errors = error(served, exact), error(served, single), error(single, exact)
         row = self.rows.setdefault(name, [0, 0.0, 0.0, 0.0])
         self.rows[name] = [row[0] + 1, *map(max, row[1:], errors)]
@@ -148,8 +148,8 @@ class Table:
         return max(row[1] for row in self.rows.values())
 
     def print(self) -> None:
-        """Markdown. Errors are relative to the largest value of the vector or tensor compared;
-        those of single values to the larger of |output_value| and |baseline_value|."""
+        """Print Markdown. Errors are relative to the largest value of the compared tensor, those of
+        single values to the larger of |output_value| and |baseline_value|."""
         print("| what | compared | service, float64 | service, float32 | float32, float64 |")
         print("|---|---:|---:|---:|---:|")
         for name, (count, *errors) in self.rows.items():
@@ -182,8 +182,8 @@ def compare(table: Table, service: Service, exact: Reference, single: Reference,
         methods += [("occlusion", {"unit": "token", "replacement": name}) for name in REPLACEMENTS]
     result = service.explain(arguments.output, target, methods, attention=True)
     compare_tokens(encoded, result["tokens"])
-    for name, (served, places) in SERVED[type(exact.task)](exact, encoded, result).items():
-        answers = (answer[0][name][places] for answer in (single_answer, exact_answer))
+    for name, (served, index) in SERVED[type(exact.task)](exact, encoded, result).items():
+        answers = (answer[0][name][index] for answer in (single_answer, exact_answer))
         table.add(name, relative, served, *answers)
     if isinstance(exact.task, tasks.QuestionAnswering):
         answers = [
@@ -215,7 +215,7 @@ def compare(table: Table, service: Service, exact: Reference, single: Reference,
 
 
 def compare_answer(table: Table, served: dict, single: dict, exact: dict) -> None:
-    """The answer's text and places must be the same."""
+    """The text and offsets of the answer must be the same."""
     for name in ("text", "start", "end", "start_token", "end_token"):
         if served[name] != exact[name]:
             sys.exit(f"the answer differs:\n{served}\n{exact}")
@@ -223,16 +223,16 @@ def compare_answer(table: Table, served: dict, single: dict, exact: dict) -> Non
 
 
 def check_options(name: str, options: dict, explanation: dict) -> None:
-    """The service says that it did what it was asked."""
+    """The response must have the requested method and options."""
     served = {key: explanation["options"].get(key) for key in options}
     if (explanation["method"], served) != (name, options):
-        sys.exit(f"asked {name} {options}, answered {explanation['method']} {served}")
+        sys.exit(f"requested {name} {options}, got {explanation['method']} {served}")
 
 
 def compare_explanation(
     table: Table, served: dict, single: dict, exact: dict, detail: bool
 ) -> None:
-    """Scores per token, and for integrated gradients the values that completeness needs."""
+    """Compare scores per token, and for integrated gradients the values of completeness."""
     options = exact["options"]
     name = " ".join([exact["method"], *map(str, options.values())])
     if exact["method"] == "integrated_gradients":
@@ -248,7 +248,7 @@ def compare_explanation(
                 *(answer[value] for answer in (served, single, exact)),
             )
     error = relative
-    if "scale" in exact:  # sums that are 0 but for rounding are not compared with themselves
+    if "scale" in exact:  # sums may be 0 except for rounding: errors are relative to the scale
         error = lambda a, b: (double(a) - double(b)).abs().max().item() / exact["scale"]
     table.add(name, error, served["attributions"]["token"], single["token"], exact["token"])
 

@@ -1,4 +1,4 @@
-"""What must hold of methods.json, by other means than those that made it."""
+"""Checks of methods.json by independent means."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ EXACT = 1e-10
 FLOAT32 = 3e-5
 
 
-def check(question: Question, asked, case: dict) -> dict[str, float]:
+def check(question: Question, spec, case: dict) -> dict[str, float]:
     """The largest relative error by name."""
     errors = {}
-    for (method, options), token in zip(asked.methods, case["token"], strict=True):
+    for (method, options), token in zip(spec.methods, case["token"], strict=True):
         for name, error in CHECKS.get(method, nothing)(question, token, **options):
             errors[name] = max(errors.get(name, 0.0), error)
-    if asked.attention:
+    if spec.attention:
         errors |= attention_errors(watch(question))
-    if asked.evaluate:
+    if spec.evaluate:
         for values, scores in zip(case["evaluation"].values(), case["token"], strict=True):
             ours = by_deletion(question, np.array(scores[1:-1]))
             error = max(abs(values[name] - ours[name]) for name in ours)
@@ -32,21 +32,21 @@ def check(question: Question, asked, case: dict) -> dict[str, float]:
                 errors.get("measures = by deletion", 0.0), error
             )
     for name, error in errors.items():
-        assert error < EXACT, f"{asked.text}: {name}: {error}"
+        assert error < EXACT, f"{spec.text}: {name}: {error}"
     return errors
 
 
-def rounded(asked, case: dict, single: dict) -> dict[str, float]:
-    """How far PyTorch in float32 is, relative; input x gradient may cancel to 0 and is left out."""
+def rounded(spec, case: dict, single: dict) -> dict[str, float]:
+    """Relative errors of float32; without input x gradient, which may cancel to 0."""
     errors = {}
-    pairs = [*zip(asked.methods, single["token"], case["token"], strict=True)]
+    pairs = [*zip(spec.methods, single["token"], case["token"], strict=True)]
     found = [
         (f"float32: {name}", relative(ours, theirs))
         for (name, _), ours, theirs in pairs
         if name != "input_x_gradient"
     ]
     if "attention" in case:
-        kind = asked.attention["kind"]
+        kind = spec.attention["kind"]
         weights = (one["attention"]["weights"] for one in (single, case))
         found.append((f"float32: attention, {kind}", relative(*weights)))
     for fit, exact in zip(single.get("fit", []), case.get("fit", []), strict=True):
@@ -56,13 +56,13 @@ def rounded(asked, case: dict, single: dict) -> dict[str, float]:
         theirs = single["evaluation"][method]
         found += [("float32: evaluation", abs(theirs[name] - values[name])) for name in values]
     for name, error in found:
-        assert error < FLOAT32, f"{asked.text}: {name}: {error}"
+        assert error < FLOAT32, f"{spec.text}: {name}: {error}"
         errors[name] = max(errors.get(name, 0.0), error)
     return errors
 
 
 def nothing(*_, **__) -> tuple:
-    """Other methods are checked by selfcheck.py, or by `attention_errors`."""
+    """For other methods, which selfcheck.py or `attention_errors` check."""
     return ()
 
 
@@ -70,12 +70,12 @@ def nothing(*_, **__) -> tuple:
 
 
 def by_augmenting_paths(question: Question, token):
-    """The flow by another algorithm."""
+    """The maximum flow by another algorithm."""
     layers = mixed(watch(question))
     flows = [
         [
-            flow(layers, query, place, flow_func=shortest_augmenting_path)
-            for place in range(len(token))
+            flow(layers, query, index, flow_func=shortest_augmenting_path)
+            for index in range(len(token))
         ]
         for query in queries(question)
     ]
@@ -83,13 +83,13 @@ def by_augmenting_paths(question: Question, token):
 
 
 def attention_errors(attention: Attention) -> dict[str, float]:
-    """What heads add of all tokens is what the output map says; a weight's gradient is what its
-    token adds times the gradient of that."""
+    """The sum over heads and tokens equals the layer's output. The gradient w.r.t. a weight equals
+    the gradient w.r.t. the output times f(x) of the token."""
     added = attention.parts().sum((1, 3)) + attention.biases[:, None]
-    gradients = torch.einsum("lqd,lhkd->lhqk", attention.pulls, attention.mapped)
+    gradients = torch.einsum("lqd,lhkd->lhqk", attention.added_gradients, attention.mapped)
     return {
-        "what heads add = the output map's answer": relative(added, attention.added),
-        "gradients of weights = of what they add": relative(gradients, attention.gradients),
+        "sum over heads = output projection": relative(added, attention.added),
+        "gradients of weights = by chain rule": relative(gradients, attention.gradients),
     }
 
 

@@ -13,7 +13,7 @@ import adapters
 import modules
 from architectures import ARCHITECTURES
 
-# The end of the class's name for each task, and what its configuration has to say.
+# The suffix of the model class for each task.
 HEADS = {
     "sequence": "ForSequenceClassification",
     "tokens": "ForTokenClassification",
@@ -28,22 +28,22 @@ ENTITIES = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder to make."""
+    """The description of a model folder."""
 
     architecture: str
     task: str
     seed: int
     labels: list[str] | None = None
     config: dict = field(default_factory=dict)
-    extra: dict = field(default_factory=dict)  # for config.json, as others than transformers 5
-    without: tuple = ()  # write it: what to add, and what not to say
-    files: dict = field(default_factory=dict)  # JSON files beside it
-    edits: dict = field(default_factory=dict)  # of JSON files that transformers wrote: functions
+    extra: dict = field(default_factory=dict)  # fields to add to config.json, and
+    without: tuple = ()  # to remove, as in files that transformers 5 did not write
+    files: dict = field(default_factory=dict)  # further JSON files
+    edits: dict = field(default_factory=dict)  # functions that change JSON files
     tokenizer: object = None  # instead of the architecture's
     sharpness: float = 1.5  # see `spread`
     modules: tuple = ()  # of sentence-transformers after the transformer, see modules.py
-    kind: str = "SentenceTransformer"  # what they make
-    adapter: dict | None = None  # of PEFT, see adapters.py: then nothing else is written
+    kind: str = "SentenceTransformer"  # model_type of the modules
+    adapter: dict | None = None  # of PEFT, see adapters.py; other fields are ignored
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
@@ -68,8 +68,8 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     if checkpoint.extra:
         path = folder / "config.json"
         values = json.loads(path.read_text(encoding="utf-8")) | checkpoint.extra
-        said = {name: values[name] for name in sorted(values) if name not in checkpoint.without}
-        modules.write_json(path, said)
+        config = {name: values[name] for name in sorted(values) if name not in checkpoint.without}
+        modules.write_json(path, config)
     for name, edit in checkpoint.edits.items():
         values = json.loads((folder / name).read_text(encoding="utf-8"))
         modules.write_json(folder / name, edit(values))
@@ -81,9 +81,9 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def randomize(model: torch.nn.Module, seed: int, sharpness: float) -> None:
-    """Weights wide enough that attention is not uniform and gradients are not tiny.
+    """Random weights, large enough that attention is not uniform and gradients are not tiny.
 
-    Rows of [PAD] are random too, as in published checkpoints.
+    The row of [PAD] is random too, as in published checkpoints.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -110,10 +110,10 @@ OUTPUTS = ("attention.output.dense", "attention.dense", "out_lin", "attn.o", "ff
 def spread(name: str, sharpness: float) -> float:
     """The standard deviation of a weight.
 
-    Sharper queries and keys, and weaker attention outputs, keep the tokens of a text apart: what
-    they attend to is otherwise much the same for all.
+    Larger queries and keys and smaller attention outputs make the tokens of a text differ:
+    otherwise all tokens attend to almost the same tokens.
     """
-    if "relative_attention_bias" in name:  # added to the scores as it is
+    if "relative_attention_bias" in name:  # added to the scores directly
         return 1.0
     if name.endswith(tuple(f"{end}.weight" for end in QUERIES)):
         return 0.3 * sharpness
@@ -123,12 +123,12 @@ def spread(name: str, sharpness: float) -> float:
 
 
 def cross_encoder(activation: str) -> dict:
-    """What sentence-transformers adds to config.json: the activation's class."""
+    """The field of sentence-transformers in config.json: the class of the activation."""
     return {"sbert_ce_default_activation_function": f"torch.nn.modules.{activation}"}
 
 
 def sentence_transformer(pooling: str, normalize: bool, hidden_size: int = 20) -> dict:
-    """The files that sentence-transformers puts beside an encoder."""
+    """The files of sentence-transformers for an encoder."""
     kinds = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens"]
     modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
     modules += [("2_Normalize", "Normalize")] if normalize else []

@@ -1,4 +1,4 @@
-"""The service's random numbers: SplitMix64 and what is drawn from it, the same on every machine."""
+"""The service's random numbers: SplitMix64 and distributions, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BETWEEN_STREAMS = 0xD1B54A32D192ED03
 
 
 class Draws:
-    """Steele, Lea & Flood 2014. Every number is one step of the generator, a normal two."""
+    """Steele, Lea & Flood 2014. A number takes one step of the generator, a normal one two."""
 
     def __init__(self, state: int):
         self.state = state & BITS
@@ -32,12 +32,12 @@ class Draws:
         return int(self.uniform() * n)
 
     def normal(self) -> float:
-        """Box & Muller 1958, the cosine of the two."""
+        """Box & Muller 1958, only the cosine."""
         first, second = 1.0 - self.uniform(), self.uniform()
         return math.sqrt(-2.0 * math.log(first)) * math.cos(2.0 * math.pi * second)
 
     def subset(self, n: int, size: int) -> list[int]:
-        """`size` of 0..n: the beginning of a Fisher-Yates shuffle, a number drawn for each."""
+        """`size` numbers of 0..n by a partial Fisher-Yates shuffle, one draw each."""
         numbers = list(range(n))
         for k in range(size):
             j = k + self.below(n - k)
@@ -46,5 +46,5 @@ class Draws:
 
 
 def stream(seed: int, number: int) -> Draws:
-    """The generator of one sample (noise) or of all samples (number 0: coalitions)."""
+    """The generator of one sample (noise), or with number 0 of all samples (coalitions)."""
     return Draws(Draws(seed).next() + number * BETWEEN_STREAMS)

@@ -1,8 +1,8 @@
 """ModernBERT in the model's own precision.
 
-transformers computes its softmax, its rotation and the angles of it in float32, whatever the
-model's precision. Golden values are to be exact in float64; importing this module replaces the
-three. In float32 they do what the replaced ones do.
+transformers computes ModernBERT's softmax, rotary embeddings and their angles in float32 for every
+precision of the model. Importing this module replaces these three functions, so that golden values
+are exact in float64. In float32, the replacements give the same results.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from transformers.models.modernbert import modeling_modernbert as modernbert
 
 
 def attention(module, query, key, value, attention_mask, scaling, dropout=0.0, **_):
-    """softmax(q k / sqrt(size) + mask) v, and the softmax."""
+    """Returns softmax(q k / sqrt(size) + mask) v, and the softmax."""
     scores = query @ key.transpose(2, 3) * scaling
     if attention_mask is not None:
         scores = scores + attention_mask
@@ -23,7 +23,7 @@ def attention(module, query, key, value, attention_mask, scaling, dropout=0.0, *
 
 
 def rotate(q, k, cos, sin, unsqueeze_dim=1):
-    """Rotary positions: the halves of a head are the two coordinates."""
+    """Rotary position embeddings: the halves of a head are the two coordinates."""
     cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
     return tuple(x * cos + modernbert.rotate_half(x) * sin for x in (q, k))
 
@@ -49,14 +49,14 @@ ORIGINALS = {(owner, name): getattr(owner, name) for owner, name in REPLACED}
 
 
 def install(functions: dict) -> None:
-    """Put functions in their places."""
+    """Replace functions."""
     for (owner, name), function in functions.items():
         setattr(owner, name, function)
 
 
 @contextmanager
 def transformers_own():
-    """Within it, transformers' own functions are back."""
+    """Restores transformers' own functions within the context."""
     install(ORIGINALS)
     try:
         yield

@@ -1,18 +1,18 @@
-"""How faithful scores are, by ferret's own evaluators.
+"""Faithfulness measures by ferret's evaluators.
 
-ferret 0.4.2 with its default arguments does this, for the probability p of one label (the softmax
-over all of them) and a score per token, the first and the last, [CLS] and [SEP], left out of both:
+ferret 0.4.2 with default arguments, for the probability p of a label (softmax over all labels) and
+a score per token, without the first and last tokens [CLS] and [SEP]:
 
-- Thresholds are shares, 0.1 to 1.0: a share v of n tokens is the int(v * n) with the largest
-  scores, and of them those with scores above 0. So a rationale may be smaller than its share.
-- A rationale of no token is skipped, and so is one with the same tokens as the last not skipped.
-- Comprehensiveness is the mean over the others of p(text) - p(text without the rationale),
-  sufficiency of p(text) - p(rationale alone, in the text's order). Tokens are deleted, also all of
-  them: the special tokens alone are then a text as any. Without any rationale the two are 0 and 1.
+- Thresholds are shares from 0.1 to 1.0: for a share v of n tokens, the rationale is the int(v * n)
+  tokens with the largest scores, of these only the ones with scores above 0.
+- An empty rationale is skipped, as is one with the same tokens as the previous one.
+- Comprehensiveness is the mean over the rationales of p(text) - p(text without the rationale),
+  sufficiency the mean of p(text) - p(rationale alone, in the text's order). Tokens are deleted,
+  possibly all except special tokens. Without any rationale, the two are 0 and 1.
 - The correlation is Kendall's tau-b of the scores and p(text) - p(text without the token), over all
-  n tokens, none left out for its sign; not a number where one of the two is constant.
+  n tokens of either sign; NaN if one of the two is constant.
 
-What is left is decoded and tokenized again. The texts here are such that this changes nothing.
+The remaining tokens are decoded and tokenized again. This changes nothing for the texts here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EVALUATORS = {
 
 
 def ferret(module: str) -> types.ModuleType:
-    """A module of ferret, without ferret's own beginning, which wants what is not needed here."""
+    """Imports a module of ferret without its `__init__`, which has further dependencies."""
     if "ferret" not in sys.modules:
         package = types.ModuleType("ferret")
         package.__path__ = [str(distribution("ferret-xai").locate_file("ferret"))]
@@ -45,7 +45,7 @@ def ferret(module: str) -> types.ModuleType:
 
 
 def evaluate(question: Question, scores: list[float]) -> dict[str, float]:
-    """ferret's three measures of one explanation."""
+    """ferret's three measures for one explanation."""
     reference, encoded = question.reference, question.encoded
     assert encoded.text_pair is None and question.output == "probability"
     assert [int(share * len(scores[1:-1])) for share in SHARES] == [
@@ -67,20 +67,20 @@ def evaluate(question: Question, scores: list[float]) -> dict[str, float]:
 
 
 def by_deletion(question: Question, scores: np.ndarray) -> dict[str, float]:
-    """The three measures as this file's description has them, by deletion from the ids."""
-    places = set(range(1, len(scores) + 1))
+    """The three measures as defined above, with tokens deleted from the ids."""
+    tokens = set(range(1, len(scores) + 1))
     order = np.argsort(-scores)
     rationales = []
     for share in SHARES:
         best = {
-            int(place) + 1 for place in order[: int(share * len(scores))] if scores[place] > 0
+            int(index) + 1 for index in order[: int(share * len(scores))] if scores[index] > 0
         }
         if best and (not rationales or best != rationales[-1]):
             rationales.append(best)
     value = question.value()
     falls = [value - question.without(best).value() for best in rationales]
-    rests = [value - question.without(places - best).value() for best in rationales]
-    alone = [value - question.without({place}).value() for place in sorted(places)]
+    rests = [value - question.without(tokens - best).value() for best in rationales]
+    alone = [value - question.without({token}).value() for token in sorted(tokens)]
     return {
         "comprehensiveness": float(np.mean(falls)) if rationales else 0.0,
         "sufficiency": float(np.mean(rests)) if rationales else 1.0,

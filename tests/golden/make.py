@@ -1,10 +1,10 @@
-"""Make the tiny checkpoints beside this file and the golden values that tests compare with.
+"""Make the tiny checkpoints in this folder and their golden values.
 
     python make.py                         every case of cases.py
     python make.py bert-tiny roberta-qa    some of them
 
-A case is a folder: a random model in the Hugging Face layout, and golden.json with what
-transformers and Captum say of it in float64.
+A case is a folder: a random model in the Hugging Face layout, and golden.json with the results of
+transformers and Captum in float64.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from selfcheck import check
 from tasks import Encoder
 
 HERE = Path(__file__).parent
-ATTENTION_TOKENS = 20  # longer texts have no attentions, for their size
+ATTENTION_TOKENS = 20  # longer texts have no attentions, to limit the size
 PACKAGES = ("torch", "transformers", "captum", "tokenizers", "sentence-transformers", "peft")
 
 
 def golden(reference: Reference, text: Text) -> dict:
-    """Everything that golden.json says of one text or pair."""
+    """The fields of one text or pair in golden.json."""
     texts = text.read(reference)
     if isinstance(reference.task, Encoder):
         return golden_pair(reference, text, *texts)
@@ -56,7 +56,7 @@ def golden(reference: Reference, text: Text) -> dict:
 
 
 def golden_pair(reference: Reference, text: Text, first: str, second: str) -> dict:
-    """What golden.json says of an encoder's two texts, each encoded by itself."""
+    """The fields of an encoder's two texts in golden.json, which are encoded separately."""
     pair = [reference.encode(text) for text in (first, second)]
     (ours, ours_attentions), (other, other_attentions) = map(reference.predict, pair)
     named = {
@@ -81,7 +81,7 @@ def golden_pair(reference: Reference, text: Text, first: str, second: str) -> di
 
 
 def weights(text: Text, attentions: torch.Tensor) -> list | None:
-    """[layer][head][query][key], or nothing where they would take too much room."""
+    """[layer][head][query][key], or None if they would be too large."""
     short = attentions.shape[-1] <= ATTENTION_TOKENS
     return attentions.tolist() if text.attentions and (short or text.always) else None
 
@@ -94,7 +94,7 @@ def head(reference: Reference, texts: tuple, encoded: Encoded) -> dict:
 
 
 def write(path: Path, values: dict, long: str = "explanations") -> None:
-    """JSON with a line per field and per element of the `long` one, every digit of a double kept."""
+    """JSON with one line per field and per element of the `long` field, in full precision."""
 
     def line(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -114,7 +114,7 @@ def write(path: Path, values: dict, long: str = "explanations") -> None:
 
 
 def make(name: str, case: Case) -> None:
-    """One folder: checkpoint, values, check."""
+    """Make one folder: checkpoint, values and checks."""
     folder = HERE / name
     checkpoints.write(case.checkpoint, folder)
     reference = Reference(folder, torch.float64)

@@ -1,9 +1,9 @@
-"""Make methods.json of the folders of method_cases.py: what the methods beside Captum's say.
+"""Make methods.json of the folders of method_cases.py: values of the methods besides Captum's.
 
     EXPLAIND=path/to/explaind python make_methods.py                  every folder
     EXPLAIND=path/to/explaind python make_methods.py bert-tiny        some of them
 
-The checkpoints are make.py's. The service is asked for nothing but where words begin and end.
+make.py writes the checkpoints. The service is only used for the boundaries of words.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from attending import (
 from check_methods import check, rounded
 from faithful import evaluate
 from make import write
-from method_cases import CASES, Asked
+from method_cases import CASES, Spec
 from methods import METHODS
 from noisy import gradient_shap, smooth_grad
 from owen import partition_shap
@@ -58,14 +58,14 @@ MORE = {
 }
 
 
-def question_of(folder: Path, reference: Reference, asked: Asked) -> Question:
+def question_of(folder: Path, reference: Reference, spec: Spec) -> Question:
     """The request, with its text encoded."""
-    texts = asked.text, asked.text_pair
+    texts = spec.text, spec.text_pair
     encoded = reference.encode(*texts)
-    place = asked.target.get("token")
-    assert place is None or not encoded.special[place], encoded.tokens
+    token = spec.target.get("token")
+    assert token is None or not encoded.special[token], encoded.tokens
     return Question(
-        reference, encoded, asked.output, asked.target, asked.seed, words(folder, *texts)
+        reference, encoded, spec.output, spec.target, spec.seed, words(folder, *texts)
     )
 
 
@@ -76,11 +76,11 @@ def explain(question: Question, method: str, options: dict) -> dict:
     return METHODS[method](question.reference, question.encoded, question.function, **options)
 
 
-def answer(question: Question, asked: Asked) -> dict:
+def answer(question: Question, spec: Spec) -> dict:
     """One case."""
-    explanations = [explain(question, *method) for method in asked.methods]
+    explanations = [explain(question, *method) for method in spec.methods]
     case = {
-        "request": asked.request(),
+        "request": spec.request(),
         "words": [list(word.tokens) for word in question.words],
         "token": [explanation["token"] for explanation in explanations],
         "output_value": [question.value()] * len(explanations),
@@ -88,27 +88,27 @@ def answer(question: Question, asked: Asked) -> dict:
     }
     if any("fit" in found for found in explanations):
         case["fit"] = [found.get("fit") for found in explanations]
-    if asked.attention:
-        shown = matrices(watch(question), asked.attention["kind"], asked.attention["heads"])
+    if spec.attention:
+        shown = matrices(watch(question), spec.attention["kind"], spec.attention["heads"])
         case["attention"] = {"shape": list(shown.shape), "weights": shown.flatten().tolist()}
-    if asked.evaluate:
+    if spec.evaluate:
         case["evaluation"] = {
             name: evaluate(question, scores)
-            for (name, _), scores in zip(asked.methods, case["token"], strict=True)
+            for (name, _), scores in zip(spec.methods, case["token"], strict=True)
         }
     return case
 
 
 def make(name: str) -> None:
-    """One folder: values, checks."""
+    """Make one folder: values and checks."""
     folder = HERE / name
     doubles, singles = (Reference(folder, kind) for kind in (torch.float64, torch.float32))
     cases, errors = [], {}
-    for asked in CASES[name]:
-        question = question_of(folder, doubles, asked)
-        case = answer(question, asked)
-        found = check(question, asked, case)
-        found |= rounded(asked, case, answer(question_of(folder, singles, asked), asked))
+    for spec in CASES[name]:
+        question = question_of(folder, doubles, spec)
+        case = answer(question, spec)
+        found = check(question, spec, case)
+        found |= rounded(spec, case, answer(question_of(folder, singles, spec), spec))
         for what, error in found.items():
             errors[what] = max(errors.get(what, 0.0), error)
         cases.append(case)

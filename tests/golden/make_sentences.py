@@ -1,9 +1,9 @@
-"""Write sentences.json: what sentence-transformers answers where its own files say something.
+"""Write sentences.json: results of sentence-transformers for variants of its configuration files.
 
     python make_sentences.py
 
-A variant is a folder of this one with other files put into a copy of it. The answers are those of
-`encode` and `predict`, in float64: nothing is pooled or cut here.
+A variant is a copy of a golden folder with other files. The results are those of `encode` and
+`predict` in float64: pooling and truncation are the library's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def chain(*entries: tuple[str, str]) -> list[dict]:
 
 
 def pooled(config: dict, *more: tuple[str, str], **files) -> dict:
-    """The files of an encoder that pools so."""
+    """The files of an encoder with this pooling."""
     return {
         "modules.json": chain(POOLING, *more),
         "1_Pooling/config.json": {"word_embedding_dimension": 20, **config},
@@ -58,17 +58,17 @@ def scored(model: dict, **files) -> dict:
 
 
 def prompted(config: dict) -> dict:
-    """The same with a prompt in force."""
+    """The files of an encoder with this pooling and a prompt."""
     return pooled(config, **{"config_sentence_transformers.json": PROMPT})
 
 
 def settings(**own) -> dict:
-    """The transformer's own settings, with the mean."""
+    """The files of an encoder with mean pooling and these transformer settings."""
     return pooled({"pooling_mode": "mean"}, **{"sentence_bert_config.json": own})
 
 
 def activation(name: str) -> dict:
-    """A cross-encoder's activation where newer versions write it."""
+    """A cross-encoder's activation as newer versions write it."""
     return {"activation_fn": f"torch.nn.modules.{name}"}
 
 
@@ -114,7 +114,7 @@ VARIANTS = {
 
 
 def answers(folder: Path) -> list[dict]:
-    """What the library says of every pair."""
+    """The library's results for every pair."""
     model = modules.load(folder)
     if modules.kind_of(folder) == "CrossEncoder":
         scores = [model.predict([pair], convert_to_numpy=False)[0] for pair in PAIRS]
@@ -135,7 +135,7 @@ def answers(folder: Path) -> list[dict]:
 
 
 def variant(folder: str, files: dict) -> list[dict]:
-    """The answers of a copy of `folder` with other files."""
+    """The results of a copy of `folder` with other files."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "model"
         shutil.copytree(HERE / folder, copy)
@@ -146,7 +146,7 @@ def variant(folder: str, files: dict) -> list[dict]:
 
 
 def main() -> None:
-    """All variants."""
+    """Write all variants."""
     torch.set_num_threads(1)
     variants = [
         {

@@ -1,9 +1,9 @@
-"""Make tasks.json of the folders of task_cases.py: options of tasks, and other forms of texts.
+"""Make tasks.json of the folders of task_cases.py: task options, and other forms of inputs.
 
     python make_tasks.py                  every folder
     python make_tasks.py bert-qa          some of them
 
-The checkpoints are make.py's.
+make.py writes the checkpoints.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ CANDIDATES = ("candidate_labels", "hypothesis_template", "multi_label")
 
 
 def chosen(request: dict, names: tuple) -> dict:
-    """The fields of these names."""
+    """The fields with these names."""
     return {name: request[name] for name in names if name in request}
 
 
 def zero_shot(reference: Reference, request: dict) -> dict:
-    """Every candidate's numbers, and the explanations of one."""
+    """Predictions of all candidates, and explanations of a target."""
     joint = Joint(reference, request["inputs"], **chosen(request, CANDIDATES))
     output, target = request.get("output", "logit"), request["target"]
     return {
@@ -58,7 +58,7 @@ def answers(reference: Reference, request: dict) -> dict:
 
 
 def words(reference: Reference, request: dict) -> dict:
-    """A text whose words are cut already."""
+    """A pretokenized text."""
     cut = request["inputs"]["words"]
     encoded, spans = encode(reference, cut)
     tensors, _ = reference.predict(encoded)
@@ -75,7 +75,7 @@ def words(reference: Reference, request: dict) -> dict:
 
 
 def encode(reference: Reference, cut: list[str]) -> tuple[Encoded, list[list[int]]]:
-    """The words' tokens, with offsets of the words joined by single spaces; where words are."""
+    """The encoded words, with offsets in the words joined by spaces, and the words' spans."""
     text = " ".join(cut)
     starts = [len(" ".join([*cut[:number], ""])) for number in range(len(cut))]
     encoding = reference.tokenizer(
@@ -86,7 +86,7 @@ def encode(reference: Reference, cut: list[str]) -> tuple[Encoded, list[list[int
         return_token_type_ids=True,
     )
     input_ids = torch.tensor([encoding["input_ids"]])
-    # Everything but the text's own tokens is as of any text.
+    # Everything but the tokens is the same as for a text.
     like = reference.encode(text)
     assert input_ids.shape[1] <= reference.max_tokens, encoding.tokens()
     of_word = encoding.word_ids()

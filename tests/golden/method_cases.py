@@ -1,4 +1,4 @@
-"""What methods.json asks of each folder."""
+"""The requests of methods.json for each folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from method_plans import (
     SMALL,
     WAYS,
     WIDE,
-    Asked,
+    Spec,
     Methods,
     by_evaluations,
     gradient_shap,
@@ -34,7 +34,7 @@ class Texts:
     short: str
 
 
-# Of pieces that the vocabularies have.
+# Of tokens of the vocabularies.
 SIMPLE = Texts(
     "the plot was dull, but i loved it",
     "i never liked the end! it was too dull, but the music is good.",
@@ -42,7 +42,7 @@ SIMPLE = Texts(
     "the story is really fun, not dull.",
     "I liked the plot.",
 )
-# Of pieces that the byte-level vocabularies have; they spell other words by letters.
+# Of tokens of the byte-level vocabularies, which split other words into letters.
 BYTES = Texts(
     "so is the film, and it was good",
     "so is this film! is it very good, and old?",
@@ -54,23 +54,23 @@ CHINESE = "这部电影真的很棒,我喜欢"
 CONTRAST = {"contrast": [0, 2]}
 
 
-def sequence(texts: Texts, steep: bool = False) -> list[Asked]:
-    """Of a sequence's label; `steep` where a path from zero passes a step."""
+def sequence(texts: Texts, steep: bool = False) -> list[Spec]:
+    """For labels of a sequence; `steep` if a path from zero is discontinuous."""
     return [
-        Asked(texts.sentence, WIDE + ([] if steep else FROM_ZERO), {"index": 1}),
-        Asked(texts.short, SMALL, {"index": 0}, output="probability", seed=2**53 - 1),
-        Asked(texts.sentences, LONG, {"index": 2}, seed=0),
-        Asked(texts.question, LONG, {"index": 0}, texts.statement, seed=123456789),
+        Spec(texts.sentence, WIDE + ([] if steep else FROM_ZERO), {"index": 1}),
+        Spec(texts.short, SMALL, {"index": 0}, output="probability", seed=2**53 - 1),
+        Spec(texts.sentences, LONG, {"index": 2}, seed=0),
+        Spec(texts.question, LONG, {"index": 0}, texts.statement, seed=123456789),
     ]
 
 
 BERT_TINY = [
     *sequence(SIMPLE),
-    Asked(SIMPLE.sentence, SMALL + GRADIENTS, CONTRAST, seed=1),
-    Asked(CHINESE, SMALL, {"index": 2}),
-    Asked("great", ONE_UNIT, {"index": 1}),
+    Spec(SIMPLE.sentence, SMALL + GRADIENTS, CONTRAST, seed=1),
+    Spec(CHINESE, SMALL, {"index": 2}),
+    Spec("great", ONE_UNIT, {"index": 1}),
     # 6 words: draws of coalitions repeat, and the first ends before its budget is used.
-    Asked(
+    Spec(
         "this film was never so dull",
         by_evaluations("kernel_shap", 0, 0, 40, 63, 50, 30),
         {"index": 0},
@@ -78,7 +78,7 @@ BERT_TINY = [
     ),
 ]
 
-# Heads that answer for a token: the target moves when tokens before it are removed.
+# Heads with an output per token: the target's index changes when tokens before it are removed.
 
 POINTED = [
     smooth_grad(4, 0.1, "l1"),
@@ -94,22 +94,22 @@ POINTED_SMALL = [
     *by_evaluations("kernel_shap", 0, 0, 0, 0, 0, 40),
 ]
 TOKENS = [
-    Asked("The actor liked the film so much.", POINTED, {"token": 4, "index": 1}),
-    Asked(
+    Spec("The actor liked the film so much.", POINTED, {"token": 4, "index": 1}),
+    Spec(
         "The actor liked the film.",
         POINTED_SMALL,
         {"token": 5, "index": 2},
         output="probability",
     ),
 ]
-ASKED = ("Who liked it?", "The actor loved the story.")
+QA_TEXTS = ("Who liked it?", "The actor loved the story.")
 QUESTIONS = [
-    Asked(ASKED[0], POINTED, {"position": "start", "token": 8}, ASKED[1]),
-    Asked(
-        ASKED[0],
+    Spec(QA_TEXTS[0], POINTED, {"position": "start", "token": 8}, QA_TEXTS[1]),
+    Spec(
+        QA_TEXTS[0],
         POINTED_SMALL,
         {"position": "end", "token": 10},
-        ASKED[1],
+        QA_TEXTS[1],
         output="probability",
     ),
 ]
@@ -123,12 +123,12 @@ LAST, MEAN = (("attention_norm", {"layer": layer}) for layer in ("last", "mean")
 ATTENTIONS = [ROLLOUT, FLOW, GRADIENT, LAST, MEAN]
 
 
-def shown(text: str, methods: Methods, kind: str, heads: str) -> Asked:
+def shown(text: str, methods: Methods, kind: str, heads: str) -> Spec:
     attention = {"layers": "all", "heads": heads, "kind": kind}
-    return Asked(text, methods, {"index": 1}, attention=attention)
+    return Spec(text, methods, {"index": 1}, attention=attention)
 
 
-def matrices(text: str) -> list[Asked]:
+def matrices(text: str) -> list[Spec]:
     """Every kind, and a method or two."""
     return [
         shown(text, [LAST, MEAN], "norm", "all"),
@@ -139,11 +139,11 @@ def matrices(text: str) -> list[Asked]:
     ]
 
 
-def read(texts: Texts) -> list[Asked]:
+def read(texts: Texts) -> list[Spec]:
     """Methods only, on longer texts."""
     return [
-        Asked(texts.sentence, ATTENTIONS, {"index": 0}, output="probability"),
-        Asked(texts.question, ATTENTIONS, CONTRAST, texts.statement),
+        Spec(texts.sentence, ATTENTIONS, {"index": 0}, output="probability"),
+        Spec(texts.question, ATTENTIONS, CONTRAST, texts.statement),
     ]
 
 
@@ -158,7 +158,7 @@ EVALUATED = [
 ]
 
 
-def evaluated(text: str, index: int, methods: Methods = EVALUATED) -> Asked:
+def evaluated(text: str, index: int, methods: Methods = EVALUATED) -> Spec:
     measures = {
         "measures": [*EVALUATORS],
         "unit": "token",
@@ -166,11 +166,11 @@ def evaluated(text: str, index: int, methods: Methods = EVALUATED) -> Asked:
         "thresholds": SHARES,
         "rule": "ferret",
     }
-    return Asked(text, methods, {"index": index}, output="probability", evaluate=measures)
+    return Spec(text, methods, {"index": index}, output="probability", evaluate=measures)
 
 
-# Decoded and tokenized again they are the same tokens, whichever are left out; no scores are equal,
-# which ferret leaves to chance. In the second of the first two, occlusion has no score above 0.
+# Decoding and tokenizing again gives the same tokens for any subset. No scores are equal, as ferret
+# does not define an order for them. In the second text, occlusion has no score above 0.
 EVALUATIONS = {
     "bert": [
         evaluated("the plot was so dull but the music is good", 0),
@@ -197,12 +197,12 @@ CASES = {
         *EVALUATIONS["modernbert"],
     ],
     "bert-tiny-multi-label": [
-        Asked(SIMPLE.sentence, SMALL, {"index": 1}),
-        Asked(SIMPLE.sentence, SMALL, {"index": 3}, output="probability"),
+        Spec(SIMPLE.sentence, SMALL, {"index": 1}),
+        Spec(SIMPLE.sentence, SMALL, {"index": 3}, output="probability"),
     ],
-    "bert-tokens": [*TOKENS, Asked(TOKENS[0].text, ATTENTIONS, TOKENS[0].target)],
-    "bert-qa": [*QUESTIONS, Asked(ASKED[0], ATTENTIONS, QUESTIONS[0].target, ASKED[1])],
-    "modernbert-tokens": [Asked(BYTES.sentence, ATTENTIONS, {"token": 5, "index": 1})],
+    "bert-tokens": [*TOKENS, Spec(TOKENS[0].text, ATTENTIONS, TOKENS[0].target)],
+    "bert-qa": [*QUESTIONS, Spec(QA_TEXTS[0], ATTENTIONS, QUESTIONS[0].target, QA_TEXTS[1])],
+    "modernbert-tokens": [Spec(BYTES.sentence, ATTENTIONS, {"token": 5, "index": 1})],
     **{
         f"{name}-sequence": matrices(LIKED)
         for name in (

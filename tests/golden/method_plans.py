@@ -1,4 +1,4 @@
-"""A request of methods.json, and the methods that requests ask for."""
+"""Requests of methods.json, and their methods."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ WAYS = [{"unit": unit, "replacement": how} for unit, how in product(UNITS, REPLA
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request: the text, the scalar, what to explain and to show of it."""
+class Spec:
+    """One request: text, methods, target and other fields."""
 
     text: str
     methods: Methods
@@ -52,7 +52,7 @@ def gradient_shap(n_samples: int, baseline: str, **more) -> tuple[str, dict]:
 
 
 def by_evaluations(name: str, *evaluations: int) -> Methods:
-    """A method that leaves units out, with a budget for each of WAYS; 0 leaves the way out."""
+    """A perturbation method with a budget for each of WAYS; 0 omits it."""
     return [
         (name, {"max_evals": count, **way})
         for count, way in zip(evaluations, WAYS, strict=True)
@@ -68,7 +68,7 @@ PATHS = [
     gradient_shap(3, "pad", noise_level=0.2),
 ]
 FROM_ZERO = [gradient_shap(6, "zero"), gradient_shap(4, "zero", noise_level=0.1)]
-# On a text of 9 words: some coalitions of kernel_shap, then all; Shapley values, then Owen's.
+# For 9 words: kernel_shap with some and all coalitions; partition_shap with Owen and Shapley values.
 WIDE = [
     *SMOOTH,
     *PATHS,
@@ -86,7 +86,7 @@ SMALL = [
     *by_evaluations("kernel_shap", 0, 0, 40, 30, 0, 0),
     *by_evaluations("partition_shap", 0, 0, 0, 0, 512, 0),
 ]
-# On a text of up to 16 words.
+# For a text of up to 16 words.
 LONG = [
     *by_evaluations("lime", 0, 0, 60, 0, 50, 0),
     *by_evaluations("kernel_shap", 150, 0, 0, 65, 60, 250),

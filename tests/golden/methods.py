@@ -1,7 +1,7 @@
-"""The meaning of every method, layer, baseline and quadrature.
+"""The definition of every method, layer, baseline and quadrature.
 
-Each takes the reference, the encoded text, the function that gives the scalar explained from the
-model's arguments, and its options; it returns a score per token and what else it promises.
+A method takes the reference, the encoded text, the explained scalar as a function of the model's
+arguments, and its options. It returns a score per token and its other values.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ QUADRATURES = (
     "riemann_trapezoid",
 )
 REPLACEMENTS = ("mask", "pad")
-ROWS = 25  # at once
+ROWS = 25  # maximum batch size
 
 
 def saliency(reference, encoded, function, norm: str) -> dict:
-    """Simonyan et al. 2013: the norm of each word embedding's gradient."""
+    """Simonyan et al. 2013: the norm of the gradient of each word embedding."""
     gradient = Saliency(reference.from_layer("word_embeddings", function)).attribute(
         reference.activation("word_embeddings", encoded).requires_grad_(),
         abs=True,
@@ -41,8 +41,8 @@ def saliency(reference, encoded, function, norm: str) -> dict:
 def input_x_gradient(reference, encoded, function) -> dict:
     """Shrikumar et al. 2016: word embedding times its gradient, summed over hidden.
 
-    `scale` is the largest sum of absolute values: where a LayerNorm follows with nothing added
-    between, the sum itself is 0 but for the norm's epsilon.
+    `scale` is the largest sum of absolute values: if a LayerNorm follows directly, the sum itself
+    is 0 except for the norm's epsilon.
     """
     attribution = InputXGradient(reference.from_layer("word_embeddings", function)).attribute(
         reference.activation("word_embeddings", encoded).requires_grad_(),
@@ -55,11 +55,11 @@ def input_x_gradient(reference, encoded, function) -> dict:
 
 
 def integrate(reference, encoded, function, layer, baseline, quadrature, n_steps) -> dict:
-    """Sundararajan et al. 2017, at `layer`, from token ids or from the zero vector.
+    """Sundararajan et al. 2017, at `layer`, from a baseline of token ids or the zero vector.
 
-    Captum's sum with its step sizes and path points in float64: Captum itself rounds the former,
-    and those of Riemann sums, to float32. The path has the input's positions; at the layer
-    `embeddings` its beginning is what the baseline's ids give there, with their own positions.
+    Captum's sum with step sizes and path points in float64: Captum rounds step sizes, and path
+    points of Riemann sums, to float32. The path has the input's positions; at the layer
+    `embeddings`, it starts at the layer's output for the baseline's ids, with their own positions.
     """
     end, start = ends(reference, encoded, layer, baseline)
     replaced = reference.from_layer(layer, function)
@@ -85,7 +85,7 @@ def integrate(reference, encoded, function, layer, baseline, quadrature, n_steps
 
 
 def ends(reference, encoded, layer: str, baseline: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """The end and the beginning of the path, [1, tokens, size]."""
+    """The end and the start of the path, [1, tokens, size]."""
     end = reference.activation(layer, encoded)
     if baseline == "zero":
         return end, torch.zeros_like(end)
@@ -104,23 +104,23 @@ def path(quadrature: str, n_steps: int) -> tuple[list[float], list[float]]:
 
 
 def occlusion(reference, encoded, function, unit: str, replacement: str) -> dict:
-    """Zeiler & Fergus 2014, leave one out: F(x) - F(x with the token replaced).
+    """Zeiler & Fergus 2014: F(x) - F(x with the token replaced).
 
-    The units here are tokens; perturbed.py has the others. Special tokens are not replaced and get 0; positions are the input's.
+    Only for tokens; perturbed.py has other units. Special tokens are kept and have the score 0.
     """
     assert unit == "token"
-    places = [place for place, special in enumerate(encoded.special) if not special]
-    rows = encoded.input_ids.repeat(len(places), 1)
-    rows[range(len(places)), places] = reference.replaced_ids(encoded, replacement)[0, places]
+    tokens = [token for token, special in enumerate(encoded.special) if not special]
+    rows = encoded.input_ids.repeat(len(tokens), 1)
+    rows[range(len(tokens)), tokens] = reference.replaced_ids(encoded, replacement)[0, tokens]
     embedded = reference.layers["word_embeddings"](rows)
     replaced = reference.from_layer("word_embeddings", function)
     with torch.no_grad():
         output_value = function(*encoded.model_args)
         values = [replaced(part, *encoded.model_args) for part in embedded.split(ROWS)]
         falls = output_value - torch.cat(values)
-    token = torch.zeros(len(encoded.special), dtype=falls.dtype)
-    token[places] = falls
-    return {"token": token.tolist(), "output_value": output_value.item()}
+    scores = torch.zeros(len(encoded.special), dtype=falls.dtype)
+    scores[tokens] = falls
+    return {"token": scores.tolist(), "output_value": output_value.item()}
 
 
 METHODS = {
@@ -134,7 +134,7 @@ METHODS = {
 def integrated_gradients(
     layer: str, baseline: str = "pad", quadrature: str = "gausslegendre", n_steps: int = 50
 ) -> tuple[str, dict]:
-    """The method and options of integrated gradients, for a list of explanations to make."""
+    """The method name and options of integrated gradients."""
     return "integrated_gradients", {
         "layer": layer,
         "baseline": baseline,

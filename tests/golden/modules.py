@@ -1,5 +1,5 @@
-"""sentence-transformers' own modules as the reference: what it makes of a model folder's states,
-and folders with modules to make.
+"""sentence-transformers' modules as the reference: running the modules of a folder, and writing
+folders with modules.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MEANS = ("mean", "mean_sqrt_len_tokens", "weightedmean")
 
 
 def kind_of(folder: Path) -> str:
-    """SentenceTransformer, CrossEncoder, or nothing."""
+    """SentenceTransformer, CrossEncoder, or empty."""
     if not (folder / "modules.json").exists():
         return ""
     path = folder / "config_sentence_transformers.json"
-    said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return said.get("model_type", "SentenceTransformer")
+    config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return config.get("model_type", "SentenceTransformer")
 
 
 def load(folder: Path):
@@ -40,14 +40,14 @@ class Chain:
         self.model = load(folder)
         self.modules = list(self.model)[1:]
         self.pooling = self.modules[0].pooling_mode if self.modules else None
-        # A largest number's gradient jumps, and so does ReLU's.
+        # The gradients of max and ReLU are discontinuous.
         kinks = [getattr(module, "activation_function", None) for module in self.modules]
         self.kinked = "max" in str(self.pooling) or any(
             isinstance(kink, torch.nn.ReLU) for kink in kinks
         )
 
     def features(self, hidden: torch.Tensor) -> dict:
-        """What [rows, tokens, hidden] becomes, by the library's names."""
+        """The outputs for hidden states [rows, tokens, hidden], by the library's names."""
         features = {
             "token_embeddings": hidden,
             "attention_mask": torch.ones(hidden.shape[:2], dtype=torch.int64),
@@ -58,20 +58,20 @@ class Chain:
 
     @property
     def is_mean(self) -> bool:
-        """Whether the embedding is a weighted mean of states, but for its length."""
+        """Whether the embedding is a weighted mean of hidden states up to normalization."""
         rest = self.modules[1:]
         return self.pooling in MEANS and all(isinstance(module, Normalize) for module in rest)
 
     def weighted(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[tokens, hidden] whose sum is the embedding, but for its length."""
-        places = torch.arange(len(hidden), dtype=hidden.dtype)[:, None]
-        weights = places + 1 if self.pooling == "weightedmean" else torch.ones_like(places)
+        """[tokens, hidden] whose sum is the embedding up to normalization."""
+        positions = torch.arange(len(hidden), dtype=hidden.dtype)[:, None]
+        weights = positions + 1 if self.pooling == "weightedmean" else torch.ones_like(positions)
         return hidden * weights
 
 
 def write(folder: Path, modules: list[tuple], kind: str, seed: int) -> None:
-    """modules.json and the folders that it names, as the library saves them, with random
-    weights. A module is its class and its arguments."""
+    """Writes modules.json and its folders with random weights, as saved by the library. A module is
+    a pair of class name and arguments."""
     torch.manual_seed(seed)
     classes = {"Pooling": Pooling, "Dense": Dense, "LayerNorm": LayerNorm, "Normalize": Normalize}
     entries = [("", "sentence_transformers.base.modules.transformer.Transformer")]

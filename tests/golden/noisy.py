@@ -1,4 +1,4 @@
-"""Methods that take the gradient at noisy or random places."""
+"""Methods with gradients at noisy or random points."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from units import Question
 
 
 def gradient(question: Question, embeddings: torch.Tensor) -> torch.Tensor:
-    """The scalar's gradient by word embeddings, at `embeddings`."""
+    """The gradient of the scalar w.r.t. word embeddings, at `embeddings`."""
     replaced = question.reference.from_layer("word_embeddings", question.function)
     here = embeddings.detach().requires_grad_()
     return torch.autograd.grad(replaced(here, *question.encoded.model_args).sum(), here)[0]
 
 
 def noise(draws: Draws, embeddings: torch.Tensor, level: float) -> torch.Tensor:
-    """Normal, its deviation `level` times the range of the text's embeddings, drawn token by token
-    and within a token dimension by dimension."""
+    """Normal noise with a standard deviation of `level` times the range of the embeddings, drawn by
+    token, then by dimension."""
     sigma = level * (embeddings.max() - embeddings.min())
     drawn = [draws.normal() for _ in range(embeddings.numel())]
     normal = torch.tensor(drawn, dtype=torch.float64).view_as(embeddings)
@@ -26,9 +26,9 @@ def noise(draws: Draws, embeddings: torch.Tensor, level: float) -> torch.Tensor:
 
 
 def smooth_grad(question: Question, n_samples: int, noise_level: float, norm: str) -> dict:
-    """Smilkov et al. 2017: the norm of each word embedding's mean gradient among noise.
+    """Smilkov et al. 2017: the norm per token of the mean gradient of noisy word embeddings.
 
-    Sample i draws from stream i. The mean is of gradients with their signs.
+    Sample i draws from stream i. The mean is of signed gradients.
     """
     embeddings = question.reference.activation("word_embeddings", question.encoded)
     total = torch.zeros_like(embeddings)
@@ -43,15 +43,15 @@ def gradient_shap(
 ) -> dict:
     """Expected gradients from one baseline, as Captum's GradientShap.
 
-    Sample i draws from stream i the place on the path, then the noise of the path's end, if any.
+    Sample i draws from stream i the point on the path, then the noise of the path's end, if any.
     """
     end, start = ends(question.reference, question.encoded, "word_embeddings", baseline)
     total = torch.zeros_like(end)
     for number in range(n_samples):
         draws = stream(question.seed, number)
-        place = draws.uniform()
+        alpha = draws.uniform()
         noisy = end + noise(draws, end, noise_level) if noise_level > 0 else end
-        total += (noisy - start) * gradient(question, start + place * (noisy - start))
+        total += (noisy - start) * gradient(question, start + alpha * (noisy - start))
     replaced = question.reference.from_layer("word_embeddings", question.function)
     with torch.no_grad():
         baseline_value = replaced(start, *question.encoded.model_args).item()

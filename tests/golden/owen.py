@@ -1,4 +1,4 @@
-"""Partition SHAP: Shapley values of all coalitions, or Owen values along a tree of the text."""
+"""Partition SHAP: Shapley values over all coalitions, or Owen values along a tree of the text."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ SENTENCE_ENDS = ".!?。！？"
 
 @dataclass(frozen=True)
 class Node:
-    """The units `low` to `high`, and its two parts if it has more than one unit."""
+    """The units from `low` to `high`, split into two parts if there is more than one."""
 
     low: int
     high: int
     parts: tuple[Node, Node] | None = None
 
     def evaluations(self, depth: int = 0) -> int:
-        """How many times a full expansion evaluates below here: two at each inner node in each of
-        the contexts that it is seen in, twice as many per level, equal coalitions counted again."""
+        """The number of evaluations of a full expansion of this node: two per inner node and
+        context; contexts double per level. Equal coalitions are counted repeatedly."""
         if self.parts is None:
             return 0
         return 2 * 2**depth + sum(part.evaluations(depth + 1) for part in self.parts)
 
 
 def tree(units: list[Unit], low: int, high: int) -> Node:
-    """Halved at the best border strictly within: where the second text begins, else the sentence
-    nearest to the middle, else after the punctuation nearest to it, else in the middle."""
+    """Splits at the best boundary inside: the beginning of the second text, else the sentence
+    boundary nearest to the middle, else the nearest punctuation, else the middle."""
     if high - low < 2:
         return Node(low, high)
     segments, sentences, punctuation = borders(units)
     for candidates in (segments, sentences, punctuation):
-        within = [place for place in candidates if low < place < high]
-        if within:
-            split = min(within, key=lambda place: (abs(2 * place - low - high), place))
+        inside = [index for index in candidates if low < index < high]
+        if inside:
+            split = min(inside, key=lambda index: (abs(2 * index - low - high), index))
             break
     else:
         split = (low + high) // 2
@@ -46,25 +46,25 @@ def tree(units: list[Unit], low: int, high: int) -> Node:
 
 
 def borders(units: list[Unit]) -> tuple[list[int], list[int], list[int]]:
-    """The units that begin the second text, that begin a sentence, that follow punctuation.
+    """The units that begin the second text, that begin a sentence, and that follow punctuation.
 
-    Sentences are Unicode's: the texts here are such that each ends where a unit of its own says
-    so. Punctuation is what has neither letter nor digit.
+    Simplifies Unicode's sentence boundaries: in these texts, every sentence ends with a unit of
+    SENTENCE_ENDS. Punctuation is a unit without letters and digits.
     """
     segments, sentences, punctuation = [], [], []
-    for place, (before, unit) in enumerate(itertools.pairwise(units), start=1):
+    for index, (before, unit) in enumerate(itertools.pairwise(units), start=1):
         if before.segment != unit.segment:
-            segments.append(place)
+            segments.append(index)
         elif before.text.strip() and before.text.strip() in SENTENCE_ENDS:
-            sentences.append(place)
+            sentences.append(index)
         if not any(map(str.isalnum, before.text)):
-            punctuation.append(place)
+            punctuation.append(index)
     return segments, sentences, punctuation
 
 
 def owen(game: Game, node: Node) -> np.ndarray:
-    """A score per unit. A part's share is the mean of what it adds without the other part and with
-    it, at every level."""
+    """A score per unit. At every level, a part's value is the mean of its contributions without and
+    with the other part."""
     scores = np.zeros(len(game))
 
     def expand(node: Node, context: np.ndarray, weight: float) -> None:
@@ -80,14 +80,14 @@ def owen(game: Game, node: Node) -> np.ndarray:
 
 
 def joined(context: np.ndarray, node: Node) -> np.ndarray:
-    """The coalition with the node's units."""
+    """The coalition together with the node's units."""
     context = context.copy()
     context[node.low : node.high] = True
     return context
 
 
 def shapley(game: Game) -> np.ndarray:
-    """Shapley 1953, by all coalitions."""
+    """Shapley 1953, over all coalitions."""
     n = len(game)
     scores = np.zeros(n)
     for coalition in itertools.product((False, True), repeat=n):
@@ -103,8 +103,8 @@ def shapley(game: Game) -> np.ndarray:
 
 
 def partition_shap(question: Question, max_evals: int, unit: str, replacement: str) -> dict:
-    """shap's Partition: Shapley values where all 2^n coalitions are within `max_evals`, else Owen
-    values, here never cut short."""
+    """shap's Partition: Shapley values if all 2^n coalitions are within `max_evals`, else Owen
+    values, here always completely expanded."""
     game = Game(question, unit, replacement)
     if 2 ** len(game) <= max_evals:
         scores = shapley(game)

@@ -1,4 +1,4 @@
-"""Methods that leave units out: one at a time, or some at random with a linear model of them."""
+"""Perturbation methods: occlusion, LIME and Kernel SHAP."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy.special import binom
 from draws import stream
 from units import Game, Question
 
-KERNEL_WIDTH = 25.0  # lime's for texts
+KERNEL_WIDTH = 25.0  # lime's default for texts
 
 
 def occlusion(question: Question, unit: str, replacement: str) -> dict:
-    """Zeiler & Fergus 2014: the scalar minus what it is without the unit."""
+    """Zeiler & Fergus 2014: the scalar minus the scalar without the unit."""
     game = Game(question, unit, replacement)
     rows = 1 - np.eye(len(game), dtype=int)
     return {"token": game.spread([game.full - game(row) for row in rows])}
@@ -26,10 +26,10 @@ def occlusion(question: Question, unit: str, replacement: str) -> dict:
 
 
 def neighbours(seed: int, n: int, count: int) -> np.ndarray:
-    """Which of `n` units are there in each of `count` samples; all in the first.
+    """A row per sample with 1 for each present unit; the first row has all.
 
-    As lime.lime_text: of each other sample the number of units left out is drawn, 1 to n, then
-    which. All from stream 0.
+    As in lime.lime_text: each other sample draws the number of absent units, 1 to n, and then the
+    units. All draws are from stream 0.
     """
     draws = stream(seed, 0)
     rows = np.ones((count, n))
@@ -39,15 +39,15 @@ def neighbours(seed: int, n: int, count: int) -> np.ndarray:
 
 
 def kernel(distances: np.ndarray) -> np.ndarray:
-    """lime's weights of samples."""
+    """lime's weights of the samples."""
     return np.sqrt(np.exp(-(distances**2) / KERNEL_WIDTH**2))
 
 
 def lime(question: Question, max_evals: int, unit: str, replacement: str) -> dict:
-    """Ribeiro et al. 2016: the coefficients of lime's own ridge regression, all units in it.
+    """Ribeiro et al. 2016: the coefficients of lime's ridge regression on all units.
 
-    A sample's distance is 100 times the cosine distance of its row to the first: with k of n units
-    100 (1 - sqrt(k / n)). The intercept is not penalised; r2 is weighted too.
+    A sample's distance is 100 times the cosine distance of its row to the first row: with k of n
+    units, 100 (1 - sqrt(k / n)). The intercept is not penalized; r2 is weighted too.
     """
     game = Game(question, unit, replacement)
     rows = neighbours(question.seed, len(game), max_evals)
@@ -69,22 +69,22 @@ def lime(question: Question, max_evals: int, unit: str, replacement: str) -> dic
 def coalitions(seed: int, n: int, max_evals: int) -> tuple[np.ndarray, np.ndarray]:
     """The coalitions of shap's KernelExplainer for n > 1 units, and their weights.
 
-    Two evaluations are for all units and for none, so that m = max_evals - 2 coalitions are to
-    find, or all 2^n - 2. There are S = ceil((n - 1) / 2) subset sizes; each of the first
-    P = floor((n - 1) / 2) stands for the complements too (half of an even n has none). The
-    weight of size s is (n - 1) / (s (n - s)), twice that if paired, divided by the sum of all.
+    Two evaluations are for all units and for none, so that m = max_evals - 2 coalitions remain, or
+    all 2^n - 2. There are S = ceil((n - 1) / 2) subset sizes; each of the first
+    P = floor((n - 1) / 2) includes the complements (for an even n, the size n / 2 has none). The
+    weight of size s is (n - 1) / (s (n - s)), doubled if paired, divided by the sum of all.
 
-    1. Whole sizes, from 1 up: while left * share[s] / (coalitions of the size, with complements)
-       >= 1 - 1e-8, all of them are taken, in lexicographic order, each followed by its
-       complement, with the size's weight divided by their number. `left` then falls by that
+    1. Complete sizes, from 1 up: while left * share[s] / (coalitions of the size, with complements)
+       >= 1 - 1e-8, all of them are added, in lexicographic order, each followed by its
+       complement, with the size's weight divided by their number. `left` is reduced by that
        number, and every share is divided by 1 - share[s] (unless that is 0).
-    2. The budget that is left goes to coalitions drawn from stream 0. A draw is a uniform number,
-       which chooses among the sizes left the first whose cumulated share exceeds it (shares as
-       the weights, with paired ones halved, that sum to 1), then the members, by `subset`. One
-       not drawn before is taken with weight 1; if its size is paired and the budget is not yet
-       used, its complement too, as the next row. One drawn before adds 1 to its row's weight,
-       and to the complement's. It ends when the budget is used or after 4 * budget draws.
-    3. The weights of 2 are scaled to sum to the weights of their sizes.
+    2. The remaining budget is used for coalitions drawn from stream 0. A draw is a uniform number,
+       which selects the first remaining size whose cumulative share exceeds it (shares are the
+       weights, halved if paired, normalized to sum to 1), and then the members, by `subset`. A new
+       coalition is added with weight 1, and if its size is paired and the budget is not used up,
+       followed by its complement. A repeated one adds 1 to the weight of its row, and to the
+       complement's. This ends when the budget is used up or after 4 * budget draws.
+    3. The weights of step 2 are scaled to sum to the weights of their sizes.
     """
     sizes, paired = math.ceil((n - 1) / 2), (n - 1) // 2
     budget = max_evals - 2 if n > 30 else min(max_evals - 2, 2**n - 2)
@@ -122,51 +122,51 @@ def whole_sizes(n: int, left: float, weights: np.ndarray, paired: int) -> tuple[
 def drawn_coalitions(
     seed: int, n: int, budget: int, weights: np.ndarray, paired: int, full: int
 ) -> tuple[list, list]:
-    """Step 2 of `coalitions`, sizes above `full`."""
+    """Step 2 of `coalitions`, for sizes above `full`."""
     shares = weights.copy()
     shares[:paired] /= 2
     shares = shares[full:] / shares[full:].sum()
     draws = stream(seed, 0)
-    rows, counts, places = [], [], {}
+    rows, counts, indices = [], [], {}
     for _ in range(4 * budget):
         if len(rows) == budget:
             break
         size = full + 1 + chosen(shares, draws.uniform())
         members = draws.subset(n, size)
         row = tuple(int(unit in members) for unit in range(n))
-        new = row not in places
+        new = row not in indices
         if new:
-            places[row] = len(rows)
+            indices[row] = len(rows)
             rows.append(row)
             counts.append(1.0)
         else:
-            counts[places[row]] += 1.0
+            counts[indices[row]] += 1.0
         if len(rows) < budget and size <= paired:
             if new:
                 rows.append(complement(row))
                 counts.append(1.0)
             else:
-                counts[places[row] + 1] += 1.0
+                counts[indices[row] + 1] += 1.0
     return rows, counts
 
 
 def complement(row: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(1 - here for here in row)
+    return tuple(1 - present for present in row)
 
 
 def chosen(shares: np.ndarray, uniform: float) -> int:
-    """The first whose cumulated share exceeds the number, or the last."""
+    """The first index whose cumulative share exceeds the number, or the last."""
     total = 0.0
-    for place, share in enumerate(shares):
+    for index, share in enumerate(shares):
         total += share
         if uniform < total:
-            return place
+            return index
     return len(shares) - 1
 
 
 def kernel_shap(question: Question, max_evals: int, unit: str, replacement: str) -> dict:
     """Lundberg & Lee 2017, without l1: least squares under the constraint that the scores sum to
-    the scalar's rise from the text without any unit. One unit takes all of it."""
+    the difference from the text without any unit. A single unit gets all of it."""
     game = Game(question, unit, replacement)
     rise = game.full - game.empty
     if len(game) == 1:
@@ -181,7 +181,7 @@ def kernel_shap(question: Question, max_evals: int, unit: str, replacement: str)
 def constrained(
     rows: np.ndarray, weights: np.ndarray, rises: np.ndarray, rise: float
 ) -> np.ndarray:
-    """shap's solution: the last unit is eliminated by the constraint; what is below 1e-10 is 0."""
+    """shap's solution: the constraint eliminates the last unit; scores below 1e-10 become 0."""
     features = rows[:, :-1] - rows[:, -1:]
     weighted = weights[:, None] * features
     rest = rises - rows[:, -1] * rise

@@ -1,7 +1,7 @@
-"""What transformers' pipelines make of the model's numbers, in the model's precision.
+"""The postprocessing of transformers' pipelines, in the model's precision.
 
-The question-answering pipeline is gone from transformers 5: here are the rules of 4.57, the last
-that had it, for a text that fits, with its defaults.
+transformers 5 has no question-answering pipeline: this is the algorithm of 4.57, the last version
+with it, for a text that fits, with its defaults.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ FILLS = 5
 
 
 def entities(reference, text: str | list[str]) -> dict[str, list[dict]]:
-    """The token-classification pipeline's answer by aggregation strategy, of a text or of words
-    that are cut already."""
+    """The results of the token-classification pipeline by aggregation strategy, for a text or a
+    list of words."""
     pipeline = TokenClassificationPipeline(
         model=reference.model, tokenizer=reference.tokenizer, device="cpu"
     )
     cut = isinstance(text, list)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that not every tokenizer knows words
+        warnings.simplefilter("ignore")  # not every tokenizer supports words
         answers = {
             name: pipeline(text, aggregation_strategy=name, is_split_into_words=cut)
             for name in STRATEGIES
         }
-    if cut:  # a list of lists of words has a list for each
+    if cut:  # there is one list per text
         answers = {name: answer[0] for name, answer in answers.items()}
 
     encoded = reference.encode(text)
     ends = {pair[1]: whole[1] for pair, whole in zip(encoded.encoding.offsets, encoded.offsets)}
 
     def plain(entity: dict) -> dict:
-        """Its text ends where the last character does."""
+        """Ends the entity after a whole character."""
         return {**entity, "score": float(entity["score"]), "end": ends[entity["end"]]}
 
     return {name: [plain(entity) for entity in answer] for name, answer in answers.items()}
 
 
 def fill(reference, probabilities: torch.Tensor) -> list[dict]:
-    """The fill-mask pipeline's best pieces for one mask."""
+    """The best tokens of the fill-mask pipeline for one mask."""
     scores, ids = probabilities.topk(FILLS)
     return [
         {"token": piece, "token_str": reference.tokenizer.decode([piece]), "score": score}
@@ -55,18 +55,18 @@ def fill(reference, probabilities: torch.Tensor) -> list[dict]:
 
 
 def candidates(reference, encoded) -> torch.Tensor:
-    """Which tokens can begin or end an answer: the second text's, and any [CLS]."""
+    """The tokens that can begin or end an answer: those of the second text, and any [CLS]."""
     context = torch.tensor([segment == 1 for segment in encoded.segments])
     return context | (encoded.input_ids[0] == reference.tokenizer.cls_token_id)
 
 
-def answer_softmax(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Over the candidates; [..., tokens]."""
-    return logits.masked_fill(~wanted, -10000.0).softmax(-1)
+def answer_softmax(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Softmax over the candidates; [..., tokens]."""
+    return logits.masked_fill(~mask, -10000.0).softmax(-1)
 
 
 def answer(reference, encoded, tensors: dict) -> dict:
-    """The best answer, cut at the borders of words, and the tokens of its best span."""
+    """The best answer, extended to word boundaries, and the tokens of its best span."""
     return answers(reference, encoded, tensors)["answers"][0]
 
 
@@ -78,18 +78,18 @@ def answers(
     max_answer_len: int = 15,
     handle_impossible_answer: bool = False,
 ) -> dict:
-    """The best answers, the best first, and the score of there being none."""
+    """The best answers, best first, and the score of no answer."""
     start = tensors["start_probabilities"].numpy().copy()
     end = tensors["end_probabilities"].numpy().copy()
     null_score = float(start[0] * end[0])
-    start[0] = end[0] = 0.0  # no answer is no answer
+    start[0] = end[0] = 0.0  # the first token stands for no answer
     scores = np.tril(np.triu(np.outer(start, end)), max_answer_len - 1)
     order = np.argsort(-scores, axis=None, kind="stable")[: 2 * top_k + 10]
-    wanted = candidates(reference, encoded)
+    allowed = candidates(reference, encoded)
 
     answers = {}
     for first, last in zip(*np.unravel_index(order, scores.shape), strict=True):
-        if not (wanted[first] and wanted[last]):
+        if not (allowed[first] and allowed[last]):
             continue
         begin, finish = borders(encoded, int(first), int(last))
         text = encoded.text_pair[begin:finish]
@@ -114,7 +114,7 @@ def answers(
 
 
 def borders(encoded, first: int, last: int) -> tuple[int, int]:
-    """The code points of the second text from a token's word to another's."""
+    """The range of code points of the second text from the first token's word to the last's."""
     encoding = encoded.encoding
     try:
         words = encoding.token_to_word(first), encoding.token_to_word(last)
@@ -122,5 +122,5 @@ def borders(encoded, first: int, last: int) -> tuple[int, int]:
             encoding.word_to_chars(words[0], sequence_index=1)[0],
             encoding.word_to_chars(words[1], sequence_index=1)[1],
         )
-    except Exception:  # as the pipeline: tokens that are of no word
+    except Exception:  # as in the pipeline: tokens without a word
         return encoding.offsets[first][0], encoding.offsets[last][1]

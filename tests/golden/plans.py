@@ -1,4 +1,4 @@
-"""The texts of each task, and what is explained of them."""
+"""The texts of each task, and their explanations."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ WIDE = [
 
 @dataclass(frozen=True)
 class Text:
-    """A text or a pair, and what to explain of it.
+    """A text or a pair, and its explanations.
 
-    A plan is a list of (methods, output, target); a target that is a number is one of the task's
-    `targets`. "{mask}" stands for the mask token.
+    A plan is a list of (methods, output, target); an integer target is an index of the task's
+    `targets`. "{mask}" is replaced by the mask token.
     """
 
     text: str
     text_pair: str | None = None
     plan: tuple = ((SMALL, "logit", 0),)
-    attentions: bool = True  # of a short text
-    always: bool = False  # of a long one too
-    filled: bool = False  # words are added, to the pair if there is one, up to the limit
+    attentions: bool = True  # for a short text
+    always: bool = False  # for a long text too
+    filled: bool = False  # fill the (second) text with words up to the limit
 
     def read(self, reference) -> tuple[str, str | None]:
         """The two texts for a model."""
@@ -49,11 +49,11 @@ class Text:
         texts = [
             text and text.replace("{mask}", mask) for text in (self.text, self.text_pair)
         ]
-        place = 0 if self.text_pair is None else 1
+        last = 0 if self.text_pair is None else 1
         number = 0
         while self.filled:
             longer = [*texts]
-            longer[place] += " " + FILLING[number % len(FILLING)]
+            longer[last] += " " + FILLING[number % len(FILLING)]
             if len(reference.encode(*longer).tokens) > reference.max_tokens:
                 break
             texts, number = longer, number + 1
@@ -86,7 +86,7 @@ PAIRS = [
     Text("good", "bad"),
     Text("Who made it?", "the", attentions=False, filled=True),
 ]
-# One label: the targets of a plan are the first only.
+# With one label, there is only the first target.
 ONE_LABEL = [
     Text(
         "Is this movie good?",
@@ -101,7 +101,7 @@ TOKENS = [
     Text("great"),
     FULL_LENGTH,
 ]
-# What the files beside a tokenizer change.
+# For changes by the configuration files of a tokenizer.
 WRITTEN = [
     Text("This Film was naïve", plan=((SMALL, "logit", 0),)),
     Text("good film"),
@@ -165,7 +165,7 @@ BASIC_AND_ZERO = [*BASIC, integrated_gradients("embeddings", "zero", "riemann_mi
 
 
 def basic(*targets: dict) -> tuple:
-    """The usual methods on a logit or a difference of logits."""
+    """The basic methods on a logit or a difference of logits."""
     return tuple((BASIC_AND_ZERO, "logit", target) for target in targets)
 
 

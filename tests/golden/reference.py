@@ -1,8 +1,8 @@
 """transformers as the reference: a model folder of any architecture and task, in any precision.
 
 Shared by make.py, which writes golden values, and check_folder.py, which compares them with a
-running service. One sequence at a time, without padding, so that every attention mask is ones.
-methods.py has the explanations, tasks.py what differs by task.
+running service. Runs one sequence at a time, without padding, so that attention masks are all ones.
+methods.py has the explanations, tasks.py the differences between tasks.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")  # start at 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One text or pair of texts as the model sees it; tensors are [1, tokens]."""
+    """An encoded text or pair of texts; tensors are [1, tokens]."""
 
     text: str
     text_pair: str | None
     input_ids: torch.Tensor
-    token_type_ids: torch.Tensor  # zeros where the model takes none
+    token_type_ids: torch.Tensor  # zeros if the model has no types
     attention_mask: torch.Tensor
     special: list[bool]  # added by the template
-    segments: list[int | None]  # which text a token is of; None for special tokens
+    segments: list[int | None]  # index of a token's text; None for special tokens
     tokens: list[str]
     offsets: list[list[int]]
-    encoding: object  # of tokenizers, for the words
-    against: torch.Tensor | None = None  # the pooled vector of the other text, for similarities
+    encoding: object  # of the tokenizers library, for the words
+    against: torch.Tensor | None = None  # the embedding of the other text, for similarities
 
     @property
     def model_args(self) -> tuple[torch.Tensor, ...]:
-        """What `Reference.forward` takes."""
+        """The arguments of `Reference.forward`."""
         return self.input_ids, self.token_type_ids, self.attention_mask
 
     def with_ids(self, input_ids: torch.Tensor) -> Encoded:
@@ -54,7 +54,7 @@ class Encoded:
         return replace(self, input_ids=input_ids)
 
     def fields(self, suffix: str = "") -> dict:
-        """What golden.json says of the sequence."""
+        """The fields of the sequence in golden.json."""
         return {
             f"input_ids{suffix}": self.input_ids[0].tolist(),
             f"token_type_ids{suffix}": self.token_type_ids[0].tolist(),
@@ -66,11 +66,11 @@ class Encoded:
 
 
 def whole_characters(tokenizer, texts: tuple, offsets, sequence_ids) -> list[list[int]]:
-    """Offsets of tokens that cover all that their characters were composed of.
+    """Offsets of tokens that cover all code points of composed characters.
 
-    The tokenizers library keeps the first code point of a composed character. Here a token's end
-    goes on to where the text can be cut without a change of its composition, unless that is
-    another token's.
+    The tokenizers library keeps only the first code point of a composed character. Here, a token's
+    end is extended to the next position at which the text can be split without changing its
+    normalization, but not into another token.
     """
     normalizer = str(tokenizer.backend_tokenizer.normalizer)
     forms = [form for form in ("NFKC", "NFC") if f"{form}()" in normalizer]
@@ -119,13 +119,13 @@ class Reference:
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens, special ones included, that the model takes."""
+        """The model's maximum number of tokens, including special tokens."""
         config = self.model.config
         unused = 2 if config.model_type in PADDED_POSITIONS else 0
         return min(self.tokenizer.model_max_length, config.max_position_embeddings - unused)
 
     def encode(self, text: str, text_pair: str | None = None) -> Encoded:
-        """Tokenize without cutting. Offsets are code points of the token's own segment."""
+        """Tokenize without truncation. Offsets are code points of the token's own segment."""
         encoding = self.tokenizer(
             text,
             text_pair,
@@ -156,7 +156,7 @@ class Reference:
         )
 
     def forward(self, input_ids, token_type_ids, attention_mask, **more):
-        """What the model answers. Positions are those that it derives from `input_ids`."""
+        """The model's output. The model derives positions from `input_ids`."""
         if self.takes_types:
             more["token_type_ids"] = token_type_ids
         return self.model(input_ids=input_ids, attention_mask=attention_mask, **more)
@@ -168,19 +168,19 @@ class Reference:
         return self.task.tensors(self, encoded, answer), torch.cat(answer.attentions)
 
     def scalar(self, encoded: Encoded, output: str, target: dict):
-        """A function of the model's arguments that gives the scalar explained, [rows].
+        """A function from the model's arguments to the explained scalar, [rows].
 
-        `output` is "logit" or "probability"; targets are the task's.
+        `output` is "logit" or "probability"; targets depend on the task.
         """
         choose = self.task.chooser(self, encoded, output, target)
         return lambda *model_args: choose(self.forward(*model_args))
 
-    # Where methods enter the model.
+    # Access to layers for methods.
 
     def from_layer(self, layer: str, function):
         """`function` with the output of `layer` replaced by its first argument.
 
-        Everything else, positions too, is by the arguments that follow.
+        Everything else, including positions, depends on the following arguments.
         """
 
         def replaced(hidden, *model_args):
@@ -195,17 +195,17 @@ class Reference:
 
     def activation(self, layer: str, encoded: Encoded) -> torch.Tensor:
         """The output of `layer`, [1, tokens, size]."""
-        seen = []
-        handle = self.layers[layer].register_forward_hook(lambda *call: seen.append(call[2]))
+        outputs = []
+        handle = self.layers[layer].register_forward_hook(lambda *call: outputs.append(call[2]))
         try:
             with torch.no_grad():
                 self.forward(*encoded.model_args)
         finally:
             handle.remove()
-        return seen[0]
+        return outputs[0]
 
     def replaced_ids(self, encoded: Encoded, baseline: str) -> torch.Tensor:
-        """The token ids of a baseline that has some, [1, tokens]."""
+        """The token ids of a baseline of tokens, [1, tokens]."""
         fill, keep_special = {
             "pad": (self.tokenizer.pad_token_id, True),
             "pad_all": (self.tokenizer.pad_token_id, False),
@@ -220,7 +220,7 @@ class Reference:
     def explain(
         self, encoded: Encoded, method: str, options: dict, output: str, target: dict
     ) -> dict:
-        """One explanation: what was asked, a score per token, and what its method adds."""
+        """One explanation: the request, a score per token, and further values of the method."""
         function = self.scalar(encoded, output, target)
         answer = METHODS[method](self, encoded, function, **options)
         return {

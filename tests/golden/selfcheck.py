@@ -1,4 +1,4 @@
-"""What must hold of golden values, by other means than those that made them."""
+"""Checks of golden values by independent means."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ LIMITS = {
 
 
 def check(folder: Path | None, reference: Reference, cases: list[dict]) -> dict[str, float]:
-    """The largest error by name over the texts of a golden.json; those that do not apply are
-    left out. No `folder`: its tokenizer.json is not all that counts."""
+    """The largest error by name over the texts of a golden.json; checks that do not apply are
+    omitted. `folder` is None if tokenizer.json alone does not define the tokenizer."""
     largest = {}
     for number, case in enumerate(cases):
         for name, error in errors(folder, reference, case, first=number == 0):
@@ -79,7 +79,7 @@ def errors(folder: Path | None, reference: Reference, case: dict, first: bool):
 
 
 def encoded_texts(reference: Reference, case: dict) -> dict:
-    """By what a target calls it."""
+    """The encoded texts, by the names in targets."""
     if not isinstance(reference.task, Encoder):
         return {"text": reference.encode(case["text"], case["text_pair"])}
     ours, other = (double(case[f"embedding{suffix}"]) for suffix in ("", "_pair"))
@@ -100,7 +100,7 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def other_ids(folder: Path, case: dict) -> bool:
-    """Whether the tokenizers library, given the file alone, does otherwise."""
+    """Whether the tokenizers library, with only the file, gives other ids or offsets."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     if "input_ids_pair" in case:
         texts = [(case["text"], ""), (case["text_pair"], "_pair")]
@@ -112,7 +112,7 @@ def other_ids(folder: Path, case: dict) -> bool:
 
 
 def wrapped_zero(reference: Reference, encoded, explanation: dict) -> float:
-    """The zero baseline by the model's own entrance, against the hooks of `Reference`."""
+    """The zero baseline by the model's `inputs_embeds`, compared with the hooks of `Reference`."""
     output, target = explanation["output"], explanation["target"]
     choose = reference.task.chooser(reference, encoded, output, target)
     types = {"token_type_ids": encoded.token_type_ids} if reference.takes_types else {}
@@ -131,14 +131,14 @@ def wrapped_zero(reference: Reference, encoded, explanation: dict) -> float:
 
 
 def delta_formula(explanation: dict) -> float:
-    """The convergence delta against its formula."""
+    """The convergence delta compared with its formula."""
     rise = explanation["output_value"] - explanation["baseline_value"]
     return abs(sum(explanation["token"]) - rise - explanation["convergence_delta"])
 
 
 def by_captum(reference: Reference, encoded, explanation: dict) -> tuple[float, float | None]:
-    """Captum's own integral, and its delta where it takes the path's beginning for the baseline:
-    at the word embeddings it takes the model's answer to the baseline's ids."""
+    """Captum's own integral, and its delta if its baseline value is that of the path's start: at
+    the word embeddings, it is the model's output for the baseline's ids."""
     options = explanation["options"]
     layer, baseline = options["layer"], options["baseline"]
     function = reference.scalar(encoded, explanation["output"], explanation["target"])
@@ -167,7 +167,7 @@ def by_captum(reference: Reference, encoded, explanation: dict) -> tuple[float, 
 
 
 def by_ablation(reference: Reference, encoded, explanation: dict) -> float:
-    """Captum's feature ablation with a feature per token; special tokens are left out."""
+    """Captum's feature ablation with one feature per token, except special tokens."""
     function = reference.scalar(encoded, explanation["output"], explanation["target"])
     ids = reference.replaced_ids(encoded, explanation["options"]["replacement"])
     words = reference.layers["word_embeddings"]
@@ -184,9 +184,9 @@ def by_ablation(reference: Reference, encoded, explanation: dict) -> float:
 def completeness(reference: Reference, encoded, explanation: dict) -> float:
     """The largest delta of 200 Gauss-Legendre steps, over layers and baselines.
 
-    Left out: ReLU (also in the head of DistilBERT's classifier), whose gradient jumps, and the
-    zero vector before a LayerNorm with nothing added between, which makes of it a step at 0: at
-    the word embeddings without positions, everywhere in ModernBERT.
+    Excluded: ReLU (also in the head of DistilBERT's classifier), whose gradient is discontinuous,
+    and the zero vector directly before a LayerNorm, which is discontinuous at 0: at the word
+    embeddings without positions, and everywhere in ModernBERT.
     """
     config = reference.model.config
     activation = getattr(config, "activation", getattr(config, "hidden_act", "gelu"))
@@ -210,7 +210,7 @@ def completeness(reference: Reference, encoded, explanation: dict) -> float:
 
 
 def by_pipeline(reference: Reference, case: dict) -> float:
-    """The fill-mask pipeline's scores; the pieces must be the same."""
+    """The scores of the fill-mask pipeline; the tokens must be the same."""
     pipeline = FillMaskPipeline(
         model=reference.model, tokenizer=reference.tokenizer, device="cpu"
     )
@@ -226,7 +226,7 @@ def by_pipeline(reference: Reference, case: dict) -> float:
 
 
 def by_transformers(reference: Reference, encoded) -> float:
-    """What the task says, with transformers' own float32 softmax and rotation."""
+    """Predictions with transformers' own float32 softmax and rotation."""
     ours, _ = reference.predict(encoded)
     with exact.transformers_own():
         theirs, _ = reference.predict(encoded)
@@ -234,11 +234,11 @@ def by_transformers(reference: Reference, encoded) -> float:
 
 
 def wrong_windows(reference: Reference, encoded) -> bool:
-    """Whether a sliding layer's weights are above 0 anywhere but within half the window."""
+    """Whether the nonzero weights of a sliding layer differ from those within half the window."""
     config = reference.model.config
     _, attentions = reference.predict(encoded)
-    places = torch.arange(attentions.shape[-1])
-    near = (places[:, None] - places).abs() <= config.local_attention // 2
+    positions = torch.arange(attentions.shape[-1])
+    near = (positions[:, None] - positions).abs() <= config.local_attention // 2
     return any(
         ((weights > 0) != (near | (kind == "full_attention"))).any().item()
         for kind, weights in zip(config.layer_types, attentions, strict=True)
@@ -246,7 +246,7 @@ def wrong_windows(reference: Reference, encoded) -> bool:
 
 
 def idle_positions(reference: Reference, encoded) -> bool:
-    """Whether relative positions could be left out without a change of 1 % in the attentions."""
+    """Whether removing relative positions changes attention weights by less than 0.01."""
     model, config = reference.model, reference.model.config
     _, attentions = reference.predict(encoded)
     weights = [

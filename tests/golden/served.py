@@ -1,5 +1,5 @@
-"""What the service says, by task: for each of the task's tensors the values served, and where in
-the tensor they are."""
+"""Predictions of the service, by task: for each of the task's tensors, the served values and their
+indices in the tensor."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import tasks
 from reference import Reference
 
 
-def columns(rows: list[list[dict]], places: list, key: str) -> dict:
-    """logits and probabilities of predictions, each at (row, its own `key`)."""
+def columns(rows: list[list[dict]], indices: list, key: str) -> dict:
+    """logits and probabilities of predictions, with the indices (row, `key` of the prediction)."""
     flat = [
-        (place, prediction)
-        for place, row in zip(places, rows, strict=True)
+        (index, prediction)
+        for index, row in zip(indices, rows, strict=True)
         for prediction in row
     ]
     index = (
-        torch.tensor([place for place, _ in flat]),
+        torch.tensor([index for index, _ in flat]),
         torch.tensor([prediction[key] for _, prediction in flat]),
     )
     served = {}
@@ -37,12 +37,12 @@ def classification(reference: Reference, encoded, result: dict) -> dict:
 
 
 def token_classification(reference: Reference, encoded, result: dict) -> dict:
-    """`predictions` has a list per token."""
+    """`predictions` has one list per token."""
     return columns(result["predictions"], list(range(len(encoded.tokens))), "index")
 
 
 def question_answering(reference: Reference, encoded, result: dict) -> dict:
-    """`start` and `end` have tokens."""
+    """`start` and `end` have candidate tokens."""
     served = {}
     for position in ("start", "end"):
         for name, (values, index) in columns([result[position]], [0], "token").items():
@@ -51,7 +51,7 @@ def question_answering(reference: Reference, encoded, result: dict) -> dict:
 
 
 def masked_lm(reference: Reference, encoded, result: dict) -> dict:
-    """`masks` has the best pieces of each."""
+    """`masks` has the best tokens of each mask."""
     numbers = [mask["token"] for mask in result["masks"]]
     if numbers != reference.task.masks(reference, encoded):
         sys.exit(f"the service's masks are the tokens {numbers}")
@@ -68,7 +68,7 @@ SERVED = {
 
 
 def compare_tokens(encoded, tokens: list[dict]) -> None:
-    """Ids, segments and offsets must be the same, or nothing else is worth comparing."""
+    """Ids, segments and offsets must be the same."""
     ids = encoded.input_ids[0].tolist()
     ours = zip(ids, encoded.special, encoded.segments, encoded.offsets, strict=True)
     expected = [

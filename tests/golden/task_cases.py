@@ -1,8 +1,8 @@
-"""What tasks.json asks of each folder: bodies of POST /explain."""
+"""The requests of tasks.json for each folder: bodies of POST /explain."""
 
 from __future__ import annotations
 
-# Fits beside every hypothesis: the pipeline would cut it.
+# Fits together with every hypothesis, as the pipeline would truncate it.
 TEXT = "the actor is good, so good"
 LABELS = ["movies", "music", "the weather"]
 SALIENCY = {"name": "saliency", "norm": "l2"}
@@ -25,7 +25,7 @@ def zero_shot(methods: list, **more) -> dict:
 
 
 def zero_shots(methods: list) -> list[dict]:
-    """Each way for candidates to compete, as logits and as probabilities."""
+    """Requests with each kind of target and competition between candidates."""
     return [
         zero_shot(methods, target={"label": "music"}),
         zero_shot(methods, target={"label": "movies"}, output="probability"),
@@ -46,12 +46,12 @@ def zero_shots(methods: list) -> list[dict]:
 
 
 def cut(*texts: str) -> list[dict]:
-    """Requests with words that are cut already."""
+    """Requests with pretokenized inputs."""
     return [{"inputs": {"words": text.split("|")}, **NOTHING} for text in texts]
 
 
 def questions(**options) -> list[dict]:
-    """Questions with options of answering them."""
+    """Question answering requests with options."""
     pairs = [
         ("who made very?", "she love from not but"),
         ("What was good?", "The film was very good, and old"),
@@ -79,7 +79,7 @@ CASES = {
         *zero_shots([*METHODS, {"name": "input_x_gradient"}, FROM_ZERO]),
         *cut("the|best|film-maker"),
     ],
-    # Its candidates are so near that float32 leaves little of a difference of two.
+    # Its candidates have almost equal scores, so that differences are inexact in float32.
     "deberta-v3-nli": [
         request for request in zero_shots(METHODS) if "contrast" not in request["target"]
     ],

@@ -1,8 +1,8 @@
-"""What differs by task: the class, what the model says, and the scalars that can be explained.
+"""The differences between tasks: model class, predictions, and scalars that can be explained.
 
-A task has `auto`, the class that loads its models; `tensors`, what the model says of a text by
-name; `chooser`, the scalar explained as a function of the model's answer; `fields`, what
-golden.json says beside the explanations; `targets`, some scalars worth explaining.
+A task has `auto`, the class that loads its models; `tensors`, the predictions for a text by name;
+`chooser`, the explained scalar as a function of the model's output; `fields`, the fields in
+golden.json besides explanations; and `targets`, some scalars to explain.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from modules import Chain, kind_of
 
 
 class Classification:
-    """A sequence's labels; next sentence prediction has two, is and is not."""
+    """Sequence classification; next sentence prediction has two labels."""
 
     def __init__(self, auto):
         self.auto = auto
 
     def probabilities(self, config, logits: torch.Tensor) -> torch.Tensor:
-        """The activation of transformers' text-classification pipeline, or the one that a
-        cross-encoder of sentence-transformers asks for."""
-        asked = getattr(config, "sbert_ce_default_activation_function", "").rsplit(".", 1)[-1]
-        if asked == "Identity" or (not asked and config.problem_type == "regression"):
+        """The activation of transformers' text-classification pipeline, or that of a
+        sentence-transformers cross-encoder."""
+        own = getattr(config, "sbert_ce_default_activation_function", "").rsplit(".", 1)[-1]
+        if own == "Identity" or (not own and config.problem_type == "regression"):
             return logits
-        several = config.problem_type == "multi_label_classification"
-        if asked == "Sigmoid" or several or config.num_labels == 1:
+        multi_label = config.problem_type == "multi_label_classification"
+        if own == "Sigmoid" or multi_label or config.num_labels == 1:
             return logits.sigmoid()
         return logits.softmax(-1)
 
@@ -48,7 +48,7 @@ class Classification:
         return answer.logits
 
     def chooser(self, reference, encoded, output: str, target: dict):
-        """{"index": i}, or {"contrast": [a, b]}, the difference of two logits."""
+        """Targets are {"index": i}, or {"contrast": [a, b]} for the difference of two logits."""
 
         def choose(answer):
             logits = self.logits(answer)
@@ -65,7 +65,7 @@ class Classification:
         return {name: tensor.tolist() for name, tensor in tensors.items()}
 
     def targets(self, reference, encoded, tensors) -> list[dict]:
-        """The best label, the others, and a difference."""
+        """All labels, best first, and a difference."""
         order = tensors["logits"].argsort(descending=True).tolist()
         return [{"index": label} for label in order] + [{"contrast": order[:2]}]
 
@@ -80,7 +80,7 @@ class TokenClassification:
         return {"logits": answer.logits[0], "probabilities": answer.logits[0].softmax(-1)}
 
     def chooser(self, reference, encoded, output: str, target: dict):
-        """{"token": t, "index": i}"""
+        """Targets are {"token": t, "index": i}."""
 
         def choose(answer):
             logits = answer.logits[:, target["token"]]
@@ -96,39 +96,39 @@ class TokenClassification:
         }
 
     def targets(self, reference, encoded, tensors) -> list[dict]:
-        """The best label of the first and the last word, the second of one between them."""
-        places = [place for place, special in enumerate(encoded.special) if not special]
+        """The best labels of the first and last token, and the second best of one between them."""
+        tokens = [token for token, special in enumerate(encoded.special) if not special]
         order = tensors["logits"].argsort(descending=True)
         return [
-            {"token": place, "index": order[place, rank].item()}
-            for place, rank in ((places[0], 0), (places[len(places) // 2], 1), (places[-1], 0))
+            {"token": token, "index": order[token, rank].item()}
+            for token, rank in ((tokens[0], 0), (tokens[len(tokens) // 2], 1), (tokens[-1], 0))
         ]
 
 
 class QuestionAnswering:
-    """The beginning and the end of an answer in the second text."""
+    """Start and end of an answer in the second text."""
 
     auto = transformers.AutoModelForQuestionAnswering
 
     def tensors(self, reference, encoded, answer) -> dict:
         """start and end, logits and probabilities, [tokens]"""
-        wanted = pipelines.candidates(reference, encoded)
+        candidates = pipelines.candidates(reference, encoded)
         start, end = answer.start_logits[0], answer.end_logits[0]
         return {
             "start_logits": start,
             "end_logits": end,
-            "start_probabilities": pipelines.answer_softmax(start, wanted),
-            "end_probabilities": pipelines.answer_softmax(end, wanted),
+            "start_probabilities": pipelines.answer_softmax(start, candidates),
+            "end_probabilities": pipelines.answer_softmax(end, candidates),
         }
 
     def chooser(self, reference, encoded, output: str, target: dict):
-        """{"position": "start" or "end", "token": t}; the candidates are the input's."""
-        wanted = pipelines.candidates(reference, encoded)
+        """Targets are {"position": "start" or "end", "token": t}."""
+        candidates = pipelines.candidates(reference, encoded)
 
         def choose(answer):
             logits = answer[f"{target['position']}_logits"]
             if output == "probability":
-                logits = pipelines.answer_softmax(logits, wanted)
+                logits = pipelines.answer_softmax(logits, candidates)
             return logits[:, target["token"]]
 
         return choose
@@ -149,12 +149,12 @@ class QuestionAnswering:
 
 
 class MaskedLM:
-    """The pieces that fit a mask."""
+    """Predictions for masked tokens."""
 
     auto = transformers.AutoModelForMaskedLM
 
     def masks(self, reference, encoded) -> list[int]:
-        """The numbers of the mask tokens."""
+        """The indices of the mask tokens."""
         return (encoded.input_ids[0] == reference.tokenizer.mask_token_id).nonzero()[:, 0].tolist()
 
     def tensors(self, reference, encoded, answer) -> dict:
@@ -170,16 +170,16 @@ class MaskedLM:
         return {
             "masks": [
                 {
-                    "token": place,
+                    "token": token,
                     "logits": logits.tolist(),
                     "fill": pipelines.fill(reference, probabilities),
                 }
-                for place, logits, probabilities in rows
+                for token, logits, probabilities in rows
             ]
         }
 
     def targets(self, reference, encoded, tensors) -> list[dict]:
-        """The best piece of the first mask and of the last, and the third of the first."""
+        """The best tokens of the first and the last mask, and the third best of the first."""
         masks = self.masks(reference, encoded)
         order = tensors["logits"].argsort(descending=True)
         return [
@@ -189,7 +189,7 @@ class MaskedLM:
 
 
 class Reranker(Classification):
-    """Scores that sentence-transformers' modules make of the states of two texts together."""
+    """Scores by sentence-transformers' modules from the hidden states of a pair of texts."""
 
     def __init__(self, folder: Path):
         super().__init__(transformers.AutoModel)
@@ -201,12 +201,12 @@ class Reranker(Classification):
         return self.chain.features(answer.last_hidden_state)["scores"]
 
     def probabilities(self, config, logits: torch.Tensor) -> torch.Tensor:
-        """By the library's own activation."""
+        """Uses the library's activation."""
         return self.chain.model.activation_fn(logits)
 
 
 class Encoder:
-    """A vector per text, and the cosine of two."""
+    """Sentence embeddings and the cosine of two texts."""
 
     auto = transformers.AutoModel
 
@@ -215,7 +215,7 @@ class Encoder:
         self.kinked = self.chain.kinked
 
     def pool(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[rows, hidden] of sentence-transformers' modules."""
+        """[rows, hidden], by sentence-transformers' modules."""
         return self.chain.features(hidden)["sentence_embedding"]
 
     def tensors(self, reference, encoded, answer) -> dict:
@@ -224,8 +224,8 @@ class Encoder:
         return {"hidden": hidden[0], "embedding": self.pool(hidden)[0]}
 
     def chooser(self, reference, encoded, output: str, target: dict):
-        """{"cosine": "text" or "text_pair"}, the text whose tokens are explained: the cosine of
-        its vector and the other's, which stays what it is."""
+        """Targets are {"cosine": "text" or "text_pair"}, the text whose tokens are explained: the
+        cosine of its embedding and the other text's, which is constant."""
 
         def choose(answer):
             pooled = self.pool(answer.last_hidden_state)
@@ -234,7 +234,7 @@ class Encoder:
         return choose
 
     def similarity(self, ours: dict, other: dict) -> dict:
-        """What golden.json says of two texts."""
+        """The fields of two texts in golden.json."""
         u, v = ours["embedding"], other["embedding"]
         norms = u.norm() * v.norm()
         a, b = (self.chain.weighted(text["hidden"]) for text in (ours, other))
@@ -250,7 +250,7 @@ class Encoder:
 
 
 def task_of(folder: Path):
-    """By sentence-transformers' files, or the end of config.json's first architecture."""
+    """The task by sentence-transformers' files, or by the first architecture in config.json."""
     if adapters.is_adapter(folder):
         return task_of(adapters.base_of(folder))
     kind = kind_of(folder)

@@ -1,8 +1,8 @@
-"""A tokenizer of each architecture's own class, over a tiny vocabulary.
+"""Tokenizers of each architecture's class with a tiny vocabulary.
 
-Special tokens have the ids and the template of the architecture's published checkpoints, except
-that the WordPiece of BERT, DistilBERT and ELECTRA puts [UNK] at 0 and [PAD] at 1, so that the
-baselines pad_all and zero_ids differ.
+Special tokens have the ids and template of published checkpoints of the architecture, except that
+[UNK] is 0 and [PAD] is 1 in the WordPiece of BERT, DistilBERT and ELECTRA, so that the baselines
+pad_all and zero_ids differ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LIMIT = {"model_max_length": MAX_TOKENS}
 
 
 def bert() -> BertTokenizer:
-    """Lower-casing WordPiece; the second text has type 1. ELECTRA's is the same class."""
+    """Lower-casing WordPiece; the second text has type 1. ELECTRA uses the same class."""
     return BertTokenizer(vocab=wordpiece(BERT_SPECIAL, []), do_lower_case=True, **LIMIT)
 
 
@@ -39,18 +39,18 @@ def bert_cased() -> BertTokenizer:
 
 
 def distilbert() -> DistilBertTokenizer:
-    """BERT's, whose types the model does not take."""
+    """BERT's; the model has no types."""
     return DistilBertTokenizer(vocab=wordpiece(BERT_SPECIAL, []), do_lower_case=True, **LIMIT)
 
 
 def mpnet() -> MPNetTokenizer:
-    """WordPiece with RoBERTa's special tokens and template; <mask> takes the space before it."""
+    """WordPiece with RoBERTa's special tokens and template; <mask> includes the space before it."""
     vocabulary = wordpiece(["<s>", "<pad>", "</s>", "<unk>", "[UNK]"], ["<mask>"])
     return MPNetTokenizer(vocab=vocabulary, do_lower_case=True, **LIMIT)
 
 
 def roberta() -> RobertaTokenizer:
-    """Byte-level BPE, <s> A </s></s> B </s>; <mask> takes the space before it."""
+    """Byte-level BPE, <s> A </s></s> B </s>; <mask> includes the space before it."""
     return RobertaTokenizer(
         vocab=byte_pieces(["<s>", "<pad>", "</s>", "<unk>"], ["<mask>"]),
         merges=byte_merges(),
@@ -60,7 +60,7 @@ def roberta() -> RobertaTokenizer:
 
 
 def xlm_roberta() -> XLMRobertaTokenizer:
-    """Unigram, RoBERTa's template. Published ones have sentencepiece's normalizer as well."""
+    """Unigram with RoBERTa's template, without the sentencepiece normalizer of published ones."""
     first = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     return XLMRobertaTokenizer(
         vocab=unigram(first, ["<mask>"]),
@@ -70,7 +70,7 @@ def xlm_roberta() -> XLMRobertaTokenizer:
 
 
 def camembert() -> CamembertTokenizer:
-    """Unigram, RoBERTa's template, with CamemBERT's ids: <s> is 5 and </s> is 6."""
+    """Unigram with RoBERTa's template and CamemBERT's ids: <s> is 5 and </s> is 6."""
     first = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
     scores = [0.0, 0.0, 0.0, 0.0, -100.0, 0.0, 0.0]
     return CamembertTokenizer(
@@ -79,7 +79,7 @@ def camembert() -> CamembertTokenizer:
 
 
 def albert() -> AlbertTokenizer:
-    """Unigram that lower-cases and removes accents, BERT's template; <pad> is 0."""
+    """Unigram with lower-casing, accent removal and BERT's template; <pad> is 0."""
     first = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
     return AlbertTokenizer(
         vocab=unigram([(piece, 0.0) for piece in first], []),
@@ -89,25 +89,25 @@ def albert() -> AlbertTokenizer:
 
 
 def general(made) -> PreTrainedTokenizerFast:
-    """What a tokenizer's own file says, without its class."""
+    """The tokenizer.json of a tokenizer with the generic class."""
     names = {name: str(token) for name, token in made.special_tokens_map.items()}
     return PreTrainedTokenizerFast(tokenizer_object=made.backend_tokenizer, **names, **LIMIT)
 
 
 def bert_general() -> PreTrainedTokenizerFast:
-    """BERT's template with types, which the general class does not give to a model."""
+    """BERT's template with types, which the generic class does not pass to the model."""
     return general(bert())
 
 
 def xlm_roberta_composing() -> PreTrainedTokenizerFast:
-    """XLM-RoBERTa's after NFKC, as sentencepiece's own normalization composes."""
+    """XLM-RoBERTa's with NFKC, which composes characters like sentencepiece's normalizer."""
     made = xlm_roberta()
     made.backend_tokenizer.normalizer = normalizers.NFKC()
     return general(made)
 
 
 def deberta() -> DebertaV2Tokenizer:
-    """Unigram, cased, BERT's template; [PAD] is 0 and [MASK] the last."""
+    """Cased unigram with BERT's template; [PAD] is 0 and [MASK] the last id."""
     first = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
     return DebertaV2Tokenizer(
         vocab=unigram([(piece, 0.0) for piece in first], ["[MASK]"]), **LIMIT
@@ -115,7 +115,7 @@ def deberta() -> DebertaV2Tokenizer:
 
 
 def modernbert() -> PreTrainedTokenizerFast:
-    """Byte-level BPE after NFC, two spaces as a token; special tokens come last."""
+    """Byte-level BPE with NFC and a token of two spaces; special tokens are last."""
     pieces = byte_pieces([], ["  ", "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"])
     tokenizer = Tokenizer(models.BPE(vocab=pieces, merges=byte_merges()))
     tokenizer.normalizer = normalizers.NFC()

@@ -1,4 +1,4 @@
-"""What is left out of a text, and what the explained scalar is without it."""
+"""Units of a text, and the explained scalar without some of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVICE = os.environ.get("EXPLAIND", str(HERE / "../../target/debug/explaind"))
 
 @dataclass(frozen=True)
 class Unit:
-    """A word or a token: its text, its tokens, and which text it is of."""
+    """A word or a token."""
 
     text: str
     tokens: tuple[int, ...]
@@ -28,7 +28,7 @@ class Unit:
 
 @cache
 def words(folder: Path, text: str, text_pair: str | None) -> tuple[Unit, ...]:
-    """The service's own words; how it cuts a text is nothing that transformers knows."""
+    """The service's words, as transformers has no word segmentation."""
     pair = [] if text_pair is None else ["--pair", text_pair]
     command = [SERVICE, "explain", "--model", str(folder), "--json", *pair, "--", text]
     answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout
@@ -40,7 +40,7 @@ def words(folder: Path, text: str, text_pair: str | None) -> tuple[Unit, ...]:
 
 @dataclass(frozen=True)
 class Question:
-    """What is explained: a text, the scalar that `output` and `target` choose, and its words."""
+    """What is explained: a text with its words, and a scalar."""
 
     reference: Reference
     encoded: Encoded
@@ -51,45 +51,45 @@ class Question:
 
     @property
     def function(self):
-        """The scalar from the model's arguments, [rows]."""
+        """The scalar as a function of the model's arguments, [rows]."""
         return self.reference.scalar(self.encoded, self.output, self.target)
 
     def value(self) -> float:
-        """The scalar for the text as it is."""
+        """The scalar for the unchanged text."""
         with torch.no_grad():
             return self.function(*self.encoded.model_args).item()
 
     def units(self, unit: str, replacement: str) -> list[Unit]:
-        """The words that have tokens, or all tokens but special ones.
+        """The words that have tokens, or all tokens except special ones.
 
-        A token whose own answer is explained is never removed: its unit is not among them.
+        The unit of the target's token is excluded if units are removed.
         """
-        found = self.words if unit == "word" else self.tokens()
+        units = self.words if unit == "word" else self.tokens()
         kept = self.target.get("token") if replacement == "remove" else None
-        return [one for one in found if one.tokens and kept not in one.tokens]
+        return [one for one in units if one.tokens and kept not in one.tokens]
 
     def tokens(self) -> list[Unit]:
-        """A unit for each token that is not special."""
+        """One unit per token that is not special."""
         texts = (self.encoded.text, self.encoded.text_pair)
-        places = zip(self.encoded.segments, self.encoded.offsets, strict=True)
+        spans = zip(self.encoded.segments, self.encoded.offsets, strict=True)
         return [
-            Unit(texts[segment][slice(*offsets)], (place,), segment)
-            for place, (segment, offsets) in enumerate(places)
-            if not self.encoded.special[place]
+            Unit(texts[segment][slice(*offsets)], (token,), segment)
+            for token, (segment, offsets) in enumerate(spans)
+            if not self.encoded.special[token]
         ]
 
-    def without(self, places: set[int]) -> Question:
-        """The same of the sequence that is left when tokens are removed: the positions are what
-        the model derives from it, the target's token and the candidates are where they are now."""
+    def without(self, tokens: set[int]) -> Question:
+        """The question for the sequence without these tokens. The model derives new positions; the
+        indices of the target's token and of candidates are adjusted."""
         encoded = self.encoded
-        kept = [place for place in range(len(encoded.tokens)) if place not in places]
+        kept = [token for token in range(len(encoded.tokens)) if token not in tokens]
         shorter = replace(
             encoded,
             input_ids=encoded.input_ids[:, kept],
             token_type_ids=encoded.token_type_ids[:, kept],
             attention_mask=encoded.attention_mask[:, kept],
             **{
-                name: [getattr(encoded, name)[place] for place in kept]
+                name: [getattr(encoded, name)[token] for token in kept]
                 for name in ("special", "segments", "tokens", "offsets")
             },
         )
@@ -100,10 +100,10 @@ class Question:
 
 
 class Game:
-    """The scalar of a text without some of its units: a game of which they are the players.
+    """A cooperative game: the units are the players, the scalar without absent units is the value.
 
-    `mask` and `pad` replace the word embeddings of a unit's tokens, everything else stays the
-    text's; `remove` takes the tokens out of the sequence.
+    `mask` and `pad` replace only the word embeddings of a unit's tokens; `remove` removes the
+    tokens from the sequence.
     """
 
     def __init__(self, question: Question, unit: str, replacement: str):
@@ -116,13 +116,13 @@ class Game:
         return len(self.units)
 
     def __call__(self, kept) -> float:
-        """The scalar where `kept` says of each unit whether it is there."""
+        """The scalar with the units for which `kept` is true."""
         key = tuple(map(bool, kept))
         assert len(key) == len(self.units)
         if key not in self.values:
             units = zip(self.units, key, strict=True)
-            gone = {place for unit, here in units if not here for place in unit.tokens}
-            self.values[key] = self.value(gone)
+            absent = {token for unit, present in units if not present for token in unit.tokens}
+            self.values[key] = self.value(absent)
         return self.values[key]
 
     @property
@@ -133,23 +133,23 @@ class Game:
     def empty(self) -> float:
         return self([False] * len(self))
 
-    def value(self, gone: set[int]) -> float:
+    def value(self, absent: set[int]) -> float:
         """The scalar without these tokens."""
         if self.replacement == "remove":
-            return self.question.without(gone).value()
+            return self.question.without(absent).value()
         reference, encoded = self.question.reference, self.question.encoded
-        places = sorted(gone)
+        tokens = sorted(absent)
         ids = encoded.input_ids.clone()
-        ids[0, places] = reference.replaced_ids(encoded, self.replacement)[0, places]
+        ids[0, tokens] = reference.replaced_ids(encoded, self.replacement)[0, tokens]
         embedded = reference.layers["word_embeddings"](ids)
         replaced = reference.from_layer("word_embeddings", self.question.function)
         with torch.no_grad():
             return replaced(embedded, *encoded.model_args).item()
 
     def spread(self, scores) -> list[float]:
-        """A score per token: a unit's, evenly over its tokens."""
-        token = [0.0] * len(self.question.encoded.tokens)
+        """A score per token: a unit's score is divided evenly among its tokens."""
+        token_scores = [0.0] * len(self.question.encoded.tokens)
         for unit, score in zip(self.units, scores, strict=True):
-            for place in unit.tokens:
-                token[place] = float(score) / len(unit.tokens)
-        return token
+            for token in unit.tokens:
+                token_scores[token] = float(score) / len(unit.tokens)
+        return token_scores

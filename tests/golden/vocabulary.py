@@ -1,4 +1,4 @@
-"""The words and pieces that every tiny tokenizer is made of."""
+"""The vocabularies of the tiny tokenizers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SUFFIXES = ["ing", "ed", "er", "est", "ly", "es", "able", "ful", "ness", "ive"]
 CHINESE = list("这部电影真的很棒不好看我喜欢差人是了在一故事无聊,。")
 PUNCTUATION = list(".,!?'\"()-:;%")
 
-# Words that are one token of every vocabulary, after a space: they fill a text to the limit.
+# Words that are one token in every vocabulary, after a space: they fill a text to the limit.
 FILLING = "this old film was very good and so".split()
 
 
 def wordpiece(first: list[str], last: list[str]) -> dict[str, int]:
-    """WordPiece pieces and their ids, between special tokens."""
+    """WordPiece tokens and their ids, between special tokens."""
     letters, digits = string.ascii_lowercase, string.digits
     pieces = [
         *first,
@@ -37,9 +37,9 @@ def wordpiece(first: list[str], last: list[str]) -> dict[str, int]:
 
 
 def unigram(first: list[tuple[str, float]], last: list[str]) -> list[tuple[str, float]]:
-    """SentencePiece pieces and their log probabilities: words before suffixes before letters.
+    """SentencePiece tokens and their log probabilities: words, then suffixes, then letters.
 
-    Capitals are there too, so that a cased tokenizer does not read each as unknown.
+    Includes capitals, so that they are not unknown to a cased tokenizer.
     """
     pieces = {"▁": -3.0}
     words = dict.fromkeys([*FILLING, *WORDS[:66]])
@@ -53,16 +53,16 @@ def unigram(first: list[tuple[str, float]], last: list[str]) -> list[tuple[str, 
 
 
 def byte_alphabet() -> list[str]:
-    """The character that stands for each byte in byte-level BPE, by byte."""
+    """The characters that represent the bytes 0 to 255 in byte-level BPE."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     signs = {byte: chr(byte) for byte in printable}
-    signs |= {byte: chr(256 + place) for place, byte in enumerate(others)}
+    signs |= {byte: chr(256 + index) for index, byte in enumerate(others)}
     return [signs[byte] for byte in range(256)]
 
 
 def byte_merges() -> list[tuple[str, str]]:
-    """Merges that build some words, suffixes and Chinese characters, each from its beginning."""
+    """Merges that build some words, suffixes and Chinese characters from left to right."""
     signs = byte_alphabet()
     words = [f" {word}" for word in (*FILLING, "the", "movie", "great", "is")]
     merges = {}
@@ -74,7 +74,7 @@ def byte_merges() -> list[tuple[str, str]]:
 
 
 def byte_pieces(first: list[str], last: list[str]) -> dict[str, int]:
-    """Byte-level pieces and their ids: all 256 bytes, then what the merges make."""
+    """Byte-level tokens and their ids: all 256 bytes, then the results of merges."""
     merged = ("".join(pair) for pair in byte_merges())
     pieces = dict.fromkeys([*first, *byte_alphabet(), *merged, *last])
     return {piece: index for index, piece in enumerate(pieces)}

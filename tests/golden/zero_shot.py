@@ -1,7 +1,7 @@
-"""Zero-shot classification: one text beside the hypothesis of every candidate.
+"""Zero-shot classification: pairs of a text and the hypothesis of each candidate.
 
-Probabilities are those of transformers' pipeline. What is explained is a function of the text's
-word embeddings in all pairs at once; the hypotheses stay what they are.
+Probabilities are those of transformers' pipeline. The explained scalar is a function of the text's
+word embeddings, which all pairs share; the hypotheses are constant.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Joint:
 
     @property
     def embeddings(self) -> torch.Tensor:
-        """The text's word embeddings, special tokens too, [tokens, hidden]."""
+        """The text's word embeddings, including special tokens, [tokens, hidden]."""
         return self.reference.activation("word_embeddings", self.pairs[0])[0, : self.shared]
 
     def outcome(self, embeddings: torch.Tensor) -> dict[str, torch.Tensor]:
-        """A logit and a probability for each candidate."""
+        """A logit and a probability per candidate."""
         forward = self.reference.from_layer(
             "word_embeddings", lambda *model_args: self.reference.forward(*model_args).logits
         )
@@ -61,7 +61,7 @@ class Joint:
         return {"logit": entailment, "probability": probabilities}
 
     def scalar(self, output: str, target: dict):
-        """What is explained, of the text's embeddings."""
+        """The explained scalar as a function of the text's embeddings."""
 
         def choose(embeddings):
             values = self.outcome(embeddings)[output]
@@ -73,14 +73,14 @@ class Joint:
         return choose
 
     def shown(self, target: dict):
-        """The pair whose tokens have scores."""
+        """The pair whose tokens are in the response."""
         label = target["contrast"][0] if "contrast" in target else target["label"]
         return self.pairs[self.labels.index(label)]
 
     def predictions(self) -> dict:
-        """Every candidate's numbers, after a look at what the pipeline says of them."""
+        """The predictions of all candidates, after a comparison with the pipeline."""
         with torch.no_grad():
-            found = self.outcome(self.embeddings)
+            outcome = self.outcome(self.embeddings)
         pipeline = ZeroShotClassificationPipeline(
             model=self.reference.model, tokenizer=self.reference.tokenizer, device="cpu"
         )
@@ -91,18 +91,18 @@ class Joint:
             multi_label=self.multi_label,
         )
         scores = dict(zip(theirs["labels"], theirs["scores"], strict=True))
-        ours = dict(zip(self.labels, found["probability"].tolist(), strict=True))
+        ours = dict(zip(self.labels, outcome["probability"].tolist(), strict=True))
         # The pipeline rounds logits to float32.
         assert all(abs(scores[label] - ours[label]) < 1e-6 for label in self.labels), (scores, ours)
         return {
             "labels": theirs["labels"],
             "probabilities": [ours[label] for label in theirs["labels"]],
             "logits": [
-                found["logit"][self.labels.index(label)].item() for label in theirs["labels"]
+                outcome["logit"][self.labels.index(label)].item() for label in theirs["labels"]
             ],
         }
 
-    # Methods; each gives a score per token of the text.
+    # Methods; each returns a score per token of the text.
 
     def gradient(self, function, embeddings):
         """[tokens, hidden]"""
@@ -110,7 +110,7 @@ class Joint:
         return torch.autograd.grad(function(embeddings), embeddings)[0]
 
     def replaced(self, piece: int) -> torch.Tensor:
-        """The embeddings with a token in place of the text's own."""
+        """The embeddings with all tokens replaced, except special ones."""
         words = self.reference.layers["word_embeddings"].weight[piece]
         special = torch.tensor(self.pairs[0].special[: self.shared])
         return torch.where(special[:, None], self.embeddings, words)
@@ -138,16 +138,16 @@ class Joint:
         assert (unit, replacement) == ("token", "mask")
         mask = self.replaced(self.reference.tokenizer.mask_token_id)
         with torch.no_grad():
-            whole = function(self.embeddings)
+            output = function(self.embeddings)
             scores = []
-            for place in range(self.shared):
+            for token in range(self.shared):
                 without = self.embeddings.clone()
-                without[place] = mask[place]
-                scores.append(whole - function(without))
+                without[token] = mask[token]
+                scores.append(output - function(without))
         return torch.stack(scores)
 
     def explain(self, method: dict, output: str, target: dict) -> list[float]:
-        """A score per token of the pair that is shown: the hypothesis has none."""
+        """A score per token of the shown pair; 0 for the hypothesis."""
         options = {name: value for name, value in method.items() if name != "name"}
         function = self.scalar(output, target)
         scores = getattr(self, method["name"])(function, **options).tolist()

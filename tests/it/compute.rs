@@ -1,5 +1,5 @@
-//! The compute core: the back ends against each other, and that nothing
-//! depends on what shares a pass, on threads, or on the order of rows.
+//! The back ends agree with each other, and outputs do not depend on the batch, the number of
+//! threads or the order of rows.
 
 use std::sync::Arc;
 
@@ -10,16 +10,21 @@ use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
 use explaind::random::Generator;
 use explaind::rows::{
-    Baseline, Layer, MapHeads, MapKind, Maps, Noise, Output, Path, Reduce, Row, RowOutput, Scalar,
-    Tokens, Want,
+    Baseline, Layer, MapHeads, MapKind, Maps, Noise, Norm, Output, Path, Reduce, Row, RowOutput,
+    Scalar, Tokens, Want,
 };
 use rayon::ThreadPoolBuilder;
 
 use crate::support::{golden_folder, load, relative_error};
 
-/// Rows of every kind and of lengths from 2 tokens to the model's limit.
+/// Returns rows of every kind with these lengths.
 fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) -> Vec<Row> {
-    let reduces = [Reduce::L1, Reduce::L2, Reduce::Mean, Reduce::TimesInput];
+    let reduces = [
+        Reduce::Norm(Norm::L1),
+        Reduce::Norm(Norm::L2),
+        Reduce::Norm(Norm::Mean),
+        Reduce::TimesInput,
+    ];
     lengths
         .iter()
         .enumerate()
@@ -38,7 +43,7 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
             };
             let scalars = (0..1 + i % 3).map(scalar).collect();
             let layer = if i.is_multiple_of(2) { Layer::WordEmbeddings } else { Layer::Embeddings };
-            // Maps of each kind; those of gradients come of rows that have some.
+            // Attention maps of every kind; gradient maps only for rows with gradients.
             let kinds = [MapKind::Weights, MapKind::Norms, MapKind::Gradients];
             let heads = if i % 2 == 0 { MapHeads::Each } else { MapHeads::Together };
             let maps = |kind| Maps { layers: (0..layers).rev().collect(), kind, heads };
@@ -90,7 +95,7 @@ fn builtin_rows() -> Vec<Row> {
     mixed_rows(&lengths, 11_005, 2, 4)
 }
 
-/// Every number of an output, to the last bit.
+/// Returns the bits of every number of an output.
 fn numbers(output: &RowOutput) -> Vec<u64> {
     let maps = output.attention.iter().flat_map(|map| &map.weights);
     let scores = output.token_scores.iter().flatten();
@@ -99,9 +104,9 @@ fn numbers(output: &RowOutput) -> Vec<u64> {
     all.map(|number| number.to_bits()).collect()
 }
 
-fn assert_same(ours: &[RowOutput], theirs: &[RowOutput], what: &str) {
+fn assert_same(ours: &[RowOutput], theirs: &[RowOutput], case: &str) {
     for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
-        assert_eq!(numbers(a), numbers(b), "{what}: row {i} of {} tokens", LENGTHS[i]);
+        assert_eq!(numbers(a), numbers(b), "{case}: row {i} of {} tokens", LENGTHS[i]);
     }
 }
 
@@ -110,7 +115,7 @@ fn builtin(isa: Isa) -> Arc<Model> {
 }
 
 #[test]
-fn a_rows_numbers_do_not_depend_on_what_shares_its_pass() {
+fn outputs_do_not_depend_on_the_batch() {
     for isa in Isa::available() {
         let (model, rows) = (builtin(isa), builtin_rows());
         let together = model.run(&rows).unwrap();
@@ -119,16 +124,16 @@ fn a_rows_numbers_do_not_depend_on_what_shares_its_pass() {
             .map(|row| model.run(std::slice::from_ref(row)).unwrap().remove(0))
             .collect();
         assert_same(&together, &alone, "alone");
-        let mut turned = rows.clone();
-        turned.rotate_left(9);
-        let mut outputs = model.run(&turned).unwrap();
+        let mut rotated = rows.clone();
+        rotated.rotate_left(9);
+        let mut outputs = model.run(&rotated).unwrap();
         outputs.rotate_right(9);
         assert_same(&together, &outputs, "in another order");
     }
 }
 
 #[test]
-fn a_rows_numbers_do_not_depend_on_the_number_of_threads() {
+fn outputs_do_not_depend_on_the_number_of_threads() {
     let (model, rows) = (builtin(Isa::best()), builtin_rows());
     let one = model.run(&rows).unwrap();
     for threads in [2, 3, 5] {
@@ -143,8 +148,8 @@ fn a_rows_numbers_do_not_depend_on_the_number_of_threads() {
     }
 }
 
-/// The largest difference between two back ends, relative to the largest number
-/// of its kind in the row; that of a logit, which may be near 0, to 1 as well.
+/// Returns the largest difference between two back ends, relative to the largest value of its kind
+/// in the row. Logits may all be near 0, so theirs is absolute if they are less than 1.
 fn gap(ours: &RowOutput, theirs: &RowOutput) -> f64 {
     let size = theirs.logits.iter().fold(0., |max: f64, logit| max.max(logit.abs()));
     let mut worst = relative_error(&ours.logits, &theirs.logits) * size.min(1.);
@@ -160,7 +165,7 @@ fn gap(ours: &RowOutput, theirs: &RowOutput) -> f64 {
 }
 
 #[test]
-fn back_ends_agree_on_the_same_rows() {
+fn back_ends_agree() {
     let exact = Placement::reference().unwrap();
     let single = Placement::Candle(Candle { dtype: DType::F32, device: Device::Cpu });
     let rows = tiny_rows();

@@ -1,4 +1,4 @@
-//! The batcher by itself: turns, budgets, callers that leave, faults.
+//! The batcher: scheduling, pass limits, disconnected callers and failures.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn row(tokens: usize) -> Row {
 
 type Reply = oneshot::Receiver<Result<Finished>>;
 
-/// A request of its own, of the key *a*, that should take a second.
+/// Pushes a job of a separate request with the key `a` and an expected time of one second.
 fn push(batcher: &mut Batcher, model: &Arc<Model>, rows: &[usize]) -> Reply {
     push_for(batcher, model, rows, &requester("a", 1))
 }
@@ -61,7 +61,7 @@ fn batcher(tokens: usize) -> Batcher {
     Batcher::new(PassLimits { tokens, bytes: 1 << 30, workers: 1 })
 }
 
-/// Runs a pass, and says how long its rows were.
+/// Runs a pass and returns the lengths of its rows.
 fn run_batch(batcher: &mut Batcher, batch: Option<Batch>) -> Vec<usize> {
     let Some(batch) = batch else { return Vec::new() };
     let lengths = batch.rows.iter().map(|row| row.tokens.len()).collect();
@@ -81,11 +81,11 @@ fn run_express(batcher: &mut Batcher) -> Vec<usize> {
 }
 
 #[test]
-fn a_small_request_has_a_lane_beside_a_large_one() {
+fn a_small_request_runs_in_the_express_lane_beside_a_large_one() {
     let (model, mut batcher) = (model(), batcher(32));
     let _large = push_for(&mut batcher, &model, &[5; 5_000], &requester("a", 60));
     let heavy = batcher.next(Instant::now(), Lane::Main).unwrap();
-    assert!(run_express(&mut batcher).is_empty(), "a large one keeps to the main lane");
+    assert!(run_express(&mut batcher).is_empty(), "a large one stays in the main lane");
     let mut small = push_for(&mut batcher, &model, &[4, 4], &requester("a", 1));
     assert_eq!(run_express(&mut batcher), [4, 4]);
     assert_eq!(small.try_recv().unwrap().unwrap().outputs.len(), 2);
@@ -99,21 +99,31 @@ fn a_small_request_is_not_packed_into_the_passes_of_a_large_one() {
     let _small = push_for(&mut batcher, &model, &[4, 4], &requester("a", 1));
     assert_eq!(run(&mut batcher), [5; 6]);
     assert_eq!(run(&mut batcher), [5; 2]);
-    assert_eq!(run(&mut batcher), [4, 4], "an idle worker takes what there is");
+    assert_eq!(run(&mut batcher), [4, 4], "an idle worker takes any work");
 }
 
-/// Tokens of rows of these lengths that were run in so many passes.
+/// Runs this many passes and returns the number of tokens in rows of each of these lengths.
 fn tokens_by_length<const N: usize>(
     batcher: &mut Batcher,
     lengths: [usize; N],
     passes: usize,
 ) -> [usize; N] {
-    let ran: Vec<usize> = (0..passes).flat_map(|_| run(batcher)).collect();
-    lengths.map(|length| ran.iter().filter(|&&ran| ran == length).sum())
+    let rows: Vec<usize> = (0..passes).flat_map(|_| run(batcher)).collect();
+    lengths.map(|length| rows.iter().filter(|&&row| row == length).sum())
 }
 
 #[test]
-fn a_request_of_many_jobs_has_the_share_of_one() {
+fn the_jobs_of_a_request_take_turns() {
+    let (model, mut batcher) = (model(), batcher(60));
+    let request = requester("a", 60);
+    let _first = push_for(&mut batcher, &model, &[5; 1_000], &request);
+    let _second = push_for(&mut batcher, &model, &[4; 1_000], &request);
+    let [first, second] = tokens_by_length(&mut batcher, [5, 4], 40);
+    assert!(first.abs_diff(second) <= 60, "{first} and {second}");
+}
+
+#[test]
+fn many_jobs_do_not_increase_the_share_of_a_request() {
     let (model, mut batcher) = (model(), batcher(60));
     let greedy = requester("a", 60);
     let _greedy: Vec<Reply> =
@@ -124,7 +134,7 @@ fn a_request_of_many_jobs_has_the_share_of_one() {
 }
 
 #[test]
-fn a_key_of_many_requests_has_the_share_of_one() {
+fn many_requests_do_not_increase_the_share_of_a_key() {
     let (model, mut batcher) = (model(), batcher(60));
     let greedy = |batcher: &mut Batcher| push_for(batcher, &model, &[5; 100], &requester("a", 60));
     let _greedy: Vec<Reply> = (0..60).map(|_| greedy(&mut batcher)).collect();
@@ -134,24 +144,24 @@ fn a_key_of_many_requests_has_the_share_of_one() {
 }
 
 #[test]
-fn a_request_of_one_job_after_the_other_keeps_its_account() {
+fn sequential_jobs_do_not_increase_the_share_of_a_request() {
     let (model, mut batcher) = (model(), batcher(34));
     let rounds = requester("a", 60);
     let _other = push_for(&mut batcher, &model, &[4; 1_000], &requester("a", 60));
     let mut tokens = [0, 0];
     for _ in 0..20 {
-        // Each puts it ahead of the other, which has to catch up before the next.
+        // Each round exceeds the request's share; the other catches up before the next one runs.
         let mut round = push_for(&mut batcher, &model, &[30], &rounds);
         while round.try_recv().is_err() {
-            let ran = tokens_by_length(&mut batcher, [30, 4], 1);
-            (tokens[0], tokens[1]) = (tokens[0] + ran[0], tokens[1] + ran[1]);
+            let pass = tokens_by_length(&mut batcher, [30, 4], 1);
+            (tokens[0], tokens[1]) = (tokens[0] + pass[0], tokens[1] + pass[1]);
         }
     }
     assert!(tokens[0].abs_diff(tokens[1]) <= 60, "{tokens:?}");
 }
 
 #[test]
-fn heavy_jobs_share_by_cost_whatever_their_rows_are() {
+fn jobs_share_by_cost_regardless_of_row_length() {
     let (model, mut batcher) = (model(), batcher(64));
     let _long = push(&mut batcher, &model, &[30; 500]);
     let _short = push(&mut batcher, &model, &[3; 5_000]);
@@ -165,7 +175,7 @@ fn heavy_jobs_share_by_cost_whatever_their_rows_are() {
 }
 
 #[test]
-fn a_job_that_comes_late_is_not_paid_for_what_the_others_had() {
+fn a_late_job_gets_no_credit_for_earlier_passes() {
     let (model, mut batcher) = (model(), batcher(64));
     let _early = push(&mut batcher, &model, &[4; 5_000]);
     for _ in 0..50 {
@@ -177,17 +187,17 @@ fn a_job_that_comes_late_is_not_paid_for_what_the_others_had() {
 }
 
 #[test]
-fn what_waits_is_shared_among_the_workers() {
+fn waiting_rows_are_divided_among_the_workers() {
     let model = model();
     let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes: 1 << 30, workers: 2 });
     let _job = push(&mut batcher, &model, &[10; 20]);
     let passes: Vec<usize> =
         (0..2).map(|_| batcher.next(Instant::now(), Lane::Main).unwrap().tokens()).collect();
-    assert_eq!(passes, [100, 50], "half of what waits, but no smaller than is worth it");
+    assert_eq!(passes, [100, 50], "half of the waiting tokens each, with a minimum size");
 }
 
 #[test]
-fn a_pass_keeps_to_its_memory() {
+fn a_pass_respects_the_memory_limit() {
     let model = model();
     let bytes = 2 * model.row_bytes(10);
     let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes, workers: 1 });
@@ -210,7 +220,7 @@ fn a_row_over_the_budget_runs_alone() {
 }
 
 #[test]
-fn models_take_turns_and_never_share_a_pass() {
+fn models_alternate_and_never_share_a_pass() {
     let (one, other, mut batcher) = (model(), model(), batcher(8));
     let _a = push(&mut batcher, &one, &[4; 6]);
     let _b = push(&mut batcher, &other, &[5; 6]);
@@ -219,7 +229,7 @@ fn models_take_turns_and_never_share_a_pass() {
 }
 
 #[test]
-fn outputs_come_back_in_the_jobs_order() {
+fn outputs_are_in_the_order_of_the_jobs_rows() {
     let (model, mut batcher) = (model(), batcher(16));
     let lengths = [9, 2, 7, 2, 5, 12];
     let mut reply = push(&mut batcher, &model, &lengths);
@@ -234,16 +244,16 @@ fn outputs_come_back_in_the_jobs_order() {
 }
 
 #[test]
-fn rows_of_a_caller_that_left_never_run() {
+fn rows_of_a_disconnected_caller_never_run() {
     let (model, mut batcher) = (model(), batcher(8));
     drop(push(&mut batcher, &model, &[4; 1_000]));
-    let _stays = push(&mut batcher, &model, &[3]);
+    let _connected = push(&mut batcher, &model, &[3]);
     assert_eq!(run(&mut batcher), [3]);
     assert!(batcher.is_empty());
 }
 
 #[test]
-fn a_fault_fails_the_jobs_of_that_pass_only() {
+fn an_error_fails_only_the_jobs_of_that_pass() {
     let (model, mut batcher) = (model(), batcher(8));
     let mut failed = push(&mut batcher, &model, &[8, 8]);
     let mut good = push(&mut batcher, &model, &[3]);
@@ -257,7 +267,7 @@ fn a_fault_fails_the_jobs_of_that_pass_only() {
 }
 
 #[test]
-fn a_number_that_is_not_finite_is_an_error() {
+fn non_finite_outputs_are_an_error() {
     let (model, mut batcher) = (model(), batcher(8));
     let mut reply = push(&mut batcher, &model, &[3]);
     let batch = batcher.next(Instant::now(), Lane::Main).unwrap();
@@ -268,7 +278,7 @@ fn a_number_that_is_not_finite_is_an_error() {
 }
 
 #[test]
-fn a_pass_that_fails_is_run_again_in_halves() {
+fn a_failed_pass_is_retried_in_halves() {
     let (model, mut batcher) = (model(), batcher(32));
     let lengths = [4, 4, 3, 4, 4, 4, 4, 4];
     let mut replies: Vec<Reply> =

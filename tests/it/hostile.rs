@@ -1,5 +1,4 @@
-//! Texts that nobody meant: whatever is sent is answered or refused, offsets
-//! stay inside the text, and the service goes on.
+//! Fuzzing of `Model::encode`: every text is encoded or rejected, and offsets stay inside the text.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::support::{cases, input, load};
 
-/// Both built-in models: word pieces, and characters.
+/// Both built-in models: one with word pieces, one with characters.
 fn models() -> &'static [Arc<Model>] {
     static MODELS: OnceLock<Vec<Arc<Model>>> = OnceLock::new();
     MODELS.get_or_init(|| {
@@ -19,7 +18,7 @@ fn models() -> &'static [Arc<Model>] {
     })
 }
 
-/// What must hold of any text that is answered.
+/// Checks the invariants of an encoding.
 fn check(text: &str) {
     models().iter().for_each(|model| check_with(model, text));
 }
@@ -31,7 +30,7 @@ fn check_with(model: &Model, text: &str) {
     let mut end = 0;
     for token in encoding.tokens.iter().filter(|token| !token.special) {
         assert!(token.start <= token.end && token.end <= length, "{text:?}: {token:?}");
-        assert!(token.start >= end || token.end == end, "{text:?}: {token:?} goes back");
+        assert!(token.start >= end || token.end == end, "{text:?}: {token:?} is out of order");
         end = token.end;
     }
     for token in encoding.tokens.iter().filter(|token| !token.special && token.start < token.end) {
@@ -43,16 +42,16 @@ fn check_with(model: &Model, text: &str) {
     check_spans(model, text, length);
 }
 
-/// Units lie in order, apart, and hold all that is not white space; each token
-/// that stands for something is in exactly one.
+/// Units are in order, do not overlap, and cover everything except white space. Every token with
+/// a word is in exactly one unit.
 fn check_units(text: &str, encoding: &Encoding, units: &[Unit]) {
     let chars: Vec<char> = text.chars().collect();
     let mut covered = vec![false; chars.len()];
     let mut owned = vec![false; encoding.tokens.len()];
     for unit in units {
         assert_eq!(chars[unit.start..unit.end].iter().collect::<String>(), unit.text);
-        for place in &mut covered[unit.start..unit.end] {
-            assert!(!std::mem::replace(place, true), "{text:?}: units overlap");
+        for character in &mut covered[unit.start..unit.end] {
+            assert!(!std::mem::replace(character, true), "{text:?}: units overlap");
         }
         for &token in &unit.tokens {
             assert!(!std::mem::replace(&mut owned[token], true), "{text:?}: a token in two units");
@@ -71,8 +70,8 @@ fn check_units(text: &str, encoding: &Encoding, units: &[Unit]) {
     }
 }
 
-/// The two halves of a text as a caller's spans: apart, or refused because they
-/// cut one token.
+/// Encodes both halves of a text as spans: they do not overlap, or are rejected because they share
+/// a token.
 fn check_spans(model: &Model, text: &str, length: usize) {
     if length < 2 {
         return;
@@ -90,7 +89,7 @@ fn check_spans(model: &Model, text: &str, length: usize) {
 }
 
 #[test]
-fn chosen_texts() {
+fn handpicked_texts() {
     for text in [
         "Café — GREAT!! 😀 ok",
         "e\u{301}\u{302}\u{303}clair",
@@ -124,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn words_marks_and_spaces(
+    fn words_punctuation_and_spaces(
         text in "([a-zA-Zé]{1,9}|[!-/]|[一-龥]{1,4}|[。！？，]|[ａ-ｚ]|[ぁ-ん]|[ก-ฮ]|[가-힣]|[😀-😂]|\
                  \u{301}|\u{200d}|\u{fe0f}|\u{200b}|ﷺ|İ|\r\n|[ \t\n]){0,40}",
     ) {

@@ -1,5 +1,7 @@
-//! The rules of the house, read from its imports: lib.rs lists the floors from
-//! the ground up, and each uses only those below.
+//! Architecture rules, checked against the source text: each lib.rs lists its modules from bottom
+//! to top, and a module imports only modules below it.
+
+mod cycles;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,8 @@ fn roots() -> [PathBuf; 2] {
     ["compute/src", "src"].map(|root| Path::new(env!("CARGO_MANIFEST_DIR")).join(root))
 }
 
-/// The floors in the order of each lib.rs.
-fn floors() -> Vec<String> {
+/// Returns the modules in the order of each lib.rs.
+fn modules() -> Vec<String> {
     let lib = roots().map(|root| fs::read_to_string(root.join("lib.rs")).unwrap()).join("\n");
     lib.lines()
         .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
@@ -20,83 +22,94 @@ fn floors() -> Vec<String> {
         .collect()
 }
 
+/// Returns the Rust files of a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
-        .collect()
+    let is_rust = |path: &PathBuf| path.extension().is_some_and(|end| end == "rs");
+    all_files(folder).into_iter().filter(is_rust).collect()
 }
 
-/// Every source file with its floor and its code outside of tests and comments.
+/// Returns every source file with its top-level module and its code without tests and comments.
 fn sources() -> Vec<(PathBuf, String, String)> {
     let all = roots().map(|root| files(&root).into_iter().map(move |path| (root.clone(), path)));
     all.into_iter()
         .flatten()
         .map(|(root, path)| {
             let local = path.strip_prefix(root).unwrap().to_path_buf();
-            let floor = local.iter().next().unwrap().to_string_lossy().replace(".rs", "");
+            let module = local.iter().next().unwrap().to_string_lossy().replace(".rs", "");
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
             let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
             let code = lines.collect::<Vec<_>>().join("\n");
-            (local, floor, code)
+            (local, module, code)
         })
         .collect()
 }
 
-/// The floors that a piece of code names after `crate::`.
+/// Returns the modules that the code names after `crate::`.
 fn uses(code: &str) -> Vec<String> {
     let name = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     code.split("crate::").skip(1).map(name).collect()
 }
 
 #[test]
-fn imports_go_only_down() {
-    let floors = floors();
-    let rank = |name: &str| floors.iter().position(|floor| floor == name);
+fn modules_import_only_lower_modules() {
+    let modules = modules();
+    let rank = |name: &str| modules.iter().position(|module| module == name);
     let mut checked = 0;
-    for (path, floor, code) in sources() {
-        let Some(here) = rank(&floor) else { continue };
+    for (path, module, code) in sources() {
+        let Some(own) = rank(&module) else { continue };
         for used in uses(&code) {
-            let there = rank(&used).unwrap_or_else(|| panic!("{}: {used}", path.display()));
-            assert!(there <= here, "{} uses {used}, a floor above it", path.display());
+            let other = rank(&used).unwrap_or_else(|| panic!("{}: {used}", path.display()));
+            assert!(other <= own, "{} uses {used}, a module above it", path.display());
             checked += 1;
         }
     }
     assert!(checked > 50, "only {checked} imports were found");
 }
 
-/// Only the files that `allowed` accepts name `what`.
-fn confined(what: &str, allowed: impl Fn(&str) -> bool) {
-    let mut found = 0;
-    for (path, floor, code) in sources() {
-        if code.contains(what) {
-            assert!(allowed(&floor), "{} names {what}", path.display());
-            found += 1;
+/// Returns whether `name` occurs, but not within a longer word.
+fn has_word(code: &str, name: &str) -> bool {
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    // Others, such as `candle_`, are prefixes.
+    let ends = name.ends_with(char::is_alphanumeric);
+    code.match_indices(name).any(|(start, _)| {
+        let after = code[start + name.len()..].chars().next();
+        let continues = ends && after.is_some_and(in_word);
+        !continues && !code[..start].ends_with(in_word)
+    })
+}
+
+/// Asserts that only the modules that `allowed` accepts contain `name`.
+fn confined(name: &str, allowed: impl Fn(&str) -> bool) {
+    let mut count = 0;
+    for (path, module, code) in sources() {
+        if has_word(&code, name) {
+            assert!(allowed(&module), "{} names {name}", path.display());
+            count += 1;
         }
     }
-    assert!(found > 0, "nothing names {what}");
+    assert!(count > 0, "nothing names {name}");
 }
 
 #[test]
-fn crates_keep_to_their_floors() {
-    confined("axum::", |floor| ["http", "app", "main"].contains(&floor));
-    confined("candle_", |floor| ["backend", "model"].contains(&floor));
-    confined("safetensors::", |floor| ["blocks", "checkpoint", "render"].contains(&floor));
-    confined("maud::", |floor| ["render", "report"].contains(&floor));
-    confined("ureq::", |floor| ["checkpoint", "telemetry"].contains(&floor));
-    confined("tokio::", |floor| {
-        ["passes", "engine", "explainer", "http", "app", "main"].contains(&floor)
+fn crates_are_used_only_in_their_modules() {
+    confined("axum::", |module| ["http", "app"].contains(&module));
+    confined("candle_", |module| ["backend", "model"].contains(&module));
+    confined("safetensors::", |module| ["blocks", "checkpoint", "render"].contains(&module));
+    confined("maud::", |module| ["render", "report"].contains(&module));
+    confined("ureq::", |module| ["checkpoint", "commands", "telemetry"].contains(&module));
+    confined("postgres::", |module| module == "corpus");
+    confined("tokio::", |module| {
+        ["passes", "engine", "explainer", "http", "app", "commands"].contains(&module)
     });
-    confined("Serialize", |floor| ["render", "http", "config"].contains(&floor));
+    confined("Serialize", |module| ["render", "http", "config"].contains(&module));
 }
 
 #[test]
 fn methods_do_not_use_each_other() {
     let methods: Vec<&str> = METHODS.iter().map(|entry| entry.name).collect();
     let mut checked = 0;
-    for (path, _, code) in sources().iter().filter(|(_, floor, _)| floor == "attribution") {
+    for (path, _, code) in sources().iter().filter(|(_, module, _)| module == "attribution") {
         let own = path.file_stem().unwrap().to_string_lossy();
         if !methods.contains(&&*own) {
             continue;
@@ -106,7 +119,7 @@ fn methods_do_not_use_each_other() {
         }
         checked += 1;
     }
-    assert_eq!(checked, methods.len(), "each method is a file of its name");
+    assert_eq!(checked, methods.len(), "each method has a file of its name");
 }
 
 #[test]
@@ -115,4 +128,32 @@ fn no_file_is_too_long() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
+}
+
+#[test]
+fn every_file_of_the_pages_is_served() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("src/http/web/files.rs")).unwrap();
+    let served = |name: &str| table.contains(&format!("\"{name}\","));
+    let mut own_bytes = 0;
+    let mut checked = 0;
+    for path in all_files(&root.join("web")) {
+        let name = path.strip_prefix(root.join("web")).unwrap().to_str().unwrap().to_owned();
+        let is_notice = name.ends_with(".txt") || name.ends_with(".md");
+        assert!(served(&name) != is_notice, "{name}");
+        let text = fs::read_to_string(&path).unwrap();
+        if !name.starts_with("vendor/") {
+            own_bytes += text.len();
+            assert!(text.lines().count() <= 400, "{name} is too long");
+        }
+        checked += 1;
+    }
+    assert!(checked > 20, "only {checked} files were found");
+    assert!(own_bytes < 200_000, "the pages' own files have {own_bytes} bytes");
+}
+
+/// Returns all files of a folder and its subfolders.
+fn all_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { all_files(&path) } else { vec![path] }).collect()
 }

@@ -1,4 +1,4 @@
-//! Checkpoints that must be refused, with the file and what is wrong in it.
+//! Loading of checkpoints, and errors that name the file and the problem.
 
 mod hub;
 mod names;
@@ -41,46 +41,46 @@ fn edit_config(folder: &Path, edit: impl FnOnce(&mut Value)) {
     fs::write(path, config.to_string()).unwrap();
 }
 
-/// Loads after `breaking` and expects each of `words` in the error.
-fn refused(breaking: impl FnOnce(&Path), words: &[&str]) {
+/// Asserts that loading fails after `change`, with an error that contains each of `words`.
+fn rejected(change: impl FnOnce(&Path), words: &[&str]) {
     let folder = copy();
-    breaking(folder.path());
-    let error = load(folder.path()).err().expect("it must be refused");
+    change(folder.path());
+    let error = load(folder.path()).err().expect("loading must fail");
     for word in words {
         assert!(error.contains(word), "{word:?} in {error:?}");
     }
 }
 
 #[test]
-fn the_untouched_copy_loads() {
+fn the_unchanged_copy_loads() {
     assert!(load(copy().path()).is_ok());
 }
 
 #[test]
 fn missing_files_are_named() {
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
-        refused(|folder| fs::remove_file(folder.join(name)).unwrap(), &[name]);
+        rejected(|folder| fs::remove_file(folder.join(name)).unwrap(), &[name]);
     }
 }
 
 #[test]
-fn tokenizer_config_may_be_absent() {
+fn tokenizer_config_is_optional() {
     let folder = copy();
     fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
     assert_eq!(load(folder.path()).unwrap().text.max_tokens, 40);
 }
 
 #[test]
-fn truncated_and_lying_weights() {
+fn truncated_weights_and_invalid_header_length() {
     let weights = "model.safetensors";
-    refused(
+    rejected(
         |folder| {
             let data = fs::read(folder.join(weights)).unwrap();
             fs::write(folder.join(weights), &data[..data.len() / 2]).unwrap();
         },
         &[weights],
     );
-    refused(
+    rejected(
         |folder| {
             let mut data = fs::read(folder.join(weights)).unwrap();
             data[..8].copy_from_slice(&u64::MAX.to_le_bytes());
@@ -90,7 +90,7 @@ fn truncated_and_lying_weights() {
     );
 }
 
-/// What a model says of a text, to the last bit.
+/// Returns the bits of the logits of a text.
 fn logits(model: &Model) -> Vec<u64> {
     let input = input("This movie is really great.", Some("no"));
     let row = Row::forward(model.encode(&input, Truncate::No).unwrap().ids, [].into());
@@ -108,16 +108,16 @@ fn with_tensors(folder: &Path, edit: impl FnOnce(&mut HashMap<String, Tensor>)) 
 #[test]
 fn a_missing_tensor_and_a_wrong_shape_are_named() {
     let name = "bert.encoder.layer.1.output.dense.weight";
-    refused(|f| with_tensors(f, |t| drop(t.remove(name))), &["model.safetensors", name]);
+    rejected(|f| with_tensors(f, |t| drop(t.remove(name))), &["model.safetensors", name]);
     let odd = || Tensor::zeros((24, 41), DType::F32, &Device::Cpu).unwrap();
-    refused(
+    rejected(
         |f| with_tensors(f, |t| drop(t.insert(name.to_owned(), odd()))),
         &[name, "[24, 41]", "[24, 40]"],
     );
 }
 
 #[test]
-fn configurations_that_make_no_sense() {
+fn invalid_configurations_are_rejected() {
     let cases: [(Value, &[&str]); 7] = [
         (json!({"model_type": "gpt2"}), &["config.json", "gpt2", "bert"]),
         (
@@ -132,7 +132,7 @@ fn configurations_that_make_no_sense() {
     ];
     for (change, words) in cases {
         let change = change.as_object().unwrap().clone();
-        refused(
+        rejected(
             |folder| {
                 edit_config(folder, |config| {
                     config.as_object_mut().unwrap().extend(change);
@@ -141,12 +141,12 @@ fn configurations_that_make_no_sense() {
             words,
         );
     }
-    refused(|folder| fs::write(folder.join("config.json"), "{").unwrap(), &["config.json"]);
-    refused(|folder| fs::write(folder.join("tokenizer.json"), "{}").unwrap(), &["tokenizer.json"]);
+    rejected(|folder| fs::write(folder.join("config.json"), "{").unwrap(), &["config.json"]);
+    rejected(|folder| fs::write(folder.join("tokenizer.json"), "{}").unwrap(), &["tokenizer.json"]);
 }
 
 #[test]
-fn types_of_numbers_load_as_f32() {
+fn other_dtypes_load_as_f32() {
     let exact = logits(&load(copy().path()).unwrap());
     for dtype in [DType::F16, DType::BF16, DType::F64] {
         let folder = copy();
@@ -166,22 +166,22 @@ fn types_of_numbers_load_as_f32() {
     }
 }
 
-/// Spreads the tensors over two files and an index.
+/// Splits the tensors into two files with an index.
 fn shard(folder: &Path) {
     let path = folder.join("model.safetensors");
     let tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
     fs::remove_file(path).unwrap();
     let mut shards = [HashMap::new(), HashMap::new()];
-    let mut places = serde_json::Map::new();
+    let mut weight_map = serde_json::Map::new();
     for (name, tensor) in tensors {
         let shard = name.len() % 2;
-        places.insert(name.clone(), json!(shard_name(shard)));
+        weight_map.insert(name.clone(), json!(shard_name(shard)));
         shards[shard].insert(name, tensor);
     }
     for (number, tensors) in shards.iter().enumerate() {
         candle_core::safetensors::save(tensors, folder.join(shard_name(number))).unwrap();
     }
-    let index = json!({"metadata": {"total_size": 1}, "weight_map": places});
+    let index = json!({"metadata": {"total_size": 1}, "weight_map": weight_map});
     fs::write(folder.join(INDEX), index.to_string()).unwrap();
 }
 
@@ -192,7 +192,7 @@ fn shard_name(number: usize) -> String {
 }
 
 #[test]
-fn shards_make_the_same_model() {
+fn shards_load_as_the_same_model() {
     let folder = copy();
     let whole = logits(&load(folder.path()).unwrap());
     shard(folder.path());
@@ -208,12 +208,12 @@ fn shards_make_the_same_model() {
 }
 
 #[test]
-fn shards_that_do_not_fit_are_named() {
-    let sharded = |breaking: &dyn Fn(&Path), words: &[&str]| {
-        refused(
+fn errors_name_the_invalid_shard() {
+    let sharded = |change: &dyn Fn(&Path), words: &[&str]| {
+        rejected(
             |folder| {
                 shard(folder);
-                breaking(folder);
+                change(folder);
             },
             words,
         );
@@ -232,7 +232,7 @@ fn shards_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn lists_of_tensors_that_lie() {
+fn invalid_safetensors_headers_are_rejected() {
     let header = |text: &str| {
         let mut file = (text.len() as u64).to_le_bytes().to_vec();
         file.extend(text.as_bytes());
@@ -252,32 +252,32 @@ fn lists_of_tensors_that_lie() {
     ] {
         let write =
             |folder: &Path| fs::write(folder.join("model.safetensors"), header(text)).unwrap();
-        refused(write, &[&["model.safetensors"], words].concat());
+        rejected(write, &[&["model.safetensors"], words].concat());
     }
 }
 
 #[test]
-fn numbers_that_are_none_are_refused() {
+fn non_finite_and_integer_weights_are_rejected() {
     let name = "classifier.bias";
     let odd = || Tensor::new(&[0_f32, f32::NAN, 0.], &Device::Cpu).unwrap();
     let whole = || Tensor::zeros(3, DType::I64, &Device::Cpu).unwrap();
-    refused(|f| with_tensors(f, |t| drop(t.insert(name.to_owned(), odd()))), &[name, "finite"]);
-    refused(|f| with_tensors(f, |t| drop(t.insert(name.to_owned(), whole()))), &[name, "I64"]);
+    rejected(|f| with_tensors(f, |t| drop(t.insert(name.to_owned(), odd()))), &[name, "finite"]);
+    rejected(|f| with_tensors(f, |t| drop(t.insert(name.to_owned(), whole()))), &[name, "I64"]);
 }
 
-/// A file that is too large for what it should be is not read to its end.
+/// Files that should be small are not read completely if they are large.
 #[test]
-fn a_small_file_must_be_small() {
+fn large_configuration_files_are_rejected() {
     let name = "tokenizer_config.json";
     let grow = |folder: &Path| {
         let file = fs::OpenOptions::new().write(true).open(folder.join(name)).unwrap();
         file.set_len(1 << 40).unwrap();
     };
-    refused(grow, &[name, "larger than"]);
+    rejected(grow, &[name, "larger than"]);
 }
 
 #[test]
-fn a_revision_is_of_the_content() {
+fn the_revision_depends_only_on_the_content() {
     let folder = copy();
     let one = load(folder.path()).unwrap().revision.clone();
     assert_eq!(one, load(copy().path()).unwrap().revision);

@@ -1,6 +1,6 @@
-//! Tests from outside: the library, the HTTP surface in-process, the binary.
+//! Integration tests of the library, of the HTTP API in-process, and of the binary.
 
-// Helpers outside of test functions may panic too.
+// Clippy allows panics only in test functions; helpers panic too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod binary;
@@ -14,6 +14,9 @@ mod http;
 mod hub_configs;
 mod loading;
 mod methods;
+mod neighbours;
+#[cfg(feature = "pgvector")]
+mod pgvector;
 mod promises;
 mod seeds;
 mod simulation;

@@ -1,4 +1,4 @@
-//! Properties that attributions must have, whatever the reference says.
+//! Properties of attributions that need no reference implementation.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use candle_core::{DType, Device};
 use explaind::attribution::{Completeness, METHODS};
 use explaind::backend::candle::Candle;
 use explaind::checkpoint::Source;
-use explaind::explanation::{Explained, Named, Predicted, Question, Target, What};
+use explaind::explanation::{Answer, Explained, Named, Predicted, Question, ScalarName, Target};
 use explaind::model::{Model, Placement};
 use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
 use explaind::text::tokenizer::Truncate;
@@ -28,8 +28,8 @@ async fn explain(model: &Arc<Model>, question: Question) -> Vec<Explained> {
     answer.results.into_iter().map(|(_, result)| result.unwrap()).collect()
 }
 
-/// The whole encoder's gradient against central differences in f64, along
-/// several directions and at both layers, for logits and probabilities.
+/// Compares the gradient with central differences in f64 along several directions, for both
+/// embedding layers, logits and probabilities.
 #[test]
 fn the_encoders_gradient_equals_finite_differences() {
     let model = tiny(DType::F64);
@@ -68,14 +68,14 @@ fn the_encoders_gradient_equals_finite_differences() {
             let analytic: f64 =
                 model.run(&[with_gradient]).unwrap()[0].token_scores[0].iter().sum();
             assert!((analytic - numeric).abs() < 1e-7 * (1. + numeric.abs()));
-            assert!(analytic.abs() > 1e-6, "a gradient that is cut would be zero");
+            assert!(analytic.abs() > 1e-6, "the gradient is zero");
             checked += 1;
         }
     }
     assert_eq!(checked, 16);
 }
 
-/// Every method, with the options that change its path.
+/// Every method with its defaults, and integrated gradients with each layer and baseline.
 fn variants() -> Vec<(&'static str, Value)> {
     let mut variants: Vec<(&str, Value)> =
         METHODS.iter().map(|entry| (entry.name, json!({}))).collect();
@@ -90,7 +90,7 @@ fn variants() -> Vec<(&'static str, Value)> {
     variants
 }
 
-fn asked(model: &Arc<Model>, texts: &[&str]) -> Question {
+fn all_methods(model: &Arc<Model>, texts: &[&str]) -> Question {
     Question {
         target: Target::All,
         methods: variants().iter().map(|(name, options)| method(name, options)).collect(),
@@ -109,15 +109,15 @@ const TEXTS: [&str; 4] = [
 async fn batched_equals_alone() {
     let model = builtin();
     let texts: Vec<&str> = TEXTS.iter().map(|text| text.trim()).collect();
-    // One-word baselines would not fit the shortest text.
+    // The baseline "a bad film" has more tokens than the shorter texts.
     let longer = [texts[0], texts[2]];
-    let together = explain(&model, asked(&model, &longer)).await;
+    let together = explain(&model, all_methods(&model, &longer)).await;
     for (text, batched) in longer.iter().zip(together) {
-        let alone = explain(&model, asked(&model, &[text])).await.remove(0);
+        let alone = explain(&model, all_methods(&model, &[text])).await.remove(0);
         assert_eq!(alone.explanations.len(), 2 * variants().len());
         for (a, b) in alone.explanations.iter().zip(&batched.explanations) {
             for ((_, a), (_, b)) in a.scores.iter().zip(&b.scores) {
-                assert_eq!(a, b, "to the last bit");
+                assert_eq!(a, b, "scores are bit-identical");
             }
         }
         let weights = |explained: &Explained| explained.attention.as_ref().unwrap().weights.clone();
@@ -125,8 +125,31 @@ async fn batched_equals_alone() {
     }
 }
 
-/// What they add up to is found apart: by a forward pass over the input, and one with
-/// padding in the place of its words.
+#[tokio::test]
+async fn inputs_without_the_same_words_run_once_for_all_methods() {
+    let model = builtin();
+    let names = ["occlusion", "lime", "kernel_shap", "partition_shap"];
+    let ask = async |names: &[&str]| {
+        let question = Question {
+            methods: names.iter().map(|name| method(name, &json!({}))).collect(),
+            ..question(&model, vec![input("a fine film", None)])
+        };
+        explainer(&model).explain(question).await.unwrap()
+    };
+    let together = ask(&names).await;
+    let rows = together.usage.passes.forward_rows;
+    assert_eq!(rows, 1 + (1 << 3), "the first pass, and one per subset of three words");
+    let explained = |answer: Answer| answer.results.into_iter().next().unwrap().1.unwrap();
+    let together = explained(together).explanations;
+    for (name, together) in names.iter().zip(together) {
+        let alone = explained(ask(&[name]).await).explanations.remove(0);
+        assert_eq!(alone.scores, together.scores, "{name}");
+        assert_eq!(alone.sampling, together.sampling, "{name}");
+    }
+}
+
+/// The expected sum is computed separately, by forward passes over the input and over the input
+/// with its words replaced by padding.
 #[tokio::test]
 async fn scores_of_complete_methods_add_up() {
     let model = builtin();
@@ -140,20 +163,20 @@ async fn scores_of_complete_methods_add_up() {
         let pad = model.text.piece_id("[PAD]").unwrap();
         let padded = encoding.tokens.iter().map(|t| if t.special { t.id } else { pad });
         let padded = encoding.ids.with_ids(padded.collect());
-        let (whole, nothing) = (logits((*encoding.ids).clone()), logits(padded));
-        let asked = Question {
+        let (output, baseline) = (logits((*encoding.ids).clone()), logits(padded));
+        let question = Question {
             methods: vec![ig("word_embeddings"), ig("embeddings")],
             ..question(&model, vec![input(text, None)])
         };
-        for explanation in &explain(&model, asked).await[0].explanations {
-            let What::Class(Named { index: class, .. }) = explanation.target.what else {
+        for explanation in &explain(&model, question).await[0].explanations {
+            let ScalarName::Class(Named { index: class, .. }) = explanation.target.what else {
                 panic!("a class")
             };
             let sum: f64 = explanation.scores[0].1.iter().sum();
-            let change = whole[class] - nothing[class];
+            let change = output[class] - baseline[class];
             assert!((sum - change).abs() < 1e-3, "{text}: {sum} against {change}");
             let completeness = explanation.completeness.unwrap();
-            assert!((completeness.baseline_value - nothing[class]).abs() < 1e-5);
+            assert!((completeness.baseline_value - baseline[class]).abs() < 1e-5);
             assert!((completeness.convergence_delta - (sum - change)).abs() < 1e-5);
             assert!(completeness.converged);
         }
@@ -161,15 +184,15 @@ async fn scores_of_complete_methods_add_up() {
 }
 
 #[tokio::test]
-async fn words_share_out_all_scores_and_values_are_the_served_scores() {
+async fn word_scores_sum_to_token_scores_and_output_values_equal_predictions() {
     let model = builtin();
-    for explained in explain(&model, asked(&model, &[TEXTS[0], TEXTS[2]])).await {
+    for explained in explain(&model, all_methods(&model, &[TEXTS[0], TEXTS[2]])).await {
         let content = |token: &usize| !explained.tokens[*token].special;
         let content: Vec<usize> = (0..explained.tokens.len()).filter(content).collect();
         let mut owned: Vec<usize> =
             explained.words.iter().flat_map(|word| word.tokens.clone()).collect();
         owned.sort_unstable();
-        assert_eq!(owned, content, "each token that is not special is one word's");
+        assert_eq!(owned, content, "each token that is not special is in one word");
         for explanation in &explained.explanations {
             let (tokens, words) = (&explanation.scores[0].1, &explanation.scores[1].1);
             let all: f64 = content.iter().map(|&token| tokens[token]).sum();
@@ -193,8 +216,8 @@ async fn a_contrast_is_the_difference_of_its_classes() {
     let scores = async |target: Target| {
         let methods = vec![method("integrated_gradients", &json!({"n_steps": 8}))];
         let inputs = vec![input(TEXTS[0], None)];
-        let asked = Question { target, methods, ..question(&model, inputs) };
-        let explained = explain(&model, asked).await.remove(0);
+        let question = Question { target, methods, ..question(&model, inputs) };
+        let explained = explain(&model, question).await.remove(0);
         let list = explained.explanations.into_iter().map(|e| e.scores[0].1.clone());
         list.collect::<Vec<_>>()
     };
@@ -206,12 +229,11 @@ async fn a_contrast_is_the_difference_of_its_classes() {
     assert!(relative_error(&contrast, &difference) < 1e-12);
 }
 
-/// Scores of one text by integrated gradients with these options, and what
-/// they say of themselves.
+/// Returns the scores of integrated gradients with these options, and their completeness.
 async fn integrated(model: &Arc<Model>, text: &str, options: Value) -> (Vec<f64>, Completeness) {
     let methods = vec![method("integrated_gradients", &options)];
-    let asked = Question { methods, ..question(model, vec![input(text, None)]) };
-    let explanation = explain(model, asked).await.remove(0).explanations.remove(0);
+    let question = Question { methods, ..question(model, vec![input(text, None)]) };
+    let explanation = explain(model, question).await.remove(0).explanations.remove(0);
     (explanation.scores[0].1.clone(), explanation.completeness.unwrap())
 }
 
@@ -221,9 +243,9 @@ fn relative_l2(ours: &[f64], theirs: &[f64]) -> f64 {
 }
 
 #[tokio::test]
-async fn adaptive_steps_are_as_exact_as_they_say() {
+async fn adaptive_steps_meet_their_tolerance() {
     let chinese = load("builtin:sentiment-zh".parse().unwrap(), &Placement::default());
-    let mut most = 0;
+    let mut max_steps = 0;
     for (model, texts) in [
         (builtin(), ["This movie is really great.", "The plot is not good, but the cast is."]),
         (chinese, ["这部电影真的很棒", "酒店的位置不错，但是房间很脏，服务员态度也差。"]),
@@ -243,16 +265,16 @@ async fn adaptive_steps_are_as_exact_as_they_say() {
                     assert!(completeness.converged, "{text} {tolerance}");
                     let error = relative_l2(&scores, &exact);
                     assert!(error <= 2. * tolerance, "{text}: {error} at {tolerance}");
-                    most = most.max(completeness.n_steps.unwrap());
+                    max_steps = max_steps.max(completeness.n_steps.unwrap());
                 }
             }
         }
     }
-    assert!(most > 17, "nothing here needed more steps than the first two rules have");
+    assert!(max_steps > 17, "the first two quadrature rules were enough everywhere");
 }
 
 #[tokio::test]
-async fn adaptive_steps_that_run_out_say_so() {
+async fn adaptive_steps_at_the_maximum_are_not_converged() {
     let model = load("builtin:sentiment-zh".parse().unwrap(), &Placement::default());
     let options = json!({"max_steps": 12, "tolerance": 0.001});
     let (_, completeness) = integrated(&model, "这部电影真的很棒", options).await;
@@ -261,12 +283,13 @@ async fn adaptive_steps_that_run_out_say_so() {
 }
 
 #[tokio::test]
-async fn a_class_gets_the_same_scores_whatever_other_targets_are_asked() {
+async fn scores_of_a_class_do_not_depend_on_other_targets() {
     let model = tiny(DType::F64);
     let scores = async |target: Target| {
         let methods = vec![method("integrated_gradients", &json!({"tolerance": 0.003}))];
-        let asked = Question { target, methods, ..question(&model, vec![input(TEXTS[2], None)]) };
-        explain(&model, asked).await.remove(0).explanations
+        let inputs = vec![input(TEXTS[2], None)];
+        let question = Question { target, methods, ..question(&model, inputs) };
+        explain(&model, question).await.remove(0).explanations
     };
     for (class, among) in scores(Target::All).await.into_iter().enumerate() {
         let class = explaind::explanation::Class::Index(class);
@@ -277,13 +300,13 @@ async fn a_class_gets_the_same_scores_whatever_other_targets_are_asked() {
 }
 
 #[test]
-fn steps_and_quadratures_go_together_or_are_refused() {
+fn incompatible_step_options_are_rejected() {
     let entry = explaind::attribution::find("integrated_gradients").unwrap();
     let options = |given: Value| entry.options(given.as_object().unwrap());
     let steps = |given: Value| options(given).unwrap().integer("n_steps");
     assert_eq!(steps(json!({})), None);
     assert_eq!(steps(json!({"n_steps": 7})), Some(7));
-    assert_eq!(steps(json!({"quadrature": "riemann_left"})), Some(50), "as Captum takes");
+    assert_eq!(steps(json!({"quadrature": "riemann_left"})), Some(50), "Captum's default");
     for (given, pointer) in [
         (json!({"n_steps": "auto", "quadrature": "riemann_left"}), "/quadrature"),
         (json!({"n_steps": 50, "max_steps": 100}), "/max_steps"),

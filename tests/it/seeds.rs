@@ -1,5 +1,4 @@
-//! The seeds of fuzz/, good ones and those that were findings once, played back
-//! through the targets' own code.
+//! Runs the seeds of fuzz/, valid inputs and former findings, through the fuzz targets.
 
 use std::fs;
 use std::path::Path;
@@ -7,15 +6,15 @@ use std::path::Path;
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
-/// Each seed is taken or refused without a panic; those that are called good are taken.
-fn play(target: &str, run: fn(&[u8]) -> bool) {
+/// No seed may panic, and those named `good-*` must be accepted.
+fn replay(target: &str, run: fn(&[u8]) -> bool) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut good = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let taken = run(&fs::read(&path).unwrap());
+        let accepted = run(&fs::read(&path).unwrap());
         if path.file_name().unwrap().to_string_lossy().starts_with("good-") {
-            assert!(taken, "{} is refused", path.display());
+            assert!(accepted, "{} is rejected", path.display());
             good += 1;
         }
     }
@@ -26,7 +25,7 @@ macro_rules! seeds {
     ($($target:ident)*) => {
         $(#[test]
         fn $target() {
-            play(stringify!($target), targets::$target::run);
+            replay(stringify!($target), targets::$target::run);
         })*
     };
 }

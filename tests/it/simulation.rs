@@ -1,7 +1,7 @@
-//! The batcher and admission under any order of events: requests that come and are let in
-//! or not, callers that leave, passes that workers take, end and fail, models that others
-//! take the place of, and the end of it all, interleaved as proptest likes. Each run can be
-//! had again from its seed.
+//! Property test of the batcher and admission under random interleavings of events: requests are
+//! admitted or rejected and run in rounds, callers disconnect or stop waiting for a round, workers
+//! take, finish and fail passes, models are replaced, and the service drains. A run can be repeated
+//! with its seed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,32 +23,35 @@ use crate::support::{cases, golden_folder, load, seeded};
 
 const PASS_TOKENS: usize = 24;
 const WORKERS: usize = 3;
-/// Tokens that are let in at once.
+/// Maximum tokens in flight.
 const CAPACITY: usize = 2_000;
-/// Of them two serve, each under an id; the others are what they are reloaded as.
+/// Two models serve at a time, each under an id; the others replace them on reload.
 const MODELS: usize = 4;
 
-/// The last worker is of the express lane.
+/// The last worker runs the express lane.
 fn lane(worker: usize) -> Lane {
     if worker + 1 == WORKERS { Lane::Express } else { Lane::Main }
 }
 
-/// What can happen.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A request of one job comes; a row is its length, and whether passes with it fail.
-    Come { key: bool, size: u32, id: usize, rows: Vec<(usize, bool)> },
-    /// One that was let in has another job.
-    More { request: usize, id: usize, rows: Vec<(usize, bool)> },
-    /// The caller of one of the jobs leaves.
-    Leave(usize),
-    /// A worker takes a pass, if it has none.
+    /// A request with one job arrives. A row is its length, and whether passes with it fail.
+    Arrive { key: bool, size: u32, id: usize, rows: Vec<(usize, bool)> },
+    /// An admitted request submits another job.
+    Submit { request: usize, id: usize, rows: Vec<(usize, bool)> },
+    /// A request whose job has been answered submits the next one, like the rounds of evidence.
+    NextRound { request: usize, id: usize, rows: Vec<(usize, bool)> },
+    /// The caller of a job disconnects.
+    Disconnect(usize),
+    /// The time for a job is over. Its request goes on, like evidence that returns what it has.
+    Stop(usize),
+    /// A worker takes a pass if it is idle.
     Take(usize),
-    /// A worker's pass ends.
-    End(usize),
-    /// Another model takes over an id.
+    /// A worker finishes its pass.
+    Finish(usize),
+    /// Another model replaces the one under this id.
     Reload(usize),
-    /// Nobody new is let in from now on.
+    /// No new requests are admitted from now on.
     Drain,
 }
 
@@ -57,12 +60,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let id = || 0..2_usize;
     let step = prop_oneof![
         30 => (any::<bool>(), 0..5_u32, id(), rows())
-            .prop_map(|(key, size, id, rows)| Step::Come { key, size, id, rows }),
+            .prop_map(|(key, size, id, rows)| Step::Arrive { key, size, id, rows }),
         10 => (0..20_usize, id(), rows())
-            .prop_map(|(request, id, rows)| Step::More { request, id, rows }),
-        10 => (0..20_usize).prop_map(Step::Leave),
+            .prop_map(|(request, id, rows)| Step::Submit { request, id, rows }),
+        10 => (0..20_usize, id(), rows())
+            .prop_map(|(request, id, rows)| Step::NextRound { request, id, rows }),
+        10 => (0..20_usize).prop_map(Step::Disconnect),
+        5 => (0..20_usize).prop_map(Step::Stop),
         50 => (0..WORKERS).prop_map(Step::Take),
-        40 => (0..WORKERS).prop_map(Step::End),
+        40 => (0..WORKERS).prop_map(Step::Finish),
         5 => id().prop_map(Step::Reload),
         1 => Just(Step::Drain),
     ];
@@ -71,14 +77,29 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 type Reply = oneshot::Receiver<explaind::error::Result<Finished>>;
 
-/// A job as its caller knows it.
+/// The caller of a job.
 struct Caller {
     rows: Vec<(usize, bool)>,
     model: Arc<Model>,
-    waiting: Option<(Reply, Arc<Admitted>)>,
+    /// `None` once it is not awaited any more.
+    reply: Option<Reply>,
+    /// Held by all jobs of a request; `None` once the caller has disconnected.
+    admitted: Option<Arc<Admitted>>,
 }
 
-/// Rows know whose they are by their tokens: `[job, row, whether it fails, 0, …]`.
+impl Caller {
+    /// Checks that this is the answer to the job with this number.
+    fn check(&self, job: usize, answer: explaind::error::Result<Finished>) {
+        let fails = self.rows.iter().any(|(_, fails)| *fails);
+        assert_eq!(answer.is_err(), fails, "job {job} of {:?}", self.rows);
+        let Ok(finished) = answer else { return };
+        let labels: Vec<Vec<f64>> = finished.outputs.into_iter().map(|o| o.logits).collect();
+        let expected = |number| vec![job as f64, number as f64];
+        assert_eq!(labels, (0..self.rows.len()).map(expected).collect::<Vec<_>>());
+    }
+}
+
+/// The tokens of a row identify it: `[job, row, whether it fails, 0, …]`.
 fn row(job: usize, number: usize, (length, fails): (usize, bool)) -> Row {
     let mut input_ids = vec![0; length.max(3)];
     input_ids[..3].copy_from_slice(&[job as u32, number as u32, u32::from(fails)]);
@@ -90,13 +111,13 @@ fn row(job: usize, number: usize, (length, fails): (usize, bool)) -> Row {
     Row::forward(Arc::new(tokens), [].into())
 }
 
-/// What a pass gives: each row's own name, unless one of them makes it fail.
+/// Outputs of a pass: the job and row numbers as logits, or an error if a row makes it fail.
 fn outputs(batch: &Batch) -> Result<Vec<RowOutput>, Error> {
     if batch.rows.iter().any(|row| row.tokens.input_ids[2] == 1) {
-        return Err(Error::internal("as the step says"));
+        return Err(Error::internal("a failing row"));
     }
-    let name = |row: &Row| row.tokens.input_ids[..2].iter().map(|&id| f64::from(id)).collect();
-    let output = |row| RowOutput { logits: name(row), ..RowOutput::default() };
+    let label = |row: &Row| row.tokens.input_ids[..2].iter().map(|&id| f64::from(id)).collect();
+    let output = |row| RowOutput { logits: label(row), ..RowOutput::default() };
     Ok(batch.rows.iter().map(output).collect())
 }
 
@@ -108,11 +129,11 @@ struct World {
     batcher: Batcher,
     admission: Arc<Admission>,
     models: [Arc<Model>; MODELS],
-    /// Which of them answers to each id.
+    /// The index of the model that serves each id.
     serving: [usize; 2],
     draining: bool,
     callers: Vec<Caller>,
-    /// The pass that each worker is in.
+    /// The current pass of each worker.
     running: HashMap<usize, Batch>,
     passes: usize,
 }
@@ -134,20 +155,27 @@ impl World {
 
     fn apply(&mut self, step: Step) {
         match step {
-            Step::Come { .. } if self.draining => {}
-            Step::Come { key, size, id, rows } => self.come(key, size, id, rows),
-            Step::More { request, id, rows } => {
-                let count = self.callers.len().max(1);
-                let caller = self.callers.get(request % count);
-                let room = caller.and_then(|caller| caller.waiting.as_ref());
-                if let Some(room) = room.map(|(_, room)| Arc::clone(room)) {
-                    self.push(room, id, rows);
+            Step::Arrive { .. } if self.draining => {}
+            Step::Arrive { key, size, id, rows } => self.arrive(key, size, id, rows),
+            Step::Submit { request, id, rows } => {
+                let admitted = self.caller(request).and_then(|(_, caller)| caller.admitted.clone());
+                if let Some(admitted) = admitted {
+                    self.push(admitted, id, rows);
                 }
             }
-            Step::Leave(job) => {
-                let count = self.callers.len().max(1);
-                if let Some(caller) = self.callers.get_mut(job % count) {
-                    caller.waiting = None;
+            Step::NextRound { request, id, rows } => {
+                if let Some(admitted) = self.answered(request) {
+                    self.push(admitted, id, rows);
+                }
+            }
+            Step::Disconnect(job) => {
+                if let Some((_, caller)) = self.caller(job) {
+                    (caller.reply, caller.admitted) = (None, None);
+                }
+            }
+            Step::Stop(job) => {
+                if let Some((_, caller)) = self.caller(job) {
+                    caller.reply = None;
                 }
             }
             Step::Take(worker) if !self.running.contains_key(&worker) => {
@@ -156,9 +184,9 @@ impl World {
                     self.running.insert(worker, batch);
                 }
             }
-            Step::End(worker) => {
+            Step::Finish(worker) => {
                 if let Some(batch) = self.running.remove(&worker) {
-                    self.end(batch);
+                    self.finish(batch);
                 }
             }
             Step::Take(_) => {}
@@ -167,8 +195,23 @@ impl World {
         }
     }
 
-    /// It is let in if there is room, and only then.
-    fn come(&mut self, key: bool, size: u32, id: usize, rows: Vec<(usize, bool)>) {
+    /// A caller and its job.
+    fn caller(&mut self, index: usize) -> Option<(usize, &mut Caller)> {
+        let job = index % self.callers.len().max(1);
+        self.callers.get_mut(job).map(|caller| (job, caller))
+    }
+
+    /// Takes the answer of a caller, if there is one, and its admission.
+    fn answered(&mut self, index: usize) -> Option<Arc<Admitted>> {
+        let (job, caller) = self.caller(index)?;
+        let answer = caller.reply.as_mut()?.try_recv().ok()?;
+        caller.check(job, answer);
+        caller.reply = None;
+        caller.admitted.take()
+    }
+
+    /// Checks that the request is rejected only if it exceeds the capacity.
+    fn arrive(&mut self, key: bool, size: u32, id: usize, rows: Vec<(usize, bool)>) {
         let demand = Demand {
             cost: tokens(&rows),
             time: Duration::from_millis(10_u64.pow(size)),
@@ -177,91 +220,87 @@ impl World {
         };
         let fits = self.admission.in_flight() + demand.cost <= CAPACITY;
         match self.admission.admit(demand) {
-            Ok(room) => self.push(Arc::new(room), id, rows),
+            Ok(admitted) => self.push(Arc::new(admitted), id, rows),
             Err(error) => assert!(!fits && error.code == Code::Overloaded, "{error:?}"),
         }
         assert!(self.admission.in_flight() <= CAPACITY);
     }
 
-    fn push(&mut self, room: Arc<Admitted>, id: usize, rows: Vec<(usize, bool)>) {
+    fn push(&mut self, admitted: Arc<Admitted>, id: usize, rows: Vec<(usize, bool)>) {
         let (reply, answer) = oneshot::channel();
         let job = self.callers.len();
         let model = &self.models[self.serving[id]];
         self.batcher.push(Job {
             model: Arc::clone(model),
             rows: rows.iter().enumerate().map(|(number, of)| row(job, number, *of)).collect(),
-            requester: Arc::clone(room.requester()),
+            requester: Arc::clone(admitted.requester()),
             reply,
             queued: Instant::now(),
             span: Span::none(),
         });
-        let waiting = Some((answer, room));
-        self.callers.push(Caller { rows, model: Arc::clone(model), waiting });
+        let (reply, admitted) = (Some(answer), Some(admitted));
+        self.callers.push(Caller { rows, model: Arc::clone(model), reply, admitted });
     }
 
-    /// What holds of every pass as it begins.
+    /// Checks the invariants of a pass.
     fn check(&self, batch: &Batch) {
         assert!(!batch.rows.is_empty());
         assert!(batch.tokens() <= PASS_TOKENS || batch.rows.len() == 1);
         for row in &batch.rows {
             let caller = &self.callers[row.tokens.input_ids[0] as usize];
-            assert!(caller.waiting.is_some(), "a row runs that nobody waits for");
-            assert!(Arc::ptr_eq(&caller.model, &batch.model), "a row runs through another model");
+            assert!(caller.reply.is_some(), "a row that nobody waits for runs");
+            assert!(Arc::ptr_eq(&caller.model, &batch.model), "a row runs on the wrong model");
         }
     }
 
-    fn end(&mut self, batch: Batch) {
+    fn finish(&mut self, batch: Batch) {
         self.passes += 1;
         let result = outputs(&batch);
         self.batcher.finish(batch, result, Duration::from_micros(10));
     }
 
-    /// Lets the workers end what there is.
-    fn finish(&mut self) {
-        let mut left = 100_000;
+    /// Runs the workers until no work is left.
+    fn drain(&mut self) {
+        let mut remaining = 100_000;
         while !(self.batcher.is_empty() && self.running.is_empty()) {
             for worker in 0..WORKERS {
-                self.apply(Step::End(worker));
+                self.apply(Step::Finish(worker));
                 self.apply(Step::Take(worker));
             }
-            left -= 1;
-            assert!(left > 0, "it never ends");
+            remaining -= 1;
+            assert!(remaining > 0, "the work does not end");
         }
     }
 
-    /// Every caller that stayed has its own answer; nothing is held for anyone any more.
-    fn judge(mut self) {
-        let mut most = 0;
+    /// Checks that every connected caller got its own outputs, and that all resources are released.
+    fn check_end(mut self) {
+        let mut max_passes = 0;
         for (job, caller) in self.callers.iter_mut().enumerate() {
             let failing = caller.rows.iter().filter(|(_, fails)| *fails).count();
-            // Each failing row is alone after as many halvings.
-            most += caller.rows.len() + failing * 2 * PASS_TOKENS.ilog2() as usize * 2;
-            let Some((mut reply, _room)) = caller.waiting.take() else { continue };
-            let answer = reply.try_recv().expect("an answer for everyone");
-            assert_eq!(answer.is_err(), failing > 0, "job {job} of {:?}", caller.rows);
-            let Ok(finished) = answer else { continue };
-            let names: Vec<Vec<f64>> = finished.outputs.into_iter().map(|o| o.logits).collect();
-            let own = |number| vec![job as f64, number as f64];
-            assert_eq!(names, (0..caller.rows.len()).map(own).collect::<Vec<_>>());
+            // Failed passes are halved until each failing row is alone.
+            max_passes += caller.rows.len() + failing * 2 * PASS_TOKENS.ilog2() as usize * 2;
+            let _admitted = caller.admitted.take();
+            let Some(mut reply) = caller.reply.take() else { continue };
+            caller.check(job, reply.try_recv().expect("every caller has an answer"));
         }
-        assert!(self.passes <= most, "{} passes where {most} are plenty", self.passes);
-        assert_eq!(self.admission.in_flight(), 0, "room that nobody has");
+        assert!(self.passes <= max_passes, "{} passes, more than {max_passes}", self.passes);
+        assert_eq!(self.admission.in_flight(), 0, "capacity is not released");
         self.callers.clear();
-        // Ours, and that of the test.
-        let held = |model: &Arc<Model>| Arc::strong_count(model) > 2;
-        assert!(!self.models.iter().any(held), "the batcher keeps a model");
+        // One reference here and one in the test.
+        let leaked = |model: &Arc<Model>| Arc::strong_count(model) > 2;
+        assert!(!self.models.iter().any(leaked), "the batcher keeps a model");
     }
 }
 
 #[test]
-fn nothing_is_lost_swapped_or_spoilt_whatever_the_order() {
+fn every_caller_gets_its_own_outputs_in_any_order_of_events() {
     let model = |_| load(Source::Directory(golden_folder("bert-tiny")), &Placement::default());
     let models: [Arc<Model>; MODELS] = std::array::from_fn(model);
     let runs = seeded(cases(500, 2_000)).run(&steps(), |steps| {
         let mut world = World::new(models.clone());
         steps.into_iter().for_each(|step| world.apply(step));
-        world.finish();
-        world.judge();
+        world.drain();
+        world.check_end();
         Ok(())
     });
     runs.unwrap();

@@ -1,4 +1,4 @@
-//! Words and offsets of every kind of tokenizer, over whatever a text may be.
+//! Property tests of words and offsets for every kind of tokenizer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use crate::support::{cases, golden_folder, input};
 
-/// One model of each tokenizer that golden folders have.
+/// One model per distinct tokenizer of the golden folders.
 static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
     let folders = fs::read_dir(golden_folder("")).unwrap().map(|entry| entry.unwrap().path());
     let mut kinds = BTreeMap::new();
@@ -28,21 +28,21 @@ static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
     kinds.into_values().map(load).collect()
 });
 
-/// Units are disjoint and in order; each has its own tokens, and together they have all.
-fn check_units(encoding: &Encoding, units: &[Unit], what: &str) {
+/// Units are disjoint and in order, and each token that is not special is in exactly one.
+fn check_units(encoding: &Encoding, units: &[Unit], kind: &str) {
     let mut owners = vec![0; encoding.tokens.len()];
     units.iter().flat_map(|unit| &unit.tokens).for_each(|&token| owners[token] += 1);
     for (token, owners) in encoding.tokens.iter().zip(owners) {
-        assert_eq!(owners, usize::from(!token.special), "{token:?} is in {owners} {what}s");
+        assert_eq!(owners, usize::from(!token.special), "{token:?} is in {owners} {kind}s");
     }
     for pair in units.windows(2) {
-        let next = pair[1].segment > pair[0].segment || pair[0].end <= pair[1].start;
-        assert!(next, "{what}s {:?} and {:?} overlap", pair[0], pair[1]);
+        let disjoint = pair[1].segment > pair[0].segment || pair[0].end <= pair[1].start;
+        assert!(disjoint, "{kind}s {:?} and {:?} overlap", pair[0], pair[1]);
     }
 }
 
 fn check(model: &Model, text: &str, pair: Option<&str>, truncate: Truncate) {
-    // A text of which the tokenizer keeps nothing is refused.
+    // A text without any tokens is rejected.
     let Ok(encoding) = model.encode(&input(text, pair), truncate) else { return };
     check_units(&encoding, &encoding.words, "word");
     check_units(&encoding, &encoding.sentences, "sentence");
@@ -61,7 +61,7 @@ fn check(model: &Model, text: &str, pair: Option<&str>, truncate: Truncate) {
     }
 }
 
-/// Any text, and much of what tokenizers stumble over.
+/// Arbitrary text, with many characters that are difficult for tokenizers.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "\\PC{0,8}",
@@ -91,7 +91,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(60, 5_000)))]
 
     #[test]
-    fn words_have_all_that_their_tokens_have(text in texts(), pair in proptest::option::of(texts())) {
+    fn words_contain_all_of_their_tokens(text in texts(), pair in proptest::option::of(texts())) {
         for model in MODELS.iter() {
             for truncate in [Truncate::Yes, Truncate::Windows { most: 100 }] {
                 check(model, &text, pair.as_deref(), truncate);

@@ -1,14 +1,13 @@
-//! What computes. The encoder and the heads are written once over
-//! [`Backend`]; each back end has every block kind's forward pass and its
-//! vector-Jacobian product: given the gradient of a scalar at the block's
-//! output, the gradient at its input. No gradient of a weight is ever computed
-//! and nothing is taped.
+//! Back ends. The encoder and the heads are written once over [`Backend`]; each back end
+//! implements every block's forward pass and vector-Jacobian product (VJP): the gradient of a
+//! scalar with respect to the block's output → with respect to its input. Weight gradients are
+//! never computed, and there is no autograd tape.
 //!
-//! - [`cpu`]: slices of f32, the one that serves.
-//! - `candle`: candle tensors, for GPUs, and in f64 as the judge in tests.
+//! - [`cpu`]: f32 slices; serves requests.
+//! - `candle`: candle tensors, for GPUs, and the f64 reference in tests.
 //!
-//! Rows of different lengths lie one after the other in `[tokens of all rows,
-//! width]`, without padding: no mask exists and no row can attend to another.
+//! Rows of different lengths are concatenated into `[tokens of all rows, width]` without padding,
+//! so there are no masks, and no row can attend to another.
 
 #[cfg(feature = "candle")]
 pub mod candle;
@@ -17,6 +16,7 @@ pub mod cpu;
 #[cfg(feature = "candle")]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,71 +24,70 @@ use std::sync::Arc;
 use crate::blocks::{Activation, Angles, Distances, Numbering, Pool};
 use crate::rows::{AttentionMap, Reduce, Row};
 
-/// One row's place among the packed ones: the queries that are wanted of it and
-/// its keys.
+/// The packed ranges of one row: its queries and its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     pub queries: Range<usize>,
     pub keys: Range<usize>,
-    /// Which of the row's tokens the queries are, where they are not all.
+    /// The row's tokens that are queries; `None` if all are.
     pub chosen: Option<Arc<[usize]>>,
 }
 
 impl Span {
-    /// A whole row.
+    /// Returns the span of a row in which every token is a query.
     pub fn whole(tokens: Range<usize>) -> Self {
         Self { queries: tokens.clone(), keys: tokens, chosen: None }
     }
 
-    /// The place in its row of the `i`-th query.
-    pub fn place(&self, i: usize) -> usize {
+    /// Returns the position in its row of the `i`-th query.
+    pub fn position(&self, i: usize) -> usize {
         self.chosen.as_ref().map_or(i, |chosen| chosen[i])
     }
 }
 
-/// The shape of multi-head attention.
+/// The number and size of attention heads.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads {
     pub count: usize,
     pub size: usize,
 }
 
-/// What attention does beside its linear maps.
+/// The parts of attention that are not linear maps.
 #[derive(Debug)]
 pub struct Attention<A> {
     pub heads: Heads,
-    /// What a product of query and key is multiplied with.
+    /// The factor of the query-key products.
     pub scale: f64,
-    /// The farthest key that a query sees.
+    /// The maximum distance between query and key.
     pub window: Option<usize>,
     pub relation: Relation<A>,
 }
 
 impl<A> Attention<A> {
-    /// Vaswani et al. 2017, and nothing else.
+    /// Plain scaled dot-product attention (Vaswani et al. 2017).
     pub fn plain(heads: Heads) -> Self {
         let scale = 1. / (heads.size as f64).sqrt();
         Self { heads, scale, window: None, relation: Relation::None }
     }
 
-    /// Whether this query looks at this key.
+    /// Whether `query` attends to `key`.
     pub fn sees(&self, query: usize, key: usize) -> bool {
         self.window.is_none_or(|window| query.abs_diff(key) <= window)
     }
 }
 
-/// A [`blocks::Relation`](crate::blocks::Relation) with its weights.
+/// A [`blocks::Relation`](crate::blocks::Relation) with loaded weights.
 #[derive(Debug)]
 pub enum Relation<A> {
     None,
     Rotary(Arc<Angles>),
-    /// Added to the scaled product; `[buckets, heads]`.
+    /// Added to the scaled products; `[buckets, heads]`.
     Bias {
         table: Vec<f32>,
         distances: Arc<Distances>,
     },
-    /// Added to the product before it is scaled: query · key row of the bucket,
-    /// and key · query row of the bucket; `[buckets, hidden]` each.
+    /// Added to the products before scaling: query · `key[bucket]` and key · `query[bucket]`;
+    /// `[buckets, hidden]` each.
     Disentangled {
         key: Option<A>,
         query: Option<A>,
@@ -96,8 +95,7 @@ pub enum Relation<A> {
     },
 }
 
-/// Row-major tables of the embedding block: `[vocabulary, width]`,
-/// `[positions, width]`, `[types, width]`.
+/// The embedding tables, row-major: `[vocabulary, width]`, `[positions, width]`, `[types, width]`.
 #[derive(Debug)]
 pub struct Tables {
     pub width: usize,
@@ -107,10 +105,9 @@ pub struct Tables {
     pub numbering: Numbering,
 }
 
-/// An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings`
-/// are blocks with their weights in place. The other types are what a forward
-/// pass leaves for the gradient. A gradient may cover fewer rows than the
-/// forward pass had: the first ones.
+/// A back end. An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings` are
+/// blocks with loaded weights; the other types hold what a forward pass saves for the gradient. A
+/// gradient may cover fewer rows than the forward pass: the first ones.
 pub trait Backend: Send + Sync + 'static {
     type Error: fmt::Display;
     type Array: Send + Sync;
@@ -122,30 +119,29 @@ pub trait Backend: Send + Sync + 'static {
     type Attended;
     type Embedded;
 
-    /// A map from its weight `[out, input]`, as checkpoints store it, and its
-    /// bias `[out]`.
-    fn place_linear(
+    /// Loads a linear map: weight `[out, input]` as in checkpoints, bias `[out]`.
+    fn load_linear(
         &self,
         weight: &[f32],
         bias: &[f32],
         input: usize,
     ) -> Result<Self::Linear, Self::Error>;
 
-    fn place_layer_norm(
+    fn load_layer_norm(
         &self,
         weight: &[f32],
         bias: &[f32],
         eps: f64,
     ) -> Result<Self::LayerNorm, Self::Error>;
 
-    /// `norm(word + position + type)`
-    fn place_embeddings(
+    /// Loads the embedding block, `norm(word + position + type)`.
+    fn load_embeddings(
         &self,
         tables: Tables,
         norm: Self::LayerNorm,
     ) -> Result<Self::Embeddings, Self::Error>;
 
-    /// `x Wᵀ + b`, plus `onto`: `[n, input]` → `[n, out]`.
+    /// Returns `x Wᵀ + b`, plus `onto`: `[n, input]` → `[n, out]`.
     fn linear(
         &self,
         map: &Self::Linear,
@@ -161,7 +157,7 @@ pub trait Backend: Send + Sync + 'static {
         onto: Option<&Self::Array>,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// `act(x Wᵀ + b)`, and the slope of the activation there.
+    /// Returns `act(x Wᵀ + b)` and the activation's derivative there.
     fn linear_activated(
         &self,
         map: &Self::Linear,
@@ -169,8 +165,7 @@ pub trait Backend: Send + Sync + 'static {
         x: &Self::Array,
     ) -> Result<(Self::Array, Self::Array), Self::Error>;
 
-    /// Gradient at the output of `map`, whose input was an activation → before
-    /// that activation.
+    /// Gradient at the output of `map`, whose input was an activation → before that activation.
     fn linear_vjp_activated(
         &self,
         map: &Self::Linear,
@@ -191,8 +186,8 @@ pub trait Backend: Send + Sync + 'static {
         grad: &Self::Array,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// Scaled dot-product attention (Vaswani et al. 2017), each span by itself:
-    /// query, key and value to the context, `[queries, hidden]`.
+    /// Scaled dot-product attention (Vaswani et al. 2017), each span by itself: query, key and
+    /// value → context, `[queries, hidden]`.
     fn attention(
         &self,
         block: &Attention<Self::Array>,
@@ -209,15 +204,14 @@ pub trait Backend: Send + Sync + 'static {
         grad: &Self::Array,
     ) -> Result<[Self::Array; 3], Self::Error>;
 
-    /// The weights of one span.
+    /// Returns the attention weights of one span.
     fn attention_weights(
         &self,
         saved: &Self::Attended,
         span: usize,
     ) -> Result<AttentionMap, Self::Error>;
 
-    /// Gradient at the context of the first spans → at the weights of span number
-    /// `span`, one of them.
+    /// Gradient at the context of the first spans → at the weights of the span with index `span`.
     fn attention_weights_vjp(
         &self,
         block: &Attention<Self::Array>,
@@ -227,7 +221,7 @@ pub trait Backend: Send + Sync + 'static {
         grad: &Self::Array,
     ) -> Result<AttentionMap, Self::Error>;
 
-    /// The values of one span, `[keys, hidden]`.
+    /// Returns the values of one span, `[keys, hidden]`.
     fn attention_values(
         &self,
         saved: &Self::Attended,
@@ -235,15 +229,18 @@ pub trait Backend: Send + Sync + 'static {
         span: usize,
     ) -> Result<Vec<Vec<f64>>, Self::Error>;
 
-    /// Packed rows after the embedding block, each at its own point.
+    /// Returns the table of word embeddings, `[vocabulary, width]`.
+    fn words<'a>(&self, embeddings: &'a Self::Embeddings) -> Result<Cow<'a, [f32]>, Self::Error>;
+
+    /// Runs the embedding block on packed rows, each at its point on the path.
     fn embed(
         &self,
         embeddings: &Self::Embeddings,
         rows: &[&Row],
     ) -> Result<(Self::Array, Self::Embedded), Self::Error>;
 
-    /// Gradient at the block's output → at the word embeddings; word, position
-    /// and type are added, so theirs is one.
+    /// Gradient at the block's output → at the word embeddings. Position and type embeddings are
+    /// only added, so they do not change it.
     fn embed_vjp(
         &self,
         embeddings: &Self::Embeddings,
@@ -251,8 +248,7 @@ pub trait Backend: Send + Sync + 'static {
         grad: &Self::Array,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// The gradient of row number `row`, which lies at `tokens` of `grad`, as
-    /// one number a token.
+    /// Reduces the gradient of the row with index `row`, which is at `tokens` of `grad`.
     fn reduce(
         &self,
         embedded: &Self::Embedded,
@@ -262,15 +258,15 @@ pub trait Backend: Send + Sync + 'static {
         reduce: Reduce,
     ) -> Result<Vec<f64>, Self::Error>;
 
-    /// `x + y`, element by element.
-    fn plus(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;
+    /// Returns `x + y`, elementwise.
+    fn add(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;
 
-    /// `x y`, element by element; of `y`, as many first rows as `x` has.
-    fn times(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;
+    /// Returns `x y`, elementwise; `y` may have more rows than `x`, the rest is ignored.
+    fn mul(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;
 
     fn copy(&self, x: &Self::Array) -> Result<Self::Array, Self::Error>;
 
-    /// Each range of rows as one: `[total, width]` → `[ranges, width · ways]`.
+    /// Pools each range of rows into one: `[total, width]` → `[ranges, width · modes]`.
     fn pool(
         &self,
         pool: &Pool,
@@ -278,8 +274,7 @@ pub trait Backend: Send + Sync + 'static {
         ranges: &[Range<usize>],
     ) -> Result<(Self::Array, Self::Pooled), Self::Error>;
 
-    /// Gradient at what the first ranges became → at their rows; the ranges lie one
-    /// after the other.
+    /// Gradient at the pooled vectors of the first ranges → at their rows. Ranges are contiguous.
     fn pool_vjp(
         &self,
         pool: &Pool,
@@ -288,8 +283,8 @@ pub trait Backend: Send + Sync + 'static {
         ranges: &[Range<usize>],
     ) -> Result<Self::Array, Self::Error>;
 
-    /// Each token's channels with their `size` neighbours around it side by side,
-    /// zeros beyond the row: `[total, width]` → `[total, width · size]`.
+    /// Concatenates each channel with its `size` neighbours around the token, with zeros outside
+    /// the row: `[total, width]` → `[total, width · size]`.
     fn unfold(
         &self,
         x: &Self::Array,
@@ -305,20 +300,20 @@ pub trait Backend: Send + Sync + 'static {
         size: usize,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// The rows `places` of `x`, in that order.
-    fn gather(&self, x: &Self::Array, places: &[usize]) -> Result<Self::Array, Self::Error>;
+    /// Returns the rows of `x` at `indices`, in that order.
+    fn gather(&self, x: &Self::Array, indices: &[usize]) -> Result<Self::Array, Self::Error>;
 
-    /// `[total, width]`: the rows of `x` at `places`, zeros elsewhere.
-    fn spread(
+    /// Returns `[total, width]` with the rows of `x` at `indices` and zeros elsewhere.
+    fn scatter(
         &self,
         x: &Self::Array,
-        places: &[usize],
+        indices: &[usize],
         total: usize,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// `[n, width]` from its rows.
+    /// Creates an array `[n, width]` from its rows.
     fn array(&self, rows: &[Vec<f64>]) -> Result<Self::Array, Self::Error>;
 
-    /// The rows of `x`.
+    /// Returns the rows of `x`.
     fn rows(&self, x: &Self::Array) -> Result<Vec<Vec<f64>>, Self::Error>;
 }

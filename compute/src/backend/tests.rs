@@ -1,7 +1,6 @@
-//! The serving back end against the reference in f64, block by block, on every
-//! instruction set: sizes that fill no line, no tile and no panel, and more than
-//! one part of the inner dimension. The reference is held against finite
-//! differences beside its code.
+//! Compares the serving back end with the f64 reference, block by block, on every instruction set.
+//! The sizes do not fill lines, tiles or panels, and some need more than one part of the inner
+//! dimension. The reference is checked against finite differences next to its code.
 
 use std::sync::Arc;
 
@@ -10,13 +9,13 @@ use candle_core::{DType, Device};
 use super::candle::Candle;
 use super::cpu::{Cpu, Isa};
 use super::{Attention, Backend, Heads, Relation, Span};
-use crate::blocks::{Activation, Angles, Distances, Pool, Way};
+use crate::blocks::{Activation, Angles, Distances, Pool, PoolingMode};
 
 const EXACT: Candle = Candle { dtype: DType::F64, device: Device::Cpu };
 
 type Matrix = Vec<Vec<f64>>;
 
-/// Reproducible numbers between -1 and 1 that f32 holds exactly.
+/// Reproducible numbers between -1 and 1 that are exact in f32.
 fn matrix(rows: usize, width: usize, seed: usize) -> Matrix {
     let number = |i: usize, j: usize| {
         let hash = (i * 7_919 + j * 104_729 + seed * 1_299_709 + 17).wrapping_mul(2_654_435_761);
@@ -30,7 +29,7 @@ fn flat(matrix: &Matrix) -> Vec<f32> {
     matrix.iter().flatten().map(|&number| number as f32).collect()
 }
 
-/// Results of one computation on one back end, each a matrix.
+/// A computation that returns matrices on any back end.
 trait Computation {
     fn run<B: Backend>(&self, b: &B) -> Result<Vec<Matrix>, B::Error>;
 }
@@ -39,17 +38,17 @@ fn run<B: Backend>(b: &B, computation: &impl Computation) -> Vec<Matrix> {
     computation.run(b).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// Asserts that all paths agree with the reference to rounding.
-fn check(what: &str, computation: &impl Computation) {
+/// Asserts that all instruction sets agree with the reference up to rounding.
+fn check(name: &str, computation: &impl Computation) {
     let exact = run(&EXACT, computation);
     for isa in Isa::available() {
-        let ours = run(&Cpu::new(isa), computation);
-        for (number, (ours, exact)) in ours.iter().zip(&exact).enumerate() {
-            assert_eq!((ours.len(), ours[0].len()), (exact.len(), exact[0].len()), "{what}");
+        let actual = run(&Cpu::new(isa), computation);
+        for (index, (actual, exact)) in actual.iter().zip(&exact).enumerate() {
+            assert_eq!((actual.len(), actual[0].len()), (exact.len(), exact[0].len()), "{name}");
             let size = exact.iter().flatten().fold(0.1, |max: f64, x| max.max(x.abs()));
-            let pairs = ours.iter().flatten().zip(exact.iter().flatten());
+            let pairs = actual.iter().flatten().zip(exact.iter().flatten());
             let gap = pairs.map(|(a, b)| (a - b).abs()).fold(0., f64::max);
-            assert!(gap <= 3e-6 * size, "{what} {number} on {}: {gap} of {size}", isa.name());
+            assert!(gap <= 3e-6 * size, "{name} {index} on {}: {gap} of {size}", isa.name());
         }
     }
 }
@@ -71,13 +70,13 @@ impl Computation for Linear {
                 .collect()
         };
         let weight = flat(&scale(matrix(out, input, 1)));
-        let map = b.place_linear(&weight, &flat(&matrix(1, out, 2)), input)?;
+        let map = b.load_linear(&weight, &flat(&matrix(1, out, 2)), input)?;
         let x = b.array(&matrix(rows, input, 3))?;
         let (onto, grad) = (b.array(&matrix(rows, out, 4))?, b.array(&matrix(rows, out, 5))?);
         let (active, slope) = b.linear_activated(&map, activation, &x)?;
-        // Gradients of the first rows only, as a walk back may ask for.
+        // Gradients of the first rows only, as in a backward pass over fewer rows.
         let fewer = b.array(&matrix(rows.div_ceil(2), input, 6))?;
-        let back = b.place_linear(&flat(&scale(matrix(input, out, 7))), &vec![0.; input], out)?;
+        let back = b.load_linear(&flat(&scale(matrix(input, out, 7))), &vec![0.; input], out)?;
         let through = b.linear_vjp_activated(&back, &slope, &fewer)?;
         Ok(vec![
             b.rows(&b.linear(&map, &x, None)?)?,
@@ -95,8 +94,8 @@ fn linear_maps_and_activations() {
     let sizes = [(1, 1, 1), (2, 7, 5), (5, 26, 39), (13, 33, 16), (29, 300, 41), (40, 17, 530)];
     for (rows, input, out) in sizes {
         for activation in Activation::ALL {
-            let what = format!("{activation:?} {rows} x {input} to {out}");
-            check(&what, &Linear { rows, input, out, activation });
+            let name = format!("{activation:?} {rows} x {input} to {out}");
+            check(&name, &Linear { rows, input, out, activation });
         }
     }
 }
@@ -110,7 +109,7 @@ impl Computation for LayerNorm {
     fn run<B: Backend>(&self, b: &B) -> Result<Vec<Matrix>, B::Error> {
         let &Self { rows, hidden } = self;
         let (weight, bias) = (flat(&matrix(1, hidden, 1)), flat(&matrix(1, hidden, 2)));
-        let norm = b.place_layer_norm(&weight, &bias, 1e-12)?;
+        let norm = b.load_layer_norm(&weight, &bias, 1e-12)?;
         let (y, saved) = b.layer_norm(&norm, b.array(&matrix(rows, hidden, 3))?)?;
         let grad = b.array(&matrix(rows.div_ceil(2), hidden, 4))?;
         Ok(vec![b.rows(&y)?, b.rows(&b.layer_norm_vjp(&norm, &saved, &grad)?)?])
@@ -124,16 +123,16 @@ fn layer_norms() {
     }
 }
 
-/// Which queries of each row are wanted.
+/// Which tokens of each row are queries.
 #[derive(Debug, Clone, Copy)]
 enum Queries {
     All,
     First,
-    /// The second and the last of the row, where it has them.
+    /// The second and the last token, if the row has them.
     Two,
 }
 
-/// What attention does beside its products.
+/// The variants of attention.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Plain,
@@ -141,13 +140,13 @@ enum Kind {
     Rotary,
     Bias,
     Disentangled,
-    /// Content looks at position, with a window.
+    /// Content-to-position only, with a window.
     Key,
-    /// Position looks at content.
+    /// Position-to-content only.
     Query,
 }
 
-/// Rows of these lengths.
+/// Attention over rows of these lengths.
 struct Attending {
     lengths: Vec<usize>,
     heads: Heads,
@@ -155,7 +154,7 @@ struct Attending {
     kind: Kind,
 }
 
-/// Distances beyond these share a bucket.
+/// Distances beyond this share a bucket.
 const REACH: i64 = 20;
 
 impl Attending {
@@ -164,15 +163,15 @@ impl Attending {
         let span = |&tokens: &usize| {
             let keys = end..end + tokens;
             end += tokens;
-            let chosen: Arc<[usize]> = match self.queries {
+            let positions: Arc<[usize]> = match self.queries {
                 Queries::All => return Span::whole(keys),
                 Queries::First => [0].into(),
                 Queries::Two if tokens < 3 => [0].into(),
                 Queries::Two => [1, tokens - 1].into(),
             };
             let first = queries;
-            queries += chosen.len();
-            Span { queries: first..queries, keys, chosen: Some(chosen) }
+            queries += positions.len();
+            Span { queries: first..queries, keys, chosen: Some(positions) }
         };
         self.lengths.iter().map(span).collect()
     }
@@ -255,14 +254,14 @@ fn attention_of_rows_of_any_length() {
             for queries in [Queries::All, Queries::First, Queries::Two] {
                 let lengths = vec![2, 2, 5, 16, 17, 1, 33, 64, 130];
                 let heads = Heads { count, size };
-                let what = format!("attention {count} x {size}, {kind:?}, {queries:?}");
-                check(&what, &Attending { lengths, heads, queries, kind });
+                let name = format!("attention {count} x {size}, {kind:?}, {queries:?}");
+                check(&name, &Attending { lengths, heads, queries, kind });
             }
         }
     }
 }
 
-/// Rows added, multiplied and moved.
+/// Elementwise operations, gather, scatter and unfold.
 struct Elementwise;
 
 impl Computation for Elementwise {
@@ -271,10 +270,10 @@ impl Computation for Elementwise {
         let (ranges, grad) = ([0..2, 2..3, 3..7], b.array(&matrix(2, 21, 3))?);
         let first = b.gather(&y, &[6, 0, 1, 2, 3])?;
         let results = [
-            b.plus(&x, &first)?,
-            b.times(&x, &y)?,
+            b.add(&x, &first)?,
+            b.mul(&x, &y)?,
             b.copy(&x)?,
-            b.spread(&grad, &[4, 1], 6)?,
+            b.scatter(&grad, &[4, 1], 6)?,
             b.unfold(&y, &ranges, 3)?,
             b.unfold_vjp(&y, &ranges, 7)?,
         ];
@@ -282,31 +281,38 @@ impl Computation for Elementwise {
     }
 }
 
-/// Rows as one, by these ways.
+/// Pooling with these modes.
 struct Pooling {
-    ways: Vec<Way>,
+    modes: Vec<PoolingMode>,
 }
 
 impl Computation for Pooling {
     fn run<B: Backend>(&self, b: &B) -> Result<Vec<Matrix>, B::Error> {
-        let pool = Pool { ways: self.ways.clone(), skip: 3 };
+        let pool = Pool { modes: self.modes.clone(), skip: 3 };
         let ranges = [0..2, 2..3, 3..7];
         let (y, saved) = b.pool(&pool, &b.array(&matrix(7, 21, 1))?, &ranges)?;
-        let grad = b.array(&matrix(2, 21 * self.ways.len(), 3))?;
+        let grad = b.array(&matrix(2, 21 * self.modes.len(), 3))?;
         let x = b.pool_vjp(&pool, &saved, &grad, &ranges[..2])?;
         Ok(vec![b.rows(&y)?, b.rows(&x)?])
     }
 }
 
 #[test]
-fn rows_are_pooled_by_every_way() {
-    let all = [Way::First, Way::Last, Way::Mean, Way::MeanSqrt, Way::WeightedMean, Way::Max];
-    for ways in all.chunks(1).chain([&all[..]]) {
-        check(&format!("{ways:?}"), &Pooling { ways: ways.into() });
+fn rows_are_pooled_in_every_mode() {
+    let all = [
+        PoolingMode::First,
+        PoolingMode::Last,
+        PoolingMode::Mean,
+        PoolingMode::MeanSqrt,
+        PoolingMode::WeightedMean,
+        PoolingMode::Max,
+    ];
+    for modes in all.chunks(1).chain([&all[..]]) {
+        check(&format!("{modes:?}"), &Pooling { modes: modes.into() });
     }
 }
 
 #[test]
-fn rows_are_added_multiplied_and_moved() {
+fn elementwise_operations() {
     check("elementwise", &Elementwise);
 }

@@ -1,13 +1,13 @@
-//! Elementwise functions, by the names that checkpoints give them.
+//! Activation functions, by their names in checkpoints.
 
-/// An elementwise function.
+/// An elementwise activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// `x Φ(x)`, Φ the normal distribution (Hendrycks & Gimpel 2016).
+    /// `x Φ(x)`, where Φ is the normal distribution function (Hendrycks & Gimpel 2016).
     Gelu,
-    /// Its approximation by tanh.
+    /// The tanh approximation of GELU.
     GeluTanh,
-    /// Its approximation by the logistic function, `x σ(1.702 x)`.
+    /// The logistic approximation of GELU, `x σ(1.702 x)`.
     GeluQuick,
     Relu,
     Silu,
@@ -18,12 +18,12 @@ pub enum Activation {
 impl Activation {
     /// sqrt(2 / π), the slope inside the tanh approximation.
     pub const TANH_SLOPE: f64 = 0.797_884_560_802_865_4;
-    /// The factor of the cube there.
+    /// The coefficient of the cubic term inside the tanh approximation.
     pub const TANH_CUBIC: f64 = 0.044_715;
     /// The slope inside the logistic approximation.
     pub const QUICK_SLOPE: f64 = 1.702;
 
-    /// Every one.
+    /// All activations.
     pub const ALL: [Self; 7] = [
         Self::Gelu,
         Self::GeluTanh,
@@ -34,8 +34,8 @@ impl Activation {
         Self::Tanh,
     ];
 
-    /// The activation that a config.json names, by transformers' ACT2FN. Its variants of
-    /// GELU by tanh differ in rounding alone.
+    /// Returns the activation for a name in config.json, as in transformers' ACT2FN. The tanh
+    /// variants of GELU differ only in rounding.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "gelu" | "gelu_python" => Some(Self::Gelu),
@@ -50,7 +50,7 @@ impl Activation {
         }
     }
 
-    /// Whether its slope changes without jumps.
+    /// Whether the derivative is continuous.
     pub fn is_smooth(self) -> bool {
         self != Self::Relu
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_transformers() {
+    fn names_match_transformers() {
         for name in ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_accurate"] {
             assert_eq!(Activation::from_name(name), Some(Activation::GeluTanh), "{name}");
         }

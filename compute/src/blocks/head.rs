@@ -1,124 +1,130 @@
-//! From hidden states to outputs: which states are read, how they become one
-//! vector, and the steps after that.
+//! Task heads: which hidden states are read, how they are pooled, and the steps after that.
 
 use super::{Activation, LayerNorm, Linear};
 
 /// Which hidden states a head reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pooling {
-    /// One vector of a row's states.
+    /// The states of a row, pooled into one vector.
     Whole(Pool),
-    /// Each by itself, of the tokens that a row names.
+    /// The state of each token in the row's `reads`.
     Tokens,
 }
 
-/// How a row's states become one vector: by each way, side by side.
+/// How a row's states are pooled into one vector: the results of all modes, concatenated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
-    pub ways: Vec<Way>,
-    /// Tokens at the beginning of each row that do not count.
+    pub modes: Vec<PoolingMode>,
+    /// Number of tokens to skip at the beginning of each row.
     pub skip: usize,
 }
 
-/// A way to make one vector of n (Reimers & Gurevych 2019).
+/// A pooling mode over `n` vectors (Reimers & Gurevych 2019).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum PoolingMode {
     First,
     Last,
-    /// Their sum by n.
+    /// The sum divided by `n`.
     Mean,
-    /// Their sum by the square root of n.
+    /// The sum divided by `sqrt(n)`.
     MeanSqrt,
-    /// Weighted with their places in the row, counted from 1.
+    /// The mean weighted by the position in the row, counted from 1.
     WeightedMean,
-    /// The largest number of each dimension.
+    /// The maximum per dimension.
     Max,
 }
 
 impl Pooling {
-    pub fn by(way: Way) -> Self {
-        Self::Whole(Pool { ways: vec![way], skip: 0 })
+    pub fn by(mode: PoolingMode) -> Self {
+        Self::Whole(Pool { modes: vec![mode], skip: 0 })
     }
 
-    /// How many vectors of a state's size lie side by side in what it gives.
-    pub fn ways(&self) -> usize {
+    /// Returns the number of pooling modes: the output is `hidden · modes` wide.
+    pub fn modes(&self) -> usize {
         match self {
-            Self::Whole(pool) => pool.ways.len(),
+            Self::Whole(pool) => pool.modes.len(),
             Self::Tokens => 1,
         }
     }
 }
 
 impl Pool {
-    /// The places of the states that it reads in a row of `tokens`, ascending.
+    /// Returns the positions of the states to pool in a row of `tokens`, ascending.
     pub fn reads(&self, tokens: usize) -> Vec<usize> {
         let last = tokens.saturating_sub(1);
         let first = self.skip.min(last);
-        let ends = self.ways.iter().all(|way| matches!(way, Way::First | Way::Last));
+        let ends =
+            self.modes.iter().all(|mode| matches!(mode, PoolingMode::First | PoolingMode::Last));
         if !ends {
             return (first..tokens).collect();
         }
-        let mut reads: Vec<usize> =
-            self.ways.iter().map(|way| if *way == Way::First { first } else { last }).collect();
+        let mut reads: Vec<usize> = self
+            .modes
+            .iter()
+            .map(|mode| if *mode == PoolingMode::First { first } else { last })
+            .collect();
         reads.sort_unstable();
         reads.dedup();
         reads
     }
 
-    /// Whether it gives the one state that it reads.
+    /// Whether the result is a single state, unchanged.
     pub fn is_one_state(&self) -> bool {
-        matches!(self.ways[..], [Way::First | Way::Last])
+        matches!(self.modes[..], [PoolingMode::First | PoolingMode::Last])
     }
 
-    /// The weight of each of the `reads` states that it reads in a sum; none where it
-    /// is no sum.
-    pub fn weights(&self, way: Way, reads: usize) -> Option<Vec<f64>> {
-        let at = |place: usize| (0..reads).map(|i| f64::from(u8::from(i == place))).collect();
-        let all = |weight: f64| vec![weight; reads];
-        match way {
-            Way::First => Some(at(0)),
-            Way::Last => Some(at(reads.saturating_sub(1))),
-            Way::Mean => Some(all(1. / reads as f64)),
-            Way::MeanSqrt => Some(all(1. / (reads as f64).sqrt())),
-            Way::WeightedMean => {
-                let places = self.skip + 1..=self.skip + reads;
-                let sum: f64 = places.clone().map(|place| place as f64).sum();
-                Some(places.map(|place| place as f64 / sum).collect())
+    /// Returns the weights of the `reads` pooled states, or `None` if the mode is not a weighted
+    /// sum.
+    pub fn weights(&self, mode: PoolingMode, reads: usize) -> Option<Vec<f64>> {
+        let one_hot =
+            |position: usize| (0..reads).map(|i| f64::from(u8::from(i == position))).collect();
+        let uniform = |weight: f64| vec![weight; reads];
+        match mode {
+            PoolingMode::First => Some(one_hot(0)),
+            PoolingMode::Last => Some(one_hot(reads.saturating_sub(1))),
+            PoolingMode::Mean => Some(uniform(1. / reads as f64)),
+            PoolingMode::MeanSqrt => Some(uniform(1. / (reads as f64).sqrt())),
+            PoolingMode::WeightedMean => {
+                let positions = self.skip + 1..=self.skip + reads;
+                let sum: f64 = positions.clone().map(|position| position as f64).sum();
+                Some(positions.map(|position| position as f64 / sum).collect())
             }
-            Way::Max => None,
+            PoolingMode::Max => None,
         }
     }
 
-    /// The weight of each of a row's `tokens` states, where the vector is their mean
-    /// in some way and nothing else.
+    /// Returns the weight of each of a row's `tokens` states if the pooled vector is a single
+    /// mean, else `None`.
     pub fn mean_weights(&self, tokens: usize) -> Option<Vec<f64>> {
-        let [way @ (Way::Mean | Way::MeanSqrt | Way::WeightedMean)] = self.ways[..] else {
+        let [mode @ (PoolingMode::Mean | PoolingMode::MeanSqrt | PoolingMode::WeightedMean)] =
+            self.modes[..]
+        else {
             return None;
         };
         let reads = self.reads(tokens);
         let mut weights = vec![0.; tokens];
-        for (place, weight) in reads.iter().zip(self.weights(way, reads.len())?) {
-            weights[*place] = weight;
+        for (position, weight) in reads.iter().zip(self.weights(mode, reads.len())?) {
+            weights[*position] = weight;
         }
         Some(weights)
     }
 }
 
-/// From hidden states to logits: the pooled ones, through each step.
+/// A task head: pooling, then the steps in order.
 #[derive(Debug, Clone)]
 pub struct Head {
     pub pooling: Pooling,
     pub steps: Vec<Step>,
 }
 
-/// One step from a vector to the next.
+/// One step of a head.
 #[derive(Debug, Clone)]
 pub enum Step {
     Dense(Box<Dense>),
     Norm(LayerNorm),
     /// `x / |x|`
     Unit,
-    /// One logit z of a yes or no as the two that a softmax takes, 0 and z.
+    /// Turns a binary logit `z` into the two logits of a softmax, 0 and `z`.
     Binary,
 }
 
@@ -130,18 +136,18 @@ pub struct Dense {
     pub residual: Residual,
 }
 
-/// What is added to a step's output.
+/// What is added to the output of a [`Dense`].
 #[derive(Debug, Clone)]
 pub enum Residual {
     None,
-    /// Its input.
+    /// The input.
     Input,
-    /// Its input through a map of its own.
+    /// The input through another linear map.
     Map(Box<Linear>),
 }
 
 impl Step {
-    /// A map with nothing added.
+    /// A dense step without a residual.
     pub fn map(map: Linear, activation: Option<Activation>) -> Self {
         Self::Dense(Box::new(Dense { map, activation, residual: Residual::None }))
     }
@@ -158,7 +164,7 @@ impl Dense {
 }
 
 impl Head {
-    /// Every map.
+    /// Returns all linear maps.
     pub fn maps(&self) -> impl Iterator<Item = &Linear> {
         let dense = self.steps.iter().filter_map(|step| match step {
             Step::Dense(dense) => Some(dense.as_ref()),
@@ -167,7 +173,7 @@ impl Head {
         dense.flat_map(Dense::maps)
     }
 
-    /// Every norm with weights.
+    /// Returns all layer norms.
     pub fn norms(&self) -> impl Iterator<Item = &LayerNorm> {
         self.steps.iter().filter_map(|step| match step {
             Step::Norm(norm) => Some(norm),
@@ -175,17 +181,17 @@ impl Head {
         })
     }
 
-    /// Whether outputs change smoothly with the states.
+    /// Whether the outputs are a smooth function of the states.
     pub fn is_smooth(&self) -> bool {
-        let pooled = match &self.pooling {
-            Pooling::Whole(pool) => !pool.ways.contains(&Way::Max),
+        let smooth_pooling = match &self.pooling {
+            Pooling::Whole(pool) => !pool.modes.contains(&PoolingMode::Max),
             Pooling::Tokens => true,
         };
-        let step = |step: &Step| match step {
+        let smooth_step = |step: &Step| match step {
             Step::Dense(dense) => dense.activation.is_none_or(Activation::is_smooth),
             Step::Norm(_) | Step::Unit | Step::Binary => true,
         };
-        pooled && self.steps.iter().all(step)
+        smooth_pooling && self.steps.iter().all(smooth_step)
     }
 }
 
@@ -194,20 +200,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_alone_are_read_where_nothing_else_is() {
-        let reads = |ways: &[Way], skip, tokens| Pool { ways: ways.into(), skip }.reads(tokens);
-        assert_eq!(reads(&[Way::First], 0, 5), [0]);
-        assert_eq!(reads(&[Way::Last, Way::First], 2, 5), [2, 4]);
-        assert_eq!(reads(&[Way::Last, Way::First], 0, 1), [0]);
-        assert_eq!(reads(&[Way::First, Way::Max], 3, 5), [3, 4]);
-        assert_eq!(reads(&[Way::Mean], 9, 5), [4], "one is left of a row that is all prompt");
+    fn first_and_last_modes_read_only_those_states() {
+        let reads =
+            |modes: &[PoolingMode], skip, tokens| Pool { modes: modes.into(), skip }.reads(tokens);
+        assert_eq!(reads(&[PoolingMode::First], 0, 5), [0]);
+        assert_eq!(reads(&[PoolingMode::Last, PoolingMode::First], 2, 5), [2, 4]);
+        assert_eq!(reads(&[PoolingMode::Last, PoolingMode::First], 0, 1), [0]);
+        assert_eq!(reads(&[PoolingMode::First, PoolingMode::Max], 3, 5), [3, 4]);
+        assert_eq!(
+            reads(&[PoolingMode::Mean], 9, 5),
+            [4],
+            "a row that is all prompt keeps its last token"
+        );
     }
 
     #[test]
-    fn places_are_the_rows_own() {
-        let pool = Pool { ways: vec![Way::WeightedMean], skip: 2 };
+    fn weighted_mean_counts_positions_from_the_row_start() {
+        let pool = Pool { modes: vec![PoolingMode::WeightedMean], skip: 2 };
         let weights = pool.mean_weights(5).unwrap();
         assert_eq!(weights, [0., 0., 3. / 12., 4. / 12., 5. / 12.]);
-        assert_eq!(Pool { ways: vec![Way::Max], skip: 0 }.mean_weights(5), None);
+        assert_eq!(Pool { modes: vec![PoolingMode::Max], skip: 0 }.mean_weights(5), None);
     }
 }

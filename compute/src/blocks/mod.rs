@@ -1,6 +1,5 @@
-//! The block kinds that models are made of, as descriptions: which tensors of
-//! a checkpoint, in which shape, put together how. An architecture writes one;
-//! a back end puts the weights in place.
+//! Descriptions of the blocks that models consist of: which tensors of a checkpoint, their shapes,
+//! and how they are combined. An architecture builds a description; a back end loads the weights.
 
 mod activation;
 mod head;
@@ -12,27 +11,26 @@ use std::sync::Arc;
 use safetensors::Dtype;
 
 pub use activation::Activation;
-pub use head::{Dense, Head, Pool, Pooling, Residual, Step, Way};
+pub use head::{Dense, Head, Pool, Pooling, PoolingMode, Residual, Step};
 pub use relation::{Angles, Disentangled, Distances, Relation};
 
-/// Where a tensor of floats lies in a checkpoint. Some rows of one whose order
-/// is [`MemoryOrder::Rows`] are a tensor too: move `start` and shorten `bytes`.
+/// The location of a float tensor in a checkpoint. Consecutive rows of a [`MemoryOrder::Rows`]
+/// tensor are a tensor too: move `start` and shorten `bytes`.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// As the file has it.
+    /// The name in the file.
     pub name: String,
     pub file: Arc<str>,
     pub dtype: Dtype,
-    /// Its first byte in the file, and its bytes.
+    /// The offset in the file and the length.
     pub start: u64,
     pub bytes: usize,
     pub order: MemoryOrder,
-    /// What an adapter adds to it.
+    /// A low-rank update from an adapter.
     pub update: Option<Arc<Update>>,
 }
 
-/// A product of two small matrices that is added to a large one, `[out, input]`:
-/// `scale · up down`.
+/// A low-rank update (LoRA) that is added to a weight `[out, input]`: `scale · up down`.
 #[derive(Debug)]
 pub struct Update {
     /// `[rank, input]`
@@ -43,17 +41,17 @@ pub struct Update {
     pub scale: f64,
 }
 
-/// How a tensor's numbers follow each other in the file.
+/// The memory order of a tensor in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryOrder {
-    /// Row after row, as everything but old PyTorch files has them.
+    /// Row-major, as in every format except old PyTorch files.
     Rows,
-    /// Column after column: a matrix that was transposed without being copied.
+    /// Column-major: a matrix that was transposed without being copied.
     Columns { rows: usize, columns: usize },
 }
 
 impl Stored {
-    /// Some of its `rows` rows.
+    /// Returns the rows `part` of a tensor of `rows` rows.
     pub fn part(&self, part: Range<usize>, rows: usize) -> Self {
         let row = self.bytes / rows;
         let start = self.start + (part.start * row) as u64;
@@ -68,7 +66,7 @@ impl Update {
     }
 }
 
-/// `y = x Wᵀ + b`, weight `[out, input]`, bias `[out]`, or none.
+/// `y = x Wᵀ + b`, weight `[out, input]`, optional bias `[out]`.
 #[derive(Debug, Clone)]
 pub struct Linear {
     pub weight: Stored,
@@ -78,7 +76,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// The map to some of its outputs.
+    /// Returns the map to the outputs `part`.
     pub fn part(&self, part: Range<usize>) -> Self {
         let of = |tensor: &Stored| tensor.part(part.clone(), self.out);
         let bias = self.bias.as_ref().map(of);
@@ -90,7 +88,7 @@ impl Linear {
     }
 }
 
-/// `γ x̂ + β`, `[size]` each; β may be missing.
+/// `γ x̂ + β`, `[size]` each, β optional.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
     pub weight: Stored,
@@ -99,13 +97,13 @@ pub struct LayerNorm {
     pub eps: f64,
 }
 
-/// Which position each token of a sequence has.
+/// How position ids are assigned to tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbering {
     /// 0, 1, 2, …
     FromZero,
-    /// RoBERTa's: padding has the padding id as its position, other tokens are
-    /// counted from the one after it.
+    /// RoBERTa's: padding gets the padding id as its position, other tokens count up from the id
+    /// after it.
     AfterPadding(u32),
 }
 
@@ -125,8 +123,8 @@ impl Numbering {
         }
     }
 
-    /// How many tokens a table of `entries` positions has room for.
-    pub fn room(self, entries: usize) -> usize {
+    /// Returns the longest sequence that a table of `entries` positions allows.
+    pub fn max_tokens(self, entries: usize) -> usize {
         match self {
             Self::FromZero => entries,
             Self::AfterPadding(pad) => entries.saturating_sub(pad as usize + 1),
@@ -145,7 +143,7 @@ pub struct Embeddings {
     pub norm: LayerNorm,
 }
 
-/// Multi-head attention's maps, and how distance enters it.
+/// Multi-head attention: its linear maps, and how relative position enters.
 #[derive(Debug, Clone)]
 pub struct Attention {
     pub heads: usize,
@@ -155,12 +153,12 @@ pub struct Attention {
     pub value: Linear,
     pub output: Linear,
     pub relation: Relation,
-    /// The farthest key that a query sees, in tokens to either side.
+    /// Local attention: the maximum distance between query and key, in tokens.
     pub window: Option<usize>,
 }
 
-/// What follows attention: `down(act(up(x)))`, or `down(act(gate(x)) up(x))`
-/// (Shazeer 2020) where there is a gate.
+/// The feed-forward block: `down(act(up(x)))`, or `down(act(gate(x)) up(x))` with a gate (Shazeer
+/// 2020).
 #[derive(Debug, Clone)]
 pub struct FeedForward {
     pub gate: Option<Linear>,
@@ -169,7 +167,7 @@ pub struct FeedForward {
     pub down: Linear,
 }
 
-/// One transformer layer: attention and feed-forward, each with a residual.
+/// A transformer layer: attention and feed-forward, each with a residual connection.
 #[derive(Debug, Clone)]
 pub struct Layer {
     pub attention: Attention,
@@ -179,44 +177,42 @@ pub struct Layer {
     pub order: Order,
 }
 
-/// Where the norms of a layer stand.
+/// Where the layer norms are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// After each sum (Devlin et al. 2019): `h = norm(x + attention(x))`,
-    /// `y = norm(h + forward(h))`.
+    /// Post-norm (Devlin et al. 2019): `h = norm(x + attention(x))`, `y = norm(h + forward(h))`.
     After,
-    /// Before each block (Xiong et al. 2020): `h = x + attention(norm(x))`,
-    /// `y = h + forward(norm(h))`.
+    /// Pre-norm (Xiong et al. 2020): `h = x + attention(norm(x))`, `y = h + forward(norm(h))`.
     Before,
 }
 
-/// Beside the first layer, with input x and output y: `norm(y + act(conv(x)))`,
-/// over `size` neighbouring tokens (He et al. 2021, DeBERTa v2).
+/// DeBERTa v2's convolution over `size` neighbouring tokens, parallel to the first layer (He et
+/// al. 2021): `norm(y + act(conv(x)))`, where x is the layer's input and y its output.
 #[derive(Debug, Clone)]
 pub struct Convolution {
-    /// From `hidden · size` numbers, a channel's neighbours side by side.
+    /// From `hidden · size` numbers: for each channel, its values at the neighbouring tokens.
     pub map: Linear,
     pub size: usize,
     pub activation: Activation,
     pub norm: LayerNorm,
 }
 
-/// An embedding block and a stack of layers.
+/// An encoder: an embedding block and a stack of layers.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     pub embeddings: Embeddings,
-    /// From the embeddings' width to the layers'.
+    /// From the embedding width to the hidden size.
     pub projection: Option<Linear>,
-    /// Each set of weights once.
+    /// The distinct layers, each stored once.
     pub layers: Vec<Layer>,
-    /// Which of them runs first, second, …: ALBERT runs one again and again.
+    /// Indices into `layers` in execution order. ALBERT runs the same layer repeatedly.
     pub sequence: Vec<usize>,
     pub convolution: Option<Convolution>,
     pub final_norm: Option<LayerNorm>,
 }
 
 impl Layer {
-    /// Numbers of its weights.
+    /// Returns the number of weights in linear maps.
     fn weights(&self) -> usize {
         let (attention, forward) = (&self.attention, &self.feed_forward);
         let maps = [&attention.query, &attention.key, &attention.value, &attention.output];
@@ -224,10 +220,10 @@ impl Layer {
         maps.map(Linear::weights).sum()
     }
 
-    /// Numbers that a forward pass of `tokens` keeps for the gradient: query,
-    /// key, value, two normalised states, a slope (and with a gate two factors),
-    /// and the attention weights.
-    fn kept(&self, tokens: usize) -> usize {
+    /// Returns how many numbers a forward pass of `tokens` saves for the gradient: query, key,
+    /// value, two normalised states, the activation's slope (and with a gate its two factors), and
+    /// the attention weights.
+    fn saved(&self, tokens: usize) -> usize {
         let wide = if self.feed_forward.gate.is_some() { 3 } else { 1 };
         let states = 5 * self.attention.query.out + wide * self.feed_forward.up.out;
         tokens * states + self.attention.heads * tokens * tokens
@@ -235,24 +231,24 @@ impl Layer {
 }
 
 impl Encoder {
-    /// The layers in the order that they run.
+    /// Returns the layers in execution order.
     pub fn running(&self) -> impl Iterator<Item = &Layer> {
         self.sequence.iter().map(|&number| &self.layers[number])
     }
 
-    /// Multiply-adds of one token's forward pass, attention aside.
+    /// Returns the multiply-adds per token of a forward pass, without attention.
     pub fn work_per_token(&self) -> usize {
         self.running().map(Layer::weights).sum()
     }
 
-    /// Numbers that a pass keeps for the gradient of a row of `tokens`, and a
-    /// few states in between.
-    pub fn kept_per_row(&self, tokens: usize) -> usize {
-        let between = self
+    /// Returns how many numbers a pass saves for the gradient of a row of `tokens`, including a
+    /// few intermediate states.
+    pub fn saved_per_row(&self, tokens: usize) -> usize {
+        let intermediate = self
             .layers
             .first()
             .map_or(0, |layer| 8 * layer.attention.query.out + 2 * layer.feed_forward.up.out);
-        self.running().map(|layer| layer.kept(tokens)).sum::<usize>() + tokens * between
+        self.running().map(|layer| layer.saved(tokens)).sum::<usize>() + tokens * intermediate
     }
 }
 
@@ -261,9 +257,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn padding_has_a_position_of_its_own() {
+    fn padding_has_its_own_position() {
         assert_eq!(Numbering::FromZero.positions(&[7, 1, 9]), [0, 1, 2]);
         assert_eq!(Numbering::AfterPadding(1).positions(&[0, 7, 1, 9, 2]), [2, 3, 1, 4, 5]);
-        assert_eq!(Numbering::AfterPadding(1).room(514), 512);
+        assert_eq!(Numbering::AfterPadding(1).max_tokens(514), 512);
     }
 }

@@ -1,16 +1,16 @@
-//! The cache's layout, which Python's huggingface_hub reads and writes too:
-//! `blobs/<etag>` hold contents, `snapshots/<commit>/<file>` point to them,
-//! `refs/<revision>` hold the commit that a branch or tag was last seen at.
+//! The layout of the cache, shared with Python's huggingface_hub: `blobs/<etag>` have the
+//! contents, `snapshots/<commit>/<file>` link to them, and `refs/<revision>` have the last
+//! known commit of a branch or tag.
 
 use std::path::{Path, PathBuf};
 
 use super::repository::Repository;
 use crate::files;
 
-/// Bytes of a file that holds a commit.
-const LONGEST_REFERENCE: u64 = 1_024;
+/// Maximum bytes of a file in `refs`.
+const MAX_REFERENCE: u64 = 1_024;
 
-/// One model's part of the cache.
+/// The cache of one model.
 #[derive(Debug)]
 pub struct Cache {
     /// `models--owner--name`
@@ -30,20 +30,19 @@ impl Cache {
         self.folder.join("refs").join(revision)
     }
 
-    /// The commit that `revision` was last seen at, if files of it are here.
+    /// Returns the last known commit of `revision`, if the cache has files of it.
     pub fn commit(&self, revision: &str) -> Option<String> {
         let commit = match is_commit(revision) {
             true => revision.to_owned(),
-            false => files::read_text(&self.reference(revision), LONGEST_REFERENCE)
-                .ok()?
-                .trim()
-                .to_owned(),
+            false => {
+                files::read_text(&self.reference(revision), MAX_REFERENCE).ok()?.trim().to_owned()
+            }
         };
         (is_commit(&commit) && self.snapshot(&commit).is_dir()).then_some(commit)
     }
 }
 
-/// A commit by its whole hash. Nothing else becomes a folder's name.
+/// Whether `text` is a full commit hash, which is safe as a folder name.
 pub fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,6 +1,5 @@
-//! The hub's HTTP interface. Redirects are followed here, hop by hop: the
-//! hub's own answers say what a file is, the last one has its bytes, and the
-//! token is for the hub alone.
+//! The HTTP client for the hub. It follows redirects itself: the hub's own responses have the
+//! metadata of a file, the last one its bytes, and only the hub may receive the token.
 
 use std::io::Read;
 use std::net::IpAddr;
@@ -22,14 +21,14 @@ pub struct Client {
     agent: Agent,
     endpoint: Uri,
     token: Option<Token>,
-    /// Of the load that this is for.
+    /// Cancels the load that the requests belong to.
     pub cancellation: Cancellation,
 }
 
-/// What the hub says of a model at a revision.
+/// The metadata of a model at a revision.
 #[derive(Debug, Deserialize)]
 pub struct Info {
-    /// The commit.
+    /// The commit hash.
     pub sha: String,
     pub siblings: Vec<Sibling>,
 }
@@ -40,36 +39,36 @@ pub struct Sibling {
     pub name: String,
 }
 
-/// What the hub says of a file.
+/// The metadata of a file.
 #[derive(Debug)]
 pub struct Metadata {
-    /// The digest of large files, some hash of small ones.
+    /// SHA-256 for large files, another hash for small ones.
     pub etag: String,
     pub bytes: Option<u64>,
-    /// Where its bytes are.
-    pub place: Uri,
+    /// Where to download it.
+    pub url: Uri,
 }
 
-/// Redirects to other hosts: a file's own place is one.
+/// Whether to follow redirects to other hosts, which store the content of large files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OtherHosts {
     Follow,
     Stop,
 }
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// For an answer to begin, and then between two pieces of it.
-const SILENCE: Duration = Duration::from_secs(30);
-const REDIRECTS: usize = 10;
-/// Of a request that fails before its answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for the start of a response, and for each read of its body.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_REDIRECTS: usize = 10;
+/// For a request that fails before its response starts.
 const ATTEMPTS: u32 = 3;
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// A model's list of files.
-const LONGEST_INFO: u64 = 16 << 20;
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+/// Maximum bytes of a model's metadata.
+const MAX_INFO: u64 = 16 << 20;
 
-/// The pause after a number of failures.
-pub fn pause(failures: u32) -> Duration {
-    FIRST_WAIT * 2_u32.pow(failures.min(6))
+/// Returns the exponential backoff after `failures` failures.
+pub fn backoff(failures: u32) -> Duration {
+    FIRST_DELAY * 2_u32.pow(failures.min(6))
 }
 
 impl Client {
@@ -78,38 +77,39 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            // Lengths and etags are those of the file itself.
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(READ_TIMEOUT))
+            .timeout_per_read(Some(READ_TIMEOUT))
+            // So that lengths and etags are those of the file.
             .accept_encoding("identity")
             .user_agent(concat!("explaind/", env!("CARGO_PKG_VERSION")))
             .build();
         let endpoint = settings.endpoint.parse::<Uri>().ok();
         let endpoint = endpoint.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-        let odd = || Failure::Refused(format!("HF_ENDPOINT {:?} is no URL", settings.endpoint));
-        let endpoint = endpoint.ok_or_else(odd)?;
+        let bad = || Failure::Refused(format!("HF_ENDPOINT {:?} is not a URL", settings.endpoint));
+        let endpoint = endpoint.ok_or_else(bad)?;
         let token = settings.token.clone().filter(|_| may_have_token(&endpoint));
         if settings.token.is_some() && token.is_none() {
-            warn!("{endpoint} is asked without the token: it would be sent without encryption");
+            warn!("the token is not sent to {endpoint}, because the connection is not encrypted");
         }
         Ok(Self { agent: config.into(), endpoint, token, cancellation: cancellation.clone() })
     }
 
-    /// The commit of a revision and the files that it has.
+    /// Requests the commit of a revision and the list of its files.
     pub fn info(&self, repository: &Repository) -> Result<Info, Failure> {
         let revision = repository.revision().replace('/', "%2F");
         let url = self.url(&format!("api/models/{}/revision/{revision}", repository.id()))?;
         let (_, response) = self.follow(Method::GET, url, None, OtherHosts::Stop)?;
         self.expect_success(&response, repository)?;
         let mut body = Vec::new();
-        let mut reader = self.read(response).take(LONGEST_INFO);
+        let mut reader = self.read(response).take(MAX_INFO);
         reader.read_to_end(&mut body).map_err(|error| self.unreachable(error))?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Failure::Refused(format!("{} answers oddly: {error}", self.endpoint)))
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::Refused(format!("{} sent an invalid response: {error}", self.endpoint))
+        })
     }
 
-    /// What a file of a commit is and where.
+    /// Requests the metadata of a file at a commit.
     pub fn metadata(
         &self,
         repository: &Repository,
@@ -117,31 +117,31 @@ impl Client {
         name: &str,
     ) -> Result<Metadata, Failure> {
         let url = self.url(&format!("{}/resolve/{commit}/{name}", repository.id()))?;
-        let (at, response) = self.follow(Method::HEAD, url, None, OtherHosts::Stop)?;
-        let place = location(&at, &response)?;
-        if place.is_none() {
+        let (url, response) = self.follow(Method::HEAD, url, None, OtherHosts::Stop)?;
+        let redirect = location(&url, &response)?;
+        if redirect.is_none() {
             self.expect_success(&response, repository)?;
         }
         let text = |header: &str| response.headers().get(header)?.to_str().ok();
         let etag = text("x-linked-etag").or_else(|| text("etag")).and_then(plain_etag);
         let etag = etag.ok_or_else(|| {
-            Failure::Refused(format!("{} gives no usable etag for {name}", self.endpoint))
+            Failure::Refused(format!("{} sent no usable etag for {name}", self.endpoint))
         })?;
-        // A redirect's own length is not the file's.
-        let length = place.is_none().then(|| text("content-length")).flatten();
+        // The length of a redirect is not that of the file.
+        let length = redirect.is_none().then(|| text("content-length")).flatten();
         let bytes = text("x-linked-size").or(length).and_then(|bytes| bytes.parse().ok());
-        Ok(Metadata { etag, bytes, place: place.unwrap_or(at) })
+        Ok(Metadata { etag, bytes, url: redirect.unwrap_or(url) })
     }
 
-    /// The bytes at `place`, from `start` on if the server can do that.
-    pub fn bytes(&self, place: &Uri, start: u64) -> Result<Response<Body>, Failure> {
+    /// Requests the bytes at `url`, from `start` if the server supports ranges.
+    pub fn bytes(&self, url: &Uri, start: u64) -> Result<Response<Body>, Failure> {
         let range = (start > 0).then(|| format!("bytes={start}-"));
         let (_, response) =
-            self.follow(Method::GET, place.clone(), range.as_deref(), OtherHosts::Follow)?;
+            self.follow(Method::GET, url.clone(), range.as_deref(), OtherHosts::Follow)?;
         Ok(response)
     }
 
-    /// The body, for as long as the load goes on.
+    /// Returns a reader of the body, which fails once the load is cancelled.
     pub fn read(&self, response: Response<Body>) -> impl Read + use<> {
         self.cancellation.reader(response.into_body().into_reader())
     }
@@ -149,38 +149,38 @@ impl Client {
     fn url(&self, path: &str) -> Result<Uri, Failure> {
         let base = self.endpoint.to_string();
         let url = format!("{}/{path}", base.trim_end_matches('/'));
-        url.parse().map_err(|_| Failure::Refused(format!("{url} is no URL")))
+        url.parse().map_err(|_| Failure::Refused(format!("{url} is not a URL")))
     }
 
     fn follow(
         &self,
         method: Method,
-        mut at: Uri,
+        mut url: Uri,
         range: Option<&str>,
         other_hosts: OtherHosts,
     ) -> Result<(Uri, Response<Body>), Failure> {
-        for _ in 0..REDIRECTS {
-            let response = self.send(&method, &at, range)?;
-            match location(&at, &response)? {
-                Some(next) if other_hosts == OtherHosts::Follow || self.is_own(&next) => at = next,
-                _ => return Ok((at, response)),
+        for _ in 0..MAX_REDIRECTS {
+            let response = self.send(&method, &url, range)?;
+            match location(&url, &response)? {
+                Some(next) if other_hosts == OtherHosts::Follow || self.is_own(&next) => url = next,
+                _ => return Ok((url, response)),
             }
         }
-        Err(Failure::Refused(format!("{at} is redirected more than {REDIRECTS} times")))
+        Err(Failure::Refused(format!("{url} redirects more than {MAX_REDIRECTS} times")))
     }
 
-    /// One request; a hub that is out of order is asked again.
+    /// Sends one request; retries it on connection errors and temporary failures.
     fn send(
         &self,
         method: &Method,
-        at: &Uri,
+        url: &Uri,
         range: Option<&str>,
     ) -> Result<Response<Body>, Failure> {
         let mut failures = 0;
         loop {
             self.cancellation.check().map_err(Failure::Refused)?;
-            let failure = match self.send_once(method, at, range) {
-                Ok(response) if is_passing(response.status()) => {
+            let failure = match self.send_once(method, url, range) {
+                Ok(response) if is_temporary(response.status()) => {
                     self.unreachable(format!("status {}", response.status()))
                 }
                 Ok(response) => return Ok(response),
@@ -190,19 +190,19 @@ impl Client {
             if failures == ATTEMPTS {
                 return Err(failure);
             }
-            debug!(%method, ?failure, "asking again");
-            sleep(pause(failures - 1));
+            debug!(%method, ?failure, "retrying");
+            sleep(backoff(failures - 1));
         }
     }
 
     fn send_once(
         &self,
         method: &Method,
-        at: &Uri,
+        url: &Uri,
         range: Option<&str>,
     ) -> Result<Response<Body>, ureq::Error> {
-        let mut request = Request::builder().method(method.clone()).uri(at.clone());
-        if let Some(token) = self.token.as_ref().filter(|_| self.is_own(at)) {
+        let mut request = Request::builder().method(method.clone()).uri(url.clone());
+        if let Some(token) = self.token.as_ref().filter(|_| self.is_own(url)) {
             request = request.header("authorization", token.header());
         }
         if let Some(range) = range {
@@ -211,16 +211,16 @@ impl Client {
         self.agent.run(request.body(())?)
     }
 
-    /// Whether the hub itself is there, on the same port and as safely.
-    fn is_own(&self, at: &Uri) -> bool {
-        at.scheme() == self.endpoint.scheme() && at.authority() == self.endpoint.authority()
+    /// Whether `url` has the scheme, host and port of the hub.
+    fn is_own(&self, url: &Uri) -> bool {
+        url.scheme() == self.endpoint.scheme() && url.authority() == self.endpoint.authority()
     }
 
     fn unreachable(&self, error: impl ToString) -> Failure {
         Failure::Unreachable(format!("{} cannot be reached ({})", self.endpoint, error.to_string()))
     }
 
-    /// The hub's refusals, and what to do about them.
+    /// Converts an error status to an error that says what to do.
     fn expect_success(
         &self,
         response: &Response<Body>,
@@ -245,14 +245,14 @@ impl Client {
             (Some("RevisionNotFound"), _) => format!("the model has no revision {revision:?}"),
             (Some("EntryNotFound"), _) => "the hub has no such file".to_owned(),
             (_, 401 | 403 | 404) => {
-                format!("the hub knows no such model, or it is private: check {page}, and {token}")
+                format!("the hub has no such model, or it is private: check {page}, and {token}")
             }
-            (_, status) => format!("{base} answers with status {status}"),
+            (_, status) => format!("{base} responded with status {status}"),
         }))
     }
 }
 
-/// Whether a token may be sent there: encrypted, or within this machine.
+/// Whether a token may be sent to `endpoint`: over HTTPS, or to this machine.
 fn may_have_token(endpoint: &Uri) -> bool {
     let host = endpoint.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -261,39 +261,39 @@ fn may_have_token(endpoint: &Uri) -> bool {
         || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether it may be another status in a moment.
-fn is_passing(status: StatusCode) -> bool {
+/// Whether a retry may succeed.
+fn is_temporary(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Where a redirect leads.
-fn location(at: &Uri, response: &Response<Body>) -> Result<Option<Uri>, Failure> {
+/// Returns the target of a redirect; `None` if the response is not one.
+fn location(url: &Uri, response: &Response<Body>) -> Result<Option<Uri>, Failure> {
     if !response.status().is_redirection() {
         return Ok(None);
     }
     let header = response.headers().get("location").and_then(|value| value.to_str().ok());
     let next = header.and_then(|text| match text.starts_with('/') && !text.starts_with("//") {
         true => {
-            let (scheme, authority) = (at.scheme_str()?, at.authority()?);
+            let (scheme, authority) = (url.scheme_str()?, url.authority()?);
             format!("{scheme}://{authority}{text}").parse::<Uri>().ok()
         }
         false => text.parse::<Uri>().ok(),
     });
     match next.filter(|next| next.authority().is_some()) {
-        Some(next) if at.scheme_str() == Some("https") && next.scheme_str() != Some("https") => {
-            Err(Failure::Refused(format!("{at} is redirected to a place without encryption")))
+        Some(next) if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") => {
+            Err(Failure::Refused(format!("{url} redirects to an unencrypted URL")))
         }
         Some(next) => Ok(Some(next)),
-        None => Err(Failure::Refused(format!("{at} is redirected to nowhere"))),
+        None => Err(Failure::Refused(format!("{url} redirects to an invalid URL"))),
     }
 }
 
-/// An etag without its quotes, if it can be a file's name.
+/// Returns an etag without its quotes, if it is a safe file name.
 fn plain_etag(header: &str) -> Option<String> {
     let etag = header.trim_start_matches("W/").trim_matches('"');
-    let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let good = !etag.is_empty() && etag.len() <= 128 && !etag.starts_with('.');
-    (good && etag.chars().all(known)).then(|| etag.to_owned())
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let valid = !etag.is_empty() && etag.len() <= 128 && !etag.starts_with('.');
+    (valid && etag.chars().all(allowed)).then(|| etag.to_owned())
 }
 
 #[cfg(test)]
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_sent_encrypted_or_not_at_all() {
+    fn tokens_are_never_sent_unencrypted() {
         let token = |endpoint: &str| {
             let token = Some("hf_secret".parse().unwrap());
             let (endpoint, cache) = (endpoint.to_owned(), std::path::PathBuf::new());
@@ -313,8 +313,8 @@ mod tests {
             assert!(token(safe).is_some(), "{safe}");
         }
         assert!(token("http://[::1]:8080").is_some());
-        for open in ["http://huggingface.co", "http://10.0.0.1", "http://localhost.example"] {
-            assert!(token(open).is_none(), "{open}");
+        for exposed in ["http://huggingface.co", "http://10.0.0.1", "http://localhost.example"] {
+            assert!(token(exposed).is_none(), "{exposed}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Models of the Hugging Face hub: looked up, fetched file by file when they
-//! are asked for, and kept in the cache that other programs share.
+//! Models of the Hugging Face hub. Files are downloaded on first use into the cache that other
+//! programs share.
 
 mod cache;
 #[cfg(feature = "hub")]
@@ -24,13 +24,13 @@ use remote::Remote;
 pub use repository::Repository;
 pub use settings::{Access, Settings, Token};
 
-/// Why the hub did not give something.
+/// Why a request to the hub failed.
 #[derive(Debug)]
 enum Failure {
-    /// It did not answer: what is in the cache may do.
+    /// No usable response: the cache may be used instead.
     Unreachable(String),
-    /// It answered that it will not: nothing in the cache changes that.
-    #[cfg_attr(not(feature = "hub"), expect(dead_code, reason = "no client, no answer"))]
+    /// The hub refused the request: the cache must not be used instead.
+    #[cfg_attr(not(feature = "hub"), expect(dead_code, reason = "only the client returns it"))]
     Refused(String),
 }
 
@@ -43,7 +43,7 @@ impl Failure {
     }
 }
 
-/// Stands for [`remote::Remote`] in a build that has no client.
+/// Replaces [`remote::Remote`] in builds without the client.
 #[cfg(not(feature = "hub"))]
 #[derive(Debug)]
 enum Remote {}
@@ -51,7 +51,7 @@ enum Remote {}
 #[cfg(not(feature = "hub"))]
 impl Remote {
     fn find(_: &Repository, _: &Settings, _: &Cancellation) -> Result<Self, Failure> {
-        Err(Failure::Unreachable("this explaind is built without its feature hub".to_owned()))
+        Err(Failure::Unreachable("this explaind was built without the feature hub".to_owned()))
     }
 
     fn has(&self, _: &str) -> bool {
@@ -72,29 +72,28 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 enum Files {
-    /// The hub says which there are, and gives them.
+    /// Files on the hub, downloaded on first use.
     Remote(Box<Remote>),
-    /// Those that were fetched before, for want of the hub.
-    Cached { folder: PathBuf, why: String },
+    /// Files of the cache only, because the hub cannot be used.
+    Cached { folder: PathBuf, reason: String },
 }
 
 impl Snapshot {
-    /// Asks the hub which files there are; where it cannot be reached, takes
-    /// what is in the cache.
+    /// Requests the list of files from the hub; if it cannot be reached, uses the cache.
     pub fn find(
         repository: &Repository,
         settings: &Settings,
         cancellation: &Cancellation,
     ) -> Result<Self, String> {
         let cache = Cache::of(repository, &settings.cache);
-        let why = match Self::remote(repository, settings, cancellation) {
+        let reason = match Self::remote(repository, settings, cancellation) {
             Ok(remote) => return Ok(Self { cache, files: Files::Remote(remote.into()) }),
             Err(Failure::Refused(reason)) => return Err(reason),
-            Err(Failure::Unreachable(why)) => why,
+            Err(Failure::Unreachable(reason)) => reason,
         };
         let Some(commit) = cache.commit(repository.revision()) else {
             return Err(format!(
-                "{why}, and {} at {} is not in {}. Load it once with the hub in reach, copy the \
+                "{reason}, and {} at {} is not in {}. Load it once with access to the hub, copy the \
                  folder {} from a machine that has it, or give a directory with the model's files",
                 repository.id(),
                 repository.revision(),
@@ -103,10 +102,10 @@ impl Snapshot {
             ));
         };
         if settings.access == Access::Online {
-            warn!("{why}: {repository} is taken from the cache as it was last seen");
+            warn!("{reason}: {repository} is loaded from the cache and may be outdated");
         }
         let folder = cache.snapshot(&commit);
-        Ok(Self { cache, files: Files::Cached { folder, why } })
+        Ok(Self { cache, files: Files::Cached { folder, reason } })
     }
 
     fn remote(
@@ -117,7 +116,7 @@ impl Snapshot {
         match settings.access {
             Access::Online => Remote::find(repository, settings, cancellation),
             Access::Offline => {
-                Err(Failure::Unreachable("the hub is not asked (HF_HUB_OFFLINE is set)".to_owned()))
+                Err(Failure::Unreachable("the hub is not used (HF_HUB_OFFLINE is set)".to_owned()))
             }
         }
     }
@@ -129,7 +128,7 @@ impl Snapshot {
         }
     }
 
-    /// A file's path in the cache, where it is put if it is not there.
+    /// Returns a file's path in the cache; downloads it if it is missing.
     pub fn fetch(&self, name: &str) -> Result<PathBuf, String> {
         match &self.files {
             Files::Remote(remote) => remote.fetch(&self.cache, name),
@@ -137,11 +136,11 @@ impl Snapshot {
         }
     }
 
-    /// Why files may be missing here that the hub has.
-    pub fn gap(&self) -> Option<&str> {
+    /// Why files may be missing although the hub has them.
+    pub fn missing_reason(&self) -> Option<&str> {
         match &self.files {
             Files::Remote(_) => None,
-            Files::Cached { why, .. } => Some(why),
+            Files::Cached { reason, .. } => Some(reason),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How far a download is: a bar on a terminal, otherwise lines in the log.
+//! Download progress: a bar on a terminal, otherwise lines in the log.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard};
@@ -6,30 +6,29 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-/// The terminal has one line for a bar: of downloads at the same time, one
-/// draws and the others log.
+/// Held by the download that draws the bar. Concurrent downloads log instead.
 static BAR: Mutex<()> = Mutex::new(());
 
 pub struct Progress {
     name: String,
     total: Option<u64>,
     done: u64,
-    /// Of this download's own bytes, without what was there before.
-    come: u64,
+    /// Bytes received by this download, without those of earlier attempts.
+    received: u64,
     started: Instant,
     shown: Instant,
     bar: Option<MutexGuard<'static, ()>>,
 }
 
-const BETWEEN_DRAWINGS: Duration = Duration::from_millis(100);
-const BETWEEN_LINES: Duration = Duration::from_secs(10);
+const DRAW_INTERVAL: Duration = Duration::from_millis(100);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 const WIDTH: u64 = 24;
 
 impl Progress {
     pub fn start(name: &str, total: Option<u64>) -> Self {
         let bar = io::stderr().is_terminal().then(|| BAR.try_lock().ok()).flatten();
         let (started, name) = (Instant::now(), name.to_owned());
-        let progress = Self { name, total, done: 0, come: 0, started, shown: started, bar };
+        let progress = Self { name, total, done: 0, received: 0, started, shown: started, bar };
         if progress.bar.is_none() {
             let megabytes = total.map_or_else(|| "?".to_owned(), megabytes);
             info!(file = progress.name, megabytes, "downloading");
@@ -37,16 +36,16 @@ impl Progress {
         progress
     }
 
-    /// So much is there already.
-    pub fn at(&mut self, done: u64) {
+    /// Sets the number of bytes that are already on disk.
+    pub fn resume_at(&mut self, done: u64) {
         self.done = done;
     }
 
     pub fn add(&mut self, bytes: u64) {
         self.done += bytes;
-        self.come += bytes;
-        let pause = if self.bar.is_some() { BETWEEN_DRAWINGS } else { BETWEEN_LINES };
-        if self.shown.elapsed() >= pause {
+        self.received += bytes;
+        let interval = if self.bar.is_some() { DRAW_INTERVAL } else { LOG_INTERVAL };
+        if self.shown.elapsed() >= interval {
             self.shown = Instant::now();
             self.show();
         }
@@ -59,17 +58,17 @@ impl Progress {
             info!(file = self.name, megabytes = done, percent, "downloading");
             return;
         }
-        let speed = self.come as f64 / 1e6 / self.started.elapsed().as_secs_f64().max(1e-3);
+        let speed = self.received as f64 / 1e6 / self.started.elapsed().as_secs_f64().max(1e-3);
         let full = self.total.map_or(0, |total| WIDTH * self.done.min(total) / total.max(1));
         let total = self.total.map_or_else(|| "?".to_owned(), megabytes);
         let bar = "=".repeat(full as usize) + &" ".repeat((WIDTH - full) as usize);
-        // A terminal that is gone is no reason to end.
+        // A closed terminal must not abort the download.
         let mut out = io::stderr().lock();
         let line = format!("\r{} [{bar}] {done}/{total} MB, {speed:.1} MB/s ", self.name);
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// The file is whole and under its name.
+    /// Reports that the download is complete.
     pub fn finish(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
         match self.bar {
@@ -81,7 +80,7 @@ impl Progress {
     }
 }
 
-/// Leaves the bar's line, however the download has ended.
+/// Ends the line of the bar, also after errors.
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.bar.is_some() {

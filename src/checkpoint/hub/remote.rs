@@ -1,4 +1,4 @@
-//! One model on the hub, at one commit.
+//! A model on the hub, at one commit.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Asks which files there are.
+    /// Requests the commit and the list of files.
     pub fn find(
         repository: &Repository,
         settings: &Settings,
@@ -30,7 +30,7 @@ impl Remote {
         let client = Client::new(settings, cancellation)?;
         let info = client.info(repository)?;
         if !is_commit(&info.sha) {
-            return Err(Failure::Refused(format!("the hub names the commit {:?}", info.sha)));
+            return Err(Failure::Refused(format!("the commit {:?} is invalid", info.sha)));
         }
         let names = info.siblings.into_iter().map(|sibling| sibling.name).collect();
         Ok(Self { client, repository: repository.clone(), commit: info.sha, names })
@@ -40,28 +40,28 @@ impl Remote {
         self.names.contains(name)
     }
 
-    /// A file's path in the cache, fetched if it is not there.
+    /// Returns a file's path in the cache; downloads it if it is missing.
     pub fn fetch(&self, cache: &Cache, name: &str) -> Result<PathBuf, String> {
         let path = cache.snapshot(&self.commit).join(name);
         if !path.exists() {
-            let said = self.client.metadata(&self.repository, &self.commit, name);
-            let said = said.map_err(Failure::reason)?;
-            let blob = download::blob(&self.client, cache, name, &said)?;
-            download::point(&path, &blob).map_err(|error| download::unwritable(&path, &error))?;
+            let metadata = self.client.metadata(&self.repository, &self.commit, name);
+            let metadata = metadata.map_err(Failure::reason)?;
+            let blob = download::blob(&self.client, cache, name, &metadata)?;
+            download::link_to(&path, &blob).map_err(|error| download::unwritable(&path, &error))?;
         }
-        // Best effort: a cache that cannot be written is good for reading.
-        let _ = self.note(cache);
+        // Ignore errors: the cache may be read-only.
+        let _ = self.store_reference(cache);
         Ok(path)
     }
 
-    /// Notes the commit that the revision is at now.
-    fn note(&self, cache: &Cache) -> std::io::Result<()> {
+    /// Stores the current commit of the revision in `refs`.
+    fn store_reference(&self, cache: &Cache) -> std::io::Result<()> {
         let revision = self.repository.revision();
         let path = cache.reference(revision);
         if revision == self.commit || cache.commit(revision).as_ref() == Some(&self.commit) {
             return Ok(());
         }
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        download::write_whole(&path, self.commit.as_bytes())
+        download::write_atomic(&path, self.commit.as_bytes())
     }
 }

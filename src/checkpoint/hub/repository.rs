@@ -1,13 +1,13 @@
-//! A model of the hub by its name: `owner/name[@revision]`.
+//! The name of a model on the hub: `owner/name[@revision]`.
 
 use std::fmt;
 use std::str::FromStr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
-    /// `owner/name`, or `name` alone, as the oldest models are called.
+    /// `owner/name`, or `name` alone for the oldest models.
     id: String,
-    /// A branch, a tag or a commit; none is the branch main.
+    /// A branch, tag or commit; `None` is the branch main.
     revision: Option<String>,
 }
 
@@ -25,17 +25,16 @@ impl Repository {
         self.id.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The folder of the cache that holds it.
+    /// Returns the name of its folder in the cache.
     pub fn folder(&self) -> String {
         format!("models--{}", self.id.replace('/', "--"))
     }
 }
 
-/// The characters of the hub's own rules. Nothing that passes leads out of a
-/// folder or means something in a URL.
+/// Whether the hub allows this as a name. Such names are safe in paths and URLs.
 fn is_plain(part: &str) -> bool {
-    let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    !part.is_empty() && part.len() <= 96 && part.chars().all(known) && !part.starts_with('.')
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !part.is_empty() && part.len() <= 96 && part.chars().all(allowed) && !part.starts_with('.')
 }
 
 impl FromStr for Repository {
@@ -47,11 +46,11 @@ impl FromStr for Repository {
             None => (text, None),
         };
         if id.split('/').count() > 2 || !id.split('/').all(is_plain) || id.contains("--") {
-            return Err(format!("{id:?} is no model of the hub; it is hf:owner/name[@revision]"));
+            return Err(format!("{id:?} is not a model of the hub; use hf:owner/name[@revision]"));
         }
         match &revision {
             Some(revision) if !revision.split('/').all(is_plain) => {
-                Err(format!("{revision:?} is no branch, tag or commit"))
+                Err(format!("{revision:?} is not a branch, tag or commit"))
             }
             _ => Ok(Self { id: id.to_owned(), revision }),
         }
@@ -70,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_and_written() {
+    fn names_round_trip() {
         for text in ["owner/name", "name", "o/n@v1.0", "o/n@refs/pr/3", "a-b/c_d.e@main"] {
             let repository: Repository = text.parse().unwrap();
             assert_eq!(repository.to_string(), format!("hf:{text}"));
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_elsewhere() {
+    fn unsafe_names_are_rejected() {
         for text in
             ["", "/", "a/", "a/b/c", "../a", "a/..", "a b", "a/b?c", "a--b/c", "a/b@", "a/b@../c"]
         {

@@ -1,5 +1,5 @@
-//! Where the hub is, where its files are kept, and who asks: the variables
-//! that Python's huggingface_hub reads, with its defaults.
+//! Endpoint, cache folder and token of the hub, from the environment variables of Python's
+//! huggingface_hub, with its defaults.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,14 +7,14 @@ use std::str::FromStr;
 
 use crate::files;
 
-/// Bytes of a file that holds a token.
-const LONGEST_TOKEN: u64 = 16_384;
+/// Maximum bytes of a token file.
+const MAX_TOKEN: u64 = 16_384;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder of `models--owner--name`.
+    /// The folder that contains `models--owner--name`.
     pub cache: PathBuf,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub endpoint: String,
     pub token: Option<Token>,
     pub access: Access,
@@ -23,16 +23,16 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Online,
-    /// Nothing is asked of the network.
+    /// No network access.
     Offline,
 }
 
-/// A secret: it is sent and never shown.
+/// A secret token; `Debug` does not print it.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// What the header `authorization` says.
+    /// Returns the value of the header `authorization`.
     pub fn header(&self) -> String {
         format!("Bearer {}", self.0)
     }
@@ -50,7 +50,7 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(Self(text.to_owned())),
-            false => Err("the hub's token has a character that no token has".to_owned()),
+            false => Err("the hub's token has an invalid character".to_owned()),
         }
     }
 }
@@ -63,7 +63,7 @@ impl Settings {
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let home = given("HOME").or_else(|| given("USERPROFILE")).map(PathBuf::from);
-        // As a shell does it: a variable may be set where none looks at it.
+        // Expand ~ like a shell: variables may be set where no shell does.
         let expanded = |path: String| match (path.strip_prefix("~/"), &home) {
             (Some(rest), Some(home)) => home.join(rest),
             _ => PathBuf::from(path),
@@ -80,7 +80,7 @@ impl Settings {
         let token = given("HF_TOKEN")
             .or_else(|| given("HUGGING_FACE_HUB_TOKEN"))
             .or_else(|| {
-                files::read_text(&token_file?, LONGEST_TOKEN)
+                files::read_text(&token_file?, MAX_TOKEN)
                     .ok()
                     .filter(|text| !text.trim().is_empty())
             })
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_come_from_the_nearest_variable() {
+    fn cache_folder_by_precedence() {
         let home = ("HOME", "/h");
         for (variables, cache) in [
             (vec![home], "/h/.cache/huggingface/hub"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn offline_is_said_in_several_words() {
+    fn offline_values() {
         for (value, access) in [
             ("1", Access::Offline),
             ("true", Access::Offline),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_never_shown() {
+    fn tokens_are_read_and_never_printed() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("token"), "hf_file\n").unwrap();
         let home = ("HF_HOME", folder.path().to_str().unwrap());

@@ -1,5 +1,5 @@
-//! The zip archive that `torch.save` has written since PyTorch 1.6: data.pkl
-//! and, uncompressed, a file a storage. Only where the files lie is read.
+//! The zip archive that `torch.save` writes since PyTorch 1.6: data.pkl, and one uncompressed
+//! file per storage.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use super::{Region, machine};
 
 pub const MAGIC: &[u8] = b"PK\x03\x04";
 
-/// A directory of ten thousand tensors is a megabyte long.
-const LONGEST_DIRECTORY: u64 = 64 << 20;
+/// Maximum bytes of the central directory. Ten thousand tensors take about 1 MB.
+const MAX_DIRECTORY: u64 = 64 << 20;
 
-/// The tensors, and the storages by key.
+/// Returns the tensors, and the storages by key.
 pub fn read(
     content: &Content,
     length: u64,
@@ -37,7 +37,7 @@ pub fn read(
     Ok((tensors, storages.collect()))
 }
 
-/// The fixed lengths of the records, and their signatures.
+/// Bytes of the records without their variable parts.
 const END: usize = 22;
 const LOCATOR: usize = 20;
 const END_64: usize = 56;
@@ -57,14 +57,14 @@ fn files(content: &Content, length: u64) -> Result<BTreeMap<String, Region>, Str
     Ok(files)
 }
 
-/// Where the central directory lies, by the record at the end of the file or,
-/// of large archives, by the one before it.
+/// Returns the start and length of the central directory, from the end record or, for zip64
+/// archives, from the record before it.
 fn directory(content: &Content, length: u64) -> Result<(u64, usize), String> {
-    // A comment of up to 64 KiB may follow.
+    // The end record may be followed by a comment of up to 64 KiB.
     let tail = length.min((LOCATOR + END + 0xffff) as u64);
     let record = Record::read(content, length - tail, tail as usize)?;
     let found = record.0.windows(4).rposition(|four| four == b"PK\x05\x06");
-    let end = found.ok_or("is an archive without an end: is it whole?")?;
+    let end = found.ok_or("is an archive without an end; it may be incomplete")?;
     let (mut bytes, mut start) = (record.u32(end + 12)?, record.u32(end + 16)?);
     if let Some(locator) = end.checked_sub(LOCATOR)
         && record.u32(locator)? == 0x0706_4b50
@@ -73,14 +73,14 @@ fn directory(content: &Content, length: u64) -> Result<(u64, usize), String> {
         record.expect(0, b"PK\x06\x06")?;
         (bytes, start) = (record.u64(40)?, record.u64(48)?);
     }
-    if bytes > LONGEST_DIRECTORY || start.checked_add(bytes).is_none_or(|end| end > length) {
-        return Err(format!("is an archive whose directory of {bytes} bytes is not in it"));
+    if bytes > MAX_DIRECTORY || start.checked_add(bytes).is_none_or(|end| end > length) {
+        return Err(format!("is an archive whose directory of {bytes} bytes is outside the file"));
     }
     Ok((start, bytes as usize))
 }
 
-/// A directory's entry: its name, its header's place, how many bytes it has,
-/// and where the next entry begins.
+/// Parses a directory entry. Returns the file's name, the offset of its local header, its size,
+/// and the position of the next entry.
 fn entry(directory: &Record, at: usize) -> Result<(String, u64, u64, usize), String> {
     directory.expect(at, b"PK\x01\x02")?;
     let (flags, method) = (directory.u16(at + 8)?, directory.u16(at + 10)?);
@@ -88,7 +88,7 @@ fn entry(directory: &Record, at: usize) -> Result<(String, u64, u64, usize), Str
         [directory.u16(at + 28)?, directory.u16(at + 30)?, directory.u16(at + 32)?];
     let after_name = at + ENTRY + name;
     let text = directory.part(at + ENTRY, name)?;
-    let text = String::from_utf8(text.to_vec()).map_err(|_| "has a file whose name is no UTF-8")?;
+    let text = String::from_utf8(text.to_vec()).map_err(|_| "has a file name that is not UTF-8")?;
     if flags & 1 != 0 || method != 0 {
         return Err(format!("has {text:?} compressed or encrypted, which torch.save does not"));
     }
@@ -97,20 +97,20 @@ fn entry(directory: &Record, at: usize) -> Result<(String, u64, u64, usize), Str
     let [bytes, packed, header] = sizes;
     match bytes == packed {
         true => Ok((text, header, bytes, after_name + extra + comment)),
-        false => Err(format!("has {text:?} in two lengths")),
+        false => Err(format!("has two different sizes for {text:?}")),
     }
 }
 
-/// Replaces the sizes that 32 bits do not hold by those of the extra field 1,
-/// which has them in the same order.
+/// Replaces sizes that do not fit in 32 bits by those of extra field 1 (zip64), which has them
+/// in the same order.
 fn widen(sizes: &mut [u64; 3], extra: &Record) -> Result<(), String> {
     let mut at = 0;
     while at + 4 <= extra.0.len() {
         let (kind, bytes) = (extra.u16(at)?, extra.u16(at + 2)?);
         if kind == 1 {
             let wide = sizes.iter_mut().filter(|size| **size == u64::from(u32::MAX));
-            for (place, size) in wide.enumerate() {
-                *size = extra.u64(at + 4 + 8 * place)?;
+            for (index, size) in wide.enumerate() {
+                *size = extra.u64(at + 4 + 8 * index)?;
             }
             return Ok(());
         }
@@ -119,20 +119,20 @@ fn widen(sizes: &mut [u64; 3], extra: &Record) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a file's bytes lie: after its own header, whose length only it knows.
+/// Returns the range of a file's bytes, which start after its local header.
 fn locate(content: &Content, length: u64, header: u64, bytes: u64) -> Result<Region, String> {
     let record = Record::read(content, header, LOCAL)?;
     record.expect(0, MAGIC)?;
     let names = record.u16(26)? + record.u16(28)?;
-    // Reading the header has shown that it lies in the file.
+    // Cannot overflow: the header was read, so it is inside the file.
     let start = header + (LOCAL + names) as u64;
     match start.checked_add(bytes).is_some_and(|end| end <= length) {
         true => Ok(Region { start, bytes }),
-        false => Err(format!("is an archive with a file of {bytes} bytes that is not in it")),
+        false => Err(format!("is an archive with a file of {bytes} bytes that exceeds it")),
     }
 }
 
-/// Bytes with little-endian numbers in them.
+/// A record with little-endian numbers.
 struct Record(Vec<u8>);
 
 impl Record {
@@ -148,7 +148,7 @@ impl Record {
     fn expect(&self, at: usize, signature: &[u8]) -> Result<(), String> {
         match self.part(at, signature.len())? == signature {
             true => Ok(()),
-            false => Err("is an archive whose records are not where it says".to_owned()),
+            false => Err("is an archive with a record at the wrong position".to_owned()),
         }
     }
 

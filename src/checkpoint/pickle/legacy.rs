@@ -1,6 +1,6 @@
-//! What `torch.save` wrote before PyTorch 1.6: five pickles (a magic number, a
-//! version, facts about the machine, the tensors, the storages' keys), then
-//! the storages, each as its count and its elements.
+//! The format of `torch.save` before PyTorch 1.6: five pickles (a magic number, the version,
+//! information about the machine, the tensors, the keys of the storages), then the storages,
+//! each as a count and its elements.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub const MAGIC: [u8; 15] = *b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
 const VERSION: u64 = 1001;
 
-/// The tensors, and the storages by key.
+/// Returns the tensors, and the storages by key.
 pub fn read(
     content: &Content,
     length: u64,
@@ -36,11 +36,11 @@ pub fn read(
     let Value::List(keys) = values.get(keys) else {
         return Err("has no list of its storages".to_owned());
     };
-    let mut start = bytes.place();
+    let mut start = bytes.position();
     let mut regions = BTreeMap::new();
     for &key in keys {
         let storage = values.text(key).and_then(|key| known.get(key));
-        let region = region(content, length, start, storage.ok_or("has a storage of no tensor")?)?;
+        let region = region(content, length, start, storage.ok_or("has an unused storage")?)?;
         start = region.start + region.bytes;
         regions.extend(values.text(key).map(|key| (key.to_owned(), region)));
     }
@@ -53,7 +53,7 @@ fn is_big_endian(values: &Values, facts: Id) -> bool {
     little.is_some_and(|(_, value)| matches!(values.get(*value), Value::Bool(false)))
 }
 
-/// Every storage that a pickle names, by key.
+/// Returns the storages that a pickle refers to, by key.
 fn storages(values: &Values) -> BTreeMap<String, Storage> {
     let named = values.iter().filter_map(|value| match value {
         Value::Persistent(name) => state::storage(values, *name),
@@ -62,24 +62,24 @@ fn storages(values: &Values) -> BTreeMap<String, Storage> {
     named.map(|storage| (storage.key.clone(), storage)).collect()
 }
 
-/// The elements of the storage whose count is at `start`.
+/// Returns the byte range of the storage whose count is at `start`.
 fn region(content: &Content, length: u64, start: u64, storage: &Storage) -> Result<Region, String> {
     const COUNT: u64 = 8;
     let count = content.read_at(start, COUNT as usize).map_err(|error| error.to_string())?;
     let count = count.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte));
-    let place = || {
-        let bytes = count.checked_mul(element(&storage.class)?)?;
+    let range = || {
+        let bytes = count.checked_mul(element_size(&storage.class)?)?;
         let start = start + COUNT;
-        let inside = start.checked_add(bytes)? <= length && count == storage.count;
-        inside.then_some(Region { start, bytes })
+        let valid = start.checked_add(bytes)? <= length && count == storage.count;
+        valid.then_some(Region { start, bytes })
     };
-    place().ok_or_else(|| {
-        format!("has a storage of {count} elements where its pickle says {}", storage.count)
+    range().ok_or_else(|| {
+        format!("has a storage of {count} elements, but its pickle says {}", storage.count)
     })
 }
 
-/// Bytes of an element.
-fn element(class: &str) -> Option<u64> {
+/// Returns the bytes per element of a storage class.
+fn element_size(class: &str) -> Option<u64> {
     match class {
         "DoubleStorage" | "LongStorage" => Some(8),
         "FloatStorage" | "IntStorage" => Some(4),

@@ -1,6 +1,6 @@
-//! The part of Python's pickle machine that describes tensors. Values lie in
-//! one list and name each other by number: nothing is copied, however often it
-//! is used, and nothing recurses, however deep it is nested.
+//! The part of Python's pickle machine that describes tensors. Values are kept in one list and
+//! refer to each other by index, so that shared values are not copied and nesting needs no
+//! recursion.
 
 use std::collections::HashMap;
 
@@ -19,16 +19,16 @@ pub enum Value {
     Tuple(Vec<Id>),
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    /// A storage outside of the pickle, by the tuple that names it.
+    /// A storage outside the pickle: the tuple that identifies it.
     Persistent(Id),
-    /// The first called with the second, were it run.
+    /// A call that is not executed: callable and arguments.
     Call(Id, Id),
-    /// Of no meaning here.
+    /// A value that is not used.
     Other,
 }
 
-/// A model of ten thousand tensors takes half a million.
-const LONGEST_PROGRAM: usize = 1 << 21;
+/// Maximum number of instructions. Ten thousand tensors take half a million.
+const MAX_INSTRUCTIONS: usize = 1 << 21;
 
 #[derive(Debug)]
 pub struct Values(Vec<Value>);
@@ -63,7 +63,7 @@ impl Values {
         }
     }
 
-    /// A number that counts something.
+    /// Returns a non-negative integer.
     pub fn count(&self, id: Id) -> Option<u64> {
         match self.get(id) {
             Value::Int(number) => u64::try_from(*number).ok(),
@@ -72,7 +72,7 @@ impl Values {
     }
 }
 
-/// Reads one pickle and returns its values and the one that it stands for.
+/// Reads one pickle. Returns its values and the id of the result.
 pub fn read(bytes: &mut Bytes<'_>) -> Result<(Values, Id), String> {
     let mut machine = Machine {
         bytes,
@@ -81,7 +81,7 @@ pub fn read(bytes: &mut Bytes<'_>) -> Result<(Values, Id), String> {
         marks: Vec::new(),
         memo: HashMap::new(),
     };
-    for _ in 0..LONGEST_PROGRAM {
+    for _ in 0..MAX_INSTRUCTIONS {
         let code = machine.bytes.byte()?;
         if code == b'.' {
             let top = machine.pop()?;
@@ -89,26 +89,26 @@ pub fn read(bytes: &mut Bytes<'_>) -> Result<(Values, Id), String> {
         }
         machine.step(code)?;
     }
-    Err(format!("has a pickle of more than {LONGEST_PROGRAM} instructions"))
+    Err(format!("has a pickle of more than {MAX_INSTRUCTIONS} instructions"))
 }
 
 struct Machine<'a, 'b> {
     bytes: &'a mut Bytes<'b>,
     values: Vec<Value>,
     stack: Vec<Id>,
-    /// Heights of the stack.
+    /// Stack heights.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
 
-/// The instructions have their names in Python's pickletools.
+/// Python's pickletools documents the instructions.
 impl Machine<'_, '_> {
     fn step(&mut self, code: u8) -> Result<(), String> {
         match code {
             0x80 => drop(self.bytes.byte()?),       // PROTO
             0x95 => drop(self.bytes.array::<8>()?), // FRAME
             b'(' => self.marks.push(self.stack.len()),
-            b'q' | b'r' | 0x94 | b'h' | b'j' => self.memoise(code)?,
+            b'q' | b'r' | 0x94 | b'h' | b'j' => self.memoize(code)?,
             b's' | b'u' | b'a' | b'e' | b'b' => self.fill(code)?,
             _ => {
                 let value = match self.literal(code)? {
@@ -121,7 +121,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// A value that is written out.
+    /// Reads an instruction that pushes a literal; `None` if it is another one.
     fn literal(&mut self, code: u8) -> Result<Option<Value>, String> {
         let bytes = &mut self.bytes;
         Ok(Some(match code {
@@ -156,7 +156,7 @@ impl Machine<'_, '_> {
         }))
     }
 
-    /// LONG1: little-endian, as many bytes as it needs.
+    /// Reads the argument of LONG1: a length, then a little-endian signed integer.
     fn long(&mut self) -> Result<i64, String> {
         let length = usize::from(self.bytes.byte()?);
         let mut number = [0; 8];
@@ -164,11 +164,11 @@ impl Machine<'_, '_> {
             *byte = self.bytes.byte()?;
         }
         let unused = 64 - 8 * length as u32;
-        // Shifted up and down again, the sign fills what was not written.
+        // Shift left and right to extend the sign.
         Ok(i64::from_le_bytes(number).checked_shl(unused).unwrap_or(0) >> unused.min(63))
     }
 
-    /// A value made of those on the stack.
+    /// Runs an instruction that builds a value from the stack.
     fn combined(&mut self, code: u8) -> Result<Value, String> {
         Ok(match code {
             b't' => Value::Tuple(self.pop_to_mark()?),
@@ -198,18 +198,18 @@ impl Machine<'_, '_> {
                 let (name, module) = (self.pop()?, self.pop()?);
                 match (self.values.get(module), self.values.get(name)) {
                     (Some(Value::Text(module)), Some(Value::Text(name))) => global(module, name)?,
-                    _ => return Err("names a class that is no string".to_owned()),
+                    _ => return Err("has a class name that is not a string".to_owned()),
                 }
             }
             _ => {
                 return Err(format!(
-                    "has the pickle instruction {code:#04x}, which no weights need"
+                    "has the pickle instruction {code:#04x}, which weights do not need"
                 ));
             }
         })
     }
 
-    /// Puts what is above a container into it.
+    /// Adds the values above a container to it.
     fn fill(&mut self, code: u8) -> Result<(), String> {
         let items = match code {
             b'u' | b'e' => self.pop_to_mark()?,
@@ -221,31 +221,31 @@ impl Machine<'_, '_> {
         };
         let container = self.stack.last().and_then(|&id| self.values.get_mut(id));
         match (code, container.ok_or_else(empty)?) {
-            // Attributes of an object, such as a state dict's versions.
+            // BUILD sets attributes, such as the versions of a state dict.
             (b'b', _) => {}
             (b's' | b'u', Value::Dict(entries)) => {
-                let (pairs, odd) = items.as_chunks::<2>();
-                if !odd.is_empty() {
+                let (pairs, rest) = items.as_chunks::<2>();
+                if !rest.is_empty() {
                     return Err("has a key without a value".to_owned());
                 }
                 entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
             }
             (b'a' | b'e', Value::List(list)) => list.extend(items),
-            _ => return Err("fills something that is no container".to_owned()),
+            _ => return Err("adds to something that is not a container".to_owned()),
         }
         Ok(())
     }
 
-    /// Notes the topmost value, or takes a noted one.
-    fn memoise(&mut self, code: u8) -> Result<(), String> {
+    /// Stores the top of the stack in the memo, or pushes a value from it.
+    fn memoize(&mut self, code: u8) -> Result<(), String> {
         let key = match code {
             b'q' | b'h' => self.bytes.byte()?.into(),
             0x94 => self.memo.len() as u32,
             _ => u32::from_le_bytes(self.bytes.array()?),
         };
         if matches!(code, b'h' | b'j') {
-            let noted = self.memo.get(&key);
-            self.stack.push(*noted.ok_or("uses a value that it has not noted")?);
+            let value = self.memo.get(&key);
+            self.stack.push(*value.ok_or("uses a value that is not in its memo")?);
         } else {
             let top = self.stack.last().ok_or_else(empty)?;
             self.memo.insert(key, *top);
@@ -269,17 +269,17 @@ impl Machine<'_, '_> {
 }
 
 fn empty() -> String {
-    "has a pickle that takes more than it gave".to_owned()
+    "has a pickle that pops from an empty stack".to_owned()
 }
 
-/// Nothing is run here; but a file that asks for more than tensors need is no
-/// file of weights, and its owner should know.
+/// Rejects names outside torch and collections. Nothing would be executed, but such a file is
+/// not a file of weights, and its owner should know.
 fn global(module: &str, name: &str) -> Result<Value, String> {
     let known = module == "collections" || module == "torch" || module.starts_with("torch.");
     match known {
         true => Ok(Value::Global(format!("{module}.{name}"))),
-        false => Err(format!(
-            "asks Python for {module}.{name}, which no weights need; nothing of it was run"
-        )),
+        false => {
+            Err(format!("calls {module}.{name}, which weights do not need; it was not executed"))
+        }
     }
 }

@@ -1,11 +1,10 @@
-//! The tensors of a file that `torch.save` wrote. Such a file is a program for
-//! Python's unpickler; here it is read as data: the machine knows the few
-//! instructions that build dictionaries, tuples and numbers, keeps calls as
-//! what they would be, and runs none of them.
+//! Reads the tensors of a file written by `torch.save`. Such a file is a program for Python's
+//! unpickler. It is parsed as data: only the instructions that build dictionaries, tuples and
+//! numbers are supported, and calls are recorded but never executed.
 //!
-//! Own code because candle's reader panics on short tuples, allocates what a
-//! string claims to be long, clones memoised objects without bound, and does
-//! not know the format before PyTorch 1.6.
+//! candle's reader is not used because it panics on short tuples, trusts the claimed length of
+//! strings, clones memoized objects without bound, and does not support the format before
+//! PyTorch 1.6.
 
 mod archive;
 mod bytes;
@@ -18,12 +17,12 @@ use std::sync::Arc;
 use safetensors::Dtype;
 
 use super::content::Content;
-use super::weights::Described;
+use super::tensor_entry::TensorEntry;
 use super::{Checkpoint, LoadError};
 use crate::blocks::{MemoryOrder, Stored};
 use state::Tensor;
 
-/// Where a storage's bytes lie in the file.
+/// The byte range of a storage in the file.
 #[derive(Debug, Clone, Copy)]
 struct Region {
     start: u64,
@@ -34,8 +33,8 @@ struct Region {
 pub fn tensors(
     checkpoint: &Checkpoint,
     file: &Arc<str>,
-) -> Result<Vec<(String, Described)>, LoadError> {
-    let content = checkpoint.large(file)?;
+) -> Result<Vec<(String, TensorEntry)>, LoadError> {
+    let content = checkpoint.weight_file(file)?;
     let length = checkpoint.len(file)?;
     read(content, length, file).map_err(|reason| checkpoint.error(file, reason))
 }
@@ -44,15 +43,15 @@ fn read(
     content: &Content,
     length: u64,
     file: &Arc<str>,
-) -> Result<Vec<(String, Described)>, String> {
-    let begin = content.read_at(0, legacy::MAGIC.len().min(length as usize));
-    let begin = begin.map_err(|error| error.to_string())?;
-    let (tensors, storages) = if begin.starts_with(archive::MAGIC) {
+) -> Result<Vec<(String, TensorEntry)>, String> {
+    let magic = content.read_at(0, legacy::MAGIC.len().min(length as usize));
+    let magic = magic.map_err(|error| error.to_string())?;
+    let (tensors, storages) = if magic.starts_with(archive::MAGIC) {
         archive::read(content, length)?
-    } else if *begin == legacy::MAGIC {
+    } else if *magic == legacy::MAGIC {
         legacy::read(content, length)?
     } else {
-        return Err("is no file of torch.save".to_owned());
+        return Err("was not written by torch.save".to_owned());
     };
     let describe = |(name, tensor): (String, Result<Tensor, String>)| {
         let described = match tensor {
@@ -60,47 +59,47 @@ fn read(
                 let region = storages.get(&tensor.storage.key);
                 describe(&name, tensor, region, file).map_err(|e| format!("tensor {name} {e}"))?
             }
-            Err(reason) => Described { shape: Vec::new(), stored: Err(reason), whole: None },
+            Err(reason) => TensorEntry { shape: Vec::new(), stored: Err(reason), integers: None },
         };
         Ok((name, described))
     };
     tensors.into_iter().map(describe).collect()
 }
 
-/// A tensor in its storage, if it lies inside of it.
+/// Locates a tensor in its storage; an error if it exceeds the storage.
 fn describe(
     name: &str,
     tensor: Tensor,
     region: Option<&Region>,
     file: &Arc<str>,
-) -> Result<Described, String> {
+) -> Result<TensorEntry, String> {
     let Tensor { storage, offset, shape, strides } = tensor;
     let Some(dtype) = float(&storage.class) else {
-        let reason = format!("holds a {}, not f32, f16, bf16 or f64", storage.class);
-        return Ok(Described { shape, stored: Err(reason), whole: None });
+        let reason = format!("is a {}, not f32, f16, bf16 or f64", storage.class);
+        return Ok(TensorEntry { shape, stored: Err(reason), integers: None });
     };
     let Some(order) = order(&shape, &strides) else {
         let reason = format!(
             "is a view of shape {shape:?} and strides {strides:?}; save it with .contiguous()"
         );
-        return Ok(Described { shape, stored: Err(reason), whole: None });
+        return Ok(TensorEntry { shape, stored: Err(reason), integers: None });
     };
     let region =
-        region.ok_or_else(|| format!("is in storage {:?}, which is not there", storage.key))?;
-    let place = || {
+        region.ok_or_else(|| format!("is in storage {:?}, which is missing", storage.key))?;
+    let range = || {
         let size = dtype.bitsize() as u64 / 8;
         let count = shape.iter().try_fold(1_u64, |n, &size| n.checked_mul(size as u64))?;
         let (skipped, bytes) = (offset.checked_mul(size)?, count.checked_mul(size)?);
         let end = skipped.checked_add(bytes)?;
         (end <= region.bytes).then_some((region.start + skipped, usize::try_from(bytes).ok()?))
     };
-    let (start, bytes) = place().ok_or_else(|| {
+    let (start, bytes) = range().ok_or_else(|| {
         format!("of shape {shape:?} does not fit into its {} bytes", region.bytes)
     })?;
     let name = name.to_owned();
     let file = Arc::clone(file);
     let stored = Stored { name, file, dtype, start, bytes, order, update: None };
-    Ok(Described { shape, stored: Ok(stored), whole: None })
+    Ok(TensorEntry { shape, stored: Ok(stored), integers: None })
 }
 
 fn float(class: &str) -> Option<Dtype> {
@@ -113,7 +112,7 @@ fn float(class: &str) -> Option<Dtype> {
     }
 }
 
-/// The order that strides stand for, if it is one of the two that are read.
+/// Returns the memory order for these strides; `None` if it is not supported.
 fn order(shape: &[usize], strides: &[usize]) -> Option<MemoryOrder> {
     let mut dense = 1_usize;
     let mut in_rows = true;
@@ -135,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strides_are_an_order_or_none() {
+    fn memory_order_of_strides() {
         let columns = Some(MemoryOrder::Columns { rows: 2, columns: 3 });
         for (shape, strides, expected) in [
             (&[2, 3][..], &[3, 1][..], Some(MemoryOrder::Rows)),

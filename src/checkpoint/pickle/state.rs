@@ -1,4 +1,4 @@
-//! From a pickle's values to the tensors of a state dict.
+//! Extracts the tensors of a state dict from the values of a pickle.
 
 use super::machine::{Id, Value, Values};
 
@@ -16,17 +16,17 @@ pub struct Storage {
     /// Such as `FloatStorage`.
     pub class: String,
     pub key: String,
-    /// Its elements.
+    /// Number of elements.
     pub count: u64,
 }
 
-/// A name and its tensor, or why it is none that can be read.
+/// A name and its tensor, or why the tensor cannot be read.
 pub type Named = (String, Result<Tensor, String>);
 
-/// The entries of a dictionary of tensors; what is no tensor is left out.
+/// Returns the entries of a dictionary of tensors. Other values are skipped.
 pub fn tensors(values: &Values, top: Id) -> Result<Vec<Named>, String> {
     let Value::Dict(entries) = values.get(top) else {
-        return Err("holds no dictionary of tensors; save the model's state_dict()".to_owned());
+        return Err("is not a dictionary of tensors; save the model's state_dict()".to_owned());
     };
     let mut tensors = Vec::new();
     for &(key, value) in entries {
@@ -40,25 +40,25 @@ pub fn tensors(values: &Values, top: Id) -> Result<Vec<Named>, String> {
     Ok(tensors)
 }
 
-/// What `_rebuild_tensor_v2(storage, offset, size, stride, …)` would return,
-/// or a parameter around it.
+/// Evaluates `_rebuild_tensor_v2(storage, offset, size, stride, …)`, or `_rebuild_parameter`
+/// around it.
 fn view(values: &Values, callable: Id, arguments: Id) -> Result<Tensor, String> {
     let function = values.global(callable).unwrap_or("something");
     let arguments = values.tuple(arguments).unwrap_or_default();
     match (function, arguments) {
         ("torch._utils._rebuild_parameter", &[data, ..]) => match values.get(data) {
-            // Only a tensor's own function can follow: this goes one deeper.
+            // At most one level of recursion.
             &Value::Call(callable, inner) if values.global(callable) != Some(function) => {
                 view(values, callable, inner)
             }
-            _ => Err("is a parameter of no tensor".to_owned()),
+            _ => Err("is a parameter without a tensor".to_owned()),
         },
         (
             "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
             &[storage, offset, size, stride, ..],
         ) => rebuilt(values, [storage, offset, size, stride])
-            .ok_or_else(|| "is described in a way that makes no sense".to_owned()),
-        _ => Err(format!("is what {function} makes, which cannot be read")),
+            .ok_or_else(|| "has an invalid description".to_owned()),
+        _ => Err(format!("is built by {function}, which is not supported")),
     }
 }
 
@@ -73,8 +73,8 @@ fn rebuilt(values: &Values, [storage, offset, size, stride]: [Id; 4]) -> Option<
     (tensor.shape.len() == tensor.strides.len()).then_some(tensor)
 }
 
-/// `("storage", class, key, location, count)`, before PyTorch 1.6 with a sixth
-/// that is None unless the storage is a part of another.
+/// Parses `("storage", class, key, location, count)`. Before PyTorch 1.6 there is a sixth
+/// element, which is None unless the storage is a view of another.
 pub fn storage(values: &Values, name: Id) -> Option<Storage> {
     let (kind, class, key, count) = match *values.tuple(name)? {
         [kind, class, key, _, count] => (kind, class, key, count),

@@ -1,5 +1,4 @@
-//! What sentence-transformers adds to a checkpoint: its modules, and how texts are
-//! prepared for them.
+//! The files of sentence-transformers: modules, and the preprocessing of texts.
 
 mod modules;
 
@@ -10,48 +9,48 @@ pub use modules::{Module, ModuleKind, Modules};
 use super::layout::{SENTENCE_TRANSFORMER, SENTENCE_TRANSFORMERS};
 use super::{Checkpoint, LoadError};
 
-/// What its files say, beside each module's own.
+/// The settings of sentence-transformers, without those of each module.
 #[derive(Debug)]
 pub struct Sentence {
     pub kind: SentenceKind,
     pub modules: Vec<Module>,
-    /// The class between a cross-encoder's scores and its answer.
+    /// The class of a cross-encoder's activation function.
     pub activation: Option<String>,
-    /// What is put before a text where a caller says nothing else.
+    /// The default prompt, prepended to texts. May be empty.
     pub prompt: String,
-    /// In place of the tokenizer's own limit.
+    /// Overrides the tokenizer's own limit, in tokens.
     pub max_seq_length: Option<usize>,
-    /// Whether texts are put in lower case, whatever the tokenizer does.
+    /// Whether to convert texts to lower case before tokenizing.
     pub do_lower_case: bool,
 }
 
-/// What a model is for.
+/// What a model computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentenceKind {
-    /// Embeds each text by itself.
+    /// Embeds each text separately.
     Encoder,
-    /// Scores a text, or two together.
+    /// Scores a text or a pair of texts.
     CrossEncoder,
 }
 
 type Object = Map<String, Value>;
 
 impl Sentence {
-    /// From the small files that a checkpoint keeps.
+    /// Parses the settings from the small files of `checkpoint`.
     pub(super) fn read(checkpoint: &Checkpoint, modules: Vec<Module>) -> Result<Self, LoadError> {
         let model = checkpoint.object(SENTENCE_TRANSFORMERS)?;
-        let model_says = |reason| checkpoint.error(SENTENCE_TRANSFORMERS, reason);
+        let fail = |reason| checkpoint.error(SENTENCE_TRANSFORMERS, reason);
         let kind = match model.get("model_type").and_then(Value::as_str) {
             Some("SentenceTransformer") | None => SentenceKind::Encoder,
             Some("CrossEncoder") => SentenceKind::CrossEncoder,
             Some(other) => {
-                return Err(model_says(format!(
-                    "model_type {other:?} is not known; explaind runs SentenceTransformer and \
+                return Err(fail(format!(
+                    "model_type {other:?} is not supported; explaind runs SentenceTransformer and \
                      CrossEncoder"
                 )));
             }
         };
-        // As the library does, the first that says anything counts.
+        // As in the library, the first non-empty file is used.
         let files = SENTENCE_TRANSFORMER.iter().map(|name| (*name, checkpoint.object(name)));
         let mut own = (SENTENCE_TRANSFORMER[0], Object::new());
         for (name, file) in files {
@@ -66,15 +65,15 @@ impl Sentence {
             kind,
             modules,
             activation: model.get("activation_fn").and_then(Value::as_str).map(str::to_owned),
-            prompt: prompt(&model, kind).map_err(model_says)?,
+            prompt: prompt(&model, kind).map_err(fail)?,
             max_seq_length: max_length(&own.1).map_err(|reason| checkpoint.error(own.0, reason))?,
             do_lower_case: own.1.get("do_lower_case").and_then(Value::as_bool).unwrap_or(false),
         })
     }
 }
 
-/// The prompt in force. A name without a prompt is an error in the library too, but
-/// for the two that every encoder has.
+/// Returns the default prompt. As in the library, an unknown name is an error, except for the
+/// two names that every encoder has.
 fn prompt(model: &Object, kind: SentenceKind) -> Result<String, String> {
     let Some(name) = model.get("default_prompt_name").and_then(Value::as_str) else {
         return Ok(String::new());
@@ -85,16 +84,16 @@ fn prompt(model: &Object, kind: SentenceKind) -> Result<String, String> {
         None if kind == SentenceKind::Encoder && ["query", "document"].contains(&name) => {
             Ok(String::new())
         }
-        _ => Err(format!("default_prompt_name {name:?} is none of prompts")),
+        _ => Err(format!("default_prompt_name {name:?} is not in prompts")),
     }
 }
 
-/// The limit in tokens; the library hands `max_seq_length` to the tokenizer unless
-/// its own arguments have one.
+/// Returns the limit in tokens. As in the library, `model_max_length` in the tokenizer's
+/// arguments overrides `max_seq_length`.
 fn max_length(own: &Object) -> Result<Option<usize>, String> {
-    let handed = ["processor_kwargs", "tokenizer_args"];
-    let handed = handed.iter().find_map(|name| own.get(*name)?.get("model_max_length"));
-    let limit = handed.or_else(|| own.get("max_seq_length")).filter(|limit| !limit.is_null());
+    let arguments = ["processor_kwargs", "tokenizer_args"];
+    let argument = arguments.iter().find_map(|name| own.get(*name)?.get("model_max_length"));
+    let limit = argument.or_else(|| own.get("max_seq_length")).filter(|limit| !limit.is_null());
     let Some(limit) = limit else { return Ok(None) };
     match limit.as_f64() {
         Some(tokens) if tokens >= 1. => Ok(Some(tokens as usize)),
@@ -102,7 +101,7 @@ fn max_length(own: &Object) -> Result<Option<usize>, String> {
     }
 }
 
-/// What the transformer itself is to give.
+/// Checks that the transformer's task and output are supported.
 fn check_task(own: &Object) -> Result<(), String> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let task = text(own.get("transformer_task"));
@@ -110,14 +109,14 @@ fn check_task(own: &Object) -> Result<(), String> {
         && !["feature-extraction", "sequence-classification"].contains(&task.as_str())
     {
         return Err(format!(
-            "transformer_task {task:?} is not known; explaind runs feature-extraction and \
+            "transformer_task {task:?} is not supported; explaind runs feature-extraction and \
              sequence-classification"
         ));
     }
     let output = own.get("modality_config").and_then(|config| config.get("text"));
     match text(output.and_then(|text| text.get("method_output_name"))) {
         Some(name) if !["last_hidden_state", "logits"].contains(&name.as_str()) => {
-            Err(format!("method_output_name {name:?} is not known, only last_hidden_state"))
+            Err(format!("method_output_name {name:?} is not supported, only last_hidden_state"))
         }
         _ => Ok(()),
     }
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_is_in_force_by_name_alone() {
+    fn default_prompt_by_name() {
         let prompt = |model: Value| prompt(&fields(model), SentenceKind::Encoder);
         let prompts = json!({"query": "query: ", "none": null});
         assert_eq!(prompt(json!({"prompts": prompts})).unwrap(), "");
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tokenizers_own_argument_goes_first() {
+    fn tokenizer_arguments_override_max_seq_length() {
         let limit = |own: Value| max_length(&fields(own));
         assert_eq!(limit(json!({})).unwrap(), None);
         assert_eq!(limit(json!({"max_seq_length": null})).unwrap(), None);
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tasks_are_named() {
+    fn other_tasks_are_rejected_by_name() {
         let error = check_task(&fields(json!({"transformer_task": "fill-mask"})));
         assert!(error.unwrap_err().contains("fill-mask"));
         let pooled = json!({"text": {"method": "forward", "method_output_name": "pooler_output"}});

@@ -1,44 +1,39 @@
-//! modules.json: what a text goes through, one module after the other.
+//! modules.json: the modules that a text passes through, in order.
 
 use serde::Deserialize;
 
 use crate::checkpoint::layout::is_folder;
+use crate::choice::{Choice, choices};
 
-/// A module after the transformer, and the folder that its files are in.
+/// A module after the transformer, and the folder of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
     pub kind: ModuleKind,
     pub folder: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ModuleKind {
-    Pooling,
-    Dense,
-    LayerNorm,
-    Normalize,
-    /// Does nothing once a model is trained.
-    Dropout,
+choices! {
+    /// A module by the name of its class.
+    pub enum ModuleKind {
+        Pooling = "Pooling",
+        Dense = "Dense",
+        LayerNorm = "LayerNorm",
+        Normalize = "Normalize",
+        /// Has no effect in inference.
+        Dropout = "Dropout",
+    }
 }
 
-/// The modules of a checkpoint.
+/// The content of modules.json.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Modules {
-    /// The transformer's folder; empty where its files lie beside modules.json.
+    /// The transformer's folder; empty if its files are next to modules.json.
     pub transformer: String,
     pub after: Vec<Module>,
 }
 
-/// More are a mistake: each is a folder that is looked into.
-const MOST: usize = 32;
-
-const KNOWN: &[(&str, ModuleKind)] = &[
-    ("Pooling", ModuleKind::Pooling),
-    ("Dense", ModuleKind::Dense),
-    ("LayerNorm", ModuleKind::LayerNorm),
-    ("Normalize", ModuleKind::Normalize),
-    ("Dropout", ModuleKind::Dropout),
-];
+/// Maximum number of modules. Each is a folder to read.
+const MAX_MODULES: usize = 32;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -60,61 +55,60 @@ impl Module {
 }
 
 impl Modules {
-    /// Reads modules.json. The order is the list's.
+    /// Parses modules.json.
     pub fn read(data: &[u8]) -> Result<Self, String> {
         let entries: Vec<Entry> =
             serde_json::from_slice(data).map_err(|error| error.to_string())?;
-        if entries.len() > MOST {
-            return Err(format!("names {} modules; at most {MOST} are read", entries.len()));
+        if entries.len() > MAX_MODULES {
+            return Err(format!("lists {} modules; the maximum is {MAX_MODULES}", entries.len()));
         }
         let folder = |entry: &Entry| {
             let path = entry.path.trim_end_matches('/');
             match path.is_empty() || is_folder(path) {
                 true => Ok(path.to_owned()),
-                false => Err(format!("path {path:?} is no folder beside it")),
+                false => Err(format!("path {path:?} is not a folder next to it")),
             }
         };
         let Some((first, rest)) = entries.split_first() else {
-            return Err("names no module; the first must be a Transformer".to_owned());
+            return Err("lists no module; the first must be a Transformer".to_owned());
         };
         if class(first) != Some("Transformer") {
             return Err(format!("the first module is {:?}, not a Transformer", first.class));
         }
         let module = |entry: &Entry| {
-            let found = KNOWN.iter().find(|(name, _)| class(entry) == Some(name));
-            let (_, kind) = found.ok_or_else(|| unknown(entry))?;
+            let found = class(entry).and_then(ModuleKind::named);
+            let kind = found.ok_or_else(|| unknown(entry))?;
             match folder(entry)? {
-                // There the transformer's own config.json lies.
+                // That config.json is the transformer's.
                 folder if folder.is_empty() => {
                     Err(format!("module {:?} has no folder of its own", entry.class))
                 }
-                folder => Ok(Module { kind: *kind, folder }),
+                folder => Ok(Module { kind, folder }),
             }
         };
         let after = rest.iter().map(module).collect::<Result<_, String>>()?;
         Ok(Self { transformer: folder(first)?, after })
     }
 
-    /// What a folder means that says how to pool and has no modules.json.
+    /// Returns the modules of a checkpoint that has a pooling folder but no modules.json.
     pub fn pooling(folder: &str) -> Self {
         let pooling = Module { kind: ModuleKind::Pooling, folder: folder.to_owned() };
         Self { transformer: String::new(), after: vec![pooling] }
     }
 }
 
-/// The class of the library's own that is meant: its versions have it in different
-/// files. One of the checkpoint's own has code of its own.
+/// Returns the name of a class of the library, whose path depends on the version; `None` for a
+/// custom class, which needs its own code.
 fn class(entry: &Entry) -> Option<&str> {
     let path = entry.class.strip_prefix("sentence_transformers.")?;
     path.rsplit('.').next()
 }
 
 fn unknown(entry: &Entry) -> String {
-    let known: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
     format!(
-        "module {:?} is not known; explaind runs sentence_transformers' Transformer, then {}",
+        "module {:?} is not supported; explaind runs sentence_transformers' Transformer, then {}",
         entry.class,
-        known.join(", ")
+        ModuleKind::NAMES.join(", ")
     )
 }
 
@@ -131,7 +125,7 @@ mod tests {
     const TRANSFORMER: (&str, &str) = ("sentence_transformers.models.Transformer", "");
 
     #[test]
-    fn classes_of_all_versions_are_known() {
+    fn class_paths_of_all_versions_are_accepted() {
         let new = ("sentence_transformers.base.modules.transformer.Transformer", "0_Transformer");
         let modules = read(&[
             new,
@@ -146,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_named() {
+    fn unknown_modules_are_rejected_by_name() {
         let pooling = ("sentence_transformers.models.Pooling", "1_Pooling");
         for (modules, word) in [
             (vec![], "no module"),

@@ -1,13 +1,12 @@
-//! Waiting rows → one pass. No clock, no thread, no channel: the workers feed
-//! jobs in and report what their rows gave.
+//! Assembles waiting rows into passes. It has no clock, threads or channels: the workers push jobs
+//! and report the outputs of their rows.
 //!
-//! Requests share passes and take turns by what they have cost so far (`turns`), so
-//! one of two rows is not kept waiting by one of five thousand, nor a small model by
-//! a large one. Small requests have a lane of their own beside the main one. Rows of
-//! a job whose caller has left are dropped before they run.
+//! Requests share passes and take turns by the work they have received so far (`turns`), so a
+//! request of two rows does not wait for one of five thousand, nor a small model for a large one.
+//! Small requests have a lane of their own. Rows whose caller has disconnected are dropped before
+//! they run.
 //!
-//! A pass that fails is run again in halves, until the row that it fails on is
-//! alone: that one's job fails, and its neighbours never hear of it.
+//! A failed pass is retried in halves until the failing row is alone. Only its job fails.
 
 mod turns;
 
@@ -21,16 +20,16 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::passes::{Finished, Job};
 use crate::rows::{Row, RowOutput};
-pub use turns::{Border, Lane, Size};
-use turns::{Place, Turns};
+pub use turns::{Lane, Size, SizeThreshold};
+use turns::{QueuePosition, Turns};
 
-/// Rows of one model that run together.
+/// Rows of one model that run in one pass.
 pub struct Batch {
     pub model: Arc<Model>,
     pub rows: Vec<Row>,
-    /// For each row, its job and its number there.
+    /// For each row, the number of its job and its index in that job.
     owners: Vec<(u64, usize)>,
-    /// Of the pass, one in each job's own trace; they end with it.
+    /// One span per job, in the job's trace; they end with the pass.
     spans: Vec<Span>,
 }
 
@@ -43,7 +42,7 @@ impl Batch {
         self.rows.iter().map(|row| row.tokens.len()).sum()
     }
 
-    /// Tokens of a forward pass that take as long as its own.
+    /// Number of tokens whose forward pass takes as long as this pass.
     pub fn load(&self) -> usize {
         self.rows.iter().map(|row| self.model.row_load(row)).sum()
     }
@@ -56,60 +55,59 @@ impl Batch {
     fn halves(self) -> [Self; 2] {
         let middle = self.rows.len() / 2;
         let mut halves = [Self::of(Arc::clone(&self.model)), Self::of(self.model)];
-        for (place, (row, owner)) in self.rows.into_iter().zip(self.owners).enumerate() {
-            halves[usize::from(place >= middle)].push(row, owner);
+        for (index, (row, owner)) in self.rows.into_iter().zip(self.owners).enumerate() {
+            halves[usize::from(index >= middle)].push(row, owner);
         }
         halves
     }
 }
 
-/// What a pass gave: an output a row, or for each row the same fault.
+/// Result of a pass: one output per row, or one error for all rows.
 pub type PassResult = Result<Vec<RowOutput>, Error>;
 
-/// What one pass may hold. A row over it runs alone.
+/// Limits of one pass. A row that exceeds them runs alone.
 #[derive(Debug, Clone, Copy)]
 pub struct PassLimits {
     pub tokens: usize,
-    /// Memory kept until the gradients are done.
+    /// Memory kept for the backward pass.
     pub bytes: usize,
-    /// Passes that run at a time: what waits is shared among them.
+    /// Number of concurrent passes; waiting rows are divided among them.
     pub workers: usize,
 }
 
 impl PassLimits {
-    /// Tokens of the next pass where so many wait: they are cut into equal
-    /// passes, so many that every worker has the same number of them, so that
-    /// all end together.
+    /// Number of tokens of the next pass if `waiting` tokens wait: divides them into equal passes,
+    /// the same number for each worker, so that all workers finish together.
     fn share(&self, waiting: usize) -> usize {
         let rounds = waiting.div_ceil(self.workers * self.tokens).max(1);
         waiting.div_ceil(self.workers * rounds).clamp(SMALLEST_PASS.min(self.tokens), self.tokens)
     }
 }
 
-/// A pass of fewer tokens wastes time on reading weights: less than this is not
-/// shared among workers.
+/// Passes with fewer tokens spend most of their time on reading weights, so this much is not
+/// divided among workers.
 const SMALLEST_PASS: usize = 32;
 
-/// The jobs in flight.
+/// Assigns the rows of all jobs in flight to passes.
 pub struct Batcher {
     limits: PassLimits,
     next_number: u64,
     jobs: Vec<InFlight>,
     turns: Turns,
-    /// Parts of passes that failed, to be run by themselves.
-    again: Vec<Batch>,
+    /// Parts of failed passes, to be run separately.
+    retries: Vec<Batch>,
 }
 
 struct InFlight {
     number: u64,
     job: Job,
-    /// Its request's; none before its first turn, or where that has another now.
-    place: Option<Arc<Place>>,
-    /// Rows before this one have been handed out.
+    /// Its request's position; `None` before its first turn or after its lane has changed.
+    position: Option<Arc<QueuePosition>>,
+    /// Number of rows that have been handed out.
     taken: usize,
-    /// The load of the rows that have not.
+    /// Load of the rows that have not been handed out.
     waiting: usize,
-    /// What it has cost so far, in multiply-adds.
+    /// Multiply-adds used so far.
     served: u64,
     outputs: Vec<Option<RowOutput>>,
     missing: usize,
@@ -122,8 +120,8 @@ impl InFlight {
         self.job.rows.get(self.taken)
     }
 
-    fn waits(&self, border: Border, size: Size) -> bool {
-        self.next_row().is_some() && border.size(self.job.requester.expected) == size
+    fn waits(&self, threshold: SizeThreshold, size: Size) -> bool {
+        self.next_row().is_some() && threshold.size(self.job.requester.expected) == size
     }
 }
 
@@ -134,7 +132,7 @@ impl Batcher {
             next_number: 0,
             jobs: Vec::new(),
             turns: Turns::default(),
-            again: Vec::new(),
+            retries: Vec::new(),
         }
     }
 
@@ -148,7 +146,7 @@ impl Batcher {
         self.next_number += 1;
         self.jobs.push(InFlight {
             number,
-            place: None,
+            position: None,
             taken: 0,
             waiting,
             served: 0,
@@ -160,28 +158,28 @@ impl Batcher {
         });
     }
 
-    /// The next pass of a lane, if any row waits there.
+    /// Returns the next pass of a lane if any rows wait in it.
     pub fn next(&mut self, now: Instant, lane: Lane) -> Option<Batch> {
         self.jobs.retain(|entry| !entry.job.reply.is_closed());
-        let border = Border::of(&self.jobs);
-        self.turns.settle(&mut self.jobs, border);
+        let threshold = SizeThreshold::of(&self.jobs);
+        self.turns.settle(&mut self.jobs, threshold);
         let mut sizes = lane.sizes().iter();
-        let batch = self.next_again();
-        let batch = batch.or_else(|| sizes.find_map(|&size| self.pass(now, border, size)))?;
+        let batch = self.next_retry();
+        let batch = batch.or_else(|| sizes.find_map(|&size| self.pass(now, threshold, size)))?;
         Some(self.traced(batch))
     }
 
-    /// Rows to be run again, without those whose job is over.
-    fn next_again(&mut self) -> Option<Batch> {
-        while let Some(batch) = self.again.pop() {
-            let mut left = Batch::of(batch.model);
+    /// Returns rows to retry, without those whose job has ended.
+    fn next_retry(&mut self) -> Option<Batch> {
+        while let Some(batch) = self.retries.pop() {
+            let mut remaining = Batch::of(batch.model);
             for (row, owner) in batch.rows.into_iter().zip(batch.owners) {
                 if self.jobs.iter().any(|entry| entry.number == owner.0) {
-                    left.push(row, owner);
+                    remaining.push(row, owner);
                 }
             }
-            if !left.rows.is_empty() {
-                return Some(left);
+            if !remaining.rows.is_empty() {
+                return Some(remaining);
             }
         }
         None
@@ -196,35 +194,41 @@ impl Batcher {
         batch
     }
 
-    fn pass(&mut self, now: Instant, border: Border, size: Size) -> Option<Batch> {
-        let waits = |entry: &&InFlight| entry.waits(border, size);
+    fn pass(&mut self, now: Instant, threshold: SizeThreshold, size: Size) -> Option<Batch> {
+        let waits = |entry: &&InFlight| entry.waits(threshold, size);
         let first = self.jobs.iter().filter(waits).min_by_key(|entry| entry.turn())?;
         let model = Arc::clone(&first.job.model);
         let of_model =
             |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
         let load = self.limits.share(waiting);
-        let mut room = Room { load, bytes: self.limits.bytes, empty: true };
+        let mut room = RemainingRoom { load, bytes: self.limits.bytes, empty: true };
         let mut batch = Batch::of(model);
-        let fits = |entry: &InFlight, batch: &Batch, room: &Room| {
-            entry.waits(border, size)
+        let fits = |entry: &InFlight, batch: &Batch, room: &RemainingRoom| {
+            entry.waits(threshold, size)
                 && entry.job.model.shares_weights_with(&batch.model)
                 && entry.next_row().is_some_and(|row| room.fits(&batch.model, row))
         };
-        while let Some(place) = self.first(|entry| fits(entry, &batch, &room)) {
-            self.take_row(place, &mut batch, &mut room, now);
+        while let Some(index) = self.first(|entry| fits(entry, &batch, &room)) {
+            self.take_row(index, &mut batch, &mut room, now);
         }
         Some(batch)
     }
 
-    /// The job whose turn it is, of those that may.
-    fn first(&self, may: impl Fn(&InFlight) -> bool) -> Option<usize> {
-        let candidates = self.jobs.iter().enumerate().filter(|(_, entry)| may(entry));
-        candidates.min_by_key(|(_, entry)| entry.turn()).map(|(place, _)| place)
+    /// Index of the job whose turn it is, among those that satisfy `eligible`.
+    fn first(&self, eligible: impl Fn(&InFlight) -> bool) -> Option<usize> {
+        let candidates = self.jobs.iter().enumerate().filter(|(_, entry)| eligible(entry));
+        candidates.min_by_key(|(_, entry)| entry.turn()).map(|(index, _)| index)
     }
 
-    fn take_row(&mut self, place: usize, batch: &mut Batch, room: &mut Room, now: Instant) {
-        let entry = &mut self.jobs[place];
+    fn take_row(
+        &mut self,
+        index: usize,
+        batch: &mut Batch,
+        room: &mut RemainingRoom,
+        now: Instant,
+    ) {
+        let entry = &mut self.jobs[index];
         let row = entry.job.rows[entry.taken].clone();
         room.take(&batch.model, &row);
         let work = batch.model.row_work(&row);
@@ -235,59 +239,58 @@ impl Batcher {
         entry.taken += 1;
     }
 
-    /// Hands a pass's outputs to their jobs and answers those that are done. A
-    /// number that is not finite fails its job; a fault of the pass that of the row
-    /// that it is found to be of.
+    /// Distributes the outputs of a pass and answers the jobs that are complete. A job fails if an
+    /// output is not finite. A failed pass fails only the job of the row that caused it.
     pub fn finish(&mut self, batch: Batch, result: PassResult, took: Duration) {
         let load = batch.load().max(1) as f64;
         let outputs = match result {
-            Ok(outputs) => outputs.into_iter().map(checked).collect(),
-            Err(_) if batch.rows.len() > 1 => return self.again.extend(batch.halves()),
+            Ok(outputs) => outputs.into_iter().map(check_finite).collect(),
+            Err(_) if batch.rows.len() > 1 => return self.retries.extend(batch.halves()),
             Err(error) => vec![Err(error)],
         };
         for ((&(number, row), input), output) in batch.owners.iter().zip(&batch.rows).zip(outputs) {
-            let Some(place) = self.jobs.iter().position(|entry| entry.number == number) else {
+            let Some(index) = self.jobs.iter().position(|entry| entry.number == number) else {
                 continue;
             };
-            let entry = &mut self.jobs[place];
+            let entry = &mut self.jobs[index];
             entry.computed += took.mul_f64(entry.job.model.row_load(input) as f64 / load);
             match output {
                 Ok(output) => {
                     entry.outputs[row] = Some(output);
                     entry.missing -= 1;
                     if entry.missing == 0 {
-                        self.answer(place, Ok(()));
+                        self.answer(index, Ok(()));
                     }
                 }
                 Err(error) => {
                     let row = format!("{} of {}", row + 1, entry.outputs.len());
                     error!(parent: &entry.job.span, row, cause = error.detail, "a row failed");
-                    self.answer(place, Err(error));
+                    self.answer(index, Err(error));
                 }
             }
         }
     }
 
-    fn answer(&mut self, place: usize, result: Result<(), Error>) {
-        let entry = self.jobs.swap_remove(place);
+    fn answer(&mut self, index: usize, result: Result<(), Error>) {
+        let entry = self.jobs.swap_remove(index);
         let finished = result.map(|()| Finished {
             outputs: entry.outputs.into_iter().flatten().collect(),
             waited: entry.waited.unwrap_or_default(),
             computed: entry.computed,
         });
-        // A caller that has left does not mind.
+        // The receiver is gone if the caller has disconnected.
         let _ = entry.job.reply.send(finished);
     }
 }
 
-/// What a pass has room for still.
-struct Room {
+/// What still fits into a pass.
+struct RemainingRoom {
     load: usize,
     bytes: usize,
     empty: bool,
 }
 
-impl Room {
+impl RemainingRoom {
     fn fits(&self, model: &Model, row: &Row) -> bool {
         let fits = |load| load <= self.load && model.row_bytes(row.tokens.len()) <= self.bytes;
         self.empty || fits(model.row_load(row))
@@ -300,9 +303,9 @@ impl Room {
     }
 }
 
-fn checked(output: RowOutput) -> Result<RowOutput, Error> {
+fn check_finite(output: RowOutput) -> Result<RowOutput, Error> {
     match output.is_finite() {
         true => Ok(output),
-        false => Err(Error::internal("the model gave a number that is not finite")),
+        false => Err(Error::internal("the model's output is not finite")),
     }
 }

@@ -1,6 +1,6 @@
-//! Who is served next. Keys take turns by what they have had, within a key its
-//! requests, and within a request its jobs: it is worth nothing to send a piece of
-//! work as many inputs, as many methods or as many requests.
+//! Decides who is served next. Keys take turns by the work they have received, the requests of a
+//! key likewise, and the jobs of a request likewise. Splitting work into many inputs, methods or
+//! requests therefore gains nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,95 +10,101 @@ use std::time::Duration;
 use super::InFlight;
 use crate::passes::Requester;
 
-/// Which requests a worker takes rows of.
+/// Which requests a worker takes rows from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// Large requests, and small ones while no large one waits.
+    /// Large requests; small ones only if no large one waits.
     Main,
-    /// Small requests only, beside what the main lane is in the midst of.
+    /// Small requests only, while the main lane runs a large pass.
     Express,
 }
 
-/// A request is small beside one that should take more than this many times as long.
-const SMALLER: u32 = 2;
+/// A request is small if the largest one in flight takes more than this many times as long.
+const SMALL_RATIO: u32 = 2;
 
-/// How much each request has been served, and each key, in the lane that it is in. Only
-/// differences matter: whoever comes into a lane is level with those who have had least
-/// there, for what they had before it came is not made up for.
+/// The work that each request and each key has received in its lane. Only differences matter. A
+/// newcomer starts level with the one that has received least in the lane, so earlier idle time
+/// gives no credit.
 #[derive(Default)]
 pub struct Turns {
-    /// As long as the request lasts: between two of its jobs, too.
-    requests: HashMap<usize, (Weak<Requester>, Arc<Place>)>,
+    /// Kept until the request ends, because there may be no jobs of it in between.
+    requests: HashMap<usize, (Weak<Requester>, Arc<QueuePosition>)>,
     keys: HashMap<(Size, Arc<str>), Arc<AtomicU64>>,
 }
 
-/// A request's place in its lane.
-pub struct Place {
+/// A request's position in its lane.
+pub struct QueuePosition {
     size: Size,
     served: AtomicU64,
-    /// Its key's, in this lane.
+    /// Work that its key has received in this lane.
     of_key: Arc<AtomicU64>,
 }
 
-/// The order in which jobs are served; the least is next.
+/// Order in which jobs are served; the smallest is next.
 pub type Turn = (u64, u64, u64);
 
 impl Turns {
-    /// Forgets who is gone, and gives those a place who have come or whose size is another
-    /// than before.
-    pub fn settle(&mut self, jobs: &mut [InFlight], border: Border) {
+    /// Drops ended requests, and assigns positions to jobs that are new or whose size has changed.
+    pub fn settle(&mut self, jobs: &mut [InFlight], threshold: SizeThreshold) {
         self.requests.retain(|_, (requester, _)| requester.strong_count() > 0);
         self.keys.retain(|_, served| Arc::strong_count(served) > 1);
-        for number in 0..jobs.len() {
-            let size = border.size(jobs[number].job.requester.expected);
-            if jobs[number].place.as_ref().is_none_or(|place| place.size != size) {
-                let place = self.enter(&jobs[number].job.requester, size, jobs);
-                jobs[number].place = Some(place);
+        for index in 0..jobs.len() {
+            let size = threshold.size(jobs[index].job.requester.expected);
+            if jobs[index].position.as_ref().is_none_or(|position| position.size != size) {
+                let position = self.enter(&jobs[index].job.requester, size, jobs);
+                jobs[index].position = Some(position);
             }
         }
     }
 
-    fn enter(&mut self, requester: &Arc<Requester>, size: Size, jobs: &[InFlight]) -> Arc<Place> {
+    fn enter(
+        &mut self,
+        requester: &Arc<Requester>,
+        size: Size,
+        jobs: &[InFlight],
+    ) -> Arc<QueuePosition> {
         let key = (size, Arc::clone(&requester.caller));
         let of_key = Arc::clone(self.keys.entry(key).or_default());
-        let known = self.requests.get(&id(requester)).map(|(_, place)| place);
-        let place = match known.filter(|place| place.size == size) {
-            Some(place) => Arc::clone(place),
-            None => Arc::new(Place { size, served: AtomicU64::new(0), of_key }),
+        let known = self.requests.get(&id(requester)).map(|(_, position)| position);
+        let position = match known.filter(|position| position.size == size) {
+            Some(position) => Arc::clone(position),
+            None => Arc::new(QueuePosition { size, served: AtomicU64::new(0), of_key }),
         };
-        let in_lane = || jobs.iter().filter_map(|entry| entry.place.as_ref());
+        let in_lane = || jobs.iter().filter_map(|entry| entry.position.as_ref());
         let in_lane = || in_lane().filter(|other| other.size == size);
-        let of_key = || in_lane().filter(|other| Arc::ptr_eq(&other.of_key, &place.of_key));
+        let of_key = || in_lane().filter(|other| Arc::ptr_eq(&other.of_key, &position.of_key));
         if of_key().next().is_none() {
-            raise(&place.of_key, in_lane().map(|other| &*other.of_key));
+            raise(&position.of_key, in_lane().map(|other| &*other.of_key));
         }
-        if !of_key().any(|other| Arc::ptr_eq(other, &place)) {
-            raise(&place.served, of_key().map(|other| &other.served));
+        if !of_key().any(|other| Arc::ptr_eq(other, &position)) {
+            raise(&position.served, of_key().map(|other| &other.served));
         }
-        self.requests.insert(id(requester), (Arc::downgrade(requester), Arc::clone(&place)));
-        place
+        self.requests.insert(id(requester), (Arc::downgrade(requester), Arc::clone(&position)));
+        position
     }
 }
 
-/// Puts one that comes back, or is new, level with the least of the others.
+/// Raises `served` to the minimum of the others, for newcomers and those that return.
 fn raise<'a>(served: &AtomicU64, others: impl Iterator<Item = &'a AtomicU64>) {
     served.fetch_max(others.map(load).min().unwrap_or_default(), Ordering::Relaxed);
 }
 
 impl InFlight {
-    /// Charges rows that are handed out.
+    /// Charges the work of rows that are handed out.
     pub fn charge(&mut self, work: u64) {
         self.served += work;
         self.job.requester.charge(work);
-        if let Some(place) = &self.place {
-            place.served.fetch_add(work, Ordering::Relaxed);
-            place.of_key.fetch_add(work, Ordering::Relaxed);
+        if let Some(position) = &self.position {
+            position.served.fetch_add(work, Ordering::Relaxed);
+            position.of_key.fetch_add(work, Ordering::Relaxed);
         }
     }
 
     pub fn turn(&self) -> Turn {
-        let of = |place: &Arc<Place>| (load(&place.of_key), load(&place.served), self.served);
-        self.place.as_ref().map(of).unwrap_or_default()
+        let turn = |position: &Arc<QueuePosition>| {
+            (load(&position.of_key), load(&position.served), self.served)
+        };
+        self.position.as_ref().map(turn).unwrap_or_default()
     }
 }
 
@@ -106,33 +112,33 @@ fn load(served: &AtomicU64) -> u64 {
     served.load(Ordering::Relaxed)
 }
 
-/// Where it lies: as long as its place is there, nothing else lies there.
+/// Address of the request. It stays unique because an entry lasts as long as its request.
 fn id(requester: &Arc<Requester>) -> usize {
     Arc::as_ptr(requester).addr()
 }
 
-/// Requests by what they should take, beside the largest that has jobs in flight.
+/// Size of a request by its expected time, relative to the largest one in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Size {
     Large,
     Small,
 }
 
-/// The longest that a small request may take.
+/// Requests that take at least this long are large.
 #[derive(Debug, Clone, Copy)]
-pub struct Border(Duration);
+pub struct SizeThreshold(Duration);
 
-impl Border {
-    /// Beside requests that should take so long.
-    pub fn beside(expected: impl Iterator<Item = Duration>) -> Self {
-        Self(expected.max().unwrap_or_default() / SMALLER)
+impl SizeThreshold {
+    /// The threshold for requests in flight with these expected times.
+    pub fn among(expected: impl Iterator<Item = Duration>) -> Self {
+        Self(expected.max().unwrap_or_default() / SMALL_RATIO)
     }
 
     pub(super) fn of(jobs: &[InFlight]) -> Self {
-        Self::beside(jobs.iter().map(|entry| entry.job.requester.expected))
+        Self::among(jobs.iter().map(|entry| entry.job.requester.expected))
     }
 
-    /// Of a request that should take so long.
+    /// Size of a request with this expected time.
     pub fn size(self, expected: Duration) -> Size {
         match expected < self.0 {
             true => Size::Small,
@@ -142,7 +148,7 @@ impl Border {
 }
 
 impl Lane {
-    /// What is looked for, in this order.
+    /// Sizes that this lane serves, in order of preference.
     pub fn sizes(self) -> &'static [Size] {
         match self {
             Self::Main => &[Size::Large, Size::Small],

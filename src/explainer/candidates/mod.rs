@@ -1,7 +1,6 @@
-//! Zero-shot classification: the text is read beside the hypothesis of each candidate, and
-//! what is explained of a candidate is a function of the text, in as many of these pairs as
-//! its scalar is of. The hypotheses stay what they are, unless the caller wants their words
-//! explained too.
+//! Zero-shot classification: the text is paired with the hypothesis of each candidate. A candidate
+//! is explained as a function of the text, in all the pairs that its scalar depends on. Hypotheses
+//! remain unchanged, unless the caller wants their words explained too.
 
 mod pairs;
 
@@ -9,10 +8,10 @@ use std::sync::Arc;
 
 use futures_util::future::{try_join, try_join_all};
 
-use super::prepared::Follow;
-use super::single::{self, Parts, ScoredMethod};
-use crate::attention::{self, Wished};
-use crate::attribution::{Attribution, Subject};
+use super::events::Follow;
+use super::steps::{self, ExplanationParts, ScoredMethod};
+use crate::attention::{self, ResolvedSelection};
+use crate::attribution::{Attribution, MaskValues, Subject};
 use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
 use crate::explanation::{Attention, Candidates, Explained, Predicted, Question, Resolved};
@@ -20,14 +19,14 @@ use crate::passes::{Joint, Outcome, Passes, Usage};
 use crate::rows::{AttentionMap, Row, RowOutput, Scalar, Tokens, Want};
 use crate::tasks::zero_shot;
 use crate::text::Encoding;
-pub use pairs::reading;
+pub use pairs::tokenized;
 
-/// Explains the candidates that the question's target means. Tokens and attention are those
-/// of the first one's pair.
+/// Explains the candidates that the question's target selects. Tokens and attention are those of
+/// the first one's pair.
 pub async fn explain(
     question: &Question,
     passes: &Passes,
-    wished: Option<&Wished>,
+    attention_selection: Option<&ResolvedSelection>,
     candidates: &Candidates,
     mut pairs: Vec<Encoding>,
     follow: &Follow,
@@ -37,20 +36,20 @@ pub async fn explain(
     let output = outcome.of(&passes.run(rows).await?);
     let ranked = zero_shot::ranked(candidates, &output);
     let best = ranked.first().map_or(0, |likeliest| likeliest.index);
-    let targets = match single::has_targets(question) {
+    let targets = match steps::has_targets(question) {
         true => zero_shot::resolve(question, candidates, best)?,
         false => Vec::new(),
     };
-    let values = single::values(&targets, &output);
+    let values = steps::values(&targets, &output);
     let shown = targets.first().and_then(zero_shot::shown).unwrap_or(best);
     let ids = pairs.iter().map(|pair| Arc::clone(&pair.ids)).collect();
     let text = Text { question, outcome, pairs: &pairs, ids };
-    // A lone target can be followed; of several, one would speak for all.
-    let alone = if targets.len() == 1 { follow.clone() } else { Follow::default() };
-    let hurried = passes.for_a_share(single::methods_share(question));
+    // Progress is reported for a single target only, since scores would be incomplete for several.
+    let target_follow = if targets.len() == 1 { follow.clone() } else { Follow::default() };
+    let method_passes = passes.for_a_share(steps::methods_share(question));
     let (scored, attention) = try_join(
-        text.scored(&hurried, &targets, &values, shown, &alone),
-        text.attention(wished, passes, targets.first(), values.first(), shown),
+        text.scored(&method_passes, &targets, &values, shown, &target_follow),
+        text.attention(attention_selection, passes, targets.first(), values.first(), shown),
     )
     .await?;
     let evaluation = match (&question.evaluate, targets.first()) {
@@ -61,15 +60,15 @@ pub async fn explain(
     };
     let predicted = Predicted::Labels(ranked);
     let encoding = pairs.swap_remove(shown);
-    let parts = Parts { predicted, scored, targets, values, attention, evaluation };
-    Ok(single::assemble(question, encoding, parts))
+    let parts = ExplanationParts { predicted, scored, targets, values, attention, evaluation };
+    Ok(steps::assemble(question, encoding, parts))
 }
 
 fn forward(pair: &Encoding) -> Row {
     Row::forward(Arc::clone(&pair.ids), [].into())
 }
 
-/// One text beside every hypothesis.
+/// One text, paired with every hypothesis.
 struct Text<'a> {
     question: &'a Question,
     outcome: Outcome,
@@ -77,22 +76,24 @@ struct Text<'a> {
     ids: Vec<Arc<Tokens>>,
 }
 
-/// One scalar, and the pair that rows for it are made of.
-struct OfPair<'a> {
+/// One scalar, and the pair that its rows are built from.
+struct PairSubject<'a> {
     encoding: &'a Encoding,
     reads: Arc<[usize]>,
     scalars: &'a [Scalar],
     values: &'a [f64],
+    mask_values: MaskValues,
     seed: u64,
 }
 
-impl OfPair<'_> {
+impl PairSubject<'_> {
     fn subject(&self) -> Subject<'_> {
         Subject {
             encoding: self.encoding,
             reads: &self.reads,
             scalars: self.scalars,
             values: self.values,
+            mask_values: &self.mask_values,
             seed: self.seed,
         }
     }
@@ -104,17 +105,18 @@ impl<'a> Text<'a> {
         pair: usize,
         target: Option<&'s Resolved>,
         value: Option<&'s f64>,
-    ) -> OfPair<'s> {
-        OfPair {
+    ) -> PairSubject<'s> {
+        PairSubject {
             encoding: &self.pairs[pair],
             reads: [].into(),
             scalars: target.map_or(&[][..], |target| std::slice::from_ref(&target.scalar)),
             values: value.map_or(&[][..], std::slice::from_ref),
+            mask_values: MaskValues::default(),
             seed: self.question.seed,
         }
     }
 
-    /// Passes that run rows of one pair for this scalar.
+    /// Returns a handle that runs rows of one pair for `scalar`.
     fn passes(&self, passes: &Passes, pair: usize, scalar: &Scalar) -> Passes {
         let own = &self.pairs[pair];
         let shared = own.tokens.len() - own.held;
@@ -122,7 +124,7 @@ impl<'a> Text<'a> {
         passes.jointly(Arc::new(joint))
     }
 
-    /// Every method's scores of every target, over the tokens of pair `shown`.
+    /// Runs every method on every target. Returns scores over the tokens of pair `shown`.
     async fn scored(
         &self,
         passes: &Passes,
@@ -137,9 +139,9 @@ impl<'a> Text<'a> {
             let of_pair = self.of_pair(pair, Some(target), Some(value));
             let one = std::slice::from_ref(target);
             let subject = of_pair.subject();
-            let scored = single::attributions(self.question, &passes, subject, one, follow).await?;
+            let scored = steps::attributions(self.question, &passes, subject, one, follow).await?;
             let to = &self.pairs[shown];
-            let scored = scored.into_iter().map(|one| moved(one, &self.pairs[pair], to));
+            let scored = scored.into_iter().map(|one| remapped(one, &self.pairs[pair], to));
             Ok::<Vec<ScoredMethod>, Error>(scored.collect())
         });
         let mut all: Vec<ScoredMethod> = Vec::new();
@@ -159,30 +161,30 @@ impl<'a> Text<'a> {
 
     async fn attention(
         &self,
-        wished: Option<&Wished>,
+        attention_selection: Option<&ResolvedSelection>,
         passes: &Passes,
         target: Option<&Resolved>,
         value: Option<&f64>,
         shown: usize,
     ) -> Result<Option<Attention>> {
-        let Some(wished) = wished else { return Ok(None) };
-        let maps = self.maps(wished, passes, shown).await?;
+        let Some(attention_selection) = attention_selection else { return Ok(None) };
+        let maps = self.maps(attention_selection, passes, shown).await?;
         let passes = match target {
             Some(target) => self.passes(passes, shown, &target.scalar),
             None => passes.clone(),
         };
         let of_pair = self.of_pair(shown, target, value);
-        attention::answer(Some(wished), &passes, of_pair.subject(), target, maps).await
+        attention::answer(Some(attention_selection), &passes, of_pair.subject(), target, maps).await
     }
 
-    /// What the first pass of one pair brings of the attention.
+    /// Returns the attention maps of the first pass over one pair.
     async fn maps(
         &self,
-        wished: &Wished,
+        attention_selection: &ResolvedSelection,
         passes: &Passes,
         pair: usize,
     ) -> Result<Vec<AttentionMap>> {
-        let maps = wished.at_first();
+        let maps = attention_selection.first_pass_maps();
         if maps.layers.is_empty() {
             return Ok(Vec::new());
         }
@@ -202,17 +204,17 @@ impl<'a> Text<'a> {
         let pair = zero_shot::shown(target).unwrap_or_default();
         let passes = self.passes(passes, pair, &target.scalar);
         let of_pair = self.of_pair(pair, Some(target), Some(value));
-        single::evaluate(self.question, &passes, of_pair.subject(), scored, output).await
+        steps::evaluate(self.question, &passes, of_pair.subject(), scored, output).await
     }
 }
 
-/// Scores of one pair's tokens as those of another: the text's are the same, and what is
-/// held has none.
-fn moved(mut scored: ScoredMethod, from: &Encoding, to: &Encoding) -> ScoredMethod {
-    let place = |Attribution { scores, .. }: &mut Attribution| {
+/// Maps the scores of one pair's tokens to another pair. The text's scores are the same; those of
+/// an unchanged hypothesis are 0.
+fn remapped(mut scored: ScoredMethod, from: &Encoding, to: &Encoding) -> ScoredMethod {
+    let remap = |Attribution { scores, .. }: &mut Attribution| {
         scores.truncate(from.tokens.len() - from.held);
         scores.resize(to.tokens.len(), 0.);
     };
-    scored.attributions.iter_mut().for_each(place);
+    scored.attributions.iter_mut().for_each(remap);
     scored
 }

@@ -1,117 +1,117 @@
-//! A text tokenised beside each candidate's hypothesis.
+//! Tokenises a text with the hypothesis of each candidate.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
-use crate::explainer::Reading;
+use crate::explainer::TokenizedInput;
 use crate::explanation::{Candidates, HypothesisWords, Question};
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder, Unit};
 
-/// Every pair of an input, with the same of the text in all: where it must be cut, as much as
-/// the longest hypothesis leaves.
-pub fn reading(
+/// Tokenises every pair of an input, with the same text tokens in all of them. A text that is too
+/// long is cut to what the longest hypothesis leaves.
+pub fn tokenized(
     question: &Question,
     candidates: &Candidates,
     input: &Input,
     truncate: Truncate,
-) -> Result<Reading> {
+) -> Result<TokenizedInput> {
     if input.text_pair.is_some() {
-        let detail = "with candidate_labels the second text is the hypothesis; send one text";
+        let detail = "with candidate_labels the second text is the hypothesis; send a single text";
         return Err(Error::field(input.pair_pointer(), detail));
     }
     let (model, text) = (&question.model, &question.model.text);
-    let pair = |(number, hypothesis): (usize, &String)| {
+    let pair = |(index, hypothesis): (usize, &String)| {
         let pair = Input { text_pair: Some(hypothesis.clone()), ..input.clone() };
         let encoding = text.encode(&model.id, &pair, truncate)?;
         let shared = shared(&encoding, text)
-            .map_err(|error| error.within(&format!("/candidate_labels/{number}")))?;
+            .map_err(|error| error.within(&format!("/candidate_labels/{index}")))?;
         Ok((encoding, shared))
     };
     let pairs: Vec<(Encoding, usize)> =
         candidates.hypotheses.iter().enumerate().map(pair).collect::<Result<_>>()?;
-    let least = pairs.iter().map(|(_, shared)| *shared).min().unwrap_or_default();
+    let shortest = pairs.iter().map(|(_, shared)| *shared).min().unwrap_or_default();
     let truncated = pairs.iter().any(|(encoding, _)| encoding.truncated);
     let pairs: Vec<Encoding> = pairs
         .into_iter()
-        .map(|(encoding, shared)| cut(encoding, text, shared - least))
+        .map(|(encoding, shared)| cut(encoding, text, shared - shortest))
         .map(|encoding| Encoding { truncated, ..encoding })
         .map(|encoding| match candidates.words {
-            HypothesisWords::Held => held(encoding, least),
+            HypothesisWords::Fixed => hold(encoding, shortest),
             HypothesisWords::Explained => encoding,
         })
         .collect();
-    let start = |pair: &Encoding| pair.ids.input_ids.get(..least).map(<[u32]>::to_vec);
+    let start = |pair: &Encoding| pair.ids.input_ids.get(..shortest).map(<[u32]>::to_vec);
     match pairs.windows(2).all(|two| start(&two[0]) == start(&two[1])) {
-        true => Ok(Reading::Candidates(pairs)),
-        false => Err(Error::field("/candidate_labels", UNEVEN)),
+        true => Ok(TokenizedInput::Candidates(pairs)),
+        false => Err(Error::field("/candidate_labels", TEXT_NOT_FIRST)),
     }
 }
 
-const UNEVEN: &str = "the model's tokenizer does not put the text before its hypothesis; \
-                      candidate_labels need one that does";
+const TEXT_NOT_FIRST: &str = "the model's tokenizer does not put the text before its hypothesis; \
+                              candidate_labels need one that does";
 
-fn own(encoding: &Encoding, segment: usize) -> impl Iterator<Item = usize> {
+fn content_positions(encoding: &Encoding, segment: usize) -> impl Iterator<Item = usize> {
     let tokens = encoding.tokens.iter().enumerate();
-    let own = tokens.filter(move |(_, token)| token.segment == segment && !token.special);
-    own.map(|(number, _)| number)
+    let content = tokens.filter(move |(_, token)| token.segment == segment && !token.special);
+    content.map(|(position, _)| position)
 }
 
-/// How many tokens come before those of the hypothesis.
+/// Returns the number of tokens before those of the hypothesis.
 fn shared(encoding: &Encoding, text: &TextEncoder) -> Result<usize> {
-    let hypothesis: Vec<usize> = own(encoding, 1).collect();
+    let hypothesis: Vec<usize> = content_positions(encoding, 1).collect();
     let Some(&first) = hypothesis.first() else {
         let detail = "the tokenizer keeps no character of this candidate's hypothesis";
         return Err(Error::new(Code::InputEmpty, detail));
     };
-    let last = own(encoding, 0).last().unwrap_or_default();
+    let last = content_positions(encoding, 0).last().unwrap_or_default();
     if last > first {
-        return Err(Error::field("", UNEVEN));
+        return Err(Error::field("", TEXT_NOT_FIRST));
     }
-    // The longer text is cut: a hypothesis of less than half the room stays whole.
-    let content = hypothesis.len() + own(encoding, 0).count();
+    // Truncation cuts the longer text, so a hypothesis of less than half the room stays whole.
+    let content = hypothesis.len() + content_positions(encoding, 0).count();
     let room = text.max_tokens - (encoding.tokens.len() - content).min(text.max_tokens);
     if encoding.truncated && 2 * (hypothesis.len() + 1) > room {
         let detail = format!(
-            "this candidate's hypothesis takes more than half of the {room} tokens that there are \
-             for both; make it shorter"
+            "this candidate's hypothesis takes more than half of the {room} tokens available for \
+             both texts; make it shorter"
         );
         return Err(Error::new(Code::InputTooLong, detail));
     }
     Ok(first)
 }
 
-/// The same with so many tokens less at the end of the text.
+/// Removes the last `count` tokens of the text.
 fn cut(encoding: Encoding, text: &TextEncoder, count: usize) -> Encoding {
     if count == 0 {
         return encoding;
     }
-    let tokens: Vec<usize> = own(&encoding, 0).collect();
-    let Some(&last) = tokens.len().checked_sub(count + 1).and_then(|at| tokens.get(at)) else {
+    let tokens: Vec<usize> = content_positions(&encoding, 0).collect();
+    let Some(&last) = tokens.len().checked_sub(count + 1).and_then(|i| tokens.get(i)) else {
         return encoding;
     };
-    let gone: Range<usize> = last + 1..last + 1 + count;
-    let places: Vec<usize> =
-        (0..encoding.tokens.len()).filter(|place| !gone.contains(place)).collect();
-    let of = |ids: &[u32]| places.iter().map(|&place| ids[place]).collect();
-    let ids = text.tokens(of(&encoding.ids.input_ids), of(&encoding.ids.token_type_ids));
+    let removed: Range<usize> = last + 1..last + 1 + count;
+    let positions: Vec<usize> =
+        (0..encoding.tokens.len()).filter(|position| !removed.contains(position)).collect();
+    let select = |ids: &[u32]| positions.iter().map(|&position| ids[position]).collect();
+    let ids = text.tokens(select(&encoding.ids.input_ids), select(&encoding.ids.token_type_ids));
     let end = encoding.tokens[last].end;
-    let number = |token: &usize| places.binary_search(token).ok();
-    let left = |mut unit: Unit| {
-        unit.tokens = unit.tokens.iter().filter_map(number).collect();
+    let new_position = |token: &usize| positions.binary_search(token).ok();
+    let remaining = |mut unit: Unit| {
+        unit.tokens = unit.tokens.iter().filter_map(new_position).collect();
         (unit.segment == 1 || unit.start < end).then_some(unit)
     };
     Encoding {
         ids: Arc::new(ids),
-        tokens: places.iter().map(|&place| encoding.tokens[place].clone()).collect(),
-        words: encoding.words.into_iter().filter_map(left).collect(),
-        sentences: encoding.sentences.into_iter().filter_map(left).collect(),
+        tokens: positions.iter().map(|&position| encoding.tokens[position].clone()).collect(),
+        words: encoding.words.into_iter().filter_map(remaining).collect(),
+        sentences: encoding.sentences.into_iter().filter_map(remaining).collect(),
         spans: encoding
             .spans
             .into_iter()
             .map(|mut span| {
-                span.unit.tokens = span.unit.tokens.iter().filter_map(number).collect();
+                span.unit.tokens = span.unit.tokens.iter().filter_map(new_position).collect();
                 span
             })
             .collect(),
@@ -119,8 +119,8 @@ fn cut(encoding: Encoding, text: &TextEncoder, count: usize) -> Encoding {
     }
 }
 
-/// The same with a hypothesis that has no units, so that methods leave it alone.
-fn held(mut encoding: Encoding, shared: usize) -> Encoding {
+/// Removes the units of the hypothesis, so that methods do not change it.
+fn hold(mut encoding: Encoding, shared: usize) -> Encoding {
     encoding.held = encoding.tokens.len() - shared;
     encoding.words.retain(|word| word.segment == 0);
     encoding.sentences.retain(|sentence| sentence.segment == 0);

@@ -1,87 +1,84 @@
-//! A text over the model's limit, read in parts that overlap. What is predicted
-//! and explained is one function of all parts, so that scores still add up:
-//! `F(x) = Σ_w c_w F_w(x_w)`, and each token's score is the same sum of its
-//! scores in the parts that have it.
+//! A text over the model's limit, read in overlapping windows. The prediction and the explained
+//! scalar are functions of all windows, so that scores still add up: `F(x) = Σ_w c_w F_w(x_w)`.
+//! Each token's score is the same sum of its scores in the windows that contain it.
 
 mod plan;
 
 use futures_util::future::try_join_all;
 
-use super::Reading;
-use super::prepared::Follow;
-use super::single::{self, Parts, ScoredMethod, Seen};
-use crate::attention::Wished;
-use crate::attribution::{Attribution, Completeness, Sampling, Subject};
+use super::TokenizedInput;
+use super::events::Follow;
+use super::steps::{self, ExplanationParts, FirstPass, ScoredMethod};
+use crate::attention::ResolvedSelection;
+use crate::attribution::{Attribution, Completeness, MaskValues, Sampling, Subject};
 use crate::error::{Error, Result};
 use crate::evaluation::Warning;
 use crate::explanation::{Explained, Question, Resolved, WindowPart, WindowShare};
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Scalar};
-use crate::tasks::{self, Read};
+use crate::tasks::{self, ModelOutput};
 use crate::text::tokenizer::Truncate;
-use crate::text::windows::{self, Part};
+use crate::text::windows::{self, TextWindow};
 use crate::text::{Encoding, Input};
 use plan::PartTask;
 
-/// Refuses windows of a task whose parts cannot be put together, and what windows
-/// do not go with.
+/// Rejects windows for tasks whose windows cannot be combined, and windows with truncation.
 pub fn check(question: &Question) -> Result<()> {
     if question.window.is_none() {
         return Ok(());
     }
     if question.truncate == Truncate::Yes {
-        return Err(Error::field("/truncate", "a text is cut or read in windows, not both"));
+        return Err(Error::field("/truncate", "truncate and window cannot be combined"));
     }
     plan::check(question)
 }
 
-/// How an input is read: in parts where the question allows it and it is too long.
-/// There are `most` of them at most.
-pub fn reading(
+/// Selects how an input is run: in at most `max_windows` windows if it is too long and the question
+/// allows windows.
+pub fn tokenized(
     question: &Question,
     encoding: Encoding,
     input: &Input,
-    most: usize,
-) -> Result<Reading> {
+    max_windows: usize,
+) -> Result<TokenizedInput> {
     let text = &question.model.text;
     match question.window {
         Some(window) if encoding.tokens.len() > text.max_tokens => {
-            let parts = windows::split(&encoding, text, window.stride, most)
+            let parts = windows::split(&encoding, text, window.stride, max_windows)
                 .map_err(|error| error.at(&input.pointer))?;
-            Ok(Reading::Parts(encoding, parts))
+            Ok(TokenizedInput::Windows(encoding, parts))
         }
-        _ => Ok(Reading::Whole(encoding)),
+        _ => Ok(TokenizedInput::Whole(encoding)),
     }
 }
 
-/// Explains all parts and adds them up.
+/// Explains all windows and adds up their scores.
 pub async fn explain(
     question: &Question,
     passes: &Passes,
-    wished: Option<&Wished>,
+    attention_selection: Option<&ResolvedSelection>,
     whole: Encoding,
-    parts: Vec<Part>,
+    parts: Vec<TextWindow>,
 ) -> Result<Explained> {
     if question.evaluate.is_some() {
-        let detail = "measures are of one window; this text needs several";
+        let detail = "measures support only one window, but this text needs several";
         return Err(Error::field("/evaluate", detail));
     }
-    let seen = |part| single::see(question, passes, Maps::default(), part);
-    let seen = try_join_all(parts.iter().map(|part| seen(&part.encoding))).await?;
-    let plan = plan::of(question, &whole, &parts, &seen)?;
-    let each =
-        parts.iter().zip(&seen).zip(&plan.tasks).map(async |((part, seen), tasks)| {
-            explain_part(question, passes, part, seen, tasks).await
-        });
-    let each = try_join_all(each).await?;
-    let shown = (0..parts.len())
+    let run = |part| steps::first_pass(question, passes, Maps::default(), part);
+    let firsts = try_join_all(parts.iter().map(|part| run(&part.encoding))).await?;
+    let plan = plan::of(question, &whole, &parts, &firsts)?;
+    let results = parts.iter().zip(&firsts).zip(&plan.tasks).map(async |((part, first), tasks)| {
+        explain_part(question, passes, part, first, tasks).await
+    });
+    let results = try_join_all(results).await?;
+    let window_parts = (0..parts.len())
         .map(|w| {
-            window(question, &parts[w], &seen[w], &plan.tasks[w], &each[w], plan.targets.len())
+            window(question, &parts[w], &firsts[w], &plan.tasks[w], &results[w], plan.targets.len())
         })
         .collect::<Result<Vec<_>>>()?;
-    let explained = Together { whole: &whole, parts: &parts, tasks: &plan.tasks, each: &each };
-    let scored = explained.scored(question.methods.len(), plan.targets.len());
-    let all = Parts {
+    let merged = Merged { whole: &whole, parts: &parts, tasks: &plan.tasks, results: &results };
+    let scored = merged.scored(question.methods.len(), plan.targets.len());
+    let all = ExplanationParts {
         predicted: plan.predicted,
         scored,
         targets: plan.targets,
@@ -89,26 +86,27 @@ pub async fn explain(
         attention: None,
         evaluation: None,
     };
-    let mut explained = single::assemble(question, whole, all);
-    explained.windows = Some(shown);
-    explained.warnings.extend(wished.map(|_| no_attention()));
+    let mut explained = steps::assemble(question, whole, all);
+    explained.windows = Some(window_parts);
+    explained.warnings.extend(attention_selection.map(|_| no_attention()));
     Ok(explained)
 }
 
 fn no_attention() -> Warning {
     Warning {
         code: "no_attention",
-        detail: "attention is within a window, and this text needed several: send a part of it \
-                 for its attention"
-            .to_owned(),
+        detail:
+            "a text that is read in several windows has no attention; send a part of it to get \
+                 the attention of that part"
+                .to_owned(),
     }
 }
 
 async fn explain_part(
     question: &Question,
     passes: &Passes,
-    part: &Part,
-    seen: &Seen,
+    part: &TextWindow,
+    first_pass: &FirstPass,
     tasks: &[PartTask],
 ) -> Result<Vec<ScoredMethod>> {
     if tasks.is_empty() {
@@ -118,31 +116,32 @@ async fn explain_part(
     let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
     let subject = Subject {
         encoding: &part.encoding,
-        reads: &seen.reads,
+        reads: &first_pass.reads,
         scalars: &scalars,
-        values: &single::values(&targets, &seen.output),
+        values: &steps::values(&targets, &first_pass.output),
+        mask_values: &MaskValues::default(),
         seed: question.seed,
     };
-    single::attributions(question, passes, subject, &targets, &Follow::default()).await
+    steps::attributions(question, passes, subject, &targets, &Follow::default()).await
 }
 
-/// What is shown of a part; the whole text has `count` targets.
+/// Returns what the answer shows of a window; the whole text has `count` targets.
 fn window(
     question: &Question,
-    part: &Part,
-    seen: &Seen,
+    part: &TextWindow,
+    first_pass: &FirstPass,
     tasks: &[PartTask],
     scored: &[ScoredMethod],
     count: usize,
 ) -> Result<WindowPart> {
-    let read = Read {
+    let read = ModelOutput {
         model: &question.model,
         encoding: &part.encoding,
-        reads: &seen.reads,
-        output: &seen.output,
+        reads: &first_pass.reads,
+        output: &first_pass.output,
     };
     let targets: Vec<Resolved> = tasks.iter().map(|task| task.resolved.clone()).collect();
-    let values = single::values(&targets, &seen.output);
+    let values = steps::values(&targets, &first_pass.output);
     let of_method = |(method, scored): (usize, &ScoredMethod)| -> Vec<WindowShare> {
         let share = |((task, &output_value), one): ((&PartTask, &f64), &Attribution)| WindowShare {
             explanation: method * count + task.target,
@@ -156,49 +155,49 @@ fn window(
         tokens: part.content.clone(),
         predicted: tasks::of(question.model.task)
             .predicted(question, &read)?
-            .with_tokens(|token| part.places[token]),
+            .with_tokens(|token| part.positions[token]),
         shares: scored.iter().enumerate().flat_map(of_method).collect(),
     })
 }
 
-/// What was found in all parts.
-struct Together<'a> {
+/// The results of all windows.
+struct Merged<'a> {
     whole: &'a Encoding,
-    parts: &'a [Part],
+    parts: &'a [TextWindow],
     tasks: &'a [Vec<PartTask>],
-    each: &'a [Vec<ScoredMethod>],
+    results: &'a [Vec<ScoredMethod>],
 }
 
-impl Together<'_> {
-    /// Every method's scores over the whole text.
+impl Merged<'_> {
+    /// Returns every method's scores over the whole text.
     fn scored(&self, methods: usize, targets: usize) -> Vec<ScoredMethod> {
         let of_method = |method: usize| {
             let mut usage = Usage::default();
-            let used = self.each.iter().filter_map(|scored| scored.get(method));
+            let used = self.results.iter().filter_map(|scored| scored.get(method));
             used.for_each(|scored| usage.add(scored.usage));
-            let attributions = (0..targets).map(|target| self.one(method, target)).collect();
+            let attributions = (0..targets).map(|target| self.merge(method, target)).collect();
             ScoredMethod { attributions, usage }
         };
         (0..methods).map(of_method).collect()
     }
 
-    fn one(&self, method: usize, target: usize) -> Attribution {
+    fn merge(&self, method: usize, target: usize) -> Attribution {
         let mut scores = vec![0.; self.whole.tokens.len()];
-        let mut found = Vec::new();
-        for ((part, tasks), scored) in self.parts.iter().zip(self.tasks).zip(self.each) {
+        let mut weighted = Vec::new();
+        for ((part, tasks), scored) in self.parts.iter().zip(self.tasks).zip(self.results) {
             let Some(k) = tasks.iter().position(|task| task.target == target) else { continue };
             let (weight, attribution) = (tasks[k].weight, &scored[method].attributions[k]);
-            for (place, score) in part.places.iter().zip(&attribution.scores) {
-                scores[*place] += weight * score;
+            for (position, score) in part.positions.iter().zip(&attribution.scores) {
+                scores[*position] += weight * score;
             }
-            found.push((weight, attribution));
+            weighted.push((weight, attribution));
         }
-        let (completeness, sampling) = (completeness(&found), sampling(&found));
+        let (completeness, sampling) = (completeness(&weighted), sampling(&weighted));
         Attribution { scores, completeness, sampling }
     }
 }
 
-/// Sums of what the parts miss; converged where every part is.
+/// Returns the weighted sums of all windows. Converged if every window is.
 fn completeness(parts: &[(f64, &Attribution)]) -> Option<Completeness> {
     let all: Vec<(f64, Completeness)> = parts
         .iter()

@@ -1,152 +1,157 @@
-//! What the parts of a text say together, and which part is explained for what;
-//! a way for each kind of task.
+//! Combines the predictions of all windows, and selects the windows in which each target is
+//! explained, for each kind of task.
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::explainer::single::{self, Seen};
+use crate::explainer::steps::{self, FirstPass};
 use crate::explanation::{
     AnswerOptions, Combine, FoundAnswer, NoAnswer, Predicted, Question, Resolved, Target,
 };
 use crate::heads::Task;
 use crate::rows::{RowOutput, Scalar};
 use crate::tasks::answer::{self, Answered};
-use crate::tasks::{self, Read};
+use crate::tasks::{self, ModelOutput};
 use crate::text::Encoding;
-use crate::text::windows::Part;
+use crate::text::windows::TextWindow;
 
-/// The whole text's answer, and what each part adds to its explanations.
+/// The prediction for the whole text, and what each window contributes to its explanations.
 pub struct Plan {
     pub predicted: Predicted,
-    /// Tokens by their numbers in the whole text.
+    /// Token positions are those in the whole text.
     pub targets: Vec<Resolved>,
     /// The value of each target.
     pub values: Vec<f64>,
-    /// What is explained in each part.
+    /// The scalars to explain in each window.
     pub tasks: Vec<Vec<PartTask>>,
 }
 
-/// A target as one part's scalar.
+/// A target as a scalar of one window.
 #[derive(Debug, Clone)]
 pub struct PartTask {
-    /// The number of the target.
+    /// Index of the target.
     pub target: usize,
-    /// What the part's scores are multiplied with.
+    /// Factor of the window's scores.
     pub weight: f64,
-    /// Of the part's own outputs.
+    /// The target in terms of the window's own outputs.
     pub resolved: Resolved,
 }
 
-/// Whether a model's parts can be put together, and how a caller may choose to.
+/// Checks that the task supports windows, and the requested way of combining them.
 pub fn check(question: &Question) -> Result<()> {
     let model = &question.model;
-    let chosen = question.window.and_then(|window| window.combine);
-    match (model.task, chosen) {
+    let combine = question.window.and_then(|window| window.combine);
+    match (model.task, combine) {
         (Task::TextClassification | Task::NextSentence, _)
         | (Task::TokenClassification | Task::QuestionAnswering, None) => Ok(()),
         (Task::TokenClassification | Task::QuestionAnswering, Some(_)) => {
-            let detail = "each answer is one window's: there is nothing to combine";
+            let detail = "each answer comes from one window, so there is nothing to combine";
             Err(Error::field("/window/combine", detail))
         }
         (Task::FillMask | Task::Embedding, _) => {
-            let detail = format!("{} is a {} model: no windows", model.id, model.task.name());
+            let detail = format!("{} is a {} model, without windows", model.id, model.task.name());
             Err(Error::field("/window", detail))
         }
     }
 }
 
-pub fn of(question: &Question, whole: &Encoding, parts: &[Part], seen: &[Seen]) -> Result<Plan> {
+pub fn of(
+    question: &Question,
+    whole: &Encoding,
+    parts: &[TextWindow],
+    passes: &[FirstPass],
+) -> Result<Plan> {
     match question.model.task {
-        Task::QuestionAnswering => best_answer(question, whole, parts, seen),
-        Task::TokenClassification => token_by_token(question, whole, parts, seen),
-        _ => together(question, whole, seen),
+        Task::QuestionAnswering => best_answer(question, whole, parts, passes),
+        Task::TokenClassification => token_by_token(question, whole, parts, passes),
+        _ => classification(question, whole, passes),
     }
 }
 
-/// One answer for the whole text: the mean of the parts' outputs, or for each
-/// target the part where it is highest.
-fn together(question: &Question, whole: &Encoding, seen: &[Seen]) -> Result<Plan> {
+/// Combines the predictions for a whole text: the mean of the windows' outputs, or for each target
+/// the window where it is highest.
+fn classification(question: &Question, whole: &Encoding, passes: &[FirstPass]) -> Result<Plan> {
     let combine = question.window.and_then(|window| window.combine).unwrap_or(Combine::Mean);
     let output = RowOutput {
-        logits: combined(combine, seen, |output| &output.logits),
-        probabilities: combined(combine, seen, |output| &output.probabilities),
+        logits: combined(combine, passes, |output| &output.logits),
+        probabilities: combined(combine, passes, |output| &output.probabilities),
         ..RowOutput::default()
     };
-    let read = Read { model: &question.model, encoding: whole, reads: &[], output: &output };
-    let targets = single::targets(question, &read)?;
-    let value = |seen: &Seen, target: &Resolved| {
-        target.scalar.value(&seen.output.logits, &seen.output.probabilities)
+    let read = ModelOutput { model: &question.model, encoding: whole, reads: &[], output: &output };
+    let targets = steps::targets(question, &read)?;
+    let value = |pass: &FirstPass, target: &Resolved| {
+        target.scalar.value(&pass.output.logits, &pass.output.probabilities)
     };
     let highest = |target: &Resolved| {
-        let values: Vec<f64> = seen.iter().map(|seen| value(seen, target)).collect();
+        let values: Vec<f64> = passes.iter().map(|pass| value(pass, target)).collect();
         (0..values.len()).fold(0, |best, w| if values[w] > values[best] { w } else { best })
     };
-    let mut tasks: Vec<Vec<PartTask>> = vec![Vec::new(); seen.len()];
+    let mut tasks: Vec<Vec<PartTask>> = vec![Vec::new(); passes.len()];
     let mut values = vec![0.; targets.len()];
-    for (number, target) in targets.iter().enumerate() {
+    for (index, target) in targets.iter().enumerate() {
         let (parts, weight) = match combine {
-            Combine::Mean => ((0..seen.len()).collect(), 1. / seen.len() as f64),
+            Combine::Mean => ((0..passes.len()).collect(), 1. / passes.len() as f64),
             Combine::Max => (vec![highest(target)], 1.),
         };
         for part in parts {
-            values[number] += weight * value(&seen[part], target);
-            tasks[part].push(PartTask { target: number, weight, resolved: target.clone() });
+            values[index] += weight * value(&passes[part], target);
+            tasks[part].push(PartTask { target: index, weight, resolved: target.clone() });
         }
     }
     let predicted = tasks::of(question.model.task).predicted(question, &read)?;
     Ok(Plan { predicted, targets, values, tasks })
 }
 
-/// Each output of all parts.
-fn combined(combine: Combine, seen: &[Seen], of: fn(&RowOutput) -> &Vec<f64>) -> Vec<f64> {
-    let column = |i: usize| seen.iter().map(move |seen| of(&seen.output)[i]);
+/// Combines each output over all windows.
+fn combined(combine: Combine, passes: &[FirstPass], of: fn(&RowOutput) -> &Vec<f64>) -> Vec<f64> {
+    let column = |i: usize| passes.iter().map(move |pass| of(&pass.output)[i]);
     let output = |i| match combine {
-        Combine::Mean => column(i).sum::<f64>() / seen.len() as f64,
+        Combine::Mean => column(i).sum::<f64>() / passes.len() as f64,
         Combine::Max => column(i).fold(f64::NEG_INFINITY, f64::max),
     };
-    (0..seen.first().map_or(0, |seen| of(&seen.output).len())).map(output).collect()
+    (0..passes.first().map_or(0, |pass| of(&pass.output).len())).map(output).collect()
 }
 
-/// The part that sees most around a token: its own for the tokens before and
-/// after the text.
-fn owner(parts: &[Part], token: usize) -> usize {
-    let around = |part: &Part| {
+/// Returns the window with the most context around a token. Tokens outside the content of windows
+/// belong to the first window that has them.
+fn owner(parts: &[TextWindow], token: usize) -> usize {
+    let context = |part: &TextWindow| {
         let content = &part.content;
-        match part.places.binary_search(&token) {
+        match part.positions.binary_search(&token) {
             Err(_) => None,
             Ok(_) if !content.contains(&token) => Some(0),
             Ok(_) => Some(1 + (token - content.start).min(content.end - 1 - token)),
         }
     };
     let mut best = (0, None);
-    for (number, part) in parts.iter().enumerate() {
-        if around(part) > best.1 {
-            best = (number, around(part));
+    for (index, part) in parts.iter().enumerate() {
+        if context(part) > best.1 {
+            best = (index, context(part));
         }
     }
     best.0
 }
 
-/// Each token's answer from the part that sees most around it.
+/// Takes each token's prediction from the window with the most context around it.
 fn token_by_token(
     question: &Question,
     whole: &Encoding,
-    parts: &[Part],
-    seen: &[Seen],
+    parts: &[TextWindow],
+    passes: &[FirstPass],
 ) -> Result<Plan> {
     let (behaviour, width) = (tasks::of(question.model.task), question.model.outputs());
     let reads: Arc<[usize]> = behaviour.reads(whole, &question.model)?;
-    // The outputs of a token in its part.
-    let place = |token: usize| {
+    // Returns the window of a token, and the index of its first output there.
+    let locate = |token: usize| {
         let part = owner(parts, token);
-        let number = parts[part].places.binary_search(&token).unwrap_or_default();
-        let read = seen[part].reads.iter().position(|&read| read == number).unwrap_or_default();
+        let position = parts[part].positions.binary_search(&token).unwrap_or_default();
+        let read = passes[part].reads.iter().position(|&read| read == position).unwrap_or_default();
         (part, read * width)
     };
     let gathered = |of: fn(&RowOutput) -> &Vec<f64>| -> Vec<f64> {
         let outputs = |&token: &usize| {
-            let (part, first) = place(token);
-            of(&seen[part].output)[first..first + width].to_vec()
+            let (part, first) = locate(token);
+            of(&passes[part].output)[first..first + width].to_vec()
         };
         reads.iter().flat_map(outputs).collect()
     };
@@ -155,12 +160,13 @@ fn token_by_token(
         probabilities: gathered(|output| &output.probabilities),
         ..RowOutput::default()
     };
-    let read = Read { model: &question.model, encoding: whole, reads: &reads, output: &output };
-    let targets = single::targets(question, &read)?;
-    let values = single::values(&targets, &output);
+    let read =
+        ModelOutput { model: &question.model, encoding: whole, reads: &reads, output: &output };
+    let targets = steps::targets(question, &read)?;
+    let values = steps::values(&targets, &output);
     let mut tasks: Vec<Vec<PartTask>> = vec![Vec::new(); parts.len()];
     for (target, resolved) in targets.iter().enumerate() {
-        let (part, first) = place(resolved.token.unwrap_or_default());
+        let (part, first) = locate(resolved.token.unwrap_or_default());
         let in_part = match &resolved.scalar {
             Scalar::Sum { output, terms } => {
                 let terms = terms.iter().map(|&(i, weight)| (first + i % width, weight)).collect();
@@ -175,26 +181,26 @@ fn token_by_token(
     Ok(Plan { predicted, targets, values, tasks })
 }
 
-/// The answer that one part is surest of, explained in that part.
+/// Takes the most probable answer of all windows, and explains it in its window.
 fn best_answer(
     question: &Question,
     whole: &Encoding,
-    parts: &[Part],
-    seen: &[Seen],
+    parts: &[TextWindow],
+    passes: &[FirstPass],
 ) -> Result<Plan> {
-    let read = |part: usize| Read {
+    let read = |part: usize| ModelOutput {
         model: &question.model,
         encoding: &parts[part].encoding,
-        reads: &seen[part].reads,
-        output: &seen[part].output,
+        reads: &passes[part].reads,
+        output: &passes[part].output,
     };
-    let reads: Vec<Read<'_>> = (0..parts.len()).map(read).collect();
+    let reads: Vec<ModelOutput<'_>> = (0..parts.len()).map(read).collect();
     let (surest, answered) = surest(&question.answers, &reads, parts)?;
-    // That part need not be asked again whether there is an answer.
+    // Whether there is an answer is decided, so that window need not consider it again.
     let none = if answered.is_none() { NoAnswer::Considered } else { NoAnswer::Ignored };
     let answers = AnswerOptions { none, ..question.answers };
     let predicted = tasks::of(question.model.task).predicted(question, &reads[surest])?;
-    let predicted = match predicted.with_tokens(|token| parts[surest].places[token]) {
+    let predicted = match predicted.with_tokens(|token| parts[surest].positions[token]) {
         Predicted::Answer { start, end, .. } => {
             let Answered { answer, others, null_score } = answered;
             Predicted::Answer { answer, others, null_score, start, end }
@@ -203,9 +209,9 @@ fn best_answer(
     };
     let question = &Question { answers, ..question.clone() };
     let (part, question) = in_part(question, whole, parts, surest)?;
-    let targets = single::targets(&question, &reads[part])?;
-    let values = single::values(&targets, &seen[part].output);
-    let places = &parts[part].places;
+    let targets = steps::targets(&question, &reads[part])?;
+    let values = steps::values(&targets, &passes[part].output);
+    let positions = &parts[part].positions;
     let mut tasks: Vec<Vec<PartTask>> = vec![Vec::new(); parts.len()];
     let task = |(target, resolved): (usize, &Resolved)| PartTask {
         target,
@@ -213,23 +219,23 @@ fn best_answer(
         resolved: resolved.clone(),
     };
     tasks[part] = targets.iter().enumerate().map(task).collect();
-    let outward = |resolved: Resolved| Resolved {
-        token: resolved.token.map(|token| places[token]),
+    let to_whole = |resolved: Resolved| Resolved {
+        token: resolved.token.map(|token| positions[token]),
         ..resolved
     };
-    Ok(Plan { predicted, targets: targets.into_iter().map(outward).collect(), values, tasks })
+    Ok(Plan { predicted, targets: targets.into_iter().map(to_whole).collect(), values, tasks })
 }
 
-/// The answers of all parts, by the tokens of the whole, and the part that the best is of.
-/// That there is none is as sure as the part that is least sure of it.
+/// Returns the window of the best answer, and the answers of all windows by token positions in the
+/// whole text. The score of there being no answer is the lowest of all windows.
 fn surest(
     options: &AnswerOptions,
-    reads: &[Read<'_>],
-    parts: &[Part],
+    reads: &[ModelOutput<'_>],
+    parts: &[TextWindow],
 ) -> Result<(usize, Answered)> {
-    let found = |(read, part): (&Read<'_>, &Part)| -> Vec<FoundAnswer> {
-        let outward = |answer: FoundAnswer| answer.with_tokens(|token| part.places[token]);
-        answer::found(options, read).into_iter().map(outward).collect()
+    let found = |(read, part): (&ModelOutput<'_>, &TextWindow)| -> Vec<FoundAnswer> {
+        let to_whole = |answer: FoundAnswer| answer.with_tokens(|token| part.positions[token]);
+        answer::found(options, read).into_iter().map(to_whole).collect()
     };
     let found: Vec<Vec<FoundAnswer>> = reads.iter().zip(parts).map(found).collect();
     let nulls: Vec<Option<f64>> =
@@ -244,15 +250,15 @@ fn surest(
     Ok((part.ok_or_else(|| Error::internal("no part has an answer"))?, answered))
 }
 
-/// The part that is asked, and the question with its own number of the token; a
-/// token that the caller names is looked for where most is around it.
+/// Returns the window to explain, and the question with the token's position in it. If the caller
+/// names a token, this is the window with the most context around it.
 fn in_part(
     question: &Question,
     whole: &Encoding,
-    parts: &[Part],
+    parts: &[TextWindow],
     surest: usize,
 ) -> Result<(usize, Question)> {
-    let Target::Border { border, token: Some(token) } = question.target else {
+    let Target::SpanBoundary { border, token: Some(token) } = question.target else {
         return Ok((surest, question.clone()));
     };
     if token >= whole.tokens.len() {
@@ -260,7 +266,7 @@ fn in_part(
         return Err(Error::field("/target/token", detail));
     }
     let part = owner(parts, token);
-    let own = parts[part].places.binary_search(&token).ok();
-    let target = Target::Border { border, token: own };
+    let position = parts[part].positions.binary_search(&token).ok();
+    let target = Target::SpanBoundary { border, token: position };
     Ok((part, Question { target, ..question.clone() }))
 }

@@ -1,17 +1,18 @@
-//! The Dense module: a map, an activation of torch's, and perhaps the input again.
+//! The Dense module: a linear map, one of torch's activations, and optionally a residual.
 
 use serde_json::Value;
 
-use super::Described;
+use super::ModuleReader;
 use crate::blocks::{Activation, Dense, Residual};
 use crate::checkpoint::LoadError;
 use crate::checkpoint::weights::Bias;
 
-pub fn read(module: &Described<'_>, input: usize) -> Result<Dense, LoadError> {
+pub fn read(module: &ModuleReader<'_>, input: usize) -> Result<Dense, LoadError> {
     module.size("in_features", input)?;
     let out = module.number("out_features")?;
-    let flag =
-        |name: &str, usual: bool| module.config.get(name).and_then(Value::as_bool).unwrap_or(usual);
+    let flag = |name: &str, default: bool| {
+        module.config.get(name).and_then(Value::as_bool).unwrap_or(default)
+    };
     let bias = if flag("bias", true) { Bias::Stored } else { Bias::None };
     let activation = activation(module.config.get("activation_function"))
         .map_err(|reason| module.fail(reason))?;
@@ -25,14 +26,14 @@ pub fn read(module: &Described<'_>, input: usize) -> Result<Dense, LoadError> {
     Ok(Dense { map, activation, residual })
 }
 
-/// By the class that the file names; tanh where it names none.
+/// Returns the activation for a class name; tanh if there is none.
 fn activation(class: Option<&Value>) -> Result<Option<Activation>, String> {
     let class = match class {
         None => return Ok(Some(Activation::Tanh)),
         Some(Value::Null) => return Ok(None),
         Some(class) => class.as_str().unwrap_or_default(),
     };
-    // Others are code of the checkpoint's own.
+    // Other classes are custom code of the checkpoint.
     let name = class.strip_prefix("torch.").and_then(|path| path.rsplit('.').next());
     match name {
         Some("Identity") => Ok(None),
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn activations_are_torchs() {
+    fn only_torch_activations_are_accepted() {
         let tanh = json!("torch.nn.modules.activation.Tanh");
         assert_eq!(activation(None), Ok(Some(Activation::Tanh)));
         assert_eq!(activation(Some(&tanh)), Ok(Some(Activation::Tanh)));

@@ -1,37 +1,37 @@
-//! sentence-transformers' modules after the transformer as one head: how states are
-//! pooled (Reimers & Gurevych 2019), and what the vector goes through then.
+//! sentence-transformers' modules after the transformer, as one head: pooling (Reimers & Gurevych
+//! 2019), then further steps.
 
 mod dense;
 mod pooling;
 
 use serde_json::{Map, Value};
 
-use super::Parts;
+use super::HeadContext;
 use crate::blocks::{Pool, Step};
 use crate::checkpoint::layout::MODULES;
 use crate::checkpoint::{LoadError, Module, ModuleKind, Owner, Weights};
 
-/// A head in the making.
+/// A head under construction.
 pub struct Chain {
     pub pool: Pool,
     pub steps: Vec<Step>,
-    /// Numbers of what the last step gives.
+    /// The width of the last step's output.
     pub width: usize,
-    /// What the library calls it.
+    /// The library's name of the output.
     pub output: String,
 }
 
-/// The library's names of what modules hand on.
+/// The library's names of module outputs.
 pub const EMBEDDING: &str = "sentence_embedding";
 pub const SCORES: &str = "scores";
 
 type Object = Map<String, Value>;
 
-/// torch's, where a LayerNorm says nothing.
+/// torch's default for LayerNorm.
 const EPS: f64 = 1e-5;
 
-/// What `modules` make of the states.
-pub fn read(parts: &Parts<'_>, modules: &[Module]) -> Result<Chain, LoadError> {
+/// Builds the head that `modules` describe.
+pub fn read(parts: &HeadContext<'_>, modules: &[Module]) -> Result<Chain, LoadError> {
     let Some((first, rest)) = modules.split_first() else {
         return Err(parts.checkpoint.error(MODULES, "no Pooling follows the Transformer"));
     };
@@ -46,25 +46,25 @@ pub fn read(parts: &Parts<'_>, modules: &[Module]) -> Result<Chain, LoadError> {
     parts.checkpoint.required(&file)?;
     let pool = pooling::read(&parts.checkpoint.object(&file)?, parts.prompt_tokens)
         .map_err(|reason| parts.checkpoint.error(&file, reason))?;
-    let width = parts.built.hidden_size * pool.ways.len();
+    let width = parts.built.hidden_size * pool.modes.len();
     let mut chain = Chain { pool, steps: Vec::new(), width, output: EMBEDDING.to_owned() };
     rest.iter().try_for_each(|module| chain.add(parts, module))?;
     Ok(chain)
 }
 
-/// A module with what its config.json says.
-struct Described<'a> {
-    parts: &'a Parts<'a>,
+/// A module and its config.json.
+struct ModuleReader<'a> {
+    parts: &'a HeadContext<'a>,
     module: &'a Module,
     file: String,
     config: Object,
 }
 
 impl Chain {
-    fn add(&mut self, parts: &Parts<'_>, module: &Module) -> Result<(), LoadError> {
+    fn add(&mut self, parts: &HeadContext<'_>, module: &Module) -> Result<(), LoadError> {
         let file = module.config();
         let config = parts.checkpoint.object(&file)?;
-        let described = Described { parts, module, file, config };
+        let reader = ModuleReader { parts, module, file, config };
         match module.kind {
             ModuleKind::Pooling => {
                 let reason = format!("{} is a second Pooling", module.folder);
@@ -72,32 +72,32 @@ impl Chain {
             }
             ModuleKind::Dropout => {}
             ModuleKind::Normalize => {
-                self.hand_on(&described)?;
+                self.connect(&reader)?;
                 self.steps.push(Step::Unit);
             }
             ModuleKind::Dense => {
-                self.hand_on(&described)?;
-                let dense = dense::read(&described, self.width)?;
+                self.connect(&reader)?;
+                let dense = dense::read(&reader, self.width)?;
                 self.width = dense.map.out;
                 self.steps.push(Step::Dense(Box::new(dense)));
             }
             ModuleKind::LayerNorm => {
-                self.hand_on(&described)?;
-                described.size("dimension", self.width)?;
-                let norm = described.weights()?.layer_norm("norm", self.width, EPS)?;
+                self.connect(&reader)?;
+                reader.size("dimension", self.width)?;
+                let norm = reader.weights()?.layer_norm("norm", self.width, EPS)?;
                 self.steps.push(Step::Norm(norm));
             }
         }
         Ok(())
     }
 
-    /// A module takes what the last one gave, and nothing else.
-    fn hand_on(&mut self, described: &Described<'_>) -> Result<(), LoadError> {
-        let name = |field: &str| described.config.get(field).and_then(Value::as_str);
+    /// Checks that the module's input is the previous output, and sets the new output.
+    fn connect(&mut self, reader: &ModuleReader<'_>) -> Result<(), LoadError> {
+        let name = |field: &str| reader.config.get(field).and_then(Value::as_str);
         let input = name("module_input_name").unwrap_or(EMBEDDING);
         if input != self.output {
-            return Err(described.fail(format!(
-                "module_input_name is {input:?}, and the module before gives {:?}",
+            return Err(reader.fail(format!(
+                "module_input_name is {input:?}, but the previous module outputs {:?}",
                 self.output
             )));
         }
@@ -106,7 +106,7 @@ impl Chain {
     }
 }
 
-impl Described<'_> {
+impl ModuleReader<'_> {
     fn fail(&self, reason: impl ToString) -> LoadError {
         self.parts.checkpoint.error(&self.file, reason)
     }
@@ -115,11 +115,11 @@ impl Described<'_> {
         Weights::of(self.parts.checkpoint, &Owner::Module(self.module.folder.clone()))
     }
 
-    /// The number in `field`, which the size of what comes before must be.
+    /// Checks that the number in `field` is the width of the previous output.
     fn size(&self, field: &str, expected: usize) -> Result<(), LoadError> {
         match self.number(field)? {
             size if size == expected => Ok(()),
-            size => Err(self.fail(format!("{field} is {size}, what comes before has {expected}"))),
+            size => Err(self.fail(format!("{field} is {size}, but its input has {expected}"))),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What goes on on one connection: whether it has requests, since when not, and how its
-//! responses are read. All that decides when it must end is found here.
+//! The state of a connection: its requests, since when it has none, and how fast its responses are
+//! read. It determines when a connection must close.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -14,16 +14,16 @@ use tokio::time::{Instant, sleep_until};
 use super::super::pieces::PIECE;
 use crate::config::Limits;
 
-/// How long a response may be read more slowly than it must be: networks pause, and the
-/// kernel passes on many bytes at a time.
+/// How long a response may be read more slowly than required. Networks pause, and the kernel sends
+/// many bytes at once.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// How long a connection may do what it does.
+/// Time limits of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// To have no request.
+    /// Without requests.
     pub idle: Duration,
-    /// To send the rest of a request's head.
+    /// For the rest of a request's head.
     pub head: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Times {
     }
 }
 
-/// What took too long.
+/// Which time limit was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
     Request,
@@ -41,25 +41,25 @@ pub enum Overdue {
     Reader,
 }
 
-/// One connection's state, which changes in the hands of all that serve it.
+/// State of one connection, shared by all that serve it.
 pub struct Activity {
     state: watch::Sender<State>,
     bytes_per_second: u32,
 }
 
 pub struct State {
-    /// Those that have no response yet, or one that is not sent.
-    requests: HashMap<u64, Unread>,
-    /// Of all requests so far.
+    /// Requests without a response, or with a response that is not completely sent.
+    requests: HashMap<u64, Buffered>,
+    /// Number of requests so far.
     count: u64,
     waits: Waits,
-    /// Since it waits for that.
+    /// Start of this wait.
     since: Instant,
-    /// Heads of HTTP/2 are not told apart from other frames; its connections are idle
-    /// while they have no stream, whatever else comes.
+    /// With HTTP/2, heads cannot be told from other frames, so these connections are idle while
+    /// they have no stream, whatever they receive.
     http2: bool,
-    leaving: bool,
-    last_words: Option<Bytes>,
+    evicted: bool,
+    final_response: Option<Bytes>,
 }
 
 /// What a connection without requests waits for.
@@ -69,8 +69,8 @@ enum Waits {
     ForRestOfHead,
 }
 
-/// The part of a response that the connection has, and when some of it must be gone.
-struct Unread {
+/// The bytes of a response that the connection holds, and when the next of them must be sent.
+struct Buffered {
     bytes: usize,
     due: Instant,
 }
@@ -83,14 +83,14 @@ impl Activity {
             waits: Waits::ForRequest,
             since: Instant::now(),
             http2: false,
-            leaving: false,
-            last_words: None,
+            evicted: false,
+            final_response: None,
         };
         let bytes_per_second = limits.response_bytes_per_second;
         Self { state: watch::Sender::new(state), bytes_per_second }
     }
 
-    /// Bytes came in.
+    /// Records incoming bytes.
     pub fn arrived(&self, bytes: &[u8]) {
         self.state.send_if_modified(|state| {
             state.http2 |= state.count == 0 && bytes.starts_with(b"PRI");
@@ -103,7 +103,7 @@ impl Activity {
         });
     }
 
-    /// A request has come. It is in flight until what this gives is dropped.
+    /// Records a request. It is in flight until the result is dropped.
     pub fn begin(self: &Arc<Self>, version: Version) -> InFlight {
         let mut id = 0;
         self.state.send_modify(|state| {
@@ -111,12 +111,12 @@ impl Activity {
             id = state.count;
             state.http2 = version == Version::HTTP_2;
             state.wait(Waits::ForRequest);
-            state.requests.insert(id, Unread { bytes: 0, due: Instant::now() });
+            state.requests.insert(id, Buffered { bytes: 0, due: Instant::now() });
         });
         InFlight { activity: Arc::clone(self), id }
     }
 
-    /// Completes when something has taken too long.
+    /// Completes when a time limit is exceeded.
     pub async fn overdue(&self, times: Times) -> Overdue {
         let mut changes = self.state.subscribe();
         loop {
@@ -125,7 +125,7 @@ impl Activity {
                 Some((when, what)) if when <= Instant::now() => return what,
                 next => next.map(|(when, _)| when),
             };
-            // What has become later meanwhile is seen when this is over.
+            // If the deadline moves meanwhile, the next iteration sees it.
             let due = async {
                 match when {
                     Some(when) => sleep_until(when).await,
@@ -136,69 +136,69 @@ impl Activity {
         }
     }
 
-    /// Completes when it is to give way to another.
-    pub async fn told_to_leave(&self) {
-        self.until(|state| state.leaving).await;
+    /// Completes when the connection should close for another one.
+    pub async fn evicted(&self) {
+        self.until(|state| state.evicted).await;
     }
 
-    /// Completes when it has, or had, a request.
+    /// Completes once there has been a request.
     pub async fn first_request(&self) {
         self.until(|state| state.count > 0).await;
     }
 
-    async fn until(&self, so: impl FnMut(&State) -> bool) {
-        // The sender is this, and there.
-        let _ = self.state.subscribe().wait_for(so).await;
+    async fn until(&self, condition: impl FnMut(&State) -> bool) {
+        // Cannot fail, because `self` holds the sender.
+        let _ = self.state.subscribe().wait_for(condition).await;
     }
 
-    /// Whether no byte of a request has ever come.
+    /// Whether no byte of a request has arrived yet.
     pub fn is_new(&self) -> bool {
         let state = self.state.borrow();
         state.count == 0 && state.waits == Waits::ForRequest
     }
 
-    pub fn has_half_a_head(&self) -> bool {
+    pub fn has_partial_head(&self) -> bool {
         self.state.borrow().waits == Waits::ForRestOfHead
     }
 
-    /// Since when it has had no request and no part of one.
+    /// Since when there has been no request and no partial head.
     pub fn idle_since(&self) -> Option<Instant> {
         let state = self.state.borrow();
         let idle = state.requests.is_empty() && state.waits == Waits::ForRequest;
         idle.then_some(state.since)
     }
 
-    pub fn is_leaving(&self) -> bool {
-        self.state.borrow().leaving
+    pub fn is_evicted(&self) -> bool {
+        self.state.borrow().evicted
     }
 
-    /// Tells it to give way.
-    pub fn leave(&self) {
-        self.state.send_modify(|state| state.leaving = true);
+    /// Asks the connection to close.
+    pub fn evict(&self) {
+        self.state.send_modify(|state| state.evicted = true);
     }
 
-    /// Whatever it waits for, it has waited since now.
-    pub fn begin_anew(&self) {
+    /// Restarts the current wait.
+    pub fn restart_timer(&self) {
         self.state.send_modify(|state| state.since = Instant::now());
     }
 
-    /// What is written instead of reading more.
-    pub fn refuse(&self, last_words: Bytes) {
-        self.state.send_modify(|state| state.last_words = Some(last_words));
+    /// Sets the response to write instead of reading on.
+    pub fn respond_and_close(&self, final_response: Bytes) {
+        self.state.send_modify(|state| state.final_response = Some(final_response));
     }
 
-    pub fn last_words(&self) -> Option<Bytes> {
-        self.state.borrow().last_words.clone()
+    pub fn final_response(&self) -> Option<Bytes> {
+        self.state.borrow().final_response.clone()
     }
 
-    /// What so many bytes may take.
-    fn time_of(&self, bytes: usize) -> Duration {
+    /// Time in which this many bytes must be read.
+    fn time_for(&self, bytes: usize) -> Duration {
         Duration::from_secs_f64(bytes as f64 / f64::from(self.bytes_per_second))
     }
 
-    /// When some of what is handed over now must be gone, at the latest.
-    fn latest(&self) -> Instant {
-        Instant::now() + WINDOW + self.time_of(PIECE)
+    /// Latest time by which some of the bytes handed over now must be sent.
+    fn latest_due(&self) -> Instant {
+        Instant::now() + WINDOW + self.time_for(PIECE)
     }
 }
 
@@ -214,8 +214,8 @@ impl State {
                 Waits::ForRestOfHead => (self.since + times.head, Overdue::Head),
             });
         }
-        let unread = self.requests.values().filter(|unread| unread.bytes > 0);
-        unread.map(|unread| (unread.due, Overdue::Reader)).min_by_key(|(due, _)| *due)
+        let buffered = self.requests.values().filter(|buffered| buffered.bytes > 0);
+        buffered.map(|buffered| (buffered.due, Overdue::Reader)).min_by_key(|(due, _)| *due)
     }
 }
 
@@ -226,33 +226,33 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// The connection has so many bytes more of the response.
+    /// Records bytes of the response that the connection has received.
     pub fn handed_over(&self, bytes: usize) {
-        self.change(|activity, unread| {
-            let first = unread.bytes == 0;
+        self.change(|activity, buffered| {
+            let first = buffered.bytes == 0;
             if first {
-                unread.due = activity.latest();
+                buffered.due = activity.latest_due();
             }
-            unread.bytes += bytes;
+            buffered.bytes += bytes;
             first
         });
     }
 
-    /// So many bytes of it have left.
+    /// Records bytes of the response that were sent.
     pub fn sent(&self, bytes: usize) {
-        self.change(|activity, unread| {
-            unread.bytes -= bytes;
-            // Who was fast has nothing saved for later.
-            unread.due = (unread.due + activity.time_of(bytes)).min(activity.latest());
+        self.change(|activity, buffered| {
+            buffered.bytes -= bytes;
+            // Reading faster earlier gives no credit for later.
+            buffered.due = (buffered.due + activity.time_for(bytes)).min(activity.latest_due());
             false
         });
     }
 
-    /// Changes the response's part of the state; the connection is woken where that says so.
-    fn change(&self, change: impl FnOnce(&Activity, &mut Unread) -> bool) {
+    /// Changes the response's state; wakes the connection if `change` returns true.
+    fn change(&self, change: impl FnOnce(&Activity, &mut Buffered) -> bool) {
         let activity = &*self.activity;
         activity.state.send_if_modified(|state| {
-            state.requests.get_mut(&self.id).is_some_and(|unread| change(activity, unread))
+            state.requests.get_mut(&self.id).is_some_and(|buffered| change(activity, buffered))
         });
     }
 }
@@ -277,14 +277,14 @@ mod tests {
         Arc::new(Activity::new(&limits))
     }
 
-    /// Whether it is overdue after that time, and with what.
+    /// Waits for this time; returns what became overdue.
     async fn after(activity: &Activity, time: Duration) -> Option<Overdue> {
         let times = Times { idle: 60 * SECOND, head: 10 * SECOND };
         tokio::time::timeout(time, activity.overdue(times)).await.ok()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_has_its_times() {
+    async fn idle_and_partial_head_time_out() {
         let activity = activity(1_000);
         assert_eq!(after(&activity, 59 * SECOND).await, None);
         activity.arrived(b"G");
@@ -292,14 +292,14 @@ mod tests {
         activity.arrived(b"ET /");
         assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Head));
         let request = activity.begin(Version::HTTP_11);
-        assert_eq!(after(&activity, 1_000 * SECOND).await, None, "it is at work");
+        assert_eq!(after(&activity, 1_000 * SECOND).await, None, "a request is in flight");
         drop(request);
         assert_eq!(after(&activity, 59 * SECOND).await, None);
         assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Request));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn frames_are_no_heads() {
+    async fn frames_do_not_count_as_heads() {
         let activity = activity(1_000);
         activity.arrived(b"PRI * HTTP/2.0\r\n");
         assert_eq!(after(&activity, 59 * SECOND).await, None);
@@ -311,23 +311,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_keeps_the_pace_over_a_while() {
+    async fn readers_may_pause_but_must_keep_up() {
         let activity = activity(1_000);
         let request = activity.begin(Version::HTTP_11);
         request.handed_over(1 << 20);
-        // Faster at first, which saves nothing for later.
+        // Reading faster at first gives no credit for later.
         request.sent(500_000);
         for _ in 0..20 {
             assert_eq!(after(&activity, 20 * SECOND).await, None);
             request.sent(20_000);
         }
-        let window = WINDOW + activity.time_of(PIECE);
+        let window = WINDOW + activity.time_for(PIECE);
         assert_eq!(after(&activity, window - SECOND).await, None, "a pause");
         assert_eq!(after(&activity, 2 * SECOND).await, Some(Overdue::Reader));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_is_always_a_little_too_slow_is_found() {
+    async fn readers_that_are_slightly_too_slow_are_detected() {
         let activity = activity(1_000);
         let request = activity.begin(Version::HTTP_2);
         let other = activity.begin(Version::HTTP_2);
@@ -335,7 +335,7 @@ mod tests {
         let mut seconds = 0;
         while after(&activity, 10 * SECOND).await.is_none() {
             request.sent(5_000);
-            // What another stream reads is not its merit.
+            // Reading another stream does not help.
             other.handed_over(100_000);
             other.sent(100_000);
             seconds += 10;

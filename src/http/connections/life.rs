@@ -1,4 +1,4 @@
-//! The life of one connection, from its first byte to its end.
+//! Serves one connection from accept to close.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -23,42 +23,43 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use super::super::accounting::Account;
-use super::super::malformed::{self, Requests};
-use super::super::outer::random_id;
+use super::super::malformed;
 use super::super::problem::Problem;
+use super::super::request_id::random_id;
+use super::super::requests::Requests;
 use super::super::tls::Tls;
 use super::super::unread;
 use super::activity::{Activity, Overdue, Times};
-use super::sending::followed;
-use super::watched::Watched;
+use super::sending::track;
+use super::watched::WatchedStream;
 use crate::error::{Code, Error};
 
-/// How long a connection that is to end may take for that, or, if it has said nothing yet,
-/// for its request.
-const LAST: Duration = Duration::from_secs(1);
+/// Time limit for a connection to finish when it should close, or to send its request if it has
+/// sent nothing yet.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a connection needs to be served.
+/// Serves connections.
 #[derive(Clone)]
-pub struct Life {
+pub struct ConnectionHandler {
     pub router: Router,
     pub builder: Builder<TokioExecutor>,
     pub tls: Option<Tls>,
     pub times: Times,
-    /// The service ends.
+    /// Cancelled when the service shuts down.
     pub ending: CancellationToken,
 }
 
-/// Why a connection is to end.
+/// Why a connection should close.
 enum Reason {
     Overdue(Overdue),
-    /// Another needs its slot.
-    Crowded,
+    /// Another connection needs its slot.
+    Evicted,
     Ending,
 }
 
-impl Life {
-    /// Serves the connection until it ends.
-    pub async fn lead(self, stream: TcpStream, activity: Arc<Activity>) {
+impl ConnectionHandler {
+    /// Serves a connection until it closes.
+    pub async fn run(self, stream: TcpStream, activity: Arc<Activity>) {
         let Some(tls) = &self.tls else { return self.serve(stream, activity).await };
         tokio::select! {
             accepted = tls.accept(stream) => match accepted {
@@ -72,7 +73,7 @@ impl Life {
     async fn handshake_late(&self) {
         let ending = async {
             self.ending.cancelled().await;
-            sleep(LAST).await;
+            sleep(CLOSE_TIMEOUT).await;
         };
         tokio::select! { () = sleep(self.times.head) => {}, () = ending => {} }
     }
@@ -82,11 +83,11 @@ impl Life {
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         activity: Arc<Activity>,
     ) {
-        let stream = Watched::new(stream, Arc::clone(&activity));
-        let (stream, router) = malformed::answered(stream, self.router.clone());
-        let (stream, of_requests) = (TokioIo::new(stream), Arc::clone(&activity));
+        let stream = WatchedStream::new(stream, Arc::clone(&activity));
+        let (stream, router) = malformed::wrap(stream, self.router.clone());
+        let (stream, request_activity) = (TokioIo::new(stream), Arc::clone(&activity));
         let service = tower::service_fn(move |request: Request<Incoming>| {
-            answer(router.clone(), Arc::clone(&of_requests), request.map(Body::new))
+            answer(router.clone(), Arc::clone(&request_activity), request.map(Body::new))
         });
         let service = TowerToHyperService::new(service);
         let mut connection = pin!(self.builder.serve_connection(stream, service));
@@ -99,36 +100,36 @@ impl Life {
                 debug!("a response is read too slowly");
                 return;
             }
-            Reason::Overdue(Overdue::Head) => activity.refuse(late_head()),
+            Reason::Overdue(Overdue::Head) => activity.respond_and_close(head_timeout()),
             Reason::Ending => {
                 if activity.is_new() {
-                    let request = timeout(LAST, activity.first_request());
+                    let request = timeout(CLOSE_TIMEOUT, activity.first_request());
                     tokio::select! { _ = connection.as_mut() => return, _ = request => {} }
                 }
-                match activity.has_half_a_head() {
-                    true => activity.refuse(shutting_down()),
+                match activity.has_partial_head() {
+                    true => activity.respond_and_close(shutting_down()),
                     false => connection.as_mut().graceful_shutdown(),
                 }
             }
-            Reason::Crowded | Reason::Overdue(Overdue::Request) => {
+            Reason::Evicted | Reason::Overdue(Overdue::Request) => {
                 connection.as_mut().graceful_shutdown();
             }
         }
-        activity.begin_anew();
-        let last = Times { idle: LAST, head: LAST };
-        tokio::select! { _ = connection => {}, _ = activity.overdue(last) => {} }
+        activity.restart_timer();
+        let limits = Times { idle: CLOSE_TIMEOUT, head: CLOSE_TIMEOUT };
+        tokio::select! { _ = connection => {}, _ = activity.overdue(limits) => {} }
     }
 
     async fn reason(&self, activity: &Activity) -> Reason {
         tokio::select! {
             overdue = activity.overdue(self.times) => Reason::Overdue(overdue),
-            () = activity.told_to_leave() => Reason::Crowded,
+            () = activity.evicted() => Reason::Evicted,
             () = self.ending.cancelled() => Reason::Ending,
         }
     }
 }
 
-/// The response to one request; what is left of its body is read.
+/// Responds to one request and reads the rest of its body.
 async fn answer(
     router: AddExtension<Router, Requests>,
     activity: Arc<Activity>,
@@ -138,10 +139,10 @@ async fn answer(
     let (request, rest) = unread::watch(request);
     let response = router.oneshot(request).await?;
     let response = rest.read(response, Arc::clone(&in_flight));
-    Ok(followed(response, in_flight))
+    Ok(track(response, in_flight))
 }
 
-fn late_head() -> Bytes {
+fn head_timeout() -> Bytes {
     let detail = "the head of the request did not arrive in time";
     refusal(StatusCode::REQUEST_TIMEOUT, Error::new(Code::RequestTimeout, detail))
 }
@@ -151,10 +152,10 @@ fn shutting_down() -> Bytes {
     refusal(StatusCode::SERVICE_UNAVAILABLE, error)
 }
 
-/// A response to a request that has not come to its end, as HTTP/1.1; it is accounted for.
+/// Formats an HTTP/1.1 response to an incomplete request, and logs and counts it.
 fn refusal(status: StatusCode, error: Error) -> Bytes {
     let id = random_id();
-    Account::of_malformed(&id, status);
+    Account::record_malformed(&id, status);
     let problem = serde_json::to_string(&Problem::new(error, Some(&id))).unwrap_or_default();
     let length = problem.len();
     let response = format!(

@@ -1,5 +1,5 @@
-//! The listening socket and the connections that come in through it: bounded in number,
-//! and each in how long it may say nothing.
+//! The listening socket and its connections, which are limited in number and in how long each may
+//! be silent.
 
 mod activity;
 mod life;
@@ -27,20 +27,20 @@ use super::tls::Tls;
 use crate::config::Limits;
 use crate::telemetry::OpenConnection;
 use activity::{Activity, Times};
-use life::Life;
+use life::ConnectionHandler;
 use slots::{Slot, Slots};
 
-/// Bytes of a head that are read at all; what is over the configured limit, and
-/// not over this, is answered with what to change.
+/// Maximum bytes of a head that are read. Heads over the configured limit but within this one get a
+/// proper error response.
 const HEAD_BYTES: usize = 1 << 18;
 
-/// Requests that one connection may have in flight at a time.
+/// Maximum concurrent requests per connection.
 const STREAMS: u32 = 64;
 
-/// Bytes of a response that the kernel takes before it could send them.
+/// Bytes of a response that the kernel buffers before it can send them.
 const KERNEL_BYTES: u32 = 1 << 17;
 
-/// Where requests come from.
+/// Accepts and serves connections.
 pub struct Connections {
     listener: TcpListener,
     tls: Option<Tls>,
@@ -49,7 +49,7 @@ pub struct Connections {
     open: TaskTracker,
 }
 
-/// A connection that was let in.
+/// An accepted connection.
 struct Accepted {
     stream: TcpStream,
     activity: Arc<Activity>,
@@ -62,12 +62,12 @@ impl Connections {
         Self { listener, tls, limits: Arc::new(limits.clone()), slots, open: TaskTracker::new() }
     }
 
-    /// Serves until `stop`, and then those connections that have requests in flight or may
-    /// be about to send their first. Until these are done others may come in, to be told
-    /// that it is over.
+    /// Serves until `stop`, then waits for connections that have requests in flight or may be about
+    /// to send their first one. Meanwhile, new connections are still accepted and get an error
+    /// response.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
         let ending = CancellationToken::new();
-        let life = Life {
+        let handler = ConnectionHandler {
             router,
             builder: builder(),
             tls: self.tls.clone(),
@@ -75,12 +75,12 @@ impl Connections {
             ending: ending.clone(),
         };
         let mut stop = pin!(stop);
-        // One that waits for its slot when the end comes is not forgotten.
+        // Pinned, so that a connection that waits for its slot is not dropped on `stop`.
         let mut next = pin!(self.accept());
         loop {
             tokio::select! {
                 accepted = &mut next => {
-                    self.spawn(accepted, life.clone());
+                    self.spawn(accepted, handler.clone());
                     next.set(self.accept());
                 }
                 () = &mut stop => break,
@@ -92,7 +92,7 @@ impl Connections {
             tokio::select! {
                 biased;
                 accepted = &mut next => {
-                    self.spawn(accepted, life.clone());
+                    self.spawn(accepted, handler.clone());
                     next.set(self.accept());
                 }
                 () = self.open.wait() => return,
@@ -100,7 +100,7 @@ impl Connections {
         }
     }
 
-    /// The next connection, once there is a slot for it.
+    /// Accepts the next connection and waits for a slot for it.
     async fn accept(&self) -> Accepted {
         loop {
             match self.listener.accept().await {
@@ -109,9 +109,9 @@ impl Connections {
                     let slot = self.slots.take(Arc::clone(&activity)).await;
                     return Accepted { stream, activity, slot };
                 }
-                Err(error) if is_of_the_other_end(&error) => {}
+                Err(error) if is_peer_error(&error) => {}
                 Err(error) => {
-                    // No file descriptors are left, most likely: some will be.
+                    // Most likely, file descriptors have run out and will be freed.
                     warn!(%error, "a connection could not be accepted");
                     sleep(Duration::from_millis(100)).await;
                 }
@@ -119,29 +119,29 @@ impl Connections {
         }
     }
 
-    fn spawn(&self, accepted: Accepted, life: Life) {
+    fn spawn(&self, accepted: Accepted, handler: ConnectionHandler) {
         let Accepted { stream, activity, slot } = accepted;
-        set_up(&stream);
+        set_options(&stream);
         let open = OpenConnection::count();
         self.open.spawn(async move {
-            let _held = (slot, open);
-            life.lead(stream, activity).await;
+            let _guards = (slot, open);
+            handler.run(stream, activity).await;
         });
     }
 }
 
-/// Neither can fail on a socket, nor would it matter.
-fn set_up(stream: &TcpStream) {
-    // Answers are written whole: nothing is gained by waiting for more.
+/// Sets socket options. They cannot fail on a socket, and a failure would not matter.
+fn set_options(stream: &TcpStream) {
+    // Responses are written as a whole, so delaying small packets gains nothing.
     let _ = stream.set_nodelay(true);
-    // Else megabytes wait there, and are passed on in bursts that hide how fast they are
-    // read.
+    // Otherwise megabytes are buffered in the kernel and sent in bursts, which hides how fast the
+    // client reads.
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(KERNEL_BYTES);
 }
 
-/// Times are not the HTTP library's matter: it knows none between two requests, and takes
-/// pings for life.
+/// Timeouts are implemented here, because hyper has none between two requests and counts pings as
+/// activity.
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -153,7 +153,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn is_of_the_other_end(error: &io::Error) -> bool {
+fn is_peer_error(error: &io::Error) -> bool {
     use io::ErrorKind as E;
     matches!(error.kind(), E::ConnectionRefused | E::ConnectionAborted | E::ConnectionReset)
 }

@@ -1,5 +1,5 @@
-//! A response on its way: its request is in flight until the connection has passed on the
-//! last byte.
+//! Tracks responses while they are sent. A request is in flight until the connection has passed on
+//! the last byte of its response.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use http_body::{Frame, SizeHint};
 use super::super::pieces::PIECE;
 use super::activity::InFlight;
 
-/// The response, followed until it is sent.
-pub fn followed(response: Response, request: Arc<InFlight>) -> Response {
+/// Tracks the response until it is sent.
+pub fn track(response: Response, request: Arc<InFlight>) -> Response {
     response.map(|body| Body::new(Sending { body, rest: Bytes::new(), request }))
 }
 
-/// A body in pieces that are followed.
+/// A body that is split into tracked pieces.
 struct Sending {
     body: Body,
-    /// Of a larger piece: how fast it is read must be seen before all of it is.
+    /// Rest of a larger chunk. Pieces are small so that slow readers are noticed early.
     rest: Bytes,
     request: Arc<InFlight>,
 }
@@ -68,7 +68,7 @@ impl HttpBody for Sending {
     }
 }
 
-/// Bytes that the connection has, until it drops them.
+/// Bytes that the connection holds, until dropped.
 struct Piece {
     bytes: Bytes,
     request: Arc<InFlight>,

@@ -1,5 +1,5 @@
-//! How many connections there may be. Where all slots are taken, idle connections give way
-//! to new ones.
+//! Limits the number of connections. When all slots are taken, idle connections are closed for new
+//! ones.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep};
 
 use super::activity::Activity;
 
-/// How long a connection may wait for its first request before it counts as idle: that
-/// may be on its way.
-const NEW: Duration = Duration::from_secs(1);
+/// How long a new connection may wait for its first request, which may be in transit, before it
+/// counts as idle.
+const NEW_CONNECTION_GRACE: Duration = Duration::from_secs(1);
 
-/// While all are busy, one is looked for again this often.
-const AGAIN: Duration = Duration::from_millis(100);
+/// How often to look for an idle connection while all are busy.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 pub struct Slots {
     free: Arc<Semaphore>,
@@ -28,7 +28,7 @@ struct Taken {
     connections: HashMap<u64, Arc<Activity>>,
 }
 
-/// The place of one connection, until it is dropped.
+/// The slot of a connection, freed when dropped.
 pub struct Slot {
     id: u64,
     taken: Arc<Mutex<Taken>>,
@@ -40,7 +40,7 @@ impl Slots {
         Self { free: Arc::new(Semaphore::new(count)), taken: Arc::default() }
     }
 
-    /// A slot for a new connection, as soon as there is one.
+    /// Waits for a free slot and takes it.
     pub async fn take(&self, activity: Arc<Activity>) -> Slot {
         let permit = self.permit().await;
         let mut taken = lock(&self.taken);
@@ -59,28 +59,27 @@ impl Slots {
             tokio::select! {
                 // The semaphore is never closed.
                 Ok(permit) = Arc::clone(&self.free).acquire_owned() => return permit,
-                () = sleep(AGAIN) => {}
+                () = sleep(RETRY_INTERVAL) => {}
             }
         }
     }
 }
 
 impl Taken {
-    /// Tells the connection that has been idle for longest to leave, unless another is
-    /// leaving already.
+    /// Evicts the connection that has been idle longest, unless an eviction is in progress.
     fn make_room(&self) {
         let idle = |activity: &Arc<Activity>| {
             let since = activity.idle_since()?;
-            let may_ask = activity.is_new() && since.elapsed() < NEW;
-            (!may_ask).then(|| (since, Arc::clone(activity)))
+            let in_grace = activity.is_new() && since.elapsed() < NEW_CONNECTION_GRACE;
+            (!in_grace).then(|| (since, Arc::clone(activity)))
         };
         let idle: Vec<(Instant, Arc<Activity>)> =
             self.connections.values().filter_map(idle).collect();
-        if idle.iter().any(|(_, activity)| activity.is_leaving()) {
+        if idle.iter().any(|(_, activity)| activity.is_evicted()) {
             return;
         }
         if let Some((_, longest)) = idle.iter().min_by_key(|(since, _)| *since) {
-            longest.leave();
+            longest.evict();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A stream that tells what comes in, and that may end with words of its own: the HTTP
-//! library has none for a head that does not come to its end.
+//! A stream that reports incoming bytes and can end with a response of its own, because hyper has
+//! no response for an incomplete head.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,37 +10,37 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
 
-pub struct Watched<S> {
+pub struct WatchedStream<S> {
     stream: S,
     activity: Arc<Activity>,
-    /// Bytes of the last words that are written.
-    said: usize,
+    /// Number of bytes of the final response that are written.
+    written: usize,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> WatchedStream<S> {
     pub fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, said: 0 }
+        Self { stream, activity, written: 0 }
     }
 
-    /// Writes the words and ends the stream.
-    fn say(&mut self, words: &[u8], context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = words.get(self.said..).filter(|rest| !rest.is_empty()) {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
-            self.said = if written == 0 { words.len() } else { self.said + written };
+    /// Writes the final response and shuts the stream down.
+    fn finish_with(&mut self, response: &[u8], context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = response.get(self.written..).filter(|rest| !rest.is_empty()) {
+            let count = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
+            self.written = if count == 0 { response.len() } else { self.written + count };
         }
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(words) = self.activity.last_words() {
-            // Nothing read is the end.
-            return self.say(&words, context);
+        if let Some(response) = self.activity.final_response() {
+            // Reading zero bytes means the end.
+            return self.finish_with(&response, context);
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

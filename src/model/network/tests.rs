@@ -1,5 +1,5 @@
-//! Walks back through every architecture in f64: a gradient reaches every token
-//! at every layer, and is the derivative of what is explained.
+//! Backward passes of every architecture in f64: gradients reach every token at every layer, and
+//! are the derivative of the explained scalar.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::rows::{Baseline, Output, Path, Reduce, Scalar};
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
 
-/// A folder of each architecture, of the heads that read each token, and of
-/// sentence-transformers' modules.
+/// One folder per architecture, per token-level head, and per kind of sentence-transformers
+/// modules.
 const FOLDERS: [&str; 21] = [
     "albert-sequence",
     "bert-tiny",
@@ -50,8 +50,8 @@ fn load(folder: &str) -> Model {
     Model::load(folder, &source(folder), &placement).expect("the model loads")
 }
 
-/// The first text of its golden values. Of a head that reads each token, the
-/// second token is read.
+/// Returns a row of the folder's first golden text. A head with outputs per token reads the second
+/// token.
 fn row(folder: &str, model: &Model) -> Row {
     let Source::Directory(path) = source(folder) else { unreachable!() };
     let golden = std::fs::read(path.join("golden.json")).expect("golden.json");
@@ -72,33 +72,33 @@ fn logit() -> Vec<Scalar> {
     vec![Scalar::one(Output::Logit, 0)]
 }
 
-/// The gradient's size at each token: at the input of each layer, the last
-/// first, and at the embedding block's output.
+/// Returns the gradient's norm per token: at each layer's input, last layer first, and at the
+/// embedding block's output.
 fn gradients(folder: &str) -> Vec<Vec<f64>> {
     let model = load(folder);
     let b = Candle::reference();
     let checkpoint =
         Checkpoint::read(&source(folder), &Cancellation::default()).expect("the files");
     let network =
-        Network::place(&model.encoder, &model.head.block, model.activation(), &b, &checkpoint)
+        Network::load(&model.encoder, &model.head.block, model.activation(), &b, &checkpoint)
             .expect("the weights");
     let rows = [Row { want: Want::Gradients(Reduce::TimesInput, logit()), ..row(folder, &model) }];
     let packed = Packed::new(&rows, &network.head.pooling);
-    let pass = Pass { b: &b, wanted: network.wanted(&packed), packed };
+    let pass = Pass { b: &b, output_tokens: network.output_tokens(&packed), packed };
     let forwarded = network.forward(&pass).expect("a forward pass");
-    let sizes = |grad: &_| {
+    let row_norms = |grad: &_| {
         let rows = b.rows(grad).expect("numbers");
         rows.iter().map(|row| crate::rows::norm(row)).collect::<Vec<f64>>()
     };
-    let mut seen = Vec::new();
-    let at_block = network
-        .walk_back(&pass, &forwarded, 0, 1, &mut |_, walked| {
-            seen.push(sizes(&walked.input));
+    let mut norms = Vec::new();
+    let block_grad = network
+        .backward_layers(&pass, &forwarded, 0, 1, &mut |_, grads| {
+            norms.push(row_norms(&grads.input));
             Ok(())
         })
-        .expect("a walk back");
-    seen.push(sizes(&at_block));
-    seen
+        .expect("a backward pass");
+    norms.push(row_norms(&block_grad));
+    norms
 }
 
 #[test]
@@ -106,25 +106,24 @@ fn a_gradient_reaches_every_token_at_every_layer() {
     for folder in FOLDERS {
         let model = load(folder);
         let tokens = row(folder, &model).tokens.len();
-        let places = gradients(folder);
-        assert_eq!(places.len(), model.layers() + 1);
-        for (walked, sizes) in places.iter().enumerate() {
-            assert_eq!(sizes.len(), tokens, "{folder}, {walked} layers back");
-            let none = sizes.iter().position(|size| !size.is_finite() || *size < 1e-9);
-            assert_eq!(none, None, "{folder}, {walked} layers back: {sizes:?}");
+        let all_norms = gradients(folder);
+        assert_eq!(all_norms.len(), model.layers() + 1);
+        for (layer, norms) in all_norms.iter().enumerate() {
+            assert_eq!(norms.len(), tokens, "{folder}, {layer} layers from the end");
+            let unreached = norms.iter().position(|norm| !norm.is_finite() || *norm < 1e-9);
+            assert_eq!(unreached, None, "{folder}, {layer} layers from the end: {norms:?}");
         }
     }
 }
 
-/// Along a path `x' + alpha (x - x')` the explained scalar's slope is the sum of
-/// the products of gradient and `x - x'`.
+/// Along a path `x' + alpha (x - x')`, the derivative of the explained scalar with respect to
+/// `alpha` is the sum of the gradient times `x - x'`.
 #[test]
 fn the_gradient_along_a_path_is_the_slope() {
     for folder in FOLDERS {
         let model = load(folder);
         let row = row(folder, &model);
-        // The zero vector among the word embeddings is no direction to a model
-        // whose next step is a norm.
+        // Zero word embeddings are not a useful baseline for a model whose next step is a norm.
         let others = row.tokens.input_ids.iter().rev().copied().collect::<Arc<[u32]>>();
         let paths = [
             (Layer::WordEmbeddings, Baseline::Ids(Arc::clone(&others))),
@@ -140,10 +139,10 @@ fn the_gradient_along_a_path_is_the_slope() {
             let scores = at(0.7, Want::Gradients(Reduce::TimesDifference, logit())).token_scores;
             let slope: f64 = scores[0].iter().sum();
             let value = |alpha| at(alpha, Want::Values(logit())).values[0];
-            // A short one is not likely to cross a place where ReLU bends.
+            // A short step is unlikely to cross a kink of ReLU.
             let step = if model.is_smooth() { 3e-4 } else { 3e-6 };
-            let across = |step: f64| value(0.7 + step) - value(0.7 - step);
-            let measured = (8. * across(step) - across(2. * step)) / (12. * step);
+            let difference = |step: f64| value(0.7 + step) - value(0.7 - step);
+            let measured = (8. * difference(step) - difference(2. * step)) / (12. * step);
             let gap = (slope - measured).abs() / slope.abs();
             assert!(gap < 1e-6, "{folder}, {layer:?}, {baseline:?}: {slope} and {measured}");
         }

@@ -1,18 +1,22 @@
-//! From an answer to its JSON shapes.
+//! Conversion of an answer to the JSON types.
 
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
     Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
-    PredictResponse, Predicted, Span, Target, Token, Unit, Usage, What, number, trust, windows,
+    PredictResponse, Predicted, ScalarName, Span, Target, Token, Unit, Usage, number, trust,
+    windows,
 };
 use crate::attribution::{self, Granularity};
+use crate::choice::Choice;
 use crate::explanation::{self, Answer, Named, Resolved};
 use crate::model::Model;
 use crate::passes;
+use crate::render::evidence::beside;
+use crate::render::summary::Summary;
 use crate::rows::Output;
 use crate::text;
 
-/// Renders an answer; `problem` says how an input's error is written.
+/// Converts an answer; `problem` converts the error of an input.
 pub fn explain<E>(
     answer: Answer,
     problem: impl Fn(crate::error::Error) -> E,
@@ -22,14 +26,14 @@ pub fn explain<E>(
         .results
         .into_iter()
         .map(|(id, result)| match result {
-            Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained))),
+            Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained, model))),
             Err(error) => ExplainItem::Failed(Failed { id, error: problem(error) }),
         })
         .collect();
     ExplainResponse { model: model_echo(model), results, usage: usage(&answer.usage) }
 }
 
-/// Renders the predictions of an answer alone.
+/// Converts only the predictions of an answer.
 pub fn predict<E>(
     answer: Answer,
     problem: impl Fn(crate::error::Error) -> E,
@@ -40,7 +44,7 @@ pub fn predict<E>(
         .map(|(id, result)| match result {
             Ok(explained) => PredictItem::Predicted(Predicted {
                 id,
-                said: explained.predicted.into(),
+                prediction: explained.predicted.into(),
                 truncated: explained.truncated,
             }),
             Err(error) => PredictItem::Failed(Failed { id, error: problem(error) }),
@@ -49,12 +53,18 @@ pub fn predict<E>(
     PredictResponse { model: model_echo(&answer.model), results, usage: usage(&answer.usage) }
 }
 
-pub fn explained_json(id: Option<String>, explained: explanation::Explained) -> Explained {
+pub fn explained_json(
+    id: Option<String>,
+    explained: explanation::Explained,
+    model: &Model,
+) -> Explained {
+    let summary = Summary::of(&explained, model);
     let explanations = explained.explanations.into_iter();
     let (evaluation, agreement) = trust::evaluation(explained.evaluation);
     Explained {
         id,
-        said: explained.predicted.into(),
+        summary,
+        prediction: explained.predicted.into(),
         tokens: explained.tokens.into_iter().map(token).collect(),
         words: explained.words.into_iter().map(unit).collect(),
         sentences: explained.sentences.map(|list| list.into_iter().map(unit).collect()),
@@ -63,44 +73,45 @@ pub fn explained_json(id: Option<String>, explained: explanation::Explained) -> 
         attention: explained.attention.map(attention),
         evaluation,
         agreement,
+        evidence: beside::json(&explained.evidence, model),
         warnings: explained.warnings.into_iter().map(trust::warning).collect(),
         windows: explained.windows.map(|list| list.into_iter().map(windows::part).collect()),
         truncated: explained.truncated,
     }
 }
 
-fn explanation_json(one: explanation::Explanation) -> Explanation {
-    let completeness = one.completeness;
+fn explanation_json(explanation: explanation::Explanation) -> Explanation {
+    let (completeness, sampling) = (explanation.completeness, explanation.sampling);
     Explanation {
-        method: one.method.name,
-        options: one.options.iter().map(|(name, value)| (*name, option(value))).collect(),
-        target: target(&one.target),
-        output: match one.output {
+        method: explanation.method.name,
+        options: explanation.options.iter().map(|(name, v)| (*name, option(v))).collect(),
+        target: target(&explanation.target),
+        output: match explanation.output {
             Output::Logit => "logit",
             Output::Probability => "probability",
         },
-        attributions: attributions(&one.scores),
-        output_value: number(one.output_value),
+        attributions: attributions(&explanation.scores),
+        output_value: number(explanation.output_value),
         baseline_value: completeness.map(|c| number(c.baseline_value)),
         convergence_delta: completeness.map(|c| number(c.convergence_delta)),
         converged: completeness.map(|c| c.converged),
         n_steps: completeness.and_then(|c| c.n_steps),
-        n_samples: one.sampling.map(|sampling| sampling.n_samples),
-        finished: one.sampling.map(|sampling| sampling.finished),
-        fit: one.sampling.and_then(|sampling| sampling.fit).map(fit),
+        n_samples: sampling.map(|sampling| sampling.n_samples),
+        finished: sampling.map(|sampling| sampling.finished),
+        fit: sampling.and_then(|sampling| sampling.fit).map(fit),
     }
 }
 
 pub fn attributions(scores: &[(Granularity, Vec<f64>)]) -> Attributions {
-    let of = |wanted: Granularity| {
-        let found = scores.iter().find(|(unit, _)| *unit == wanted);
-        found.map(|(_, scores)| scores.iter().copied().map(number).collect())
+    let by = |granularity: Granularity| {
+        let entry = scores.iter().find(|(unit, _)| *unit == granularity);
+        entry.map(|(_, scores)| scores.iter().copied().map(number).collect())
     };
     Attributions {
-        token: of(Granularity::Token),
-        word: of(Granularity::Word),
-        sentence: of(Granularity::Sentence),
-        span: of(Granularity::Span),
+        token: by(Granularity::Token),
+        word: by(Granularity::Word),
+        sentence: by(Granularity::Sentence),
+        span: by(Granularity::Span),
     }
 }
 
@@ -116,11 +127,15 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
 pub fn target(target: &Resolved) -> Target {
     let class = |named: &Named| Class { label: named.label.to_string(), index: named.index };
     let what = match &target.what {
-        explanation::What::Class(named) => What::Class(class(named)),
-        explanation::What::Contrast(a, b) => What::Contrast { contrast: [class(a), class(b)] },
-        explanation::What::Border(border) => What::Border { position: border.name() },
-        explanation::What::Cosine(0) => What::Cosine { cosine: "text" },
-        explanation::What::Cosine(_) => What::Cosine { cosine: "text_pair" },
+        explanation::ScalarName::Class(named) => ScalarName::Class(class(named)),
+        explanation::ScalarName::Contrast(a, b) => {
+            ScalarName::Contrast { contrast: [class(a), class(b)] }
+        }
+        explanation::ScalarName::SpanBoundary(boundary) => {
+            ScalarName::SpanBoundary { position: boundary.name() }
+        }
+        explanation::ScalarName::Cosine(0) => ScalarName::Cosine { cosine: "text" },
+        explanation::ScalarName::Cosine(_) => ScalarName::Cosine { cosine: "text_pair" },
     };
     Target { token: target.token, what }
 }
@@ -167,19 +182,19 @@ fn fit(fit: attribution::Fit) -> Fit {
     Fit { intercept: number(fit.intercept), r2: number(fit.r2) }
 }
 
-fn pattern(found: explanation::HeadPattern) -> HeadPattern {
+fn pattern(head: explanation::HeadPattern) -> HeadPattern {
     let pair = |pair: &explanation::Pair| Pair {
         query: pair.query,
         key: pair.key,
         weight: number(pair.weight),
     };
     HeadPattern {
-        layer: found.layer,
-        head: found.head,
-        pattern: found.pattern.name(),
-        score: number(found.score),
-        scores: found.scores.iter().map(|(p, score)| (p.name(), number(*score))).collect(),
-        pairs: found.pairs.iter().map(pair).collect(),
+        layer: head.layer,
+        head: head.head,
+        pattern: head.pattern.name(),
+        score: number(head.score),
+        scores: head.scores.iter().map(|(p, score)| (p.name(), number(*score))).collect(),
+        pairs: head.pairs.iter().map(pair).collect(),
     }
 }
 

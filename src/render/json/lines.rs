@@ -1,4 +1,4 @@
-//! An answer piece by piece, a line each.
+//! A streamed response: one JSON object per line.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,13 +9,13 @@ use crate::error::Error;
 use crate::explainer::{Event, Progress};
 use crate::model::Model;
 
-/// A line of an answer as `application/x-ndjson`.
+/// A line of a response as `application/x-ndjson`.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Line<E> {
-    /// How far a method has come, of a request with one input.
+    /// The progress of a method, if the request has one input.
     Progress { index: usize, progress: ProgressLine },
-    /// All of one input; `index` is its place among the inputs.
+    /// The result of one input; `index` is the index of the input.
     Result {
         index: usize,
         #[serde(flatten)]
@@ -25,25 +25,25 @@ pub enum Line<E> {
     End { model: ModelEcho, usage: Usage },
 }
 
-/// A method on its way; its scores can be shown already.
+/// The progress of a method, with its scores so far.
 #[derive(Serialize, ToSchema)]
 pub struct ProgressLine {
     pub method: &'static str,
-    /// Samples or steps.
+    /// Completed samples or steps.
     pub done: usize,
-    /// The most that there will be.
+    /// The maximum number of samples or steps.
     pub of: usize,
     pub explanations: Vec<PartialExplanation>,
 }
 
-/// One target's scores so far.
+/// The scores of one target so far.
 #[derive(Serialize, ToSchema)]
 pub struct PartialExplanation {
     pub target: Target,
     pub attributions: Attributions,
 }
 
-/// Renders a piece; `problem` says how an input's error is written.
+/// Converts an event; `problem` converts the error of an input.
 pub fn line<E>(event: Event, model: &Model, problem: impl Fn(Error) -> E) -> Line<E> {
     match event {
         Event::Progress(progress) => {
@@ -51,7 +51,9 @@ pub fn line<E>(event: Event, model: &Model, problem: impl Fn(Error) -> E) -> Lin
         }
         Event::Result { index, id, result } => {
             let item = match *result {
-                Ok(explained) => ExplainItem::Explained(Box::new(explained_json(id, explained))),
+                Ok(explained) => {
+                    ExplainItem::Explained(Box::new(explained_json(id, explained, model)))
+                }
                 Err(error) => ExplainItem::Failed(Failed { id, error: problem(error) }),
             };
             Line::Result { index, item }
@@ -61,8 +63,8 @@ pub fn line<E>(event: Event, model: &Model, problem: impl Fn(Error) -> E) -> Lin
 }
 
 fn progress_line(progress: Progress) -> ProgressLine {
-    let partial = |(of, scores): &(_, Vec<_>)| PartialExplanation {
-        target: target(of),
+    let partial = |(resolved, scores): &(_, Vec<_>)| PartialExplanation {
+        target: target(resolved),
         attributions: attributions(scores),
     };
     ProgressLine {

@@ -1,9 +1,8 @@
-//! The JSON of an answer. Numbers are written as f32: the models compute in it,
-//! and it halves the digits.
+//! JSON responses. Numbers are written as f32: the models compute in it, and it halves the digits.
 
 mod convert;
 mod lines;
-mod said;
+mod prediction;
 mod trust;
 mod windows;
 
@@ -13,22 +12,25 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-pub use convert::{explain, model_echo, option, predict};
+use super::evidence::beside::EvidenceBody;
+use super::summary::Summary;
+
+pub use convert::{explain, model_echo, option, predict, usage};
 pub use lines::{Line, line};
-pub use said::{Prediction, Said};
+pub use prediction::{Prediction, PredictionBody};
 pub use trust::{Agreement, Measured, Warning};
 pub use windows::WindowPart;
 
-/// The answer of POST /explain.
+/// Response of POST /explain.
 #[derive(Serialize, ToSchema)]
 pub struct ExplainResponse<E> {
     pub model: ModelEcho,
-    /// One an input, in the order of the inputs.
+    /// One per input, in the order of the inputs.
     pub results: Vec<ExplainItem<E>>,
     pub usage: Usage,
 }
 
-/// One input's explanation, or the problem it met.
+/// The explanation of one input, or its error.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ExplainItem<E> {
@@ -36,16 +38,16 @@ pub enum ExplainItem<E> {
     Failed(Failed<E>),
 }
 
-/// The answer of POST /predict.
+/// Response of POST /predict.
 #[derive(Serialize, ToSchema)]
 pub struct PredictResponse<E> {
     pub model: ModelEcho,
-    /// One an input, in the order of the inputs.
+    /// One per input, in the order of the inputs.
     pub results: Vec<PredictItem<E>>,
     pub usage: Usage,
 }
 
-/// One input's predictions, or the problem it met.
+/// The predictions of one input, or its error.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum PredictItem<E> {
@@ -53,28 +55,28 @@ pub enum PredictItem<E> {
     Failed(Failed<E>),
 }
 
-/// One input's predictions.
+/// The predictions of one input.
 #[derive(Serialize, ToSchema)]
 pub struct Predicted {
     pub id: Option<String>,
     #[serde(flatten)]
-    pub said: Said,
-    /// Whether the input's end was cut to fit the model.
+    pub prediction: PredictionBody,
+    /// Whether the input was truncated to the model's maximum length.
     pub truncated: bool,
 }
 
-/// An input that could not be answered. The others were.
+/// An input with an error. The other inputs have results.
 #[derive(Serialize, ToSchema)]
 pub struct Failed<E> {
     pub id: Option<String>,
     pub error: E,
 }
 
-/// Which model answered, and how.
+/// The model and its device and types.
 #[derive(Serialize, ToSchema)]
 pub struct ModelEcho {
     pub id: String,
-    /// Digest of the model's files.
+    /// Digest of the model files.
     #[schema(example = "sha256:…")]
     pub revision: String,
     pub architecture: &'static str,
@@ -83,54 +85,59 @@ pub struct ModelEcho {
     pub dtype: &'static str,
     #[schema(example = "cpu")]
     pub device: &'static str,
-    /// From logits to probabilities: softmax, sigmoid or none.
+    /// Turns logits into probabilities: softmax, sigmoid or none.
     pub activation: &'static str,
 }
 
-/// One input's answer.
+/// The explanation of one input.
 #[derive(Serialize, ToSchema)]
 pub struct Explained {
     pub id: Option<String>,
+    /// The result in one or two sentences.
+    pub summary: Summary,
     #[serde(flatten)]
-    pub said: Said,
+    pub prediction: PredictionBody,
     pub tokens: Vec<Token>,
     pub words: Vec<Unit>,
-    /// Where `granularity` has `sentence`.
+    /// If `granularity` includes `sentence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentences: Option<Vec<Unit>>,
-    /// Where the input has `spans`, in their order.
+    /// If the input has `spans`, in their order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spans: Option<Vec<Span>>,
-    /// One for each method and target.
+    /// One per method and target.
     pub explanations: Vec<Explanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
-    /// What was measured of the explanations of the first target, by method;
-    /// `random` is what random rankings come to.
+    /// Evaluation of the explanations of the first target, by method; `random` is the average of
+    /// random rankings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<BTreeMap<String, BTreeMap<&'static str, Measured>>>,
-    /// How far the methods say the same, for each two of them.
+    /// Agreement of the methods, per pair of methods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Vec<Agreement>>,
-    /// What makes this answer worth less, in plain words.
+    /// The kinds of evidence that the request asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceBody>,
+    /// Reasons to trust this result less.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
-    /// Where the text was read in parts.
+    /// If the text was split into windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<Vec<WindowPart>>,
-    /// Whether the input's end was cut to fit the model.
+    /// Whether the input was truncated to the model's maximum length.
     pub truncated: bool,
 }
 
-/// A unit of the tokenizer. Offsets are half-open, in Unicode code points of
-/// its segment's text, and equal for special tokens.
+/// A token. `start` and `end` are a half-open range of Unicode code points in its segment's text;
+/// they are equal for special tokens.
 #[derive(Serialize, ToSchema)]
 pub struct Token {
     pub id: u32,
     pub text: String,
     pub start: usize,
     pub end: usize,
-    /// Its place in `words`.
+    /// Its index in `words`.
     pub word: Option<usize>,
     /// 0 for `text`, 1 for `text_pair`.
     pub segment: usize,
@@ -143,17 +150,17 @@ pub struct Unit {
     pub text: String,
     pub start: usize,
     pub end: usize,
-    /// Their places in `tokens`.
+    /// Indices into `tokens`.
     pub tokens: Vec<usize>,
     pub segment: usize,
 }
 
-/// A part of the text that the caller marked.
+/// A span of the text from the request.
 #[derive(Serialize, ToSchema)]
 pub struct Span {
     #[serde(flatten)]
     pub unit: Unit,
-    /// Whether it grew, so as to cut no token.
+    /// Whether it was extended to token boundaries.
     pub rounded: bool,
 }
 
@@ -161,39 +168,38 @@ pub struct Span {
 #[derive(Serialize, ToSchema)]
 pub struct Explanation {
     pub method: &'static str,
-    /// Those in force, defaults filled in.
+    /// All options, with defaults filled in.
     pub options: BTreeMap<&'static str, OptionValue>,
     pub target: Target,
     /// `logit` or `probability`.
     pub output: &'static str,
     pub attributions: Attributions,
-    /// The explained scalar at the input.
+    /// The explained scalar for the input.
     pub output_value: f32,
-    /// The explained scalar at the baseline.
+    /// The explained scalar for the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_value: Option<f32>,
-    /// sum(attributions) - (output_value - baseline_value), before any
-    /// normalisation.
+    /// sum(attributions) - (output_value - baseline_value), before any normalisation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convergence_delta: Option<f32>,
-    /// Whether the scores are within the method's tolerance; see its options.
+    /// Whether the convergence delta is within the method's tolerance; see its options.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
-    /// Gradients that were taken along the path.
+    /// Number of gradients along the path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_steps: Option<usize>,
-    /// Samples that the scores are made of.
+    /// Number of samples that the scores are computed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_samples: Option<usize>,
-    /// Whether those are all that were asked for; false where time ran short.
+    /// Whether all requested samples were taken; false if time ran out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<bool>,
-    /// Of a linear surrogate.
+    /// For methods with a linear surrogate model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
 }
 
-/// What one method took, of all inputs and targets.
+/// Cost of one method over all inputs and targets.
 #[derive(Serialize, ToSchema)]
 pub struct MethodCost {
     pub method: &'static str,
@@ -202,7 +208,7 @@ pub struct MethodCost {
     pub compute_ms: f32,
 }
 
-/// How well a linear surrogate says what the model does.
+/// How well the linear surrogate fits the model.
 #[derive(Serialize, ToSchema)]
 pub struct Fit {
     pub intercept: f32,
@@ -210,7 +216,7 @@ pub struct Fit {
     pub r2: f32,
 }
 
-/// An option's value: a name, a number, or a text.
+/// The value of an option: a name, a number or a text.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum OptionValue {
@@ -222,7 +228,7 @@ pub enum OptionValue {
     },
 }
 
-/// An integer is written without a point; to a reader it is a number as well.
+/// Integers are written without a decimal point.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Number {
@@ -230,27 +236,26 @@ pub enum Number {
     Real(f64),
 }
 
-/// What the explained scalar is, and of which token where the model answers for
-/// each.
+/// The explained scalar, and its token if the model has one output per token.
 #[derive(Serialize, ToSchema)]
 pub struct Target {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<usize>,
     #[serde(flatten)]
-    pub what: What,
+    pub what: ScalarName,
 }
 
-/// One class, the difference of two, an end of an answer, or the cosine of two
+/// A class, the difference of two classes, the start or end of an answer, or the cosine of two
 /// texts as a function of one of them.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum What {
+pub enum ScalarName {
     Class(Class),
     Contrast {
         #[schema(min_items = 2, max_items = 2)]
         contrast: [Class; 2],
     },
-    Border {
+    SpanBoundary {
         position: &'static str,
     },
     Cosine {
@@ -258,7 +263,7 @@ pub enum What {
     },
 }
 
-/// A label and its index.
+/// A class of the model.
 #[derive(Serialize, ToSchema)]
 pub struct Class {
     pub label: String,
@@ -284,40 +289,40 @@ pub struct Attention {
     pub kind: &'static str,
     /// Counted from 0.
     pub layers: Vec<usize>,
-    /// Counted from 0, or the one word `mean`.
+    /// Counted from 0, or only `mean`.
     pub heads: Vec<Head>,
     #[schema(min_items = 4, max_items = 4)]
     pub shape: [usize; 4],
     #[schema(value_type = Vec<Vec<Vec<Vec<f32>>>>)]
     pub weights: Nested,
-    /// Of kind `gradient`: what it is the gradient of.
+    /// For kind `gradient`: the scalar whose gradient it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// What each head of the model does with this input.
+    /// The attention pattern of each head of the model on this input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patterns: Option<Vec<HeadPattern>>,
 }
 
-/// Where a head looks.
+/// The attention pattern of a head.
 #[derive(Serialize, ToSchema)]
 pub struct HeadPattern {
     /// Counted from 0.
     pub layer: usize,
     pub head: usize,
-    /// The pattern that most of its attention follows: `previous`, `next`, `self`,
-    /// `cls`, `sep`, `punctuation`, `repeated`, `broad`; `mixed` where none does.
+    /// The pattern that most of its attention follows: `previous`, `next`, `self`, `cls`, `sep`,
+    /// `punctuation`, `repeated` or `broad`; `mixed` if there is none.
     #[schema(example = "previous")]
     pub pattern: &'static str,
-    /// Of that pattern.
+    /// Score of that pattern.
     pub score: f32,
-    /// Of every pattern: the share of attention that follows it, on average over
-    /// the queries; of `broad`, the entropy as a share of the highest.
+    /// Score per pattern: the share of attention that follows it, averaged over the queries; for
+    /// `broad`, the entropy divided by its maximum.
     pub scores: BTreeMap<&'static str, f32>,
-    /// Where it looks most.
+    /// The pairs of tokens with the largest weights.
     pub pairs: Vec<Pair>,
 }
 
-/// Two places in `tokens`.
+/// Two indices into `tokens`, and the attention weight between them.
 #[derive(Serialize, ToSchema)]
 pub struct Pair {
     pub query: usize,
@@ -332,29 +337,28 @@ pub enum Head {
     Name(&'static str),
 }
 
-/// What the request took.
+/// Cost of the request.
 #[derive(Serialize, ToSchema)]
 pub struct Usage {
-    /// Of all inputs together.
+    /// Total over all inputs.
     pub tokens: usize,
     pub forward_rows: usize,
     pub gradient_rows: usize,
-    /// Summed over the request's jobs, which may wait side by side.
+    /// Sum over the request's jobs, which may wait at the same time.
     pub queue_ms: f32,
-    /// The request's share of the passes it was in.
+    /// The request's share of the time of its passes.
     pub compute_ms: f32,
     /// In the order of the request's methods.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<MethodCost>,
 }
 
-/// A number as it is written. Minus zero, which is what Rust's sum of nothing and the smallest
-/// numbers become, is 0.
+/// Rounds to f32. Negative zero, as from Rust's sum of no numbers or from underflow, becomes 0.
 pub fn number(value: f64) -> f32 {
     value as f32 + 0.
 }
 
-/// Numbers that lie flat, written as arrays in arrays.
+/// A flat array that is serialized as nested arrays of `shape`.
 pub struct Nested {
     shape: Vec<usize>,
     values: Vec<f64>,

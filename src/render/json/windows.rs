@@ -1,27 +1,27 @@
-//! The parts of a text that was read in several.
+//! The windows of a long text.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Said, number};
+use super::{PredictionBody, number};
 use crate::explanation::{self, WindowShare};
 
-/// One part, and what it adds.
+/// One window and its share of the explanations.
 #[derive(Serialize, ToSchema)]
 pub struct WindowPart {
-    /// Its tokens of the text that was cut, `[first, last)` of `tokens`.
+    /// The half-open range of its tokens in `tokens`, of the text that was split.
     #[schema(min_items = 2, max_items = 2)]
     pub tokens: [usize; 2],
     #[serde(flatten)]
-    pub said: Said,
-    /// Of each explanation that it counts for.
+    pub prediction: PredictionBody,
+    /// Its share of each explanation that it contributes to.
     pub explanations: Vec<Share>,
 }
 
-/// What a part adds to one explanation: everything times `weight`.
+/// Contribution of a window to one explanation: all its values times `weight`.
 #[derive(Serialize, ToSchema)]
 pub struct Share {
-    /// Its place in the result's `explanations`.
+    /// The index in the result's `explanations`.
     pub explanation: usize,
     pub weight: f32,
     pub output_value: f32,
@@ -36,7 +36,7 @@ pub struct Share {
 pub fn part(part: explanation::WindowPart) -> WindowPart {
     WindowPart {
         tokens: [part.tokens.start, part.tokens.end],
-        said: part.predicted.into(),
+        prediction: part.predicted.into(),
         explanations: part.shares.iter().map(share).collect(),
     }
 }
@@ -46,8 +46,8 @@ fn share(share: &WindowShare) -> Share {
         explanation: share.explanation,
         weight: number(share.weight),
         output_value: number(share.output_value),
-        baseline_value: share.completeness.map(|whole| number(whole.baseline_value)),
-        convergence_delta: share.completeness.map(|whole| number(whole.convergence_delta)),
-        converged: share.completeness.map(|whole| whole.converged),
+        baseline_value: share.completeness.map(|c| number(c.baseline_value)),
+        convergence_delta: share.completeness.map(|c| number(c.convergence_delta)),
+        converged: share.completeness.map(|c| c.converged),
     }
 }

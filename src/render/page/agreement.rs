@@ -1,30 +1,28 @@
-//! How far methods say the same of the words.
+//! Agreement of the methods on the words.
 
 use maud::{Markup, html};
 
 use super::super::heat::Scale;
 use super::super::room::Room;
 use super::legend::word_class;
-use super::{breaking, too_much};
+use super::{breaking, fold, omitted};
 use crate::evaluation::{Agreement, Evaluation};
 use crate::explanation::Explained;
 
-/// A rank correlation of 1 has the full colour.
+/// A rank correlation of ±1 has the full colour.
 const SCALE: Scale = Scale { largest: 1., signed: true };
 
-/// Rank correlations between methods, in colours and in numbers, and all of it in
-/// words.
+/// Renders rank correlations between methods as a coloured matrix and as sentences.
 pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     let pairs = match &explained.evaluation {
         Some(Evaluation { agreement: Some(pairs), .. }) if !pairs.is_empty() => pairs,
         _ => return html! {},
     };
     let methods = methods(pairs);
-    html! {
-        h3 { "How far the methods agree" }
+    let body = html! {
         p.xp-soft {
-            "Rank correlation over the words: +1 the same order, 0 none, −1 the opposite. A method \
-             without signs is compared by magnitudes."
+            "Rank correlation of the word scores: +1 the same order, 0 no relation, −1 the \
+             opposite order. Unsigned methods are compared by magnitude."
         }
         @if room.cells(methods.len().pow(2)) {
             (matrix(&methods, pairs))
@@ -32,11 +30,12 @@ pub fn part(explained: &Explained, room: &mut Room) -> Markup {
                 summary { "in words" }
                 ul.xp-soft { @for pair in pairs { li { (sentence(pair)) } } }
             }
-        } @else { (too_much()) }
-    }
+        } @else { (omitted()) }
+    };
+    fold("Agreement of the methods", &body)
 }
 
-/// Every method, in the order of the pairs.
+/// Returns every method, in the order of the pairs.
 fn methods(pairs: &[Agreement]) -> Vec<&str> {
     let mut methods: Vec<&str> = Vec::new();
     for method in pairs.iter().flat_map(|pair| &pair.methods) {
@@ -55,7 +54,7 @@ fn matrix(methods: &[&str], pairs: &[Agreement]) -> Markup {
     html! {
         div.xp-wide role="group" aria-label="Agreement of the methods" tabindex="0" {
             table.xp-grid {
-                caption.xp-num { "Rank correlation of each two methods" }
+                caption.xp-num { "Rank correlation of each pair of methods" }
                 thead {
                     tr {
                         td {}
@@ -75,7 +74,7 @@ fn matrix(methods: &[&str], pairs: &[Agreement]) -> Markup {
     }
 }
 
-/// A method with itself is no pair.
+/// `pair` is `None` on the diagonal.
 fn cell(pair: Option<&Agreement>) -> Markup {
     let number = |pair: &Agreement| match pair.spearman {
         Some(correlation) => html! {
@@ -93,7 +92,7 @@ fn sentence(pair: &Agreement) -> String {
     let percent = |share: f64| format!("{:.0} %", 100. * share);
     let correlation = match pair.spearman {
         Some(correlation) => format!("rank correlation {correlation:+.2}"),
-        None => "no rank correlation, for one of them scores all words alike".to_owned(),
+        None => "no rank correlation, because one scores all words equally".to_owned(),
     };
     format!(
         "{a} and {b}: {correlation}; of the top {} words {} are the same, {} with the same sign, \

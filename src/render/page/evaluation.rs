@@ -1,15 +1,15 @@
-//! How far to trust each method, measured.
+//! Evaluation of the methods.
 
 use maud::{Markup, html};
 
 use super::super::measures::{Better, Cell, Line, Measure, Table};
 use super::super::room::Room;
 use super::super::wording;
-use super::{breaking, too_much};
+use super::{breaking, fold, omitted};
 use crate::evaluation::REFERENCE;
 use crate::explanation::Explained;
 
-/// Methods by measures; the best number of each column is marked.
+/// Renders a table of methods by measures; the best number of each column is marked.
 pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     let Some(evaluation) = &explained.evaluation else { return html! {} };
     let table = Table::of(evaluation);
@@ -18,28 +18,28 @@ pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     }
     let first = explained.explanations.first();
     let target = first.map(|one| wording::target(&one.target, &explained.tokens));
-    html! {
-        h3 { "How far to trust each method" }
+    let body = html! {
         p.xp-soft {
             "Measured on the explanations of " bdi { (target.unwrap_or_default()) }
-            ". ★ is the best of its column."
+            ". ★ marks the best value of a column."
         }
-        @if room.cells(table.cells()) { (drawn(&table)) } @else { (too_much()) }
+        @if room.cells(table.cells()) { (html_table(&table)) } @else { (omitted()) }
         (glossary(&table))
-    }
+    };
+    fold("Evaluation of the methods", &body)
 }
 
-fn drawn(table: &Table<'_>) -> Markup {
+fn html_table(table: &Table<'_>) -> Markup {
     html! {
         div.xp-wide role="group" aria-label="Measures of the methods" tabindex="0" {
             table {
-                caption.xp-num { "How far to trust each method" }
+                caption.xp-num { "Evaluation of the methods" }
                 (head(table))
                 tbody {
-                    @for (place, method) in table.methods.iter().enumerate() {
+                    @for (index, method) in table.methods.iter().enumerate() {
                         tr {
                             th scope="row" { (breaking(method)) }
-                            @for line in table.lines() { (cell(&line.cells[place])) }
+                            @for line in table.lines() { (cell(&line.cells[index])) }
                         }
                     }
                 }
@@ -48,7 +48,7 @@ fn drawn(table: &Table<'_>) -> Markup {
     }
 }
 
-/// Measures, and below them the parts of those that have some.
+/// A row of measures, and a second row with the parts of those that have several numbers.
 fn head(table: &Table<'_>) -> Markup {
     let parts: Vec<&Measure> =
         table.measures.iter().filter(|measure| measure.is_in_parts()).collect();
@@ -88,7 +88,7 @@ fn name(name: &str, line: &Line) -> Markup {
     html! {
         (breaking(name))
         @if line.better != Better::Neither {
-            // The arrow stays beside the name.
+            // No line break between name and arrow.
             "\u{a0}" span aria-hidden="true" { (line.better.sign()) }
             span.xp-num { " (" (line.better.words()) ")" }
         }
@@ -107,11 +107,11 @@ fn cell(cell: &Cell) -> Markup {
     }
 }
 
-/// What the columns mean.
+/// Explains the measures.
 fn glossary(table: &Table<'_>) -> Markup {
     html! {
         details {
-            summary { "what is measured" }
+            summary { "what the measures mean" }
             ul.xp-soft {
                 @for entry in table.measures.iter().map(|measure| measure.entry) {
                     li {
@@ -120,7 +120,7 @@ fn glossary(table: &Table<'_>) -> Markup {
                     }
                 }
                 @if table.methods.contains(&REFERENCE) {
-                    li { strong { (REFERENCE) } " Ten random rankings: what a number has to beat." }
+                    li { strong { (REFERENCE) } " Mean of ten random rankings, for comparison." }
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! One method's scores for one target.
+//! The scores of one method for one target.
 
 use maud::{Markup, html};
 
@@ -7,10 +7,11 @@ use super::super::room::{Room, WORDS};
 use super::super::wording;
 use super::language;
 use super::legend::{legend, word_class};
+use super::strongest;
 use crate::explanation::{Explained, Explanation};
 use crate::model::Model;
 
-/// The text in the colours of its scores, and what they rest on.
+/// Renders the heat maps, with options, convergence, samples and cost.
 pub fn part(
     model: &Model,
     explained: &Explained,
@@ -20,8 +21,14 @@ pub fn part(
     let target = wording::target(&explanation.target, &explained.tokens);
     html! {
         h3 { (explanation.method.name) " of " bdi { (target) } }
-        p.xp-soft { (explained_value(explanation)) bdi { (wording::options(explanation)) } }
         (heats(model, &Heat::all(explained, explanation), &target, room))
+        details { summary { "how it was computed" } (computation(explanation)) }
+    }
+}
+
+fn computation(explanation: &Explanation) -> Markup {
+    html! {
+        p.xp-soft { (explained_value(explanation)) bdi { (wording::options(explanation)) } }
         @if let Some(completeness) = explanation.completeness {
             p.xp-soft { (wording::completeness(completeness)) }
         }
@@ -34,16 +41,17 @@ pub fn part(
 
 fn explained_value(explanation: &Explanation) -> String {
     let output = wording::output(explanation);
-    let stop = if wording::options(explanation).is_empty() { "" } else { "; " };
-    format!("{output} {:+.3}{stop}", explanation.output_value)
+    let separator = if wording::options(explanation).is_empty() { "" } else { "; " };
+    format!("{output} {:+.3}{separator}", explanation.output_value)
 }
 
-/// The first kind of unit in sight, the others where they are asked for.
+/// Renders the first granularity visibly and the others collapsed.
 fn heats(model: &Model, heats: &[Heat<'_>], target: &str, room: &mut Room) -> Markup {
     html! {
-        @for (place, heat) in heats.iter().enumerate() {
-            @if place == 0 {
+        @for (index, heat) in heats.iter().enumerate() {
+            @if index == 0 {
                 (coloured(model, heat, target, room))
+                (strongest::part(heat))
             } @else {
                 details { summary { "by " (heat.name()) } (coloured(model, heat, target, room)) }
             }
@@ -55,8 +63,8 @@ fn coloured(model: &Model, heat: &Heat<'_>, target: &str, room: &mut Room) -> Ma
     if !room.words(heat.pieces.len()) {
         return html! {
             p.xp-soft {
-                "Not drawn: a page holds " (WORDS) " scores. Ask for fewer inputs, targets or \
-                 methods, or for application/json."
+                "Not shown: a page is limited to " (WORDS) " scores. Request fewer inputs, \
+                 targets or methods, or application/json."
             }
         };
     }
@@ -70,15 +78,13 @@ fn coloured(model: &Model, heat: &Heat<'_>, target: &str, room: &mut Room) -> Ma
     }
 }
 
-/// A piece of the text on its colour. The number is there for the pointer and
-/// for those who hear the page.
+/// A piece of the text on its colour, and its number.
 fn word(piece: &Piece<'_>, scale: Scale) -> Markup {
     let number = scale.number(piece.score);
     html! {
-        @if piece.apart { " " }
+        @if piece.spaced { " " }
         span class=(word_class(scale.shade(piece.score))) title=(number) { (piece.text) }
-        // Beside the word and not in it, where a text from right to left would
-        // tear the word's colour in two.
-        span.xp-num lang="en" { " " (number) " " }
+        // Outside of the word's element: inside, it would split the colour of right-to-left text.
+        sub.xp-s lang="en" dir="ltr" { (number) }
     }
 }

@@ -1,4 +1,4 @@
-//! What the colours mean, in numbers.
+//! Legends of the colours.
 
 use maud::{Markup, html};
 
@@ -6,21 +6,21 @@ use super::super::colour::{Hue, Shade};
 use super::super::heat::Scale;
 use super::super::sheet;
 
-/// The legend of scores for or against a target.
+/// Renders the legend of scores for or against a target.
 pub fn legend(scale: Scale, target: &str) -> Markup {
     html! {
         p.xp-soft {
             @if scale.signed {
                 "blue, dashed: against; orange: for " bdi { (target) }
             } @else {
-                "how much, not which way"
+                "magnitude only, no direction"
             }
             (swatches(scale))
         }
     }
 }
 
-/// Numbers on their colours, from one end of the scale to the other.
+/// Renders numbers on their colours, from one end of the scale to the other.
 pub fn swatches(scale: Scale) -> Markup {
     let shares: &[f64] = if scale.signed { &[-1., -0.5, 0., 0.5, 1.] } else { &[0., 0.5, 1.] };
     html! {
@@ -31,8 +31,8 @@ pub fn swatches(scale: Scale) -> Markup {
     }
 }
 
-/// The classes of what stands on a colour. What speaks against the target, and
-/// enough to be seen, is dashed as well, for those who see no colours.
+/// Returns the CSS classes of a coloured word. Visible scores against the target also get a dashed
+/// line, for readers who cannot tell the colours apart.
 pub fn word_class(shade: Shade) -> String {
     let dashed = match shade {
         Shade { hue: Hue::Against, depth } if depth > 0.1 => " xp-dashed",

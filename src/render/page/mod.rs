@@ -1,8 +1,8 @@
-//! An answer as a page that stands alone: no script, nothing from elsewhere, and
-//! a style that keeps to its own elements, so that a notebook can hold it.
+//! A response as a self-contained HTML page: no scripts, no external resources, and styles only for
+//! its own elements, so that it can be embedded in a notebook.
 //!
-//! maud escapes what is written into it, and the whole is cleaned at the end:
-//! nothing of a text, a label or an id can act on who opens it.
+//! maud escapes all inserted text, and `clean` runs over the whole page at the end: texts, labels
+//! and ids from the request cannot inject markup or control characters.
 
 mod agreement;
 mod evaluation;
@@ -12,6 +12,7 @@ mod matrices;
 mod matrix;
 mod patterns;
 mod predicted;
+mod strongest;
 mod style;
 mod warnings;
 mod windows;
@@ -19,23 +20,34 @@ mod windows;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::clean::clean;
+use super::columns::fitted;
+use super::evidence::beside;
 use super::room::{CELLS, Room};
+use super::summary::Summary;
+use super::wording;
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Explained};
 use crate::model::Model;
 use crate::script::Script;
 
-/// The page of an answer; `problem` says an input's error in words.
+/// Columns of a text in a heading.
+const HEADING: usize = 160;
+
+/// Renders the page of an answer; `problem` describes the error of an input. It begins with the text
+/// and what was found about it. The details are folded away.
 pub fn render(answer: &Answer, problem: impl Fn(&Error) -> String) -> String {
-    let title = format!("What {} made of it", answer.model.id);
+    let title = match answer.results.as_slice() {
+        [(id, result)] => heading(0, id.as_deref(), result),
+        several => format!("{} texts, explained by {}", several.len(), answer.model.id),
+    };
     let body = html! {
-        (model(&answer.model))
         (results(answer, problem))
+        (fold("The model", &model(&answer.model)))
     };
     clean(&document(&title, &body))
 }
 
-/// A whole page with this title, in the style of all.
+/// Renders a whole page with this title and the common style.
 pub fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -60,17 +72,22 @@ pub fn document(title: &str, body: &Markup) -> String {
 
 fn results(answer: &Answer, problem: impl Fn(&Error) -> String) -> Markup {
     let mut room = Room::new();
+    let several = answer.results.len() > 1;
     html! {
-        @for (place, (id, result)) in answer.results.iter().enumerate() {
+        @for (index, (id, result)) in answer.results.iter().enumerate() {
             section.xp-result.xp-line {
-                h2 { (heading(place, id.as_deref())) }
-                (one(&answer.model, result, &mut room, &problem))
+                @if several {
+                    h2 { bdi { (heading(index, id.as_deref(), result)) } }
+                } @else {
+                    h2.xp-num { "Explanation" }
+                }
+                (input_result(&answer.model, result, &mut room, &problem))
             }
         }
     }
 }
 
-fn one(
+fn input_result(
     model: &Model,
     result: &Result<Explained>,
     room: &mut Room,
@@ -78,18 +95,37 @@ fn one(
 ) -> Markup {
     match result {
         Ok(explained) => parts(model, explained, room),
-        Err(error) => html! { p.xp-error { "No answer. " (problem(error)) } },
+        Err(error) => html! { p.xp-error { "Error: " (problem(error)) } },
     }
 }
 
-fn heading(place: usize, id: Option<&str>) -> Markup {
-    html! {
-        "Input " (place + 1)
-        @if let Some(id) = id { ": " bdi { (id) } }
+/// An input's id and text.
+fn heading(index: usize, id: Option<&str>, result: &Result<Explained>) -> String {
+    let text = result.as_ref().ok().map(|explained| quoted(&wording::text(&explained.words)));
+    let parts = [id.map(str::to_owned), text].into_iter().flatten();
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    match parts.is_empty() {
+        true => input(index, None),
+        false => parts.join(": "),
     }
 }
 
-fn model(model: &Model) -> Markup {
+/// A text in a heading.
+pub fn quoted(text: &str) -> String {
+    fitted(text, HEADING)
+}
+
+/// The number of an input that cannot be shown otherwise.
+pub fn input(index: usize, id: Option<&str>) -> String {
+    id.map_or_else(|| format!("Input {}", index + 1), str::to_owned)
+}
+
+/// A part that is folded away, under its heading.
+fn fold(heading: &str, body: &Markup) -> Markup {
+    html! { details.xp-fold { summary { h3 { (heading) } } (body) } }
+}
+
+pub fn model(model: &Model) -> Markup {
     html! {
         p.xp-soft {
             (model.architecture) ", " (model.task.name()) ", " (model.dtype()) " on "
@@ -98,43 +134,44 @@ fn model(model: &Model) -> Markup {
     }
 }
 
-/// What is said of one input, part by part.
+/// Renders all parts of the result of one input.
 fn parts(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
     html! {
+        p.xp-verdict { bdi { (Summary::of(explained, model).en) } }
         (warnings::part(&explained.warnings))
-        (predicted::part(explained))
-        @if explained.truncated { p { "The text was cut to fit the model." } }
+        @if explained.truncated { p { (wording::TRUNCATED) } }
         @for explanation in &explained.explanations {
             (explanation::part(model, explained, explanation, room))
         }
+        (fold("Prediction", &predicted::part(explained)))
         (windows::part(explained, room))
         (evaluation::part(explained, room))
         (agreement::part(explained, room))
+        (beside::page(&explained.evidence, model))
         (matrices::attention(explained, room))
         (matrices::similarity(explained, room))
     }
 }
 
-/// A name of the service's own that may be cut after each underscore.
+/// A snake-case name with an optional line break after each underscore.
 fn breaking(name: &str) -> Markup {
     html! {
-        @for (place, part) in name.split('_').enumerate() {
-            @if place > 0 { "_" wbr; }
+        @for (index, part) in name.split('_').enumerate() {
+            @if index > 0 { "_" wbr; }
             (part)
         }
     }
 }
 
-/// In the place of a table that the page has no room for.
-fn too_much() -> Markup {
+/// Replaces a table that exceeds the size limit of the page.
+fn omitted() -> Markup {
     html! {
-        p { "Not drawn: a page holds " (CELLS) " cells. application/json has all of it." }
+        p { "Not shown: a page is limited to " (CELLS) " cells. application/json contains all." }
     }
 }
 
-/// The language of the text explained, which the page's own is not; empty where
-/// nobody knows.
-fn language(model: &Model) -> &'static str {
+/// Returns the language of the input text, which differs from the page's; empty if unknown.
+pub fn language(model: &Model) -> &'static str {
     match model.script {
         Some(Script::Han) => "zh",
         Some(Script::Latin) => "en",

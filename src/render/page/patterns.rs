@@ -1,4 +1,4 @@
-//! What each head of the model does with an input.
+//! Attention patterns of the heads.
 
 use maud::{Markup, html};
 
@@ -6,29 +6,28 @@ use super::super::colour::{Hue, Shade};
 use super::super::room::Room;
 use super::super::sheet;
 use super::matrix::labels;
-use super::too_much;
+use super::{fold, omitted};
 use crate::explanation::{Attention, Explained, HeadPattern};
 
-/// What the names of patterns mean.
-const MEANING: &str = "previous, next and self: the head looks at the token before, after or at \
-                       the query itself; cls and sep: at the first token or the others that the \
-                       tokenizer adds; punctuation: at punctuation; repeated: at the same token \
-                       elsewhere; broad: everywhere; mixed: none of these mostly. The number is \
-                       the share of its attention that follows the pattern; of broad, its entropy \
-                       as a share of the highest.";
+/// The meaning of the pattern names.
+const MEANING: &str = "previous, next and self: the head attends to the token before the query, \
+                       after it, or to the query itself; cls and sep: to the first token or to the \
+                       other tokens that the tokenizer adds; punctuation: to punctuation; \
+                       repeated: to other occurrences of the same token; broad: to all tokens; \
+                       mixed: mostly none of these. The number is the share of its attention that \
+                       follows the pattern; for broad, its entropy divided by the maximum.";
 
-/// A grid of layers by heads, where it was asked for.
+/// Renders a grid of layers by heads, if it was requested.
 pub fn part(explained: &Explained, attention: &Attention, room: &mut Room) -> Markup {
     let Some(patterns) = &attention.patterns else { return html! {} };
-    let read = explained.tokens.iter().take(attention.tokens);
-    let tokens = labels(read.map(|token| token.text.as_str()));
-    html! {
-        h3 { "What each attention head does" }
+    let tokens = explained.tokens.iter().take(attention.tokens);
+    let tokens = labels(tokens.map(|token| token.text.as_str()));
+    let body = html! {
         p.xp-soft { (MEANING) }
         @if room.cells(patterns.len()) {
             (grid(patterns, &tokens))
             details {
-                summary { "where each head looks most" }
+                summary { "largest weights of each head" }
                 ul.xp-soft {
                     @for head in patterns {
                         li {
@@ -38,11 +37,12 @@ pub fn part(explained: &Explained, attention: &Attention, room: &mut Room) -> Ma
                     }
                 }
             }
-        } @else { (too_much()) }
-    }
+        } @else { (omitted()) }
+    };
+    fold("Patterns of the attention heads", &body)
 }
 
-/// Heads lie layer by layer.
+/// `patterns` is ordered by layer.
 fn grid(patterns: &[HeadPattern], tokens: &[String]) -> Markup {
     let layers: Vec<&[HeadPattern]> = patterns.chunk_by(|a, b| a.layer == b.layer).collect();
     let heads = layers.first().map_or(0, |heads| heads.len());
@@ -77,7 +77,7 @@ fn cell(head: &HeadPattern, tokens: &[String]) -> Markup {
     }
 }
 
-/// Where it looks most, in words.
+/// Lists the pairs of tokens with the largest weights.
 fn pairs(head: &HeadPattern, tokens: &[String]) -> String {
     let name = |token: usize| tokens.get(token).map_or("", String::as_str);
     let pairs = head

@@ -1,4 +1,4 @@
-//! What the model says, by its task.
+//! The prediction, by task.
 
 use maud::{Markup, html};
 
@@ -8,19 +8,19 @@ use crate::explanation::{
 };
 use crate::text::Token;
 
-/// Labels that are listed: some models have thousands.
+/// Maximum number of labels listed: some models have thousands.
 const LISTED: usize = 10;
 
-/// The model's answer to one input.
+/// Renders the prediction for one input.
 pub fn part(explained: &Explained) -> Markup {
     match &explained.predicted {
-        Predicted::Labels(predictions) => labels(predictions, "What the model says"),
-        Predicted::Tokens { entities, .. } => found(entities),
-        Predicted::Answer { answer, .. } => answered(answer),
+        Predicted::Labels(predictions) => labels(predictions, "Prediction"),
+        Predicted::Tokens { entities, .. } => entity_table(entities),
+        Predicted::Answer { answer, .. } => best_answer(answer),
         Predicted::Masks(masks) => html! {
-            @for mask in masks { (filled(mask, &explained.tokens)) }
+            @for mask in masks { (mask_labels(mask, &explained.tokens)) }
         },
-        Predicted::Similarity(similarity) => similar(similarity),
+        Predicted::Similarity(similarity) => cosine(similarity),
     }
 }
 
@@ -51,13 +51,13 @@ fn columns(names: &[&str]) -> Markup {
     }
 }
 
-fn found(entities: &[Entity]) -> Markup {
+fn entity_table(entities: &[Entity]) -> Markup {
     if entities.is_empty() {
-        return html! { p { "The model finds nothing in it." } };
+        return html! { p { "The model found no entities." } };
     }
     html! {
         table {
-            caption.xp-num { "What the model finds" }
+            caption.xp-num { "Entities" }
             (columns(&["text", "label", "probability"]))
             tbody {
                 @for entity in entities {
@@ -72,24 +72,24 @@ fn found(entities: &[Entity]) -> Markup {
     }
 }
 
-fn answered(answer: &FoundAnswer) -> Markup {
+fn best_answer(answer: &FoundAnswer) -> Markup {
     html! {
         p {
-            "Answer: " strong { bdi { (wording::found(answer)) } }
+            "Answer: " strong { bdi { (wording::answer_text(answer)) } }
             (format!(", probability {:.3}", answer.probability))
         }
     }
 }
 
-fn filled(mask: &MaskPrediction, tokens: &[Token]) -> Markup {
+fn mask_labels(mask: &MaskPrediction, tokens: &[Token]) -> Markup {
     let name = wording::token_name(mask.token, tokens);
     html! {
         h3 { bdi { (name) } }
-        (labels(&mask.predictions, &format!("What may stand at {name}")))
+        (labels(&mask.predictions, &format!("Predictions for {name}")))
     }
 }
 
-fn similar(similarity: &Similarity) -> Markup {
+fn cosine(similarity: &Similarity) -> Markup {
     let size = similarity.embedding.len();
     html! {
         @match &similarity.pair {

@@ -1,8 +1,8 @@
-//! How the page looks. Colours are in the sheet that it shares with pictures.
+//! Layout styles of the page. Colours are in the sheet that it shares with pictures.
 
 use super::super::sheet;
 
-/// Numbers are read out and not seen: `xp-num` hides them from the eye alone.
+/// `xp-num` hides an element visually but not from screen readers.
 const LAYOUT: &str = "\
 .xp{position:relative;color-scheme:light dark;font:16px/1.5 system-ui,sans-serif;padding:1em;\
 max-width:72em;margin:0 auto;overflow-wrap:anywhere}\
@@ -19,6 +19,11 @@ forced-color-adjust:none;print-color-adjust:exact;-webkit-print-color-adjust:exa
 .xp-num{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);\
 white-space:nowrap;user-select:none}\
 .xp-soft{font-size:.9em}\
+.xp-verdict{font-size:1.1em;font-weight:bold}\
+.xp-s{font-size:.6em;line-height:1;user-select:none;font-variant-numeric:tabular-nums;margin:0 .3em 0 .1em}\
+.xp rect{forced-color-adjust:none;print-color-adjust:exact;-webkit-print-color-adjust:exact}\
+.xp-fold>summary h3{display:inline;margin:0}\
+.xp-fold{margin:.75em 0}\
 .xp-error{font-weight:bold}\
 .xp-note{border:1px solid;border-left-width:6px;padding:.25em .75em;margin:.5em 0}\
 .xp ul{margin:.25em 0;padding-left:1.25em}\
@@ -35,9 +40,12 @@ color:inherit;background:none}\
 .xp svg{display:block;max-width:none}\
 .xp svg text{font-family:ui-monospace,monospace}\
 .xp summary{cursor:pointer}\
+@media print{.xp{padding:0;max-width:none}.xp-result,.xp-fold,.xp table,.xp figure{break-inside:avoid}\
+.xp-maps,.xp-wide{overflow:visible}.xp details::details-content{content-visibility:visible;\
+block-size:auto}}\
 ";
 
-/// The page's style sheet.
+/// Returns the style sheet of the page.
 pub fn sheet() -> String {
     format!("{LAYOUT}{}", sheet::colours())
 }

@@ -1,10 +1,10 @@
-//! What a reader should know before believing an answer.
+//! Warnings about a result.
 
 use maud::{Markup, html};
 
 use crate::evaluation::Warning;
 
-/// A note that stands before all else.
+/// Renders a note for the top of the result.
 pub fn part(warnings: &[Warning]) -> Markup {
     if warnings.is_empty() {
         return html! {};

@@ -1,4 +1,4 @@
-//! A drawing that grows downwards, a row of text at a time.
+//! SVG elements, drawn from top to bottom.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -8,34 +8,36 @@ use super::super::heat::{Piece, Scale};
 use super::super::rows::{Placed, rows};
 use super::super::sheet;
 
-/// Columns of text in a row.
+/// Columns of words in a row.
 const COLUMNS: usize = 80;
-/// Tenths of a pixel that a column is wide: six tenths of the font's size, as in
-/// most fonts of one width.
+/// Width of a column in tenths of a pixel: 0.6 times the font size, as in most monospace fonts.
 const COLUMN: usize = 84;
 const MARGIN: usize = 16;
-/// Tenths of a pixel between words that touch.
+/// Gap between adjacent words in tenths of a pixel.
 const GAP: usize = 8;
-/// From one row of words to the next.
+/// Height of a row of words.
 const ROW: usize = 28;
-/// From one line of what is said beside them to the next.
+/// Height of a line of other text.
 const LINE: usize = 20;
-/// Columns of such a line, whose font is smaller.
+/// Columns of a line in the smaller font.
 const SMALL_COLUMNS: usize = 92;
-/// Lines that one such text may take.
+/// Width of the legend's bar, and its colours per sign.
+const BAR: usize = 240;
+const STEPS: i32 = 8;
+/// Maximum number of lines per text.
 const LINES: usize = 4;
 
-/// Pixels.
+/// Width of a picture in pixels.
 pub const WIDTH: usize = 2 * MARGIN + COLUMNS * COLUMN / 10;
 
-/// How it looks. Colours are in the sheet that pictures share with pages.
+/// Layout styles. Colours are in the sheet that pictures share with pages.
 pub const LAYOUT: &str = "\
 .xp text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;\
 white-space:pre}\
 .xp text.xp-h{font-weight:bold}\
 .xp text.xp-soft{font-size:12px}";
 
-/// What has been drawn, and where the next row goes.
+/// The elements drawn so far and the vertical position of the last one.
 #[derive(Default)]
 pub struct Drawing {
     body: String,
@@ -51,29 +53,42 @@ impl Drawing {
         PreEscaped(self.body.clone())
     }
 
-    /// A line that begins a part.
+    /// Draws the heading of a section.
     pub fn heading(&mut self, text: &str) {
         self.y += MARGIN;
         self.text(text, "xp-ink xp-h", COLUMNS);
     }
 
-    /// A line of what is said beside the words.
+    /// Draws a line of secondary text.
     pub fn line(&mut self, text: &str) {
         self.text(text, "xp-soft", SMALL_COLUMNS);
     }
 
-    /// Scores on their colours.
-    pub fn swatches(&mut self, scale: Scale, shares: &[f64]) {
-        let scores = shares.iter().map(|share| share * scale.largest);
-        let numbers: Vec<_> = scores.map(|score| (score, scale.number(score))).collect();
-        let pieces: Vec<_> = numbers
-            .iter()
-            .map(|(score, text)| Piece { text, segment: 0, apart: true, score: *score })
-            .collect();
-        self.words(&pieces, scale);
+    /// Draws the scale of the colours as a bar with numbers below. It is thin and small, so that it
+    /// does not look like a part of the text.
+    pub fn scale_bar(&mut self, scale: Scale) {
+        let (first, center) = if scale.signed { (-STEPS, 0.) } else { (0, scale.largest / 2.) };
+        let (from, steps) = (scale.largest * f64::from(first) / f64::from(STEPS), STEPS - first);
+        let width = BAR / steps as usize;
+        self.y += LINE;
+        for step in first..STEPS {
+            let middle = (f64::from(step) + 0.5) / f64::from(STEPS);
+            let x = MARGIN + (step - first) as usize * width;
+            self.push(&html! {
+                rect class=(sheet::class(scale.shade(middle * scale.largest))) x=(x) y=(self.y - 8)
+                    width=(width) height="8" {}
+            });
+        }
+        self.y += LINE;
+        let ends = [(from, 0, "start"), (center, BAR / 2, "middle"), (scale.largest, BAR, "end")];
+        for (score, x, anchor) in ends {
+            self.push(&html! {
+                text.xp-soft x=(MARGIN + x) y=(self.y - 6) text-anchor=(anchor) { (scale.number(score)) }
+            });
+        }
     }
 
-    /// A text on the colours of its scores, in as many rows as it takes.
+    /// Draws a text on the colours of its scores, wrapped into rows.
     pub fn words(&mut self, pieces: &[Piece<'_>], scale: Scale) {
         let side = Side::of(pieces);
         for row in rows(pieces, COLUMNS) {
@@ -84,7 +99,7 @@ impl Drawing {
         }
     }
 
-    /// In as many lines as it takes, up to a few: labels can be of any length.
+    /// Wraps the text into at most [`LINES`] lines: labels can be of any length.
     fn text(&mut self, text: &str, class: &str, columns: usize) {
         for part in lines(&clean(text), columns).take(LINES) {
             self.y += LINE;
@@ -97,7 +112,7 @@ impl Drawing {
     }
 }
 
-/// Where a text begins.
+/// The side at which a text begins.
 #[derive(Clone, Copy)]
 enum Side {
     Left,
@@ -105,8 +120,7 @@ enum Side {
 }
 
 impl Side {
-    /// By its first letter that has a direction, as Unicode has it for
-    /// paragraphs (UAX #9).
+    /// Returns the side by the first letter with a direction, as for Unicode paragraphs (UAX #9).
     fn of(pieces: &[Piece<'_>]) -> Self {
         let mut letters = pieces.iter().flat_map(|piece| piece.text.chars());
         match letters.find(|c| c.is_alphabetic()) {
@@ -121,7 +135,7 @@ impl Side {
         }
     }
 
-    /// The column of the left edge.
+    /// Returns the column of the left edge.
     fn column(self, placed: &Placed<'_>) -> usize {
         match self {
             Self::Left => placed.column,
@@ -130,23 +144,23 @@ impl Side {
     }
 }
 
-/// A word on its colour. Those who point at it see its number.
+/// A word on its colour, with its number as a tooltip.
 fn word(placed: &Placed<'_>, scale: Scale, y: usize, side: Side) -> Markup {
     let x = pixels(side.column(placed));
-    let wide = placed.columns * COLUMN;
+    let width = placed.columns * COLUMN;
     html! {
         g {
             title { (placed.piece.text) " " (scale.number(placed.piece.score)) }
             rect class=(sheet::class(scale.shade(placed.piece.score))) x=(x) y=(y - 18)
-                width=(tenths(wide - GAP)) height="25" rx="3" {}
-            text.xp-ink x=(x) y=(y) textLength=(tenths(wide)) lengthAdjust="spacingAndGlyphs" {
+                width=(tenths(width - GAP)) height="25" rx="3" {}
+            text.xp-ink x=(x) y=(y) textLength=(tenths(width)) lengthAdjust="spacingAndGlyphs" {
                 (placed.text)
             }
         }
     }
 }
 
-/// Where a column begins.
+/// Returns the horizontal position of a column in pixels.
 fn pixels(column: usize) -> String {
     tenths(MARGIN * 10 + column * COLUMN)
 }

@@ -1,8 +1,7 @@
-//! The heat maps of an answer's first result as an SVG picture, for where a page
-//! is too much: a README, a slide, an `<img>`.
+//! The heat maps of the first result as an SVG picture, for use in a README, a slide or an `<img>`.
 //!
-//! There are no fonts to measure here. Text is set in columns, of which a Chinese
-//! character takes two, and every word is stretched to the columns it has.
+//! Font metrics are unknown here. Text is laid out in monospace columns, of which a Chinese
+//! character takes two, and every word is stretched to the width of its columns.
 
 mod drawing;
 
@@ -17,34 +16,34 @@ use crate::explanation::{Answer, Explained, Explanation};
 use crate::model::Model;
 use drawing::{Drawing, WIDTH};
 
-/// The picture of an answer's first result, or its error.
+/// Renders the first result, or returns its error.
 pub fn render(answer: &Answer) -> Result<String> {
     let first = answer.results.first().ok_or_else(|| Error::internal("no results"))?;
     let explained = first.1.as_ref().map_err(Clone::clone)?;
     let model = &answer.model;
     let mut drawing = Drawing::default();
-    drawing.heading(&wording::answer(&explained.predicted));
+    drawing.heading(&wording::prediction(&explained.predicted));
     let mut room = Room::new();
-    let mut said = Vec::new();
+    let mut descriptions = Vec::new();
     for explanation in &explained.explanations {
-        // Words, where there are scores of words; else what comes next.
+        // Word scores if there are any, otherwise those of the next granularity.
         if let Some(heat) = Heat::all(explained, explanation).into_iter().next() {
-            said.push(one(&mut drawing, explained, explanation, &heat, &mut room));
+            descriptions.push(draw(&mut drawing, explained, explanation, &heat, &mut room));
         }
     }
     if explained.truncated {
-        drawing.line("The text was cut to fit the model.");
+        drawing.line(wording::TRUNCATED);
     }
     if !explained.warnings.is_empty() {
         let warnings = warnings(explained);
         drawing.line(&warnings);
-        said.push(warnings);
+        descriptions.push(warnings);
     }
-    Ok(clean(&framed(model, explained, &drawing, &said).into_string()))
+    Ok(clean(&svg(model, explained, &drawing, &descriptions).into_string()))
 }
 
-/// Draws one explanation and gives it in words, for those who hear the picture.
-fn one(
+/// Draws one explanation and returns a description in words for screen readers.
+fn draw(
     drawing: &mut Drawing,
     explained: &Explained,
     explanation: &Explanation,
@@ -56,7 +55,7 @@ fn one(
     drawing.heading(&heading);
     drawing.line(&wording::options(explanation));
     if !room.words(heat.pieces.len()) {
-        let note = format!("Not drawn: a picture holds {WORDS} scores.");
+        let note = format!("Not shown: a picture is limited to {WORDS} scores.");
         drawing.line(&note);
         return format!("{heading}: {note}");
     }
@@ -70,40 +69,35 @@ fn one(
     format!("{heading}: {}.", numbers(heat))
 }
 
-/// What to know before believing it, in a line.
+/// Joins the warnings in one line.
 fn warnings(explained: &Explained) -> String {
     let details = explained.warnings.iter().map(|warning| warning.detail.as_str());
     format!("⚠ Read with care: {}.", details.collect::<Vec<_>>().join("; "))
 }
 
 fn legend(drawing: &mut Drawing, scale: Scale, target: &str) {
+    drawing.scale_bar(scale);
     match scale.signed {
-        true => {
-            drawing.swatches(scale, &[-1., -0.5, 0., 0.5, 1.]);
-            drawing.line(&format!("blue: against; orange: for {target}"));
-        }
-        false => {
-            drawing.swatches(scale, &[0., 0.5, 1.]);
-            drawing.line("how much, not which way");
-        }
+        true => drawing.line(&format!("blue: against; orange: for {target}")),
+        false => drawing.line("magnitude only, no direction"),
     }
 }
 
-/// Each piece with its score.
+/// Lists each piece with its score.
 fn numbers(heat: &Heat<'_>) -> String {
-    let one = |piece: &Piece<'_>| format!("{} {}", piece.text, heat.scale.number(piece.score));
-    heat.pieces.iter().map(one).collect::<Vec<_>>().join(", ")
+    let number = |piece: &Piece<'_>| format!("{} {}", piece.text, heat.scale.number(piece.score));
+    heat.pieces.iter().map(number).collect::<Vec<_>>().join(", ")
 }
 
-fn framed(model: &Model, explained: &Explained, drawing: &Drawing, said: &[String]) -> Markup {
+fn svg(model: &Model, explained: &Explained, drawing: &Drawing, texts: &[String]) -> Markup {
     let height = drawing.height();
     html! {
         svg.xp xmlns="http://www.w3.org/2000/svg" width=(WIDTH) height=(height)
             viewBox=(format!("0 0 {WIDTH} {height}")) lang="en" role="img"
             aria-labelledby="xp-title xp-desc" {
-            title id="xp-title" { "What " (model.id) " made of it" }
+            title id="xp-title" { "Predictions of " (model.id) ", explained" }
             desc id="xp-desc" {
-                (wording::answer(&explained.predicted)) ". " (said.join(" "))
+                (wording::prediction(&explained.predicted)) ". " (texts.join(" "))
             }
             style { (PreEscaped(drawing::LAYOUT)) (PreEscaped(sheet::colours())) }
             rect.xp-ground width="100%" height="100%" {}

@@ -1,57 +1,53 @@
-//! An explanation for the terminal: words on a background whose colour says for
-//! or against, whose depth says how much. Without colours, marks below the words
-//! say the same.
+//! Explanations for the terminal: words on a background whose hue is the sign and whose depth is
+//! the magnitude of the score. Without colours, marks below the words show the same.
 //!
-//! The text explained may be hostile: control and direction characters in it come
-//! out as `�`.
+//! The input text is untrusted: `clean` replaces control and directional characters with `�`.
 
-mod paint;
 mod plain;
 mod trust;
-
-use std::fmt::Write;
 
 use anstyle::Style;
 
 use super::clean::clean;
+use super::evidence::beside;
 use super::heat::{Heat, Piece, Scale};
+use super::paint::{Colours, line};
+use super::summary::Summary;
 use super::wording;
 use crate::explanation::{Answer, Explained, Explanation, Predicted, Prediction};
+use crate::model::Model;
 
-pub use paint::Colours;
-
-/// Columns of the longest bar.
+/// Length of the longest bar in columns.
 const BAR: usize = 24;
 
-/// The heat maps of an answer.
+/// Renders the answer.
 pub fn render(answer: &Answer, colours: Colours) -> String {
     let mut out = String::new();
     for (_, result) in &answer.results {
         match result {
-            Ok(explained) => explained_text(&mut out, colours, explained),
+            Ok(explained) => {
+                explained_text(&mut out, colours, explained, &answer.model);
+                beside::terminal(&explained.evidence, &mut out, colours, &answer.model);
+            }
             Err(error) => line(&mut out, format_args!("{error}")),
         }
     }
     out
 }
 
-/// Writing to a String cannot fail.
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(out, "{text}");
-}
-
-fn explained_text(out: &mut String, colours: Colours, explained: &Explained) {
+fn explained_text(out: &mut String, colours: Colours, explained: &Explained, model: &Model) {
     predicted_text(out, colours, explained);
+    line(out, format_args!("\n{}", clean(&Summary::of(explained, model).en)));
     trust::warnings(out, colours, explained);
     for explanation in &explained.explanations {
-        // Words, where there are scores of words.
+        // Word scores if there are any, otherwise those of the next granularity.
         if let Some(heat) = Heat::all(explained, explanation).first() {
             let target = wording::target(&explanation.target, &explained.tokens);
             explanation_text(out, colours, explanation, heat, &clean(&target));
         }
     }
     if explained.truncated {
-        line(out, format_args!("\nThe text was cut to fit the model."));
+        line(out, format_args!("\n{}", wording::TRUNCATED));
     }
     trust::windows(out, explained);
     trust::evaluation(out, colours, explained);
@@ -68,7 +64,7 @@ fn predicted_text(out: &mut String, colours: Colours, explained: &Explained) {
             }
         }
         Predicted::Answer { answer, .. } => {
-            let text = clean(wording::found(answer));
+            let text = clean(wording::answer_text(answer));
             line(out, format_args!("{bold}{text}{bold:#}  {:.3}", answer.probability));
         }
         Predicted::Masks(masks) => {
@@ -87,8 +83,8 @@ fn predicted_text(out: &mut String, colours: Colours, explained: &Explained) {
 }
 
 fn predictions_text(out: &mut String, bold: Style, predictions: &[Prediction]) {
-    for (place, prediction) in predictions.iter().enumerate() {
-        let style = if place == 0 { bold } else { Style::new() };
+    for (rank, prediction) in predictions.iter().enumerate() {
+        let style = if rank == 0 { bold } else { Style::new() };
         let label = clean(&prediction.label);
         let (probability, logit) = (prediction.probability, prediction.logit);
         let numbers = format_args!("{probability:.3}  (logit {logit:+.3})");
@@ -127,7 +123,7 @@ fn options(explanation: &Explanation) -> String {
     }
 }
 
-/// One text with each word on its colour, or with marks below.
+/// Writes a text with each word on its colour, or with marks below.
 fn heat_map(out: &mut String, colours: Colours, pieces: &[Piece<'_>], scale: Scale) {
     match colours {
         Colours::None => plain::heat_map(out, pieces, scale),
@@ -136,15 +132,15 @@ fn heat_map(out: &mut String, colours: Colours, pieces: &[Piece<'_>], scale: Sca
 }
 
 fn coloured(colours: Colours, pieces: &[Piece<'_>], scale: Scale) -> String {
-    let word = |(place, piece): (usize, &Piece<'_>)| {
-        let space = if piece.apart && place > 0 { " " } else { "" };
+    let word = |(index, piece): (usize, &Piece<'_>)| {
+        let space = if piece.spaced && index > 0 { " " } else { "" };
         let style = colours.word(scale.shade(piece.score));
         format!("{space}{style}{}{style:#}", clean(piece.text))
     };
     pieces.iter().enumerate().map(word).collect()
 }
 
-/// The pieces with their numbers, those that matter most first.
+/// Writes the pieces with their scores as bars, largest magnitude first.
 fn bars(out: &mut String, colours: Colours, heat: &Heat<'_>) {
     let mut order: Vec<&Piece<'_>> = heat.pieces.iter().collect();
     order.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()));
@@ -166,6 +162,6 @@ fn legend(colours: Colours, scale: Scale, target: &str) -> String {
     };
     match scale.signed {
         true => format!("{} for {target}  {} against", key(1.), key(-1.)),
-        false => format!("{} how much, not which way", key(1.)),
+        false => format!("{} magnitude only, no direction", key(1.)),
     }
 }

@@ -2,13 +2,13 @@
 
 use super::super::colour::Hue;
 use super::super::heat::{Piece, Scale};
+use super::super::paint::{Colours, line};
 use super::super::rows::{Placed, rows};
-use super::{Colours, line};
 
-/// Columns of a row: marks stand below their words only where nothing wraps.
+/// Columns of a row. The terminal must not wrap it, so that marks are below their words.
 pub const COLUMNS: usize = 76;
 
-/// What bars and marks are made of: where no colour tells the sign, it does.
+/// Returns the character of bars and marks. Without colours, it shows the sign.
 pub fn stroke(colours: Colours, hue: Hue) -> &'static str {
     match (colours, hue) {
         (Colours::None, Hue::For) => "+",
@@ -17,19 +17,19 @@ pub fn stroke(colours: Colours, hue: Hue) -> &'static str {
     }
 }
 
-/// The text in rows, and below each word how much it matters: a mark from a
-/// seventh of the largest score on, a whole line from half of it.
+/// Writes the text in rows, with marks below each word: one mark from 1/7 of the largest score on,
+/// and a full underline from 1/2 on.
 pub fn heat_map(out: &mut String, pieces: &[Piece<'_>], scale: Scale) {
     for row in rows(pieces, COLUMNS) {
-        let words = set(&row, |placed| placed.text.clone());
-        let marks = set(&row, |placed| marks(placed, scale));
+        let words = align(&row, |placed| placed.text.clone());
+        let marks = align(&row, |placed| marks(placed, scale));
         line(out, format_args!("  {words}"));
         line(out, format_args!("  {}", marks.trim_end()));
     }
 }
 
-/// Each part of a row in its column.
-fn set(row: &[Placed<'_>], part: impl Fn(&Placed<'_>) -> String) -> String {
+/// Writes each part of a row at its column.
+fn align(row: &[Placed<'_>], part: impl Fn(&Placed<'_>) -> String) -> String {
     let mut line = String::new();
     let mut column = 0;
     for placed in row {
@@ -56,9 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_stand_below_their_words() {
+    fn marks_are_below_their_words() {
         let pieces = [("这部", 0.2), ("电影", -0.9), ("很", 0.05), ("bad", -0.3)]
-            .map(|(text, score)| Piece { text, segment: 0, apart: text == "bad", score });
+            .map(|(text, score)| Piece { text, segment: 0, spaced: text == "bad", score });
         let mut out = String::new();
         heat_map(&mut out, &pieces, Scale { largest: 0.9, signed: true });
         assert_eq!(out, "  这部电影很 bad\n  +   ----   -\n");

@@ -1,4 +1,4 @@
-//! Byte-level BPE, as transformers' RobertaTokenizer and DebertaTokenizer set it up.
+//! Byte-level BPE as in transformers' RobertaTokenizer and DebertaTokenizer.
 
 use serde_json::{Value, json};
 use tokenizers::models::ModelWrapper;
@@ -21,9 +21,9 @@ pub const ROBERTA: Class = Class {
     model,
     normalizers: |_| Vec::new(),
     charsmap: false,
-    pre_tokenizer: bytes,
-    // A decoder has the fields of the pre-tokenizer and heeds none.
-    decoder: bytes,
+    pre_tokenizer: byte_level,
+    // The decoder has the same fields as the pre-tokenizer and ignores them.
+    decoder: byte_level,
     post_processor: roberta_template,
 };
 
@@ -50,7 +50,7 @@ fn model(model: &ModelWrapper, _: &Roles<'_>) -> Option<Result<ModelWrapper, Str
     Some(Ok(model.into()))
 }
 
-fn bytes(config: &TokenizerConfig) -> Value {
+fn byte_level(config: &TokenizerConfig) -> Value {
     let prefix = config.flag("add_prefix_space").unwrap_or(false);
     json!({
         "type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true,
@@ -68,7 +68,7 @@ fn roberta_template(ids: &Ids<'_>) -> Result<Value, LoadError> {
     }))
 }
 
-/// transformers 5 has `[SEP]` twice between two texts, and one type for both.
+/// `[CLS] A [SEP] [SEP] B [SEP]`, all of type 0, as in transformers 5.
 fn deberta_template(ids: &Ids<'_>) -> Result<Value, LoadError> {
     let [cls, sep] = [ids.required("cls_token")?, ids.required("sep_token")?];
     let (begin, end) = (|| Piece::Special(cls.0, 0), || Piece::Special(sep.0, 0));

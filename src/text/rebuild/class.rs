@@ -1,34 +1,33 @@
-//! transformers' tokenizer classes: what each makes of a vocabulary.
+//! How a tokenizer class of transformers builds a tokenizer from a vocabulary.
 
 use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 
 use super::super::tokenizer_config::TokenizerConfig;
 use super::special::{Ids, Role, Roles};
-use super::{byte_level, unigram, word_piece};
 use crate::checkpoint::LoadError;
 
-/// A class that builds its tokenizer from a vocabulary and its own fields, whatever else a
-/// tokenizer.json says.
+/// A class that builds its tokenizer from a vocabulary and its own fields, and ignores
+/// everything else in tokenizer.json.
 pub struct Class {
     pub name: &'static str,
-    /// transformers' other names for it.
+    /// Other transformers classes with the same behaviour.
     pub aliases: &'static [&'static str],
-    /// The `model_type`s whose tokenizer it is where no file names a class.
+    /// The `model_type`s that use it if no file names a class.
     pub model_types: &'static [&'static str],
-    /// Whether it gives the model token types where `model_input_names` does not say.
+    /// Whether it returns `token_type_ids` if there is no `model_input_names`.
     pub token_types: bool,
-    /// The special tokens that it has unless a file says otherwise.
+    /// The default special tokens.
     pub roles: &'static [Role],
-    /// Whether its mask token takes the space before it.
+    /// Whether the mask token absorbs the space before it.
     pub mask_takes_space: bool,
-    /// The file that it can be rebuilt from where there is no tokenizer.json.
+    /// The vocabulary file to use if there is no tokenizer.json.
     pub vocabulary: Option<&'static str>,
-    /// The model with the class's own settings; none if it is of another kind.
+    /// Applies the class's settings to a model; `None` if it is of another kind.
     pub model: fn(&ModelWrapper, &Roles<'_>) -> Option<Result<ModelWrapper, String>>,
-    /// The normalizers that run one after the other.
+    /// The normalizers, in order.
     pub normalizers: fn(&TokenizerConfig) -> Vec<Value>,
-    /// Whether sentencepiece's own normalization runs after them, where tokenizer.json has it.
+    /// Whether to run sentencepiece's precompiled charsmap after them, if tokenizer.json has it.
     pub charsmap: bool,
     pub pre_tokenizer: fn(&TokenizerConfig) -> Value,
     pub decoder: fn(&TokenizerConfig) -> Value,
@@ -39,37 +38,4 @@ impl Class {
     pub fn roles<'a>(&self, config: &'a TokenizerConfig) -> Roles<'a> {
         Roles { config, defaults: self.roles, mask_takes_space: self.mask_takes_space }
     }
-}
-
-/// What transformers calls tokenizers that are what their tokenizer.json says.
-pub const GENERIC: &str = "TokenizersBackend";
-
-/// Every class that is rebuilt. Others are [`GENERIC`].
-static CLASSES: &[&Class] = &[
-    &word_piece::BERT,
-    &word_piece::DISTILBERT,
-    &word_piece::MPNET,
-    &byte_level::ROBERTA,
-    &byte_level::DEBERTA,
-    &unigram::ALBERT,
-    &unigram::CAMEMBERT,
-    &unigram::DEBERTA_V2,
-    &unigram::XLM_ROBERTA,
-];
-
-/// The architectures whose tokenizer.json is taken as it is, whatever class a file names.
-const AS_IT_IS: &[&str] = &["modernbert"];
-
-/// The class of a checkpoint with a tokenizer.json, as AutoTokenizer finds it.
-pub fn of(config: &TokenizerConfig) -> Option<&'static Class> {
-    let model_type = config.model_type.as_deref().unwrap_or_default();
-    match &config.class {
-        _ if AS_IT_IS.contains(&model_type) => None,
-        Some(name) => named(name),
-        None => CLASSES.iter().copied().find(|class| class.model_types.contains(&model_type)),
-    }
-}
-
-pub fn named(name: &str) -> Option<&'static Class> {
-    CLASSES.iter().copied().find(|class| class.name == name || class.aliases.contains(&name))
 }

@@ -1,9 +1,10 @@
-//! The tokenizer of a checkpoint, as transformers makes it: by its class from a vocabulary,
-//! which stands in tokenizer.json or in the files of older checkpoints, or as its
-//! tokenizer.json says where the class is a general one.
+//! Builds a checkpoint's tokenizer as transformers does: by its class, from the vocabulary in
+//! tokenizer.json or in the files of older checkpoints; or, for generic classes, from
+//! tokenizer.json as it is.
 
 mod byte_level;
 mod class;
+mod classes;
 mod special;
 mod unigram;
 mod vocabulary;
@@ -21,52 +22,53 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{AddedToken, EncodeInput, PaddingDirection, Tokenizer, TruncationDirection};
 
-use self::class::{Class, GENERIC};
+use self::class::Class;
+use self::classes::GENERIC;
 use self::special::{Ids, Roles};
 use super::tokenizer_config::{ROLES, TokenizerConfig, content};
 use super::truncation::Side;
 use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER};
 
-/// A tokenizer and what there is to know about it.
+/// A tokenizer and its properties.
 pub struct Rebuilt {
     pub tokenizer: Tokenizer,
-    /// transformers' class that it is.
+    /// The transformers class.
     pub class: &'static str,
-    /// The file at fault if something is wrong with it.
+    /// The file to name in errors.
     pub file: &'static str,
-    /// Whether its class gives the model token types.
+    /// Whether its class returns `token_type_ids` by default.
     pub token_types: bool,
-    /// Where tokenizer.json says that texts are cut, and padded.
+    /// The truncation and padding sides in tokenizer.json.
     pub truncation_side: Option<Side>,
     pub padding_side: Option<Side>,
-    /// By role.
+    /// By role, such as `mask_token`.
     pub special_tokens: BTreeMap<&'static str, String>,
     pub extra_special_tokens: Vec<String>,
 }
 
-/// What tokenizers are made for.
+/// Builds the tokenizer of a checkpoint.
 #[derive(Clone, Copy)]
-struct For<'a> {
+struct Builder<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a TokenizerConfig,
 }
 
-/// Reads the tokenizer, or rebuilds it. The library has places that panic on nonsense, some
-/// of them only when a tokenizer is used: it is tried here, and the process does not end.
+/// Builds the tokenizer and tries it. Catches panics: the tokenizers library panics on some
+/// invalid files, sometimes only when the tokenizer is used.
 pub fn tokenizer(checkpoint: &Checkpoint, config: &TokenizerConfig) -> Result<Rebuilt, LoadError> {
-    let made_for = For { checkpoint, config };
-    let read = || match checkpoint.file(TOKENIZER) {
-        Some(data) => made_for.of_file(data),
-        None => made_for.of_vocabulary(),
+    let builder = Builder { checkpoint, config };
+    let build = || match checkpoint.file(TOKENIZER) {
+        Some(data) => builder.read_tokenizer_json(data),
+        None => builder.read_vocabulary(),
     };
-    match panic::catch_unwind(AssertUnwindSafe(read)) {
-        Ok(read) => read,
+    match panic::catch_unwind(AssertUnwindSafe(build)) {
+        Ok(result) => result,
         Err(_) => Err(checkpoint.error(TOKENIZER, "the tokenizers library fails on it")),
     }
 }
 
-impl For<'_> {
-    fn of_file(self, data: &[u8]) -> Result<Rebuilt, LoadError> {
+impl Builder<'_> {
+    fn read_tokenizer_json(self, data: &[u8]) -> Result<Rebuilt, LoadError> {
         let fail = |error: tokenizers::Error| self.checkpoint.error(TOKENIZER, error);
         let mut file = Tokenizer::from_bytes(data).map_err(fail)?;
         let truncation_side = file.get_truncation().map(|truncation| match truncation.direction {
@@ -77,70 +79,70 @@ impl For<'_> {
             PaddingDirection::Left => Side::Left,
             PaddingDirection::Right => Side::Right,
         });
-        // A checkpoint may carry the padding and truncation of its training.
+        // These may be leftovers of training.
         file.with_padding(None).with_truncation(None).map_err(fail)?;
-        let listed = file.get_added_vocabulary().get_added_tokens_decoder();
-        let listed = listed.iter().map(|(id, token)| (*id, token.clone())).collect();
-        let of_class = |class: &'static Class| {
+        let added = file.get_added_vocabulary().get_added_tokens_decoder();
+        let added = added.iter().map(|(id, token)| (*id, token.clone())).collect();
+        let class_model = |class: &'static Class| {
             let model = (class.model)(file.get_model(), &class.roles(self.config))?;
             let model = model.map_err(|reason| self.checkpoint.error(TOKENIZER, reason));
             Some(model.map(|model| (class, model)))
         };
-        let rebuilt = match class::of(self.config).and_then(of_class).transpose()? {
+        let rebuilt = match classes::of(self.config).and_then(class_model).transpose()? {
             Some((class, model)) => {
                 let charsmap = charsmap(&file).filter(|_| class.charsmap);
-                self.by_class(class, Source { file: TOKENIZER, model, listed, charsmap })?
+                self.with_class(class, Components { file: TOKENIZER, model, added, charsmap })?
             }
             None => {
                 let roles = Roles { config: self.config, defaults: &[], mask_takes_space: false };
-                roles.add(&mut file, listed).map_err(fail)?;
-                self.finished(file, &roles, (GENERIC, false), TOKENIZER)?
+                roles.add(&mut file, added).map_err(fail)?;
+                self.finish(file, &roles, (GENERIC, false), TOKENIZER)?
             }
         };
         Ok(Rebuilt { truncation_side, padding_side, ..rebuilt })
     }
 
-    fn of_vocabulary(self) -> Result<Rebuilt, LoadError> {
+    fn read_vocabulary(self) -> Result<Rebuilt, LoadError> {
         let vocabulary::Vocabulary { model, class, file } =
             vocabulary::read(self.checkpoint, self.config)?;
-        let kind = format!("{} does not fit it", class.name);
-        let model = (class.model)(&model, &class.roles(self.config)).unwrap_or(Err(kind));
+        let mismatch = format!("does not fit the class {}", class.name);
+        let model = (class.model)(&model, &class.roles(self.config)).unwrap_or(Err(mismatch));
         let model = model.map_err(|reason| self.checkpoint.error(file, reason))?;
-        self.by_class(class, Source { file, model, listed: BTreeMap::new(), charsmap: None })
+        self.with_class(class, Components { file, model, added: BTreeMap::new(), charsmap: None })
     }
 
-    /// The steps are those of transformers' classes, in their order: it decides the ids of
-    /// new tokens.
-    fn by_class(self, class: &'static Class, source: Source) -> Result<Rebuilt, LoadError> {
-        let fail = |error: tokenizers::Error| self.checkpoint.error(source.file, error);
-        let mut tokenizer = Tokenizer::new(source.model);
+    /// Builds a tokenizer of `class`. The order of the steps is that of transformers, because it
+    /// determines the ids of new tokens.
+    fn with_class(self, class: &'static Class, parts: Components) -> Result<Rebuilt, LoadError> {
+        let fail = |error: tokenizers::Error| self.checkpoint.error(parts.file, error);
+        let mut tokenizer = Tokenizer::new(parts.model);
         let mut normalizers: Vec<NormalizerWrapper> = (class.normalizers)(self.config)
             .into_iter()
-            .map(part)
+            .map(parse)
             .collect::<Result<_, _>>()
             .map_err(fail)?;
-        normalizers.extend(source.charsmap.map(Into::into));
+        normalizers.extend(parts.charsmap.map(Into::into));
         if !normalizers.is_empty() {
             tokenizer.with_normalizer(Some(Sequence::new(normalizers))).map_err(fail)?;
         }
         let pre_tokenizer: PreTokenizerWrapper =
-            part((class.pre_tokenizer)(self.config)).map_err(fail)?;
-        let decoder: DecoderWrapper = part((class.decoder)(self.config)).map_err(fail)?;
+            parse((class.pre_tokenizer)(self.config)).map_err(fail)?;
+        let decoder: DecoderWrapper = parse((class.decoder)(self.config)).map_err(fail)?;
         tokenizer.with_pre_tokenizer(Some(pre_tokenizer)).with_decoder(Some(decoder));
         let roles = class.roles(self.config);
-        roles.add(&mut tokenizer, source.listed).map_err(fail)?;
+        roles.add(&mut tokenizer, parts.added).map_err(fail)?;
         let ids = Ids {
             checkpoint: self.checkpoint,
-            file: source.file,
+            file: parts.file,
             roles: &roles,
             tokenizer: &tokenizer,
         };
-        let around: PostProcessorWrapper = part((class.post_processor)(&ids)?).map_err(fail)?;
-        tokenizer.with_post_processor(Some(around));
-        self.finished(tokenizer, &roles, (class.name, class.token_types), source.file)
+        let processor: PostProcessorWrapper = parse((class.post_processor)(&ids)?).map_err(fail)?;
+        tokenizer.with_post_processor(Some(processor));
+        self.finish(tokenizer, &roles, (class.name, class.token_types), parts.file)
     }
 
-    fn finished(
+    fn finish(
         self,
         mut tokenizer: Tokenizer,
         roles: &Roles<'_>,
@@ -168,26 +170,26 @@ impl For<'_> {
     }
 }
 
-/// What a class is given.
-struct Source {
+/// The parts that a class builds a tokenizer from.
+struct Components {
     file: &'static str,
     model: ModelWrapper,
-    /// The added tokens that tokenizer.json lists.
-    listed: BTreeMap<u32, AddedToken>,
-    /// sentencepiece's normalization.
+    /// The added tokens in tokenizer.json, by id.
+    added: BTreeMap<u32, AddedToken>,
+    /// sentencepiece's normalizer.
     charsmap: Option<Precompiled>,
 }
 
-/// A part of a tokenizer as tokenizer.json writes it.
-fn part<T: DeserializeOwned>(part: Value) -> Result<T, tokenizers::Error> {
-    Ok(serde_json::from_value(part)?)
+/// Parses a component of a tokenizer in the format of tokenizer.json.
+fn parse<T: DeserializeOwned>(component: Value) -> Result<T, tokenizers::Error> {
+    Ok(serde_json::from_value(component)?)
 }
 
 fn charsmap(tokenizer: &Tokenizer) -> Option<Precompiled> {
     let normalizer = tokenizer.get_normalizer()?;
     let list = match normalizer {
         NormalizerWrapper::Sequence(sequence) => sequence.as_ref(),
-        one => std::slice::from_ref(one),
+        single => std::slice::from_ref(single),
     };
     list.iter().find_map(|normalizer| match normalizer {
         NormalizerWrapper::Precompiled(charsmap) => Some(charsmap.clone()),
@@ -195,11 +197,10 @@ fn charsmap(tokenizer: &Tokenizer) -> Option<Precompiled> {
     })
 }
 
-/// Puts special tokens around a text and around two: a template may name some
-/// that it does not have.
+/// Tries a text and a pair: a template may refer to special tokens that do not exist.
 fn probe(tokenizer: &Tokenizer) -> Result<(), String> {
     for texts in [EncodeInput::from("a"), EncodeInput::from(("a", "b"))] {
-        // A text that it cannot cut is its own matter.
+        // A failure to tokenize the text itself does not matter here.
         let Ok(encoding) = tokenizer.encode(texts, true) else { continue };
         if encoding.get_tokens().len() != encoding.get_ids().len() {
             return Err("the template has ids without tokens".to_owned());

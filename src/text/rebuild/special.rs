@@ -8,7 +8,7 @@ use tokenizers::{AddedToken, Tokenizer};
 use super::super::tokenizer_config::{self, EXTRA, ROLES, TokenizerConfig};
 use crate::checkpoint::{Checkpoint, LoadError};
 
-/// A special token's role in tokenizer_config.json and its usual name.
+/// A special token's role in tokenizer_config.json and its default content.
 pub type Role = (&'static str, &'static str);
 
 pub const BERT: &[Role] = &[
@@ -29,7 +29,7 @@ pub const ROBERTA: &[Role] = &[
     ("mask_token", "<mask>"),
 ];
 
-/// RoBERTa's in a WordPiece vocabulary.
+/// RoBERTa's tokens, but with the unknown token of WordPiece.
 pub const MPNET: &[Role] = &[
     ("bos_token", "<s>"),
     ("eos_token", "</s>"),
@@ -60,7 +60,7 @@ pub const DEBERTA: &[Role] = &[
     ("mask_token", "[MASK]"),
 ];
 
-/// Which token plays which role: what the files say, else the class's own.
+/// The token for each role: from the files, else the class's default.
 pub struct Roles<'a> {
     pub config: &'a TokenizerConfig,
     pub defaults: &'static [Role],
@@ -68,11 +68,11 @@ pub struct Roles<'a> {
 }
 
 impl Roles<'_> {
-    /// A role's token. A file may say that there is none.
+    /// Returns a role's token. A file may set it to null.
     pub fn name(&self, role: &str) -> Option<&str> {
         match self.config.role(role) {
             Some(entry) => tokenizer_config::content(entry),
-            None => self.defaults.iter().find(|(own, _)| *own == role).map(|(_, usual)| *usual),
+            None => self.defaults.iter().find(|(own, _)| *own == role).map(|(_, content)| *content),
         }
     }
 
@@ -84,12 +84,12 @@ impl Roles<'_> {
         }
     }
 
-    /// Adds what the checkpoint's files list, `listed` by tokenizer.json among it, then the
-    /// special tokens that are not there yet.
+    /// Adds the added tokens of all files, including `from_json`, those of tokenizer.json, then
+    /// the missing special tokens.
     pub fn add(
         &self,
         tokenizer: &mut Tokenizer,
-        listed: BTreeMap<u32, AddedToken>,
+        from_json: BTreeMap<u32, AddedToken>,
     ) -> Result<(), tokenizers::Error> {
         let named: Vec<AddedToken> = ROLES
             .iter()
@@ -97,7 +97,7 @@ impl Roles<'_> {
             .chain(self.config.named().filter_map(|entry| tokenizer_config::added(entry, true)))
             .collect();
         let names: HashSet<&str> = named.iter().map(|token| token.content.as_str()).collect();
-        let listed = self.listed(listed).into_values().map(|mut token| {
+        let listed = self.listed(from_json).into_values().map(|mut token| {
             token.special |= names.contains(token.content.as_str());
             token
         });
@@ -113,12 +113,12 @@ impl Roles<'_> {
         Ok(())
     }
 
-    /// The added tokens of all files by id, as transformers collects them.
-    fn listed(&self, by_tokenizer: BTreeMap<u32, AddedToken>) -> BTreeMap<u32, AddedToken> {
+    /// Returns the added tokens of all files by id, collected as in transformers.
+    fn listed(&self, from_json: BTreeMap<u32, AddedToken>) -> BTreeMap<u32, AddedToken> {
         if let Some(entries) = self.config.decoder() {
             return entries.into_iter().collect();
         }
-        // Not those that special_tokens_map.json still calls additional ones.
+        // As in transformers, without `additional_special_tokens` of special_tokens_map.json.
         let extra = self.config.field(EXTRA).as_array().into_iter().flatten();
         let special: HashSet<&str> = ROLES
             .iter()
@@ -126,21 +126,21 @@ impl Roles<'_> {
             .chain(extra.filter_map(tokenizer_config::content))
             .collect();
         let old = self.config.old_added(|content| special.contains(content));
-        old.into_iter().chain(by_tokenizer).collect()
+        old.into_iter().chain(from_json).collect()
     }
 }
 
-/// The ids of the tokens around texts.
+/// Looks up the ids of special tokens for a post-processor.
 pub struct Ids<'a> {
     pub checkpoint: &'a Checkpoint,
-    /// The file that should have them.
+    /// The file to name in errors.
     pub file: &'static str,
     pub roles: &'a Roles<'a>,
     pub tokenizer: &'a Tokenizer,
 }
 
 impl Ids<'_> {
-    /// A token that the tokenizer cannot do without, and its id.
+    /// Returns the token of a role and its id; an error if it does not exist.
     pub fn required(&self, role: &str) -> Result<(&str, u32), LoadError> {
         let name = self.roles.name(role).unwrap_or_default();
         let id = self.tokenizer.token_to_id(name).ok_or_else(|| {
@@ -151,13 +151,13 @@ impl Ids<'_> {
     }
 }
 
-/// A piece of a template: the text `A` or `B`, or a special token.
+/// An element of a template: the text `A` or `B`, or a special token, with its token type.
 pub enum Piece<'a> {
     Sequence(&'static str, u32),
     Special(&'a str, u32),
 }
 
-/// The `post_processor` that puts special tokens around texts.
+/// Returns the `post_processor` for these templates.
 pub fn template(single: &[Piece<'_>], pair: &[Piece<'_>], ids: [(&str, u32); 2]) -> Value {
     let pieces = |pieces: &[Piece<'_>]| -> Vec<Value> {
         let piece = |piece: &Piece<'_>| match piece {

@@ -1,5 +1,5 @@
-//! sentencepiece's unigrams, as transformers sets them up for ALBERT, CamemBERT, DeBERTa-v2
-//! and XLM-RoBERTa.
+//! sentencepiece unigram models as in transformers' tokenizers for ALBERT, CamemBERT,
+//! DeBERTa-v2 and XLM-RoBERTa.
 
 use serde_json::{Value, json};
 use tokenizers::models::ModelWrapper;
@@ -34,8 +34,8 @@ pub const CAMEMBERT: Class = Class {
     mask_takes_space: true,
     model: |model, roles| {
         let unknown = roles.name("unk_token").unwrap_or_default();
-        let place = |pieces: &[(String, f64)]| pieces.iter().position(|(p, _)| p == unknown);
-        rebuilt(model, |pieces| place(pieces).unwrap_or_default())
+        let index = |pieces: &[(String, f64)]| pieces.iter().position(|(p, _)| p == unknown);
+        rebuilt(model, |pieces| index(pieces).unwrap_or_default())
     },
     normalizers: |_| Vec::new(),
     post_processor: roberta_template,
@@ -65,7 +65,7 @@ pub const DEBERTA_V2: Class = Class {
     ..ALBERT
 };
 
-/// The same pieces with another unknown one.
+/// Returns the model with another unknown piece.
 fn rebuilt(
     model: &ModelWrapper,
     unknown: impl FnOnce(&[(String, f64)]) -> usize,
@@ -80,9 +80,9 @@ fn rebuilt(
 
 fn deberta_unknown(pieces: &[(String, f64)], roles: &Roles<'_>) -> usize {
     let name = roles.name("unk_token").unwrap_or_default();
-    let place = pieces.iter().position(|(piece, score)| piece == name && *score == 0.);
-    let said = || roles.config.field("unk_id").as_u64().map_or(1, |id| id as usize);
-    place.unwrap_or_else(said)
+    let index = pieces.iter().position(|(piece, score)| piece == name && *score == 0.);
+    let configured = || roles.config.field("unk_id").as_u64().map_or(1, |id| id as usize);
+    index.unwrap_or_else(configured)
 }
 
 fn albert_normalizers(config: &TokenizerConfig) -> Vec<Value> {
@@ -108,9 +108,9 @@ fn deberta_normalizers(config: &TokenizerConfig) -> Vec<Value> {
     first.into_iter().chain([spaces, json!({"type": "NFC"}), end]).collect()
 }
 
-fn metaspace(config: &TokenizerConfig, without: &str) -> Value {
+fn metaspace(config: &TokenizerConfig, scheme_without_prefix: &str) -> Value {
     let prefix = config.flag("add_prefix_space").unwrap_or(true);
-    let scheme = if prefix { "always" } else { without };
+    let scheme = if prefix { "always" } else { scheme_without_prefix };
     json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": true})
 }
 

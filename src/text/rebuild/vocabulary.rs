@@ -1,4 +1,4 @@
-//! The vocabulary files of older checkpoints.
+//! Reads the vocabulary files of older checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,25 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::models::wordpiece::WordPiece;
 
 use super::super::tokenizer_config::TokenizerConfig;
-use super::class::{self, Class};
+use super::class::Class;
+use super::classes;
 use super::{byte_level, word_piece};
 use crate::checkpoint::layout::{MERGES, SENTENCEPIECE, VOCAB_JSON, VOCAB_TXT};
 use crate::checkpoint::{Checkpoint, LoadError, TOKENIZER, TOKENIZER_CONFIG};
 
-/// A model, and the class that makes a tokenizer of it.
+/// A model, and the class that builds a tokenizer from it.
 pub struct Vocabulary {
     pub model: ModelWrapper,
     pub class: &'static Class,
     pub file: &'static str,
 }
 
-/// Reads the files that a checkpoint has.
+/// Reads vocab.txt, or vocab.json and merges.txt.
 pub fn read(checkpoint: &Checkpoint, config: &TokenizerConfig) -> Result<Vocabulary, LoadError> {
     let file = match checkpoint.has(VOCAB_TXT) {
         true => VOCAB_TXT,
         false if checkpoint.has(VOCAB_JSON) && checkpoint.has(MERGES) => VOCAB_JSON,
-        false => return Err(none(checkpoint)),
+        false => return Err(no_vocabulary(checkpoint)),
     };
     let class = class_of(checkpoint, config, file)?;
     let fail = |reason: String| checkpoint.error(file, reason);
@@ -46,25 +47,25 @@ pub fn read(checkpoint: &Checkpoint, config: &TokenizerConfig) -> Result<Vocabul
     Ok(Vocabulary { model: model.map_err(|error| fail(error.to_string()))?, class, file })
 }
 
-/// There is nothing to go by but the class, so one that is not known is refused: Japanese
-/// BERT cuts words first, PhoBERT has BPE.
+/// Returns the class. Rejects unknown ones, because a vocabulary alone does not define the
+/// tokenizer: Japanese BERT splits words first, PhoBERT uses BPE.
 fn class_of(
     checkpoint: &Checkpoint,
     config: &TokenizerConfig,
     file: &'static str,
 ) -> Result<&'static Class, LoadError> {
     let fits = |class: &&'static Class| class.vocabulary == Some(file);
-    let usual = if file == VOCAB_TXT { &word_piece::BERT } else { &byte_level::ROBERTA };
+    let default = if file == VOCAB_TXT { &word_piece::BERT } else { &byte_level::ROBERTA };
     match &config.class {
-        None => Ok(class::of(config).filter(fits).unwrap_or(usual)),
-        Some(name) => class::named(name).filter(fits).ok_or_else(|| {
+        None => Ok(classes::of(config).filter(fits).unwrap_or(default)),
+        Some(name) => classes::named(name).filter(fits).ok_or_else(|| {
             let reason = format!("tokenizer_class {name} cannot be rebuilt from {file}");
             checkpoint.error(TOKENIZER_CONFIG, reason)
         }),
     }
 }
 
-/// Tokens and their ids. In vocab.txt, an id is a line.
+/// Parses tokens and their ids. In vocab.txt, the id is the line number.
 fn ids(file: &str, data: &[u8]) -> Result<Vocab, String> {
     match file {
         VOCAB_TXT => WordPiece::read_bytes(data).map_err(|error| error.to_string()),
@@ -75,7 +76,7 @@ fn ids(file: &str, data: &[u8]) -> Result<Vocab, String> {
     }
 }
 
-/// The merges in their order. The library relies on what is checked here.
+/// Parses the merges, in order. The library relies on the checks here.
 fn merges(checkpoint: &Checkpoint, ids: &Vocab) -> Result<Vec<(String, String)>, LoadError> {
     let fail = |reason: String| checkpoint.error(MERGES, reason);
     let text = str::from_utf8(checkpoint.required(MERGES)?).map_err(|e| fail(e.to_string()))?;
@@ -88,21 +89,21 @@ fn merges(checkpoint: &Checkpoint, ids: &Vocab) -> Result<Vec<(String, String)>,
         });
         let merge = merge.map(|(left, right)| (left.to_owned(), right.to_owned()));
         merge.ok_or_else(|| {
-            fail(format!("line {}, {line:?}, merges no two tokens into a third", number + 1))
+            fail(format!("line {}, {line:?}, does not merge two tokens into a third", number + 1))
         })
     };
     lines.map(merge).collect()
 }
 
-fn none(checkpoint: &Checkpoint) -> LoadError {
+fn no_vocabulary(checkpoint: &Checkpoint) -> LoadError {
     if let Some(name) = SENTENCEPIECE.iter().find(|name| checkpoint.has(name)) {
-        let reason = "a sentencepiece model cannot be read; convert it to tokenizer.json: \
+        let reason = "sentencepiece models are not supported; convert it to tokenizer.json: \
                       python -c \"from transformers import AutoTokenizer as T; \
                       T.from_pretrained('FOLDER').save_pretrained('FOLDER')\"";
         return checkpoint.error(name, reason);
     }
     let absent = checkpoint.absent(TOKENIZER);
     let reason =
-        format!("{}; nor are there {VOCAB_TXT}, or {VOCAB_JSON} and {MERGES}", absent.reason);
+        format!("{}, and neither {VOCAB_TXT} nor {VOCAB_JSON} with {MERGES}", absent.reason);
     LoadError { reason, ..absent }
 }

@@ -1,4 +1,4 @@
-//! WordPiece, as transformers' BertTokenizer and MPNetTokenizer set it up.
+//! WordPiece as in transformers' BertTokenizer and MPNetTokenizer.
 
 use serde_json::{Value, json};
 use tokenizers::Model as _;
@@ -74,7 +74,7 @@ fn normalizers(config: &TokenizerConfig) -> Vec<Value> {
     })]
 }
 
-/// `[CLS] A [SEP] B [SEP]`, of which `B [SEP]` has type 1.
+/// `[CLS] A [SEP] B [SEP]`, where `B [SEP]` has type 1.
 pub fn bert_template(ids: &Ids<'_>) -> Result<Value, LoadError> {
     let [cls, sep] = [ids.required("cls_token")?, ids.required("sep_token")?];
     let (begin, end) = (|kind| Piece::Special(cls.0, kind), |kind| Piece::Special(sep.0, kind));

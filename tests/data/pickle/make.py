@@ -1,12 +1,11 @@
-"""Writes the weights of tests/golden/bert-tiny as torch.save does and did.
+"""Writes the weights of tests/golden/bert-tiny in both formats of torch.save.
 
     python make.py        # needs torch and safetensors
 
-bert-tiny.bin          the zip archive of PyTorch 1.6 and later, float32
-bert-tiny-legacy.bin   the format before it, float16, as a checkpoint converted
-                       from TensorFlow may be: matrices transposed without
-                       being copied, gamma and beta, one storage for several
-                       tensors, and a buffer of integers
+bert-tiny.bin          zip archive (PyTorch 1.6 and later), float32
+bert-tiny-legacy.bin   legacy format, float16, like checkpoints converted from TensorFlow:
+                       transposed matrices without a copy, gamma and beta, a storage shared by
+                       several tensors, and an integer buffer
 """
 
 from collections import OrderedDict
@@ -19,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 def transposed(tensor):
-    """The same numbers, column by column."""
+    """The same matrix in column-major order."""
     return tensor.t().contiguous().t() if tensor.dim() == 2 else tensor
 
 
@@ -30,7 +29,7 @@ def old_name(name):
 
 
 def with_shared_storage(tensors):
-    """The vectors lie in one storage, one after the other."""
+    """Puts all vectors into one storage."""
     names = [name for name, tensor in tensors.items() if tensor.dim() == 1]
     flat = torch.cat([tensors[name] for name in names])
     start = 0

@@ -1,4 +1,4 @@
-//! What the log and the metrics have of every request, and what they must not have.
+//! Log lines and metrics of every request, without texts and keys.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,9 +8,9 @@ use explaind::config::keys::digest;
 use serde_json::Value;
 
 use super::{Served, explaind};
-use crate::support::blocking_until;
+use crate::support::wait_until_blocking;
 
-/// What every request below carries somewhere.
+/// A text in every request below.
 const TEXT: &str = "zanzibar";
 const KEY: &str = "sesame-sesame-sesame";
 const ADMIN: &str = "abracadabra-abracadabra";
@@ -31,14 +31,14 @@ fn connect(served: &Served) -> TcpStream {
     TcpStream::connect(served.url.trim_start_matches("http://")).unwrap()
 }
 
-/// The status of the response to these bytes.
-fn say(served: &Served, bytes: &str) -> u16 {
+/// Sends these bytes and returns the status of the response.
+fn send(served: &Served, bytes: &str) -> u16 {
     let mut stream = connect(served);
     stream.write_all(bytes.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let answer = String::from_utf8_lossy(&answer);
-    answer.split(' ').nth(1).unwrap_or_else(|| panic!("no answer to {bytes}")).parse().unwrap()
+    answer.split(' ').nth(1).unwrap_or_else(|| panic!("no response to {bytes}")).parse().unwrap()
 }
 
 fn head(method: &str, path: &str, key: &str, more: &str) -> String {
@@ -52,7 +52,7 @@ fn ask(method: &str, path: &str, key: &str, body: &str) -> String {
     head(method, path, key, &format!("Content-Length: {}\r\n\r\n{body}", body.len()))
 }
 
-/// Every route and every way to be refused, with its status.
+/// Returns requests for every route and every kind of error, with the expected status.
 fn requests() -> Vec<(String, u16)> {
     let inputs = format!(r#"{{"inputs": "{TEXT} is great", "methods": ["saliency"]}}"#);
     let costly = format!(
@@ -61,14 +61,14 @@ fn requests() -> Vec<(String, u16)> {
     let predict = format!(r#"{{"inputs": "{TEXT} is great"}}"#);
     let source = format!(r#"{{"source": "builtin:{TEXT}"}}"#);
     let many = format!("{TEXT}: {TEXT}\r\n");
-    let wrong = format!("{KEY}-not");
+    let invalid = format!("{KEY}-not");
     let mut requests = vec![
         (ask("POST", "/explain", KEY, &inputs), 200),
         (ask("POST", "/explain/compare", KEY, &inputs), 200),
         (ask("POST", "/estimate", KEY, &inputs), 200),
         (ask("POST", "/predict", KEY, &predict), 200),
         (ask("POST", "/explain", ADMIN, &inputs), 200),
-        (ask("POST", "/explain", &wrong, &inputs), 401),
+        (ask("POST", "/explain", &invalid, &inputs), 401),
         (ask("POST", "/explain", KEY, &inputs[..inputs.len() - 1]), 400),
         (ask("POST", "/explain", KEY, &inputs.replace("methods", TEXT)), 422),
         (ask("POST", "/explain", KEY, &inputs.replace("saliency", TEXT)), 422),
@@ -140,13 +140,13 @@ fn requests() -> Vec<(String, u16)> {
     requests
 }
 
-/// Log lines that say how a request ended.
+/// Returns the log lines for the end of a request.
 fn ends(log: &str) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str(line).expect("JSON"));
     lines.filter(|line: &Value| line["fields"]["message"] == "request ended").collect()
 }
 
-/// Requests by route and outcome, as the metrics have them.
+/// Returns the numbers of requests by route and outcome from the metrics.
 fn counts(metrics: &str) -> BTreeMap<(String, String), usize> {
     let series =
         metrics.lines().filter_map(|line| line.strip_prefix("explaind_requests_total{route=\""));
@@ -159,31 +159,31 @@ fn counts(metrics: &str) -> BTreeMap<(String, String), usize> {
 }
 
 #[test]
-fn every_request_is_one_line_and_one_count_without_its_text_or_key() {
+fn every_request_is_logged_and_counted_once_without_text_and_key() {
     let served = serve();
     let requests = requests();
     for (bytes, status) in &requests {
-        assert_eq!(say(&served, bytes), *status, "{}", &bytes[..bytes.len().min(600)]);
+        assert_eq!(send(&served, bytes), *status, "{}", &bytes[..bytes.len().min(600)]);
     }
-    // And one that leaves in the middle of its body.
-    let half = ask("POST", "/explain", KEY, TEXT).replace("Content-Length: ", "Content-Length: 9");
+    // A client that disconnects before the end of the request body.
+    let head = ask("POST", "/explain", KEY, TEXT).replace("Content-Length: ", "Content-Length: 9");
     let mut stream = connect(&served);
-    stream.write_all(half.as_bytes()).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Both).unwrap();
-    blocking_until(|| ends(&served.log()).len() > requests.len());
+    wait_until_blocking(|| ends(&served.log()).len() > requests.len());
     let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
     let counted = counts(&reply.body_mut().read_to_string().unwrap());
-    blocking_until(|| ends(&served.log()).len() > requests.len() + 1);
+    wait_until_blocking(|| ends(&served.log()).len() > requests.len() + 1);
     let log = served.log();
     let mut lines = ends(&log);
-    // The reading of the metrics ended after it was read.
+    // The request to /metrics ended after the metrics were read.
     lines.pop();
     assert_eq!(lines.len(), requests.len() + 1);
     let mut logged = BTreeMap::new();
     for line in &lines {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let place = (text(&line["span"]["route"]), text(&line["fields"]["outcome"]));
-        *logged.entry(place).or_insert(0) += 1;
+        let series = (text(&line["span"]["route"]), text(&line["fields"]["outcome"]));
+        *logged.entry(series).or_insert(0) += 1;
     }
     assert_eq!(logged, counted);
     for line in log.lines() {
@@ -194,7 +194,7 @@ fn every_request_is_one_line_and_one_count_without_its_text_or_key() {
 }
 
 #[test]
-fn open_connections_are_counted_while_they_are_open() {
+fn open_connections_are_counted() {
     let served = serve();
     let open = || -> f64 {
         let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
@@ -202,10 +202,10 @@ fn open_connections_are_counted_while_they_are_open() {
         let value = text.lines().find_map(|line| line.strip_prefix("explaind_connections_open "));
         value.unwrap().parse().unwrap()
     };
-    // The one that asks counts too.
-    blocking_until(|| open() == 1.);
+    // The connection of this request counts too.
+    wait_until_blocking(|| open() == 1.);
     let idle: Vec<TcpStream> = (0..3).map(|_| connect(&served)).collect();
-    blocking_until(|| open() == 4.);
+    wait_until_blocking(|| open() == 4.);
     drop(idle);
-    blocking_until(|| open() == 1.);
+    wait_until_blocking(|| open() == 1.);
 }

@@ -1,14 +1,14 @@
-//! What the surroundings say: variables, and who checks the service's health.
+//! Environment variables, health checks and the generated admin key.
 
 use std::net::TcpListener;
 
 use serde_json::json;
 
 use super::{Served, explaind, run, text};
-use crate::support::{blocking_until, golden_folder};
+use crate::support::{golden_folder, wait_until_blocking};
 
 #[test]
-fn variables_of_a_kubernetes_service_are_none_of_ours() {
+fn variables_of_a_kubernetes_service_are_ignored() {
     let good = explaind()
         .env("EXPLAIND_PORT", "tcp://10.0.0.1:8080")
         .env("EXPLAIND_PORT_8080_TCP_ADDR", "10.0.0.1")
@@ -22,7 +22,7 @@ fn variables_of_a_kubernetes_service_are_none_of_ours() {
 }
 
 #[test]
-fn a_platform_s_port_is_listened_on_and_checked() {
+fn the_port_variable_is_used_by_the_service_and_the_health_check() {
     let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port().to_string();
     let with_port = || {
         let mut command = explaind();
@@ -40,8 +40,8 @@ fn a_platform_s_port_is_listened_on_and_checked() {
 }
 
 #[test]
-fn a_health_check_waits_for_nobody() {
-    // It accepts, and never answers.
+fn the_health_check_has_a_timeout() {
+    // Accepts connections but never responds.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let checked = run(&["healthcheck", "--address", &address, "--timeout-ms", "50"]);
@@ -50,12 +50,12 @@ fn a_health_check_waits_for_nobody() {
 }
 
 #[test]
-fn models_are_changed_with_the_key_that_is_printed() {
+fn models_are_changed_with_the_generated_admin_key() {
     let served = Served::start();
     let log = served.log();
     let line = log.lines().find_map(|line| line.strip_prefix("admin key until the service ends: "));
     let key = line.expect("a key").to_owned();
-    assert!(log.contains("memory_mebibytes"), "what was found is logged: {log}");
+    assert!(log.contains("memory_mebibytes"), "detected resources are logged: {log}");
     let put = |key: &str| {
         let request = ureq::put(format!("{}/models/tiny", served.url));
         let request = request.header("Authorization", format!("Bearer {key}"));
@@ -64,9 +64,9 @@ fn models_are_changed_with_the_key_that_is_printed() {
     };
     assert!(matches!(put("0123456789abcdef"), Err(ureq::Error::StatusCode(401))));
     assert_eq!(put(&key).unwrap(), 202);
-    blocking_until(|| ureq::get(format!("{}/models/tiny", served.url)).call().is_ok());
-    assert_eq!(served.log().matches(&key).count(), 1, "it is shown once");
-    // Nobody is shown one who has configured one.
+    wait_until_blocking(|| ureq::get(format!("{}/models/tiny", served.url)).call().is_ok());
+    assert_eq!(served.log().matches(&key).count(), 1, "the key is logged once");
+    // No key is generated if one is configured.
     let mut configured = explaind();
     configured.args(["--listen", "127.0.0.1:0"]).env("EXPLAIND_SERVER__ADMIN_KEY", &key);
     assert!(!Served::of(configured).log().contains("admin key"));

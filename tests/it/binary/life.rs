@@ -1,4 +1,4 @@
-//! From start to end: signals, and what is sent to a collector of traces.
+//! Signals, tracing and TLS.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -12,22 +12,22 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::{Served, explaind, run};
-use crate::support::{blocking_until, certify, golden_folder};
+use crate::support::{golden_folder, self_signed, wait_until_blocking};
 
 fn signal(served: &Served, name: &str) {
     let id = served.child.id().to_string();
     assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
 }
 
-/// Ids that GET /models has, as soon as they are these.
-fn until_models_are(served: &Served, wanted: &[&str]) {
-    blocking_until(|| {
+/// Waits until GET /models lists exactly these ready models.
+fn wait_for_models(served: &Served, expected: &[&str]) {
+    wait_until_blocking(|| {
         let mut reply = ureq::get(format!("{}/models", served.url)).call().unwrap();
         let list: Value = reply.body_mut().read_json().unwrap();
         let models = list["models"].as_array().unwrap();
         let ready = models.iter().filter(|model| model["state"] == "ready");
         let ids: Vec<&str> = ready.map(|model| model["id"].as_str().unwrap()).collect();
-        ids == wanted
+        ids == expected
     });
 }
 
@@ -39,7 +39,7 @@ fn configure(file: &Path, models: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_hangup_reads_the_models_again() {
+fn sighup_reloads_the_models() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("explaind.toml");
     let tiny = golden_folder("bert-tiny");
@@ -48,24 +48,26 @@ fn a_hangup_reads_the_models_again() {
     let mut command = explaind();
     command.arg("--config").arg(&file);
     let mut served = Served::of(command);
-    until_models_are(&served, &["a", "b"]);
+    wait_for_models(&served, &["a", "b"]);
     configure(&file, &[("c", "builtin:sentiment-zh"), ("a", "builtin:sentiment-en")]);
     signal(&served, "HUP");
-    until_models_are(&served, &["c", "a"]);
+    wait_for_models(&served, &["c", "a"]);
     for (action, id) in [("load", "c"), ("load", "a"), ("unload", "b")] {
         let line = format!("action={action:?} id={id:?} key=\"*reload\" outcome=\"ok\"");
-        blocking_until(|| served.log().matches(&line).count() == 1);
+        wait_until_blocking(|| served.log().matches(&line).count() == 1);
     }
     std::fs::write(&file, "[server]\nlisten = \"nowhere\"").unwrap();
     signal(&served, "HUP");
-    blocking_until(|| served.log().contains("the new configuration is not taken"));
-    until_models_are(&served, &["c", "a"]);
+    wait_until_blocking(|| {
+        served.log().contains("the new configuration is invalid and was not applied")
+    });
+    wait_for_models(&served, &["c", "a"]);
     signal(&served, "TERM");
     assert!(served.child.wait().unwrap().success());
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_stops_the_service_immediately() {
     let mut served = Served::start();
     let body = json!({"inputs": vec!["word ".repeat(100); 6],
         "methods": [{"name": "integrated_gradients", "n_steps": 2_000}]});
@@ -75,12 +77,12 @@ fn a_second_signal_ends_it_at_once() {
         let mut reply = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
         reply.body_mut().read_to_string().unwrap()
     };
-    blocking_until(|| metrics().contains("explaind_queue_requests 1\n"));
+    wait_until_blocking(|| metrics().contains("explaind_queue_requests 1\n"));
     signal(&served, "TERM");
-    // As soon as it knows of the first signal, it hears the second.
+    // It handles the second signal as soon as it has received the first.
     let ready = || ureq::get(format!("{}/readyz", served.url)).call().is_ok();
-    blocking_until(|| !ready());
-    assert!(served.child.try_wait().unwrap().is_none(), "an answer is in flight");
+    wait_until_blocking(|| !ready());
+    assert!(served.child.try_wait().unwrap().is_none(), "a request is in flight");
     signal(&served, "TERM");
     let status = served.child.wait().unwrap();
     assert_eq!(status.code(), Some(130));
@@ -88,7 +90,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn requests_are_taken_until_it_is_seen_that_it_ends() {
+fn requests_are_accepted_during_the_lame_duck_time() {
     let mut command = explaind();
     command.args(["--listen", "127.0.0.1:0"]);
     command.env("EXPLAIND_SERVER__LAME_DUCK_MS", "3600000");
@@ -107,16 +109,16 @@ fn requests_are_taken_until_it_is_seen_that_it_ends() {
     let healthy = || run(&["healthcheck", "--address", &probes]).status.success();
     assert!(healthy());
     signal(&served, "TERM");
-    blocking_until(|| !healthy());
+    wait_until_blocking(|| !healthy());
     let body = json!({"inputs": "good"});
     let reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
-    assert_eq!(reply.status(), 200, "not ready, and yet at work");
+    assert_eq!(reply.status(), 200, "requests are still accepted");
     assert!(ureq::get(format!("http://{probes}/livez")).call().is_ok());
     signal(&served, "INT");
     assert_eq!(served.child.wait().unwrap().code(), Some(130));
 }
 
-/// A collector that takes everything; the bodies that it gets.
+/// Starts a trace collector. Returns its URL and the bodies that it receives.
 fn collector() -> (String, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -149,7 +151,7 @@ fn collector() -> (String, Receiver<Vec<u8>>) {
 }
 
 #[test]
-fn a_trace_goes_on_through_rows_and_passes() {
+fn spans_of_rows_and_passes_belong_to_the_request() {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     let (url, bodies) = collector();
     let mut command = explaind();
@@ -162,35 +164,35 @@ fn a_trace_goes_on_through_rows_and_passes() {
         .unwrap();
     signal(&served, "TERM");
     assert!(served.child.wait().unwrap().success());
-    assert!(served.log().contains(TRACE), "logs name the trace: {}", served.log());
+    assert!(served.log().contains(TRACE), "the trace id is logged: {}", served.log());
     let mut spans: Vec<Span> = Vec::new();
     let mut raw = Vec::new();
     while let Ok(body) = bodies.try_recv() {
-        let sent = ExportTraceServiceRequest::decode(&body[..]).unwrap();
-        let scopes = sent.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        let export = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+        let scopes = export.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
         spans.extend(scopes.flat_map(|scope| scope.spans));
         raw.extend(body);
     }
-    let of = |name: &str| -> Vec<&Span> {
+    let named = |name: &str| -> Vec<&Span> {
         let trace =
             |span: &Span| span.trace_id.iter().map(|b| format!("{b:02x}")).collect::<String>();
         spans.iter().filter(|span| span.name == name && trace(span) == TRACE).collect()
     };
-    let [request] = of("request")[..] else { panic!("one request: {spans:?}") };
+    let [request] = named("request")[..] else { panic!("one request: {spans:?}") };
     assert_eq!(request.parent_span_id, [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
-    let rows = of("rows");
+    let rows = named("rows");
     assert!(!rows.is_empty() && rows.iter().all(|span| span.parent_span_id == request.span_id));
-    let passes = of("pass");
+    let passes = named("pass");
     let ids: Vec<&Vec<u8>> = rows.iter().map(|span| &span.span_id).collect();
     assert!(passes.len() >= rows.len());
     assert!(passes.iter().all(|span| ids.contains(&&span.parent_span_id)));
-    assert!(!String::from_utf8_lossy(&raw).contains("nobody"), "no text is in a trace");
+    assert!(!String::from_utf8_lossy(&raw).contains("nobody"), "a text is in a trace");
 }
 
 #[test]
-fn its_health_is_seen_through_tls() {
+fn the_health_check_works_with_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let (tls, _) = certify(folder.path());
+    let (tls, _) = self_signed(folder.path());
     let file = folder.path().join("explaind.toml");
     let (certificate, key) = (tls.certificate.display(), tls.key.display());
     let files = format!("tls = {{ certificate = \"{certificate}\", key = \"{key}\" }}");
@@ -201,7 +203,7 @@ fn its_health_is_seen_through_tls() {
     let address = served.url.trim_start_matches("https://").to_owned();
     let healthy = || run(&["healthcheck", "--address", &address]).status.success();
     assert!(healthy());
-    // As it is configured, the port aside.
+    // With TLS enabled by the configuration, and the port by the option.
     let config = file.to_str().unwrap();
     let as_configured = ["healthcheck", "--config", config, "--address", &address];
     assert!(run(&as_configured).status.success());

@@ -1,6 +1,7 @@
-//! The real binary: as a service on a free port, and in the terminal.
+//! Tests of the binary: as a service on a free port, and on the command line.
 
 mod accounts;
+mod corpora;
 mod environment;
 mod life;
 
@@ -12,7 +13,7 @@ use tempfile::NamedTempFile;
 
 fn explaind() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
-    // No test asks the network for anything.
+    // Tests do not access the network.
     command.env_remove("RUST_LOG").env("NO_COLOR", "1").env("HF_HUB_OFFLINE", "1");
     command
 }
@@ -25,11 +26,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// Ends with the test, also when it fails.
+/// A running service. Killed on drop, also if the test fails.
 struct Served {
     child: Child,
     url: String,
-    /// What it logs.
     log: NamedTempFile,
 }
 
@@ -42,7 +42,7 @@ impl Served {
 
     fn of(mut command: Command) -> Self {
         let log = NamedTempFile::new().expect("a file for the log");
-        // Not in the repository: no configuration file is needed.
+        // A folder without a configuration file.
         let mut child = command
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
@@ -68,25 +68,25 @@ impl Drop for Served {
 }
 
 #[test]
-fn serves_on_a_free_port_and_stops_when_told() {
+fn serves_on_a_free_port_and_stops_on_sigterm() {
     let mut served = Served::start();
-    // Readiness is true once the line is out.
+    // The service is ready before it prints its address.
     assert_eq!(ureq::get(format!("{}/readyz", served.url)).call().unwrap().status(), 200);
     let body = json!({"inputs": "This movie is really great."});
     let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
     let answer: Value = reply.body_mut().read_json().unwrap();
     assert_eq!(answer["results"][0]["predictions"][0]["label"], "POSITIVE");
     let log = served.log();
-    assert!(log.contains("/explain") && !log.contains("really"), "no text is logged: {log}");
+    assert!(log.contains("/explain") && !log.contains("really"), "a text is logged: {log}");
     let address = served.url.trim_start_matches("http://");
     assert!(run(&["healthcheck", "--address", address]).status.success());
     let stopped = Command::new("kill").arg(served.child.id().to_string()).status().unwrap();
     assert!(stopped.success());
-    assert!(served.child.wait().unwrap().success(), "it must stop on SIGTERM");
+    assert!(served.child.wait().unwrap().success(), "the exit status is 0");
     assert!(!run(&["healthcheck", "--address", address]).status.success());
 }
 
-/// The longest bar of a heat map without colours.
+/// Returns the line of the longest bar of a heat map without colours.
 fn first_bar(out: &str) -> &str {
     out.lines().find(|line| line.contains(&"+".repeat(24))).expect("a bar")
 }
@@ -98,13 +98,13 @@ fn explains_in_the_terminal() {
     let out = text(&output.stdout);
     assert!(out.starts_with("POSITIVE"), "{out}");
     assert!(out.contains("This movie is really great."), "{out}");
-    assert!(!out.contains('\u{1b}'), "NO_COLOR is honoured");
-    assert!(out.contains("\n  +          +  +      +++++\n"), "marks stand below: {out}");
+    assert!(!out.contains('\u{1b}'), "NO_COLOR is ignored");
+    assert!(out.contains("\n  +          +  +      +++++\n"), "marks are below: {out}");
     assert!(first_bar(&out).ends_with("great"), "{out}");
 }
 
 #[test]
-fn a_chinese_text_gets_the_chinese_model() {
+fn a_chinese_text_is_explained_with_the_chinese_model() {
     let output = run(&["explain", "这部电影真的很棒"]);
     let out = text(&output.stdout);
     assert!(out.starts_with("POSITIVE") && first_bar(&out).ends_with('棒'), "{out}");
@@ -112,8 +112,8 @@ fn a_chinese_text_gets_the_chinese_model() {
 }
 
 #[test]
-fn colours_where_they_are_wanted() {
-    let say = |variables: &[(&str, &str)], color: &str| {
+fn colours_depend_on_the_environment_and_the_option() {
+    let explain = |variables: &[(&str, &str)], color: &str| {
         let mut command = explaind();
         for name in ["NO_COLOR", "COLORTERM", "TERM", "CLICOLOR_FORCE"] {
             command.env_remove(name);
@@ -123,53 +123,53 @@ fn colours_where_they_are_wanted() {
         let output = command.envs(variables.iter().copied()).args(arguments).output().unwrap();
         let out = self::text(&output.stdout);
         assert!(out.starts_with("POSITIVE") || out.starts_with('\u{1b}'), "{out}");
-        assert!(!out.contains("\u{1b}[2J"), "escapes of the text come out inert");
+        assert!(!out.contains("\u{1b}[2J"), "escape sequences of the text are printed");
         out
     };
     let full = [("COLORTERM", "truecolor"), ("TERM", "xterm-256color")];
-    assert!(say(&full, "always").contains("\u{1b}[48;2;"));
-    assert!(say(&full[1..], "always").contains("\u{1b}[48;5;"));
-    assert!(say(&[("NO_COLOR", "1")], "always").contains("\u{1b}[45m"));
-    assert!(say(&[("CLICOLOR_FORCE", "1"), full[0]], "auto").contains("\u{1b}[48;2;"));
+    assert!(explain(&full, "always").contains("\u{1b}[48;2;"));
+    assert!(explain(&full[1..], "always").contains("\u{1b}[48;5;"));
+    assert!(explain(&[("NO_COLOR", "1")], "always").contains("\u{1b}[45m"));
+    assert!(explain(&[("CLICOLOR_FORCE", "1"), full[0]], "auto").contains("\u{1b}[48;2;"));
     for (variables, color) in [(&full[..], "auto"), (&full, "never"), (&[], "auto")] {
-        assert!(!say(variables, color).contains('\u{1b}'), "a pipe shows no colours");
+        assert!(!explain(variables, color).contains('\u{1b}'), "a pipe has colours");
     }
 }
 
 #[test]
-fn says_how_far_to_trust_it() {
+fn prints_the_evaluation_as_a_table() {
     let methods = ["saliency", "occlusion", "attention_rollout", "smooth_grad"];
     let mut arguments = vec!["explain", "--evaluate"];
     arguments.extend(methods.iter().flat_map(|method| ["--method", method]));
     arguments.push("The plot is not good, but this movie is really great.");
     let out = text(&run(&arguments).stdout);
-    let (_, table) = out.split_once("How far to trust each method").expect("a table");
+    let (_, table) = out.split_once("Evaluation of the methods").expect("a table");
     let rows: Vec<&str> = table.lines().skip(1).collect();
     assert!(rows.iter().all(|row| row.chars().count() <= 78), "{table}");
     let heads: Vec<&&str> = rows.iter().filter(|row| row.contains("saliency")).collect();
     assert_eq!(heads.len(), 1, "{table}");
     let names = rows.iter().flat_map(|row| row.split_whitespace()).filter(|n| methods.contains(n));
     assert_eq!(names.count(), methods.len(), "each has a column: {table}");
-    let falls: Vec<&&str> = rows.iter().filter(|row| row.contains("comprehensiveness ↑")).collect();
-    assert!(falls.len() > 1, "what does not fit beside stands below: {table}");
-    assert!(!rows.last().unwrap().contains("gini"), "no lines without numbers: {table}");
-    assert_eq!(falls.iter().filter(|row| row.contains('*')).count(), 1, "{table}");
+    let lines: Vec<&&str> = rows.iter().filter(|row| row.contains("comprehensiveness ↑")).collect();
+    assert!(lines.len() > 1, "wide tables are split: {table}");
+    assert!(!rows.last().unwrap().contains("gini"), "lines have numbers: {table}");
+    assert_eq!(lines.iter().filter(|row| row.contains('*')).count(), 1, "{table}");
     assert!(table.contains("\n  baseline_sensitivity\n    relative_change ↓ "), "{table}");
 }
 
 #[test]
-fn reads_a_long_text_in_parts() {
+fn splits_a_long_text_into_windows() {
     let long = "It was slow and dull. I left. ".repeat(10) + &"I loved it. ".repeat(16);
-    let refused = run(&["explain", &long]);
-    assert!(text(&refused.stderr).contains("128"));
+    let output = run(&["explain", &long]);
+    assert!(text(&output.stderr).contains("128"));
     let out = text(&run(&["explain", "--window", "4", "--method", "lime", &long]).stdout);
     assert!(out.contains("\n1000 samples\n"), "{out}");
-    let parts: Vec<&str> =
-        out.split("\nRead in 2 parts:\n").nth(1).expect("parts").lines().collect();
-    assert!(parts[0].starts_with("  1  characters 0 to "), "{out}");
-    assert!(parts[0].contains("“It was slow … loved it.”: NEGATIVE"), "{out}");
-    assert!(parts[1].contains("; weight 0.500, value "), "{out}");
-    assert!(!out.contains("attention"), "nobody asked for it: {out}");
+    let windows: Vec<&str> =
+        out.split("\nSplit into 2 windows:\n").nth(1).expect("windows").lines().collect();
+    assert!(windows[0].starts_with("  1  characters 0 to "), "{out}");
+    assert!(windows[0].contains("“It was slow … loved it.”: NEGATIVE"), "{out}");
+    assert!(windows[1].contains("; weight 0.500, value "), "{out}");
+    assert!(!out.contains("attention"), "not requested: {out}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn prints_the_json_of_the_service() {
 }
 
 #[test]
-fn errors_say_what_to_change() {
+fn errors_name_the_cause() {
     for (arguments, words) in [
         (&["explain", ""][..], "empty"),
         (&["explain", "--method", "magic", "x"], "saliency"),
@@ -212,7 +212,7 @@ fn errors_say_what_to_change() {
     }
 }
 
-/// The same with this on standard input.
+/// Runs the binary with this standard input.
 fn piped(arguments: &[&str], input: &str) -> Output {
     let mut command = explaind();
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -223,17 +223,17 @@ fn piped(arguments: &[&str], input: &str) -> Output {
 
 #[test]
 fn reads_standard_input() {
-    let given = run(&["explain", "--method", "saliency,occlusion", "Not bad."]).stdout;
+    let expected = run(&["explain", "--method", "saliency,occlusion", "Not bad."]).stdout;
     for arguments in [&["explain", "--method", "saliency,occlusion"][..], &["explain", "-"]] {
         let output = piped(arguments, "Not bad.\n");
         assert!(output.status.success(), "{}", text(&output.stderr));
-        assert!(arguments.contains(&"-") || output.stdout == given);
+        assert!(arguments.contains(&"-") || output.stdout == expected);
     }
     assert!(text(&piped(&["explain"], "\n").stderr).contains("empty"));
 }
 
 #[test]
-fn lists_what_there_is() {
+fn lists_methods_and_models() {
     let methods = text(&run(&["methods"]).stdout);
     assert!(methods.contains("\nocclusion\n") && methods.contains("\n  unit: one of token, word"));
     let models = text(&run(&["models"]).stdout);
@@ -242,18 +242,18 @@ fn lists_what_there_is() {
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_fault() {
+fn a_closed_stdout_is_not_an_error() {
     let mut child = explaind().arg("openapi").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.as_mut().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(said, "");
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(error, "");
 }
 
 #[test]
-fn a_file_of_another_program_does_not_stop_it() {
+fn a_configuration_file_of_another_program_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("config")).unwrap();
     let file = folder.path().join("config/default.toml");
@@ -263,11 +263,11 @@ fn a_file_of_another_program_does_not_stop_it() {
     assert!(output.status.success());
     assert!(text(&output.stderr).contains("database"));
     std::fs::write(&file, "[limits]\ninptus = 1\n").unwrap();
-    assert!(!check().status.success(), "what is this program's is read strictly");
+    assert!(!check().status.success(), "unknown fields of own sections are errors");
 }
 
 #[test]
-fn check_config_reports_all() {
+fn check_config_reports_all_errors() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
     std::fs::write(&file, "[server]\nlisten = \"x\"\nport = 1\n").unwrap();
@@ -283,7 +283,7 @@ fn check_config_reports_all() {
     let with_key = |key: &str| {
         explaind().env("EXPLAIND_SERVER__ADMIN_KEY", key).arg("check-config").output().unwrap()
     };
-    // Digits, quotes and brackets are what they are, not TOML.
+    // The variable is a plain string, not TOML.
     for key in ["0123456789012345", "[0123456789012345]", "\"012345678901234"] {
         assert!(with_key(key).status.success(), "{key}");
     }
@@ -295,13 +295,31 @@ fn check_config_reports_all() {
 }
 
 #[test]
-fn prints_its_description() {
+fn prints_openapi_yaml() {
     let output = run(&["openapi"]);
     assert_eq!(text(&output.stdout), include_str!("../../../openapi.yaml"));
 }
 
 #[test]
-fn reports_which_method_to_trust() {
+fn evaluate_compares_methods_from_twenty_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("reviews.jsonl");
+    let line = |i: usize| format!("{{\"text\": \"film {i} is good\", \"label\": 1}}\n");
+    std::fs::write(&data, (0..20).map(line).collect::<String>()).unwrap();
+    let arguments = ["evaluate", "--model", "builtin:sentiment-en", "--methods"];
+    let output = explaind()
+        .args(arguments)
+        .arg("saliency,occlusion")
+        .args(["--data".as_ref(), data.as_os_str(), "--out".as_ref(), folder.path().as_os_str()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary = text(&output.stdout);
+    assert!(summary.contains("is the most faithful here"), "{summary}");
+}
+
+#[test]
+fn evaluate_writes_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("reviews.tsv");
     let rows = [
@@ -320,8 +338,8 @@ fn reports_which_method_to_trust() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let said = text(&output.stdout);
-    assert!(said.contains("is the most faithful here"), "{said}");
+    let summary = text(&output.stdout);
+    assert!(summary.contains("3 texts are too few to compare methods"), "{summary}");
     let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
     let markdown = read("report.md");
     for name in methods.split(',').chain(["random"]) {
@@ -335,12 +353,13 @@ fn reports_which_method_to_trust() {
         let svg = read(&format!("{plot}.svg"));
         assert!(roxmltree::Document::parse(&svg).is_ok(), "{plot}");
     }
-    for (wrong, said) in [
+    for (arguments, message) in [
         (["--methods", "magic", "--data", "x.tsv"], "no method is called"),
         (["--methods", "lime", "--data", "missing.tsv"], "missing.tsv"),
     ] {
-        let output = run(&[&["evaluate", "--model", "builtin:sentiment-en"], &wrong[..]].concat());
+        let model = &["evaluate", "--model", "builtin:sentiment-en"];
+        let output = run(&[model, &arguments[..]].concat());
         assert!(!output.status.success());
-        assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
     }
 }

@@ -1,17 +1,17 @@
-//! Hosts that heads name, and heads that cannot be read.
+//! The Host header, and invalid request heads.
 
 use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{LIVE, listen, post, say};
-use crate::support::service::patient;
-use crate::support::{Held, PATIENCE, log, until};
+use super::{LIVE, exchange, listen, post};
+use crate::support::service::untimed;
+use crate::support::{Held, PATIENCE, log, wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_host_is_named_once() {
-    let running = listen(patient()).await;
+async fn exactly_one_host_header_is_required() {
+    let running = listen(untimed()).await;
     let get = |head: &str| format!("GET /livez {head}Connection: close\r\n\r\n");
     for (head, status) in [
         ("HTTP/1.1\r\nHost: localhost\r\n", 200),
@@ -20,13 +20,12 @@ async fn the_host_is_named_once() {
         ("HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n", 400),
         ("HTTP/1.0\r\n", 200),
     ] {
-        let answer = say(running.address, get(head)).await;
+        let answer = exchange(running.address, get(head)).await;
         assert!(answer.split(' ').nth(1) == Some(&status.to_string()), "{head}: {answer}");
     }
 }
 
-/// GET /livez by HTTP/2 without TLS, with this `:authority`, as RFC 9113 and 7541 write
-/// it.
+/// Returns the bytes of GET /livez over cleartext HTTP/2 with this `:authority` (RFCs 9113, 7541).
 fn get_livez(authority: &str) -> Vec<u8> {
     let literal = |name: u8, value: &str| [&[name, value.len() as u8], value.as_bytes()].concat();
     // :method GET and :scheme http are in the static table, :path and :authority are not.
@@ -40,15 +39,15 @@ fn get_livez(authority: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_authority_of_http_2_is_the_host() {
-    let running = listen(patient()).await;
-    for (authority, seen) in [("localhost", "\"live\""), ("evil.example", "misdirected_request")] {
+    let running = listen(untimed()).await;
+    for (authority, text) in [("localhost", "\"live\""), ("evil.example", "misdirected_request")] {
         let (address, bytes) = (running.address, get_livez(authority));
         let reading = spawn_blocking(move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             stream.write_all(&bytes).unwrap();
             let (mut answer, mut piece) = (String::new(), [0; 1024]);
-            while !answer.contains(seen) {
+            while !answer.contains(text) {
                 let read = stream.read(&mut piece).unwrap();
                 assert!(read > 0, "{answer}");
                 answer += &String::from_utf8_lossy(&piece[..read]);
@@ -58,8 +57,8 @@ async fn the_authority_of_http_2_is_the_host() {
     }
 }
 
-/// The response's problem, and the log line of the request.
-fn told(response: &str) -> (Value, Value) {
+/// Returns the problem of a response and the log line of the request.
+fn problem_and_log(response: &str) -> (Value, Value) {
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.contains("content-type: application/problem+json"), "{head}");
     assert!(head.contains("cache-control: no-store"), "{head}");
@@ -77,9 +76,9 @@ fn told(response: &str) -> (Value, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_that_cannot_be_read_are_problems_and_accounted_for() {
+async fn invalid_heads_have_a_problem_and_a_log_line() {
     log::keep();
-    let running = listen(patient()).await;
+    let running = listen(untimed()).await;
     let fields = "a: b\r\n".repeat(500);
     let live = LIVE.replace("Connection: close\r\n", "");
     for (bytes, status, code, outcome) in [
@@ -89,10 +88,10 @@ async fn heads_that_cannot_be_read_are_problems_and_accounted_for() {
         (format!("GET / HTTP/1.1\r\n{fields}\r\n"), 431, "headers_too_large", "too_large"),
         (format!("{live}nonsense\r\n\r\n"), 400, "bad_request", "malformed"),
     ] {
-        let answer = say(running.address, bytes.as_bytes()).await;
-        let place = answer.rfind("HTTP/1.1 4").unwrap();
-        assert_eq!(place > 0, bytes.starts_with(&live), "one response a request: {answer}");
-        let (problem, line) = told(&answer[place..]);
+        let answer = exchange(running.address, bytes.as_bytes()).await;
+        let start = answer.rfind("HTTP/1.1 4").unwrap();
+        assert_eq!(start > 0, bytes.starts_with(&live), "one response per request: {answer}");
+        let (problem, line) = problem_and_log(&answer[start..]);
         assert_eq!((&problem["status"], &problem["code"]), (&json!(status), &json!(code)));
         let fields = &line["fields"];
         assert_eq!((&fields["status"], &fields["outcome"]), (&json!(status), &json!(outcome)));
@@ -100,18 +99,18 @@ async fn heads_that_cannot_be_read_are_problems_and_accounted_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_closes_the_connection_has_a_log_line_too() {
+async fn a_closed_connection_has_a_log_line() {
     log::keep();
-    let running = listen(patient()).await;
+    let running = listen(untimed()).await;
     let held = Held::after(0, "island");
     let body = post(r#"{"inputs": "an island in the sun"}"#);
     let body = body.replace("Host: localhost", "Host: localhost\r\nX-Request-Id: socket-left");
     let mut stream = std::net::TcpStream::connect(running.address).unwrap();
     stream.write_all(body.as_bytes()).unwrap();
     held.reached().await;
-    assert!(log::of("socket-left").is_empty(), "it is still at work");
+    assert!(log::of("socket-left").is_empty(), "its pass is held");
     drop(stream);
-    until(|| !log::of("socket-left").is_empty()).await;
+    wait_until(|| !log::of("socket-left").is_empty()).await;
     let lines = log::of("socket-left");
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["fields"]["outcome"], "cancelled");

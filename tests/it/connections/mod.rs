@@ -1,4 +1,4 @@
-//! Real sockets: silence, too many of them, slow readers, TLS, and the way out.
+//! Tests on real sockets: timeouts, connection limits, slow readers, TLS and shutdown.
 
 mod ending;
 mod heads;
@@ -23,16 +23,16 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::service::patient;
-use crate::support::{PATIENCE, StoppedClock, certify, until_async};
+use crate::support::service::untimed;
+use crate::support::{PATIENCE, PausedClock, self_signed, wait_until_async};
 
-/// A service on a port of its own.
+/// A running service and its address.
 struct Listening {
     address: SocketAddr,
     service: Service,
     tls: Option<http::Tls>,
     stop: Option<oneshot::Sender<()>>,
-    /// Completes once it has seen that it is to stop.
+    /// Completes when the stop signal was received.
     ending: oneshot::Receiver<()>,
     serving: JoinHandle<()>,
 }
@@ -54,8 +54,8 @@ async fn listen(config: Config) -> Listening {
     Listening { address, service, tls, stop: Some(stop), ending, serving: tokio::spawn(serving) }
 }
 
-/// What the other end says to these bytes, until it closes.
-async fn say(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
+/// Sends these bytes and returns everything received until the connection is closed.
+async fn exchange(address: SocketAddr, bytes: impl Into<Vec<u8>>) -> String {
     let bytes = bytes.into();
     spawn_blocking(move || {
         let mut stream = connect(address);
@@ -74,21 +74,21 @@ fn post(body: &str) -> String {
     )
 }
 
-/// A request after which the connection stays, and the end of its answer.
+/// A keep-alive request, and the end of its response.
 const ALIVE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const ALIVE_SEEN: &str = "{\"status\":\"live\"}";
+const ALIVE_END: &str = "{\"status\":\"live\"}";
 
 const LIVE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// Moves the clock on until the other end has closed.
-async fn until_closed(clock: &StoppedClock, open: JoinHandle<String>) -> String {
+/// Advances the clock until the connection is closed.
+async fn until_closed(clock: &PausedClock, open: JoinHandle<String>) -> String {
     until_done(clock, &open).await;
     open.await.unwrap()
 }
 
-/// In steps with a pause after each: what is at the other end is to see it in time.
-async fn until_done<T>(clock: &StoppedClock, task: &JoinHandle<T>) {
-    until_async(async || {
+/// Advances the clock in steps, with real pauses for the service to react, until the task is done.
+async fn until_done<T>(clock: &PausedClock, task: &JoinHandle<T>) {
+    wait_until_async(async || {
         clock.advance(Duration::from_millis(100)).await;
         task.is_finished()
     })
@@ -101,50 +101,52 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What comes until these are its last words.
-fn read_until(stream: &mut TcpStream, seen: &str) -> String {
+/// Reads until the data ends with `end`.
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let (mut answer, mut byte) = (Vec::new(), [0]);
-    while !String::from_utf8_lossy(&answer).ends_with(seen) {
-        let read = stream.read(&mut byte).unwrap();
-        assert_eq!(read, 1, "it was closed: {}", String::from_utf8_lossy(&answer));
+    while !String::from_utf8_lossy(&answer).ends_with(end) {
+        // Reads again if a signal interrupts it.
+        if let Err(error) = stream.read_exact(&mut byte) {
+            panic!("{error} after: {}", String::from_utf8_lossy(&answer));
+        }
         answer.push(byte[0]);
     }
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// What comes until it is closed.
+/// Reads until the connection is closed.
 fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it was not closed");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the connection is open");
     }
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Sends these bytes; what comes back before `seen` has come, and then until it is
-/// closed.
-async fn open(address: SocketAddr, bytes: &'static str, seen: &'static str) -> JoinHandle<String> {
+/// Sends these bytes and waits until the response ends with `end`. The returned task reads on until
+/// the connection is closed.
+async fn open(address: SocketAddr, bytes: &'static str, end: &'static str) -> JoinHandle<String> {
     let (reached, sent) = oneshot::channel();
     let client = spawn_blocking(move || {
         let mut stream = connect(address);
         stream.write_all(bytes.as_bytes()).unwrap();
-        let before = read_until(&mut stream, seen);
+        let start = read_until(&mut stream, end);
         reached.send(()).unwrap();
-        before + &read_to_end(&mut stream)
+        start + &read_to_end(&mut stream)
     });
     sent.await.unwrap();
     client
 }
 
-/// A client of HTTP/2; what drives its connection.
+/// Returns an HTTP/2 client and the future that drives its connection.
 async fn h2(address: SocketAddr) -> (SendRequest<Bytes>, Connection<tokio::net::TcpStream, Bytes>) {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     h2::client::handshake(stream).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_http_harms_nobody() {
-    let running = listen(patient()).await;
+async fn invalid_http_is_rejected() {
+    let running = listen(untimed()).await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"GET / HTTP/9.9\r\n\r\n",
@@ -153,10 +155,10 @@ async fn what_is_no_http_harms_nobody() {
         b"POST /explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\0\0\0\0\r\n\r\n",
     ] {
-        let answer = say(running.address, bytes).await;
+        let answer = exchange(running.address, bytes).await;
         assert!(!answer.starts_with("HTTP/1.1 2") && !answer.starts_with("HTTP/1.1 5"), "{answer}");
     }
-    assert!(say(running.address, LIVE).await.starts_with("HTTP/1.1 200 "));
+    assert!(exchange(running.address, LIVE).await.starts_with("HTTP/1.1 200 "));
 }
 
 fn trusting(certificate: CertificateDer<'static>) -> RootCertStore {
@@ -165,8 +167,8 @@ fn trusting(certificate: CertificateDer<'static>) -> RootCertStore {
     roots
 }
 
-/// A request through TLS that trusts these roots.
-async fn say_secretly(address: SocketAddr, roots: RootCertStore) -> std::io::Result<String> {
+/// Sends a request over TLS with these root certificates.
+async fn exchange_tls(address: SocketAddr, roots: RootCertStore) -> std::io::Result<String> {
     spawn_blocking(move || {
         let provider = tokio_rustls::rustls::crypto::ring::default_provider();
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -188,20 +190,20 @@ async fn say_secretly(address: SocketAddr, roots: RootCertStore) -> std::io::Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_and_a_certificate_that_is_renewed() {
+async fn tls_certificates_are_reloaded() {
     let folder = tempfile::tempdir().unwrap();
-    let (files, certificate) = certify(folder.path());
+    let (files, certificate) = self_signed(folder.path());
     let old = trusting(certificate);
     let server = Server { tls: Some(files), ..Server::default() };
-    let running = listen(Config { server, ..patient() }).await;
+    let running = listen(Config { server, ..untimed() }).await;
     let (address, tls) = (running.address, running.tls.clone().unwrap());
-    assert!(say_secretly(address, old.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
-    assert!(!say(address, LIVE).await.contains("200"), "plain words are not answered");
-    let (_, certificate) = certify(folder.path());
+    assert!(exchange_tls(address, old.clone()).await.unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(!exchange(address, LIVE).await.contains("200"), "plain HTTP is rejected");
+    let (_, certificate) = self_signed(folder.path());
     let new = trusting(certificate);
-    until_async(async || say_secretly(address, new.clone()).await.is_ok()).await;
-    assert!(say_secretly(address, old).await.is_err(), "the old one is not shown any more");
+    wait_until_async(async || exchange_tls(address, new.clone()).await.is_ok()).await;
+    assert!(exchange_tls(address, old).await.is_err(), "the old certificate is not used any more");
     std::fs::write(folder.path().join("key.pem"), "nothing").unwrap();
     assert!(tls.renew().unwrap_err().contains("key.pem"));
-    assert!(say_secretly(address, new).await.is_ok(), "the one before holds");
+    assert!(exchange_tls(address, new).await.is_ok(), "the last valid certificate is used");
 }

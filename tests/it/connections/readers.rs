@@ -1,4 +1,4 @@
-//! Callers that do not read what they asked for.
+//! Clients that do not read their responses.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,33 +10,33 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{LIVE, Listening, connect, h2, listen, post, read_to_end, say, until_done};
-use crate::support::service::patient;
-use crate::support::{StoppedClock, until_async};
+use super::{LIVE, Listening, connect, exchange, h2, listen, post, read_to_end, until_done};
+use crate::support::service::untimed;
+use crate::support::{PausedClock, wait_until_async};
 
-/// Many times what sockets hold.
+/// A request whose response is much larger than socket buffers.
 fn large() -> String {
     let long = vec!["good and bad ".repeat(40); 2];
     let all = json!({"layers": "all", "heads": "all"});
     json!({"inputs": long, "truncate": true, "methods": [], "attention": all}).to_string()
 }
 
-async fn unhurried() -> Listening {
-    let limits = Limits { idle_ms: 3_600_000, ..patient().limits };
-    listen(Config { limits, ..patient() }).await
+async fn listen_without_idle_timeout() -> Listening {
+    let limits = Limits { idle_ms: 3_600_000, ..untimed().limits };
+    listen(Config { limits, ..untimed() }).await
 }
 
 async fn unsent_bytes(running: &Listening) -> usize {
-    let text = say(running.address, LIVE.replace("livez", "metrics")).await;
+    let text = exchange(running.address, LIVE.replace("livez", "metrics")).await;
     let mut lines = text.lines();
     let line = lines.find_map(|line| line.strip_prefix("explaind_unsent_response_bytes "));
     line.unwrap().parse().unwrap()
 }
 
 #[tokio::test]
-async fn who_reads_nothing_is_disconnected() {
-    let running = unhurried().await;
-    let clock = StoppedClock::new();
+async fn clients_that_do_not_read_are_disconnected() {
+    let running = listen_without_idle_timeout().await;
+    let clock = PausedClock::new();
     let address = running.address;
     let mut stream = spawn_blocking(move || {
         let mut stream = connect(address);
@@ -46,24 +46,24 @@ async fn who_reads_nothing_is_disconnected() {
     .await
     .unwrap();
     let more_than_metrics = 1 << 20;
-    until_async(async || unsent_bytes(&running).await > more_than_metrics).await;
+    wait_until_async(async || unsent_bytes(&running).await > more_than_metrics).await;
     let start = Instant::now();
-    until_async(async || {
+    wait_until_async(async || {
         clock.advance(Duration::from_millis(100)).await;
         unsent_bytes(&running).await < more_than_metrics
     })
     .await;
-    let after = start.elapsed();
-    assert!(after > Duration::from_secs(30), "it had the time that it has: {after:?}");
-    assert!(after < Duration::from_secs(3_000), "it was not because it was idle");
+    let elapsed = start.elapsed();
+    assert!(elapsed > Duration::from_secs(30), "disconnected too early: {elapsed:?}");
+    assert!(elapsed < Duration::from_secs(3_000), "disconnected by the idle timeout");
     let read = spawn_blocking(move || read_to_end(&mut stream)).await.unwrap();
-    assert!(read.starts_with("HTTP/1.1 200 ") && !read.ends_with('}'), "it broke off");
+    assert!(read.starts_with("HTTP/1.1 200 ") && !read.ends_with('}'), "complete response");
 }
 
 #[tokio::test]
-async fn nor_may_a_stream_hide_behind_others() {
-    let running = unhurried().await;
-    let clock = StoppedClock::new();
+async fn an_unread_stream_closes_a_connection_with_active_streams() {
+    let running = listen_without_idle_timeout().await;
+    let clock = PausedClock::new();
     let (mut client, connection) = h2(running.address).await;
     let ended = tokio::spawn(connection);
     let request =
@@ -80,16 +80,15 @@ async fn nor_may_a_stream_hide_behind_others() {
         let Ok((response, _)) = client.send_request(live, true) else { break };
         answered += usize::from(response.await.is_ok());
     }
-    assert!(answered >= 30, "others were answered meanwhile: {answered}");
+    assert!(answered >= 30, "too few other responses: {answered}");
     until_done(&clock, &ended).await;
-    assert!(start.elapsed() < Duration::from_secs(3_000), "it was not because it was idle");
+    assert!(start.elapsed() < Duration::from_secs(3_000), "disconnected by the idle timeout");
 }
 
-/// Read at leisure, but faster than it must be.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_reads_gets_all_of_it() {
-    let running = unhurried().await;
-    let answer = say(running.address, post(&large())).await;
+async fn clients_that_read_get_the_complete_response() {
+    let running = listen_without_idle_timeout().await;
+    let answer = exchange(running.address, post(&large())).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");

@@ -1,4 +1,4 @@
-//! How long a connection may say nothing, or too little.
+//! Timeouts of idle connections, incomplete heads and incomplete bodies.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use h2::{Ping, Reason};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{ALIVE, ALIVE_SEEN, connect, h2, listen, open, until_closed, until_done};
-use crate::support::service::patient;
-use crate::support::{Held, StoppedClock};
+use super::{ALIVE, ALIVE_END, connect, h2, listen, open, until_closed, until_done};
+use crate::support::service::untimed;
+use crate::support::{Held, PausedClock};
 
 const HALF_A_HEAD: &str = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-";
 const HALF_A_BODY: &str = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
@@ -20,26 +20,26 @@ const HALF_A_BODY: &str = "POST /explain HTTP/1.1\r\nHost: localhost\r\nContent-
                            100-continue\r\n\r\n{\"inputs\": ";
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Every time is an hour, but for one.
+/// Limits with all timeouts of an hour; a test shortens one of them.
 fn hours() -> Limits {
     Limits { idle_ms: 3_600_000, head_ms: 3_600_000, request_ms: 3_600_000, ..Limits::default() }
 }
 
-/// Whether what happened since `start` was not because of one of the hours.
+/// Whether less than the long timeouts has passed since `start`.
 fn soon(start: Instant) -> bool {
     start.elapsed() < Duration::from_secs(3_000)
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_told_so() {
+async fn an_incomplete_head_times_out_with_a_408() {
     let limits = Limits { head_ms: 400, ..hours() };
-    let running = listen(Config { limits, ..patient() }).await;
-    let clock = StoppedClock::new();
+    let running = listen(Config { limits, ..untimed() }).await;
+    let clock = PausedClock::new();
     let start = Instant::now();
     let half = until_closed(&clock, open(running.address, HALF_A_HEAD, "").await).await;
     assert!(half.starts_with("HTTP/1.1 408 ") && half.contains("\"request_timeout\""), "{half}");
     assert!(half.contains("connection: close"), "{half}");
-    // Its first byte counts, not its last.
+    // The timeout starts at the first byte, not at the last.
     let address = running.address;
     let trickle = spawn_blocking(move || {
         let mut stream = connect(address);
@@ -49,28 +49,28 @@ async fn a_head_that_does_not_end_is_told_so() {
         }
     });
     until_done(&clock, &trickle).await;
-    assert!(soon(start), "it was not the idle time");
+    assert!(soon(start), "closed by another timeout");
 }
 
 #[tokio::test]
-async fn silence_ends_at_the_idle_time() {
+async fn idle_connections_are_closed() {
     let limits = Limits { idle_ms: 400, ..hours() };
-    let running = listen(Config { limits, ..patient() }).await;
-    let clock = StoppedClock::new();
+    let running = listen(Config { limits, ..untimed() }).await;
+    let clock = PausedClock::new();
     let start = Instant::now();
     assert_eq!(until_closed(&clock, open(running.address, "", "").await).await, "");
-    let idle = open(running.address, ALIVE, ALIVE_SEEN).await;
+    let idle = open(running.address, ALIVE, ALIVE_END).await;
     let idle = until_closed(&clock, idle).await;
-    assert!(idle.starts_with("HTTP/1.1 200 ") && idle.ends_with(ALIVE_SEEN), "{idle}");
-    assert!(soon(start), "it was closed because it was idle");
+    assert!(idle.starts_with("HTTP/1.1 200 ") && idle.ends_with(ALIVE_END), "{idle}");
+    assert!(soon(start), "closed by another timeout");
 }
 
 #[tokio::test]
-async fn half_a_body_is_not_waited_for_for_ever() {
+async fn an_incomplete_body_times_out_with_a_408() {
     let limits = Limits { request_ms: 1_000, ..hours() };
-    let running = listen(Config { limits, ..patient() }).await;
-    let clock = StoppedClock::new();
-    // The head has been read when it says to go on.
+    let running = listen(Config { limits, ..untimed() }).await;
+    let clock = PausedClock::new();
+    // The 100 response shows that the head was read.
     let half = open(running.address, HALF_A_BODY, CONTINUE).await;
     let half = until_closed(&clock, half).await;
     let half = half.trim_start_matches(CONTINUE);
@@ -78,10 +78,10 @@ async fn half_a_body_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn pings_do_not_keep_an_idle_connection() {
+async fn pings_do_not_keep_an_idle_connection_open() {
     let limits = Limits { idle_ms: 400, ..hours() };
-    let running = listen(Config { limits, ..patient() }).await;
-    let clock = StoppedClock::new();
+    let running = listen(Config { limits, ..untimed() }).await;
+    let clock = PausedClock::new();
     let start = Instant::now();
     let (client, mut connection) = h2(running.address).await;
     let mut pings = connection.ping_pong().unwrap();
@@ -94,19 +94,19 @@ async fn pings_do_not_keep_an_idle_connection() {
     });
     let ended = tokio::spawn(connection);
     until_done(&clock, &ended).await;
-    // A GOAWAY without an error: whoever closes without one is no server of HTTP/2.
-    let gone = ended.await.unwrap();
-    assert!(gone.is_ok() || gone.is_err_and(|error| error.reason() == Some(Reason::NO_ERROR)));
-    assert!(client.ready().await.is_err(), "no more can be asked");
+    // The server closes with a GOAWAY without an error.
+    let closed = ended.await.unwrap();
+    assert!(closed.is_ok() || closed.is_err_and(|error| error.reason() == Some(Reason::NO_ERROR)));
+    assert!(client.ready().await.is_err(), "the connection is closed");
     assert!(pinging.await.unwrap() > 0, "its pings were answered");
     assert!(soon(start));
 }
 
 #[tokio::test]
-async fn a_stream_at_work_keeps_its_connection() {
+async fn an_active_stream_keeps_its_connection_open() {
     let limits = Limits { idle_ms: 400, head_ms: 400, ..hours() };
-    let running = listen(Config { limits, ..patient() }).await;
-    let clock = StoppedClock::new();
+    let running = listen(Config { limits, ..untimed() }).await;
+    let clock = PausedClock::new();
     let held = Held::after(0, "mountain");
     let (mut client, connection) = h2(running.address).await;
     tokio::spawn(connection);

@@ -1,4 +1,4 @@
-//! Bodies that are refused before they are read: the refusal arrives.
+//! Error responses that are sent before the request body was read.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -8,22 +8,22 @@ use explaind::config::keys::digest;
 use explaind::config::{Config, Limits, Server};
 use tokio::task::spawn_blocking;
 
-use super::{ALIVE, ALIVE_SEEN, Listening, connect, listen, read_to_end, read_until, until_done};
-use crate::support::StoppedClock;
-use crate::support::service::patient;
+use super::{ALIVE, ALIVE_END, Listening, connect, listen, read_to_end, read_until, until_done};
+use crate::support::PausedClock;
+use crate::support::service::untimed;
 
 const MEBIBYTE: usize = 1 << 20;
 
 async fn with_a_key() -> Listening {
     let key = format!("app:{}", digest("the-key-of-the-app")).try_into().unwrap();
     let server = Server { keys: vec![key], ..Server::default() };
-    // Neither of these is what ends a connection here.
-    let limits = Limits { idle_ms: 3_600_000, head_ms: 3_600_000, ..patient().limits };
-    listen(Config { server, limits, ..patient() }).await
+    // These timeouts must not close the connections.
+    let limits = Limits { idle_ms: 3_600_000, head_ms: 3_600_000, ..untimed().limits };
+    listen(Config { server, limits, ..untimed() }).await
 }
 
-/// A head whose body is refused with this status.
-fn refused() -> [(&'static str, &'static str); 4] {
+/// Returns pairs of a status and a request head that is rejected with it.
+fn rejected() -> [(&'static str, &'static str); 4] {
     const KEY: &str = "Authorization: Bearer the-key-of-the-app\r\n";
     let with_key = |first: &str, kind: &str| -> &'static str {
         format!("{first} HTTP/1.1\r\nHost: localhost\r\n{KEY}Content-Type: {kind}\r\n").leak()
@@ -36,27 +36,27 @@ fn refused() -> [(&'static str, &'static str); 4] {
     ]
 }
 
-/// Sends all of it before it reads anything, as simple clients do.
+/// Sends the whole request before it reads the response, as simple clients do.
 fn send(address: SocketAddr, head: &str, body: impl Iterator<Item = Vec<u8>>) -> String {
     let mut stream = connect(address);
     stream.write_all(head.as_bytes()).unwrap();
     for part in body {
-        stream.write_all(&part).expect("it is read to its end");
+        stream.write_all(&part).expect("the whole body is read");
     }
     let end = "\"}";
     let answer = read_until(&mut stream, end);
-    // What comes next is a request of its own.
+    // The connection accepts another request.
     stream.write_all(ALIVE.as_bytes()).unwrap();
-    read_until(&mut stream, ALIVE_SEEN);
+    read_until(&mut stream, ALIVE_END);
     answer
 }
 
-/// The clock stands: however slow the machine, there is time for all of it.
+/// The clock is paused, so that a slow machine does not cause a timeout.
 #[tokio::test]
-async fn a_refusal_arrives_after_a_large_body() {
+async fn the_error_response_arrives_after_a_large_body() {
     let running = with_a_key().await;
-    let _clock = StoppedClock::new();
-    for (status, head) in refused() {
+    let _clock = PausedClock::new();
+    for (status, head) in rejected() {
         let address = running.address;
         let answers = spawn_blocking(move || {
             let whole = format!("{head}Content-Length: {}\r\n\r\n", 8 * MEBIBYTE);
@@ -74,32 +74,32 @@ async fn a_refusal_arrives_after_a_large_body() {
 }
 
 #[tokio::test]
-async fn who_asks_before_sending_is_told_not_to() {
+async fn expect_100_continue_gets_the_error_response() {
     let running = with_a_key().await;
-    let clock = StoppedClock::new();
-    for (status, head) in refused().into_iter().filter(|(status, _)| *status != "413") {
+    let clock = PausedClock::new();
+    for (status, head) in rejected().into_iter().filter(|(status, _)| *status != "413") {
         let address = running.address;
-        let asked = spawn_blocking(move || {
+        let client = spawn_blocking(move || {
             let mut stream = connect(address);
             let length = 8 * MEBIBYTE;
             let head = format!("{head}Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n");
             stream.write_all(head.as_bytes()).unwrap();
             read_to_end(&mut stream)
         });
-        until_done(&clock, &asked).await;
-        let answer = asked.await.unwrap();
+        until_done(&clock, &client).await;
+        let answer = client.await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "no 100: {answer}");
         assert!(answer.contains("connection: close"), "{answer}");
     }
 }
 
-/// The clock stands: it is the amount that is too much.
+/// The clock is paused: the size limit ends the request, not a timeout.
 #[tokio::test]
-async fn a_body_without_end_is_not_read_for_ever() {
+async fn an_endless_rejected_body_is_not_read_forever() {
     let running = with_a_key().await;
-    let _clock = StoppedClock::new();
+    let _clock = PausedClock::new();
     let address = running.address;
-    let (status, head) = refused()[0];
+    let (status, head) = rejected()[0];
     let answer = spawn_blocking(move || {
         let mut stream = connect(address);
         let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
@@ -116,11 +116,11 @@ async fn a_body_without_end_is_not_read_for_ever() {
 }
 
 #[tokio::test]
-async fn nor_is_one_that_does_not_come() {
+async fn an_incomplete_rejected_body_is_not_awaited_forever() {
     let running = with_a_key().await;
-    let clock = StoppedClock::new();
+    let clock = PausedClock::new();
     let address = running.address;
-    let (status, head) = refused()[1];
+    let (status, head) = rejected()[1];
     let start = tokio::time::Instant::now();
     let answer = spawn_blocking(move || {
         let mut stream = connect(address);
@@ -130,5 +130,5 @@ async fn nor_is_one_that_does_not_come() {
     });
     until_done(&clock, &answer).await;
     assert!(answer.await.unwrap().starts_with(&format!("HTTP/1.1 {status} ")));
-    assert!(start.elapsed() < Duration::from_secs(3_000), "it was not the idle time");
+    assert!(start.elapsed() < Duration::from_secs(3_000), "closed by the idle timeout");
 }

@@ -1,11 +1,11 @@
-//! What each task says against transformers' pipelines.
+//! Comparison of predictions with transformers' pipelines, by task.
 
 use std::sync::Arc;
 
 use explaind::explainer::Explainer;
 use explaind::explanation::{
-    Aggregation, Border, Entity, Explained, Predicted, Prediction, Question, Resolved, TokenScore,
-    What,
+    Aggregation, Entity, Explained, Predicted, Prediction, Question, Resolved, ScalarName,
+    SpanBoundary, TokenScore,
 };
 use explaind::model::Model;
 use explaind::rows::Output;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Errors, explain, integers, list, numbers};
 use crate::support::question;
 
-/// Logits and probabilities in the order of the labels.
+/// Returns logits and probabilities in the order of the labels.
 pub fn by_index(predictions: &[Prediction]) -> (Vec<f64>, Vec<f64>) {
     let mut sorted: Vec<&Prediction> = predictions.iter().collect();
     sorted.sort_by_key(|prediction| prediction.index);
@@ -36,8 +36,8 @@ pub fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
             errors.note("probabilities", &probabilities.concat(), &case["probabilities"]);
         }
         Predicted::Answer { answer, start, end, .. } => {
-            borders(start, "start", case, errors);
-            borders(end, "end", case, errors);
+            compare_boundaries(start, "start", case, errors);
+            compare_boundaries(end, "end", case, errors);
             let theirs = &case["answer"];
             assert_eq!(answer.text, theirs["text"].as_str().unwrap());
             let ours = [answer.start, answer.end, answer.start_token, answer.end_token];
@@ -73,22 +73,22 @@ pub fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
     }
 }
 
-/// The number in an answer that a target is about; of masks, where it is among the
-/// pieces that are given.
+/// Returns the number in a prediction that a target refers to. For masks, `None` if the token is
+/// not among the predictions listed.
 pub fn served(predicted: &Predicted, target: &Resolved, output: Output) -> Option<f64> {
     let score = |logit: f64, probability: f64| match output {
         Output::Logit => logit,
         Output::Probability => probability,
     };
     let of_class = |predictions: &[Prediction]| {
-        let found = |index: usize| {
-            let found = predictions.iter().find(|prediction| prediction.index == index)?;
-            Some(score(found.logit, found.probability))
+        let by_index = |index: usize| {
+            let prediction = predictions.iter().find(|prediction| prediction.index == index)?;
+            Some(score(prediction.logit, prediction.probability))
         };
         match &target.what {
-            What::Class(class) => found(class.index),
-            What::Contrast(a, b) => Some(found(a.index)? - found(b.index)?),
-            What::Border(_) | What::Cosine(_) => None,
+            ScalarName::Class(class) => by_index(class.index),
+            ScalarName::Contrast(a, b) => Some(by_index(a.index)? - by_index(b.index)?),
+            ScalarName::SpanBoundary(_) | ScalarName::Cosine(_) => None,
         }
     };
     match predicted {
@@ -98,27 +98,31 @@ pub fn served(predicted: &Predicted, target: &Resolved, output: Output) -> Optio
             of_class(&masks.iter().find(|mask| Some(mask.token) == target.token)?.predictions)
         }
         Predicted::Answer { start, end, .. } => {
-            let scores = if target.what == What::Border(Border::Start) { start } else { end };
-            let found = scores.iter().find(|score| Some(score.token) == target.token)?;
-            Some(score(found.logit, found.probability))
+            let scores = if target.what == ScalarName::SpanBoundary(SpanBoundary::Start) {
+                start
+            } else {
+                end
+            };
+            let token = scores.iter().find(|score| Some(score.token) == target.token)?;
+            Some(score(token.logit, token.probability))
         }
         Predicted::Similarity(similarity) => Some(similarity.pair.as_ref()?.cosine),
     }
 }
 
-/// The tokens that compete; all others have no probability there.
-fn borders(ours: &[TokenScore], border: &str, case: &Value, errors: &mut Errors) {
-    let logits = numbers(&case[format!("{border}_logits")]);
-    let probabilities = numbers(&case[format!("{border}_probabilities")]);
+/// Compares the scores of candidate tokens; all others have the probability 0.
+fn compare_boundaries(ours: &[TokenScore], name: &str, case: &Value, errors: &mut Errors) {
+    let logits = numbers(&case[format!("{name}_logits")]);
+    let probabilities = numbers(&case[format!("{name}_probabilities")]);
     let at = |values: &[f64]| Value::from(ours.iter().map(|s| values[s.token]).collect::<Vec<_>>());
-    let mine = |value: fn(&TokenScore) -> f64| ours.iter().map(value).collect::<Vec<_>>();
-    errors.note("logits", &mine(|score| score.logit), &at(&logits));
-    errors.note("probabilities", &mine(|score| score.probability), &at(&probabilities));
-    let elsewhere = |(token, _): &(usize, &f64)| ours.iter().all(|score| score.token != *token);
-    assert!(probabilities.iter().enumerate().filter(elsewhere).all(|(_, p)| *p == 0.));
+    let values = |value: fn(&TokenScore) -> f64| ours.iter().map(value).collect::<Vec<_>>();
+    errors.note("logits", &values(|score| score.logit), &at(&logits));
+    errors.note("probabilities", &values(|score| score.probability), &at(&probabilities));
+    let excluded = |(token, _): &(usize, &f64)| ours.iter().all(|score| score.token != *token);
+    assert!(probabilities.iter().enumerate().filter(excluded).all(|(_, p)| *p == 0.));
 }
 
-/// Every way to put tokens together.
+/// Compares entities for every aggregation.
 pub async fn compare_entities(
     explainer: &Explainer,
     model: &Arc<Model>,
@@ -127,16 +131,16 @@ pub async fn compare_entities(
     errors: &mut Errors,
 ) {
     let Some(entities) = case["entities"].as_object() else { return };
-    let ways = [
+    let aggregations = [
         ("none", Aggregation::None),
         ("simple", Aggregation::Simple),
         ("first", Aggregation::First),
         ("average", Aggregation::Average),
         ("max", Aggregation::Max),
     ];
-    for (name, aggregation) in ways {
-        let asked = Question { aggregation, ..question(model, vec![text.clone()]) };
-        let explained = explain(explainer, asked).await;
+    for (name, aggregation) in aggregations {
+        let question = Question { aggregation, ..question(model, vec![text.clone()]) };
+        let explained = explain(explainer, question).await;
         let Predicted::Tokens { entities: ours, .. } = explained.predicted else {
             panic!("no entities")
         };
@@ -147,9 +151,9 @@ pub async fn compare_entities(
             let group = theirs["entity_group"].as_str().or(theirs["entity"].as_str());
             group.unwrap().to_owned()
         };
-        let place = |theirs: &Value, name: &str| integers(&theirs[name])[0];
+        let offset = |theirs: &Value, name: &str| integers(&theirs[name])[0];
         let theirs_shown: Vec<_> =
-            theirs.iter().map(|t| (label(t), place(t, "start"), place(t, "end"))).collect();
+            theirs.iter().map(|t| (label(t), offset(t, "start"), offset(t, "end"))).collect();
         assert_eq!(ours_shown, theirs_shown, "{name}: {}", text.text);
         for (ours, theirs) in ours.iter().zip(theirs) {
             errors.note("entities", &[ours.probability], &theirs["score"]);

@@ -1,9 +1,10 @@
-//! Sampling, perturbation and attention methods, and measures, against Captum,
-//! shap, lime and ferret fed with the same samples: tests/golden/*/methods.json.
+//! Comparison of sampling, perturbation and attention methods and of measures with Captum, shap,
+//! lime and ferret on the same samples: tests/golden/*/methods.json.
 
 use std::fs;
 
 use explaind::checkpoint::Source;
+use explaind::choice::Choice as _;
 use explaind::evaluation::Value as Measured;
 use explaind::explanation::Explained;
 use explaind::http;
@@ -21,10 +22,10 @@ fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
         errors.note(name, &ours.scores[0].1, theirs);
         errors.note("values", &[ours.output_value], &case["output_value"][i]);
         match (ours.completeness, &case["baseline_value"][i]) {
-            (Some(whole), Value::Number(_)) => {
-                let size = ours.output_value.abs().max(whole.baseline_value.abs());
+            (Some(ours_sum), Value::Number(_)) => {
+                let size = ours.output_value.abs().max(ours_sum.baseline_value.abs());
                 let theirs = case["baseline_value"][i].as_f64().unwrap();
-                errors.worsen("values", (whole.baseline_value - theirs).abs() / size);
+                errors.worsen("values", (ours_sum.baseline_value - theirs).abs() / size);
             }
             (None, Value::Number(_)) => panic!("{name} has no baseline value"),
             _ => {}
@@ -46,10 +47,10 @@ fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
     if let Some(golden) = case["evaluation"].as_object() {
         let ours = explained.evaluation.as_ref().expect("an evaluation");
         for (method, measures) in golden {
-            let (_, found) = ours.of_methods.iter().find(|(name, _)| name == method).unwrap();
+            let (_, values) = ours.of_methods.iter().find(|(name, _)| name == method).unwrap();
             for (measure, theirs) in measures.as_object().unwrap() {
-                let found = found.iter().find(|(name, _)| name == measure).map(|(_, v)| v);
-                let Some(Measured::Number(ours)) = found else { panic!("no {measure}") };
+                let value = values.iter().find(|(name, _)| name == measure).map(|(_, v)| v);
+                let Some(Measured::Number(ours)) = value else { panic!("no {measure}") };
                 errors.worsen("measures", (ours - theirs.as_f64().unwrap()).abs());
             }
         }
@@ -89,16 +90,16 @@ async fn methods_equal_their_reference_implementations() {
         for placement in placements(name == "bert-tiny") {
             let limit = limit(&placement);
             let worst = if limit < 1e-6 { &mut exact } else { &mut single };
-            for (what, error) in errors_of(name, &golden, &placement).await.0 {
+            for (quantity, error) in errors_of(name, &golden, &placement).await.0 {
                 if error > limit {
-                    wrong.push(format!("{name} on {placement}: {what} is {error:e} off"));
+                    wrong.push(format!("{name} on {placement}: {quantity} is {error:e} off"));
                 }
-                worst.worsen(&what, error);
+                worst.worsen(&quantity, error);
             }
         }
     }
-    for (what, error) in &exact.0 {
-        println!("| {what} | {error:.0e} | {:.0e} |", single.0[what]);
+    for (quantity, error) in &exact.0 {
+        println!("| {quantity} | {error:.0e} | {:.0e} |", single.0[quantity]);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(exact.0.len() > 14, "only {} kinds of numbers were compared", exact.0.len());

@@ -1,6 +1,6 @@
-//! Parity with transformers + Captum on committed checkpoints; the values were
-//! made in float64 by tests/golden/make.py. `cargo test golden -- --nocapture`
-//! prints the rows of the table in docs/models.md.
+//! Parity with transformers and Captum on committed checkpoints. tests/golden/make.py computed the
+//! values in float64. `cargo test golden -- --nocapture` prints the rows of the table in
+//! docs/reference/models.md.
 
 mod answers;
 mod methods;
@@ -16,16 +16,16 @@ use explaind::backend::candle::Candle;
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::explainer::Explainer;
-use explaind::explanation::{Border, Class, Explained, Question, Target, What};
+use explaind::explanation::{Class, Explained, Question, ScalarName, SpanBoundary, Target};
 use explaind::model::Placement;
 use explaind::rows::Output;
 use serde_json::{Value, json};
 
 use crate::support::{
-    explainer, golden_folder, input, load, long_form, method, question, relative_error,
+    explainer, golden_folder, input, load, long_tests, method, question, relative_error,
 };
 
-/// The largest relative error by what was compared.
+/// The largest relative error per compared quantity.
 #[derive(Default)]
 struct Errors(BTreeMap<String, f64>);
 
@@ -39,13 +39,13 @@ impl Errors {
         *worst = worst.max(error);
     }
 
-    /// The largest of some; none where nothing of that kind was compared.
+    /// Returns the largest error of these quantities; `None` if none was compared.
     fn worst(&self, kinds: &[&str]) -> Option<f64> {
         kinds.iter().filter_map(|kind| self.0.get(*kind)).copied().reduce(f64::max)
     }
 }
 
-/// Numbers nested to any depth, in order.
+/// Flattens nested arrays of numbers.
 fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(items) => items.iter().flat_map(numbers).collect(),
@@ -66,7 +66,7 @@ async fn explain(explainer: &Explainer, question: Question) -> Explained {
     answer.results.pop().expect("one result").1.expect("no error")
 }
 
-/// Tokens of both texts, where they are read apart.
+/// Compares the tokens, of both texts if they are encoded separately.
 fn compare_tokens(explained: &Explained, case: &Value) {
     let both = |name: &str| {
         let pair = &case[format!("{name}_pair")];
@@ -91,8 +91,8 @@ fn target(value: &Value) -> Target {
             Target::Contrast { token, classes: [index(&pair[0]), index(&pair[1])] }
         }
         (_, Some(position), _) => {
-            let border = if position == "start" { Border::Start } else { Border::End };
-            Target::Border { border, token }
+            let border = if position == "start" { SpanBoundary::Start } else { SpanBoundary::End };
+            Target::SpanBoundary { border, token }
         }
         (_, None, Value::Null) => Target::Predicted,
         (_, None, class) => Target::Class { token, class: index(class) },
@@ -102,8 +102,9 @@ fn target(value: &Value) -> Target {
 fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Errors) {
     let name = golden["method"].as_str().unwrap();
     let segment = golden["target"]["cosine"].as_str().map(|text| usize::from(text == "text_pair"));
-    let wanted = |what: &What| segment.is_none_or(|segment| *what == What::Cosine(segment));
-    let ours = explained.explanations.iter().find(|one| wanted(&one.target.what)).unwrap();
+    let matches =
+        |what: &ScalarName| segment.is_none_or(|segment| *what == ScalarName::Cosine(segment));
+    let ours = explained.explanations.iter().find(|e| matches(&e.target.what)).unwrap();
     if let Some(served) = answers::served(&explained.predicted, &ours.target, ours.output) {
         assert!((served - ours.output_value).abs() < 1e-12, "{name}: the served score is {served}");
     }
@@ -111,7 +112,7 @@ fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Error
     assert_eq!(*unit, Granularity::Token);
     let own = |token: &usize| segment.is_none_or(|s| explained.tokens[*token].segment == s);
     let scores: Vec<f64> = (0..scores.len()).filter(own).map(|token| scores[token]).collect();
-    // A gradient that a norm has all but cancelled is judged by what it is made of.
+    // A normalization almost cancels some gradients: their error is relative to a given scale.
     match golden["scale"].as_f64() {
         Some(scale) => errors.worsen(name, largest_gap(&scores, &golden["token"]) / scale),
         None => errors.note(name, &scores, &golden["token"]),
@@ -120,16 +121,16 @@ fn compare_explanation(explained: &Explained, golden: &Value, errors: &mut Error
         let values = [ours.output_value, completeness.baseline_value];
         let theirs = json!([golden["output_value"], golden["baseline_value"]]);
         errors.note("values", &values, &theirs);
-        // A delta is a small difference of large sums: judge it by their size.
+        // A delta is a small difference of large sums, so that its error is relative to these.
         let size = scores.iter().map(|score| score.abs()).sum::<f64>().max(values[0].abs());
         let gap = completeness.convergence_delta - golden["convergence_delta"].as_f64().unwrap();
         errors.worsen("delta", gap.abs() / size);
-        // The reference's own numbers say whether they add up within the tolerance, 1 %,
-        // unless they lie on its edge.
+        // Whether it converged follows from the reference's delta, unless that is close to the
+        // tolerance of 1 %.
         let theirs: f64 = numbers(&golden["token"]).iter().map(|score| score.abs()).sum();
         let share = golden["convergence_delta"].as_f64().unwrap().abs() / theirs;
         if (share - 0.01).abs() > 1e-4 {
-            assert_eq!(completeness.converged, share < 0.01, "{name}: {share} is left over");
+            assert_eq!(completeness.converged, share < 0.01, "{name}: the gap is {share}");
         }
     }
 }
@@ -140,7 +141,7 @@ fn largest_gap(ours: &[f64], theirs: &Value) -> f64 {
     ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0., f64::max)
 }
 
-/// Every case of one checkpoint on one back end.
+/// Compares every case of one checkpoint on one back end.
 async fn errors_of(folder: &str, placement: &Placement) -> Errors {
     let folder = golden_folder(folder);
     let golden = fs::read(folder.join("golden.json")).expect("golden.json");
@@ -159,7 +160,7 @@ async fn errors_of(folder: &str, placement: &Placement) -> Errors {
         }
         answers::compare_entities(&explainer, &model, &text, case, &mut errors).await;
         for golden in list(&case["explanations"]) {
-            let asked = Question {
+            let question = Question {
                 target: target(&golden["target"]),
                 output: match golden["output"].as_str().unwrap() {
                     "probability" => Output::Probability,
@@ -168,14 +169,14 @@ async fn errors_of(folder: &str, placement: &Placement) -> Errors {
                 methods: vec![method(golden["method"].as_str().unwrap(), &golden["options"])],
                 ..question(&model, vec![text.clone()])
             };
-            let explained = explain(&explainer, asked).await;
+            let explained = explain(&explainer, question).await;
             compare_explanation(&explained, golden, &mut errors);
         }
     }
     errors
 }
 
-/// The largest relative error allowed.
+/// Returns the largest relative error allowed.
 fn limit(placement: &Placement) -> f64 {
     match placement {
         Placement::Candle(Candle { dtype: DType::F64, .. }) => 1e-9,
@@ -183,11 +184,11 @@ fn limit(placement: &Placement) -> f64 {
     }
 }
 
-/// The reference and the back end that serves; of `every_isa`, and in the long form,
-/// with each set of instructions that this machine has. Block by block these are held
-/// against the reference in explaind-compute, too.
+/// Returns the reference and the CPU back end: with all instruction sets of this machine for
+/// `every_isa` and in long tests, otherwise with the best one. explaind-compute also compares
+/// each block with the reference.
 fn placements(every_isa: bool) -> Vec<Placement> {
-    let isas = match every_isa || long_form() {
+    let isas = match every_isa || long_tests() {
         true => Isa::available(),
         false => vec![Isa::best()],
     };
@@ -197,8 +198,7 @@ fn placements(every_isa: bool) -> Vec<Placement> {
         .collect()
 }
 
-/// The table's columns, and what counts for each: what the model says, its
-/// attention, and the methods.
+/// The table's columns and the quantities of each: predictions, attention and methods.
 const COLUMNS: [&[&str]; 6] = [
     &["logits", "probabilities", "values", "entities", "answer", "embedding", "cosine", "matrix"],
     &["attention"],
@@ -214,9 +214,9 @@ async fn check(folder: &str) {
     for placement in placements(folder.ends_with("-sequence") || folder == "bert-tiny") {
         let limit = limit(&placement);
         let worst = if limit < 1e-6 { &mut exact } else { &mut single };
-        for (what, error) in errors_of(folder, &placement).await.0 {
-            assert!(error <= limit, "{folder} on {placement}: {what} is {error:e} off");
-            worst.worsen(&what, error);
+        for (quantity, error) in errors_of(folder, &placement).await.0 {
+            assert!(error <= limit, "{folder} on {placement}: {quantity} is {error:e} off");
+            worst.worsen(&quantity, error);
         }
     }
     let cells = COLUMNS.map(|column| match (exact.worst(column), single.worst(column)) {
@@ -226,7 +226,7 @@ async fn check(folder: &str) {
     println!("| {folder} | {} |", cells.join(" | "));
 }
 
-/// Every folder of golden values whose name begins so.
+/// Checks every folder of golden values with this prefix.
 async fn check_all(prefix: &str) {
     let folders = fs::read_dir(golden_folder("")).expect("the folder of golden values");
     let names = folders.map(|entry| entry.expect("an entry").file_name().into_string().unwrap());

@@ -1,5 +1,5 @@
-//! What sentence-transformers' own files mean, against the library itself; the values were
-//! made in float64 by tests/golden/make_sentences.py.
+//! Parity with sentence-transformers on its own configuration files. The values were computed in
+//! float64 by tests/golden/make_sentences.py.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A golden folder's model with other files.
+/// Copies a golden folder and adds or replaces files.
 pub fn with_files(folder: &str, files: &Value) -> TempDir {
     let model = tempfile::tempdir().unwrap();
     copy(&golden_folder(folder), model.path());
@@ -67,11 +67,11 @@ async fn errors_of(variant: &Value, placement: &Placement) -> Errors {
     let mut errors = Errors::default();
     for case in list(&variant["cases"]) {
         let text = case["text"].as_str().unwrap();
-        let asked = input(text, case["text_pair"].as_str());
-        let asked =
-            Question { truncate: Truncate::Yes, attention: None, ..question(&model, vec![asked]) };
-        let explained = explain(&explainer, asked).await;
-        // Offsets are of the caller's texts, whatever stands before them.
+        let inputs = vec![input(text, case["text_pair"].as_str())];
+        let question =
+            Question { truncate: Truncate::Yes, attention: None, ..question(&model, inputs) };
+        let explained = explain(&explainer, question).await;
+        // Offsets refer to the input texts, without the prompt.
         let lengths = [text, case["text_pair"].as_str().unwrap()].map(|text| text.chars().count());
         for token in &explained.tokens {
             let inside = token.start <= token.end && token.end <= lengths[token.segment];
@@ -83,19 +83,19 @@ async fn errors_of(variant: &Value, placement: &Placement) -> Errors {
 }
 
 #[tokio::test]
-async fn files_of_sentence_transformers_are_obeyed() {
+async fn sentence_transformers_files_are_applied() {
     let golden = fs::read(golden_folder("sentences.json")).expect("sentences.json");
     let golden: Value = serde_json::from_slice(&golden).expect("JSON");
-    let mut seen = 0;
+    let mut compared = 0;
     for variant in list(&golden["variants"]) {
         for placement in placements(false) {
             let limit = limit(&placement);
-            for (what, error) in errors_of(variant, &placement).await.0 {
+            for (quantity, error) in errors_of(variant, &placement).await.0 {
                 let name = &variant["name"];
-                assert!(error <= limit, "{name} on {placement}: {what} is {error:e} off");
-                seen += 1;
+                assert!(error <= limit, "{name} on {placement}: {quantity} is {error:e} off");
+                compared += 1;
             }
         }
     }
-    assert!(seen > 100, "only {seen} values were compared");
+    assert!(compared > 100, "only {compared} values were compared");
 }

@@ -1,4 +1,4 @@
-//! Options of tasks and other forms of texts against transformers' pipelines:
+//! Comparison of task options and input forms with transformers' pipelines:
 //! tests/golden/*/tasks.json.
 
 use std::fs;
@@ -17,13 +17,13 @@ fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
     compare_tokens(explained, case);
     match &explained.predicted {
         Predicted::Labels(predictions) if !case["labels"].is_null() => {
-            candidates(explained, predictions, case, errors);
+            compare_labels(explained, predictions, case, errors);
         }
         Predicted::Answer { answer, others, null_score, .. } => {
             let ours: Vec<&FoundAnswer> = std::iter::once(answer).chain(others).collect();
-            found(&ours, case, errors);
-            let considered = case["request"]["handle_impossible_answer"] == true;
-            assert_eq!(null_score.is_some(), considered);
+            compare_answers(&ours, case, errors);
+            let handled = case["request"]["handle_impossible_answer"] == true;
+            assert_eq!(null_score.is_some(), handled);
             if let Some(null_score) = null_score {
                 errors.note("null_score", &[*null_score], &case["null_score"]);
             }
@@ -50,26 +50,26 @@ fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
     }
 }
 
-fn candidates(explained: &Explained, ours: &[Prediction], case: &Value, errors: &mut Errors) {
+fn compare_labels(explained: &Explained, ours: &[Prediction], case: &Value, errors: &mut Errors) {
     let labels: Vec<&str> = ours.iter().map(|prediction| prediction.label.as_str()).collect();
     assert_eq!(json!(labels), case["labels"]);
     let numbers = |of: fn(&Prediction) -> f64| ours.iter().map(of).collect::<Vec<_>>();
-    errors.note("probabilities", &numbers(|one| one.probability), &case["probabilities"]);
-    errors.note("logits", &numbers(|one| one.logit), &case["logits"]);
+    errors.note("probabilities", &numbers(|p| p.probability), &case["probabilities"]);
+    errors.note("logits", &numbers(|p| p.logit), &case["logits"]);
     let theirs = list(&case["explanations"]);
     assert_eq!(explained.explanations.len(), theirs.len());
     for (ours, theirs) in explained.explanations.iter().zip(theirs) {
         errors.note(ours.method.name, &ours.scores[0].1, theirs);
         errors.note("values", &[ours.output_value], &case["output_value"]);
-        if let Some(whole) = ours.completeness {
+        if let Some(c) = ours.completeness {
             let sum: f64 = ours.scores[0].1.iter().sum();
-            let gap = sum - (ours.output_value - whole.baseline_value) - whole.convergence_delta;
+            let gap = sum - (ours.output_value - c.baseline_value) - c.convergence_delta;
             assert!(gap.abs() < 1e-9, "{gap}");
         }
     }
 }
 
-fn found(ours: &[&FoundAnswer], case: &Value, errors: &mut Errors) {
+fn compare_answers(ours: &[&FoundAnswer], case: &Value, errors: &mut Errors) {
     let theirs = list(&case["answers"]);
     assert_eq!(ours.len(), theirs.len(), "{}", case["request"]);
     for (ours, theirs) in ours.iter().zip(theirs) {
@@ -111,9 +111,9 @@ async fn tasks_equal_the_pipelines() {
         let golden: Value = serde_json::from_slice(&golden).expect("JSON");
         for placement in placements(false) {
             let limit = limit(&placement);
-            for (what, error) in errors_of(name, &golden, &placement).await.0 {
-                println!("{name} on {placement}: {what} {error:.0e}");
-                assert!(error <= limit, "{name} on {placement}: {what} is {error:e} off");
+            for (quantity, error) in errors_of(name, &golden, &placement).await.0 {
+                println!("{name} on {placement}: {quantity} {error:.0e}");
+                assert!(error <= limit, "{name} on {placement}: {quantity} is {error:e} off");
             }
         }
     }

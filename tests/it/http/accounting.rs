@@ -1,4 +1,4 @@
-//! One log line and one count for each request, however it ends.
+//! Every request has one log line and is counted once.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::GREAT;
-use crate::support::service::{Running, patient, start, start_with};
-use crate::support::{Held, StoppedClock, log, until_async};
+use crate::support::service::{Running, start, start_with, untimed};
+use crate::support::{Held, PausedClock, log, wait_until_async};
 
 const LINES: (&str, &str) = ("accept", "application/x-ndjson");
 
@@ -27,13 +27,13 @@ fn request(id: &str, method: &str, path: &str, header: (&str, &str), body: &str)
         .unwrap()
 }
 
-/// Lines that say how a request ended.
+/// Returns the log lines for the end of a request.
 fn ends(id: &str) -> Vec<Value> {
     let lines = log::of(id).into_iter();
     lines.filter(|line| line["fields"]["message"] == "request ended").collect()
 }
 
-/// The only such line.
+/// Returns the only such line.
 fn end(id: &str) -> Value {
     let [line] = &ends(id)[..] else { panic!("{id} has not one line: {:?}", ends(id)) };
     line.clone()
@@ -43,11 +43,11 @@ fn outcome(id: &str) -> String {
     end(id)["fields"]["outcome"].as_str().unwrap().to_owned()
 }
 
-/// Method, path, header, body; status, route and outcome.
+/// Method, path, header and body; expected status, route and outcome.
 type Case<'a> = (&'a str, &'a str, (&'a str, &'a str), &'a str, u16, &'a str, &'a str);
 
 #[tokio::test]
-async fn each_request_has_one_line_with_how_it_ended() {
+async fn each_request_has_one_log_line_with_its_outcome() {
     log::keep();
     let service = start().await;
     let good = json!({"inputs": GREAT, "methods": ["saliency"]}).to_string();
@@ -71,26 +71,26 @@ async fn each_request_has_one_line_with_how_it_ended() {
         ("GET", "/livez", ("accept-encoding", "gzip"), "", 200, "/livez", "ok"),
         ("BREW", "/livez", none, "", 405, "/livez", "client_error"),
     ];
-    for (place, (method, path, header, body, status, route, outcome)) in
+    for (number, (method, path, header, body, status, route, outcome)) in
         cases.into_iter().enumerate()
     {
-        let id = format!("ends-{place}");
+        let id = format!("ends-{number}");
         let reply = service.send(request(&id, method, path, header, body)).await;
         assert_eq!(reply.status, status, "{method} {route}");
         let line = end(&id);
         assert_eq!(line["fields"]["status"], status, "{line}");
         assert_eq!(line["fields"]["outcome"], outcome, "{line}");
         assert_eq!(line["span"]["route"], route, "{line}");
-        let known = if method == "BREW" { "_OTHER" } else { method };
-        assert_eq!(line["span"]["method"], known, "{line}");
+        let logged = if method == "BREW" { "_OTHER" } else { method };
+        assert_eq!(line["span"]["method"], logged, "{line}");
         assert!(line["fields"]["ms"].as_f64().unwrap() >= 0., "{line}");
     }
 }
 
 #[tokio::test]
-async fn what_there_is_no_room_or_time_for_has_a_line() {
+async fn requests_rejected_by_admission_have_a_line() {
     log::keep();
-    let mut config = patient();
+    let mut config = untimed();
     config.engine.queued_work = 2_000;
     let service = start_with(&config).await;
     let body =
@@ -105,15 +105,15 @@ async fn what_there_is_no_room_or_time_for_has_a_line() {
         time: std::time::Duration::ZERO,
         caller: "*".into(),
     };
-    let room = service.service.explainer.engine.admission.admit(demand).unwrap();
+    let admitted = service.service.explainer.engine.admission.admit(demand).unwrap();
     assert_eq!((ask("room").await, outcome("room")), (429, "overloaded".to_owned()));
-    drop(room);
+    drop(admitted);
     service.service.drain();
     assert_eq!((ask("drain").await, outcome("drain")), (503, "overloaded".to_owned()));
 }
 
 #[tokio::test]
-async fn what_is_late_or_fails_has_a_line() {
+async fn late_and_failed_requests_have_a_line() {
     log::keep();
     let service = start().await;
     let any = ("accept", "*/*");
@@ -123,23 +123,23 @@ async fn what_is_late_or_fails_has_a_line() {
     heal("forest");
     failed.problem(500, "internal");
     assert_eq!(outcome("failed"), "server_error");
-    let clock = StoppedClock::new();
+    let clock = PausedClock::new();
     let held = Held::after(0, "harbor");
     let body = json!({"inputs": "a harbor", "methods": ["saliency"], "budget_ms": 1_000});
-    let asked = service.send(request("late", "POST", "/explain", any, &body.to_string()));
-    let late = held.while_time_goes_by(&clock, Duration::from_secs(1), asked).await;
+    let request = service.send(request("late", "POST", "/explain", any, &body.to_string()));
+    let late = held.advance_while_held(&clock, Duration::from_secs(1), request).await;
     late.problem(504, "deadline_exceeded");
     assert_eq!(outcome("late"), "deadline");
 }
 
-/// The answer to POST /explain, with its body unread.
+/// Returns the response of POST /explain with its body unread.
 async fn unread(service: &Running, id: &str, header: (&str, &str)) -> Response<Body> {
     let body = json!({"inputs": [GREAT, "So so."], "methods": ["saliency"]}).to_string();
     service.answer(request(id, "POST", "/explain", header, &body)).await
 }
 
 #[tokio::test]
-async fn the_line_comes_when_the_body_ends() {
+async fn the_line_is_logged_when_the_body_ends() {
     log::keep();
     let service = start().await;
     let answer = unread(&service, "lines-to-the-end", LINES).await;
@@ -148,7 +148,7 @@ async fn the_line_comes_when_the_body_ends() {
     assert_eq!(outcome("lines-to-the-end"), "streamed");
     let mut answer = unread(&service, "lines-left", LINES).await;
     answer.body_mut().frame().await.unwrap().unwrap();
-    assert!(ends("lines-left").is_empty(), "there is more to come");
+    assert!(ends("lines-left").is_empty(), "the body has not ended");
     drop(answer);
     assert_eq!(outcome("lines-left"), "aborted");
     drop(unread(&service, "whole-left", ("accept", "*/*")).await);
@@ -157,14 +157,14 @@ async fn the_line_comes_when_the_body_ends() {
 }
 
 #[tokio::test]
-async fn who_leaves_before_the_answer_has_a_line_without_status() {
+async fn a_disconnect_before_the_response_has_a_line_without_status() {
     log::keep();
     let service = start().await;
     let held = Held::after(0, "desert");
     let body = json!({"inputs": "a desert of sand"}).to_string();
-    let asked = service.send(request("left", "POST", "/explain", ("accept", "*/*"), &body));
+    let request = service.send(request("left", "POST", "/explain", ("accept", "*/*"), &body));
     tokio::select! {
-        reply = asked => panic!("it was answered: {}", reply.status),
+        reply = request => panic!("unexpected response: {}", reply.status),
         () = held.reached() => {}
     }
     assert_eq!(outcome("left"), "cancelled");
@@ -177,7 +177,7 @@ const ADMIN: &str = "an-admin-key-of-some-length";
 async fn keyed() -> Running {
     let keys = vec![format!("app:{}", digest("a-key-of-some-length")).try_into().unwrap()];
     let admin_key = Some(AdminKey::new(ADMIN).unwrap());
-    start_with(&Config { server: Server { keys, admin_key, ..Server::default() }, ..patient() })
+    start_with(&Config { server: Server { keys, admin_key, ..Server::default() }, ..untimed() })
         .await
 }
 
@@ -201,7 +201,7 @@ async fn lines_name_the_key_and_the_model() {
 }
 
 #[tokio::test]
-async fn management_is_audited() {
+async fn model_changes_are_audited() {
     log::keep();
     let service = keyed().await;
     let admin = format!("Bearer {ADMIN}");
@@ -226,17 +226,17 @@ async fn management_is_audited() {
     assert_eq!(done, ["unload", "sentiment-zh", "none", "client_error"]);
     let done = audit("audit-unload", "DELETE", "/models/sentiment-zh", &admin, "").await;
     assert_eq!(done, ["unload", "sentiment-zh", "*admin", "ok"]);
-    // Looking changes nothing.
+    // Reading is not audited.
     service.send(request("look", "GET", "/models/second", ("authorization", &admin), "")).await;
     assert!(log::of("look").iter().all(|line| line["target"] != "explaind::audit"));
 }
 
 #[tokio::test]
-async fn durations_are_told_as_open_telemetry_does() {
+async fn durations_have_the_names_and_buckets_of_open_telemetry() {
     let service = start().await;
     let text = || async { String::from_utf8(service.get("/metrics").await.body).unwrap() };
     let name = "http_server_request_duration_seconds";
-    // The first reading is a request like any other, and in the second.
+    // The first request to /metrics is counted in the second response.
     text().await;
     let text = text().await;
     let series = |rest: &str| text.lines().any(|line| line.starts_with(&format!("{name}{rest}")));
@@ -260,7 +260,7 @@ async fn durations_are_told_as_open_telemetry_does() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_process_is_measured() {
+async fn process_metrics_are_plausible() {
     let service = start().await;
     let value = async |name: &str| -> f64 {
         let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
@@ -270,19 +270,19 @@ async fn the_process_is_measured() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let resident: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
-    let told = value("process_resident_memory_bytes").await / 1024.;
-    assert!((resident / 4.0..resident * 4.0).contains(&told), "{told} and {resident} KiB");
+    let metric = value("process_resident_memory_bytes").await / 1024.;
+    assert!((resident / 4.0..resident * 4.0).contains(&metric), "{metric} and {resident} KiB");
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-    let began = value("process_start_time_seconds").await;
-    assert!(began <= now + 1. && began > now - 86_400., "{began} of {now}");
-    let spent = value("process_cpu_seconds_total").await;
-    let more = async || {
+    let started = value("process_start_time_seconds").await;
+    assert!(started <= now + 1. && started > now - 86_400., "{started} of {now}");
+    let before = value("process_cpu_seconds_total").await;
+    let increased = async || {
         for n in 0..100_000_u64 {
             std::hint::black_box(n);
         }
-        value("process_cpu_seconds_total").await > spent
+        value("process_cpu_seconds_total").await > before
     };
-    until_async(more).await;
+    wait_until_async(increased).await;
     let open = value("process_open_fds").await;
     assert!(open >= 3. && open <= value("process_max_fds").await);
 }

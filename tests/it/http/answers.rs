@@ -1,4 +1,4 @@
-//! What is answered.
+//! Successful responses of /explain and /predict.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ async fn the_first_example() {
 }
 
 #[tokio::test]
-async fn plain_sentences_are_understood() {
+async fn simple_sentences_are_classified_correctly() {
     let service = start().await;
     for (text, label) in [
         (GREAT, "POSITIVE"),
@@ -56,7 +56,7 @@ async fn plain_sentences_are_understood() {
 }
 
 #[tokio::test]
-async fn truncation_is_asked_for_and_said() {
+async fn truncation_is_reported() {
     let text = "good ".repeat(400);
     let answer = start()
         .await
@@ -64,7 +64,7 @@ async fn truncation_is_asked_for_and_said() {
         .await;
     assert_eq!(answer["results"][0]["truncated"], true);
     assert_eq!(answer["results"][0]["tokens"].as_array().unwrap().len(), 128);
-    // The model read 126 words and no more.
+    // 128 tokens, of which two are special.
     assert_eq!(answer["results"][0]["words"].as_array().unwrap().len(), 126);
 }
 
@@ -120,7 +120,7 @@ async fn attention_is_selected_by_layer_and_head() {
 }
 
 #[tokio::test]
-async fn predictions_alone() {
+async fn predict_returns_only_predictions() {
     let service = start().await;
     let reply = service.post("/predict", json!({"inputs": [GREAT, ""]})).await;
     let answer = reply.json();

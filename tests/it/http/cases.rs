@@ -1,4 +1,4 @@
-//! Checkpoints, requests and right values after bug reports of other libraries: tests/cases.
+//! Regression cases from bug reports of other libraries: tests/cases.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::numbers;
-use crate::support::service::{patient, start_with};
+use crate::support::service::{start_with, untimed};
 use crate::support::{golden_folder, relative_error};
 
 fn case(name: &str) -> PathBuf {
@@ -18,8 +18,8 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// What one request is answered with; `kind` is what its files' names end with, and
-/// `checkpoint` its folder, or that of a golden one.
+/// Returns the results of a request and the expected values. `kind` is the suffix of the file
+/// names, and `checkpoint` a folder of the case or a golden folder.
 async fn results(name: &str, kind: &str, checkpoint: &str) -> (Value, Value) {
     let folder = case(name);
     let own = folder.join(checkpoint);
@@ -28,7 +28,7 @@ async fn results(name: &str, kind: &str, checkpoint: &str) -> (Value, Value) {
     let source = source.display().to_string();
     let id = request["model"].as_str().unwrap().to_owned();
     let model = ModelEntry { id, source, activation: None };
-    let service = start_with(&Config { models: vec![model], ..patient() }).await;
+    let service = start_with(&Config { models: vec![model], ..untimed() }).await;
     if request.get("methods").is_none() {
         request["methods"] = json!([]);
         request["attention"] = json!(false);
@@ -39,17 +39,17 @@ async fn results(name: &str, kind: &str, checkpoint: &str) -> (Value, Value) {
     (answer["results"].clone(), read(expected))
 }
 
-fn near(ours: &Value, theirs: &Value, what: &str) {
+fn near(ours: &Value, theirs: &Value, case: &str) {
     let flat = |value: &Value| match value {
         Value::Array(_) => numbers(value),
-        one => vec![one.as_f64().expect("a number")],
+        number => vec![number.as_f64().expect("a number")],
     };
     let error = relative_error(&flat(ours), &flat(theirs));
-    assert!(error < 1e-4, "{what}: {ours} is not {theirs}");
+    assert!(error < 1e-4, "{case}: {ours} is not {theirs}");
 }
 
 #[tokio::test]
-async fn similarities_of_modules_of_sentence_transformers() {
+async fn scores_of_sentence_transformers_modules() {
     for (name, kind, checkpoint) in [
         ("12-dense-module", "", "checkpoint"),
         ("44-pooling-mode-string", "-mean", "checkpoint-mean"),
@@ -66,7 +66,7 @@ async fn similarities_of_modules_of_sentence_transformers() {
     near(&results[0]["predictions"][0]["probability"], &expected["score"], "45");
 }
 
-/// Ids, logits and attributions by transformers; each word has all of its tokens' scores.
+/// Compares ids, logits and attributions with transformers. Word scores sum to token scores.
 #[tokio::test]
 async fn tokenizers_and_their_words() {
     for (name, kind, checkpoint) in [
@@ -98,7 +98,7 @@ async fn tokenizers_and_their_words() {
 }
 
 #[tokio::test]
-async fn entities_of_every_scheme_of_prefixes() {
+async fn entities_of_every_tagging_scheme() {
     for (kind, checkpoint) in [("", "checkpoint"), ("-bios", "checkpoint-bios")] {
         let (results, expected) = results("23-bioes", kind, checkpoint).await;
         let (ours, theirs) = (&results[0]["entities"], &expected["results"][0]);
@@ -113,7 +113,7 @@ async fn entities_of_every_scheme_of_prefixes() {
 }
 
 #[tokio::test]
-async fn offsets_cover_what_a_piece_was_composed_of() {
+async fn offsets_cover_all_code_points_of_a_normalized_token() {
     let (results, expected) = results("36-nfkc-offsets", "", "checkpoint").await;
     let offsets = |input: usize| -> Vec<Value> {
         let tokens = results[input]["tokens"].as_array().unwrap();
@@ -133,7 +133,7 @@ async fn offsets_cover_what_a_piece_was_composed_of() {
 }
 
 #[tokio::test]
-async fn no_answer_and_words_that_are_cut_already() {
+async fn null_answers_and_pretokenized_inputs() {
     let (results, expected) = results("21-qa-null-answer", "", "bert-qa").await;
     let answer = &results[0]["answer"];
     assert_eq!(answer["text"], expected["expected_answer"]);
@@ -144,13 +144,12 @@ async fn no_answer_and_words_that_are_cut_already() {
     assert_eq!(words, ["we", "saw", "new-york"]);
 }
 
-/// An adapter whose model is nowhere says what it is, and what to do.
 #[tokio::test]
-async fn an_adapter_alone() {
+async fn a_lora_adapter_without_its_base_model_is_rejected() {
     use explaind::checkpoint::Source;
     use explaind::model::{Model, Placement};
     let source = Source::Directory(case("29-lora-adapter").join("checkpoint"));
-    // The model's name is of nobody, and no test asks the network: the base is looked for here.
+    // Blocking: the base model is looked up, in the cache only, as tests do not access the network.
     let load = move || Model::load("adapter", &source, &Placement::default());
     let error = tokio::task::spawn_blocking(load).await.unwrap().err().unwrap().to_string();
     assert!(error.contains("LoRA adapter"), "{error}");

@@ -1,4 +1,4 @@
-//! Files that are not any more what was loaded from them.
+//! Model files that change after loading.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use super::models::{ask, config, settled};
 use crate::support::service::start_with;
-use crate::support::{golden_folder, until};
+use crate::support::{golden_folder, wait_until};
 
 #[tokio::test]
-async fn files_that_change_or_go_are_said_and_loaded_again() {
+async fn changed_and_missing_files_are_reported_and_can_be_reloaded() {
     let folder = TempDir::new().unwrap();
     for entry in fs::read_dir(golden_folder("bert-tiny")).unwrap() {
         let path = entry.unwrap().path();
@@ -27,12 +27,12 @@ async fn files_that_change_or_go_are_said_and_loaded_again() {
     let file = folder.path().join("config.json");
     let text = fs::read_to_string(&file).unwrap().replace("\"LABEL_0\"", "\"OTHER\"") + "\n";
     fs::write(&file, &text).unwrap();
-    until(|| pool.status("first").unwrap().drift.is_some()).await;
+    wait_until(|| pool.status("first").unwrap().drift.is_some()).await;
     assert!(drift().await.as_str().unwrap().contains("changed"));
     assert_eq!(service.get("/readyz").await.json()["drifted"], json!(["first"]));
     let metrics = String::from_utf8(service.get("/metrics").await.body).unwrap();
     assert!(metrics.contains("explaind_models_drifted"), "{metrics}");
-    // It answers from memory all the while; PUT takes what is there now.
+    // The loaded model stays in use; PUT loads the current files.
     service.explain(ask("first")).await;
     let put = service.put("/models/first", json!({"source": folder.path()})).await;
     assert_eq!(put.status, 202);
@@ -40,7 +40,7 @@ async fn files_that_change_or_go_are_said_and_loaded_again() {
     assert_ne!(model["revision"], before);
     assert_eq!(model["drift"], Value::Null);
     fs::remove_file(&file).unwrap();
-    until(|| pool.status("first").unwrap().drift.is_some()).await;
+    wait_until(|| pool.status("first").unwrap().drift.is_some()).await;
     assert_eq!(drift().await, "config.json cannot be read any more");
     service.explain(ask("first")).await;
     watch.abort();

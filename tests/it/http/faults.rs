@@ -1,4 +1,4 @@
-//! Passes that panic, fail, give no numbers or take long, beside ones that do not.
+//! Passes that panic, fail, return NaN or hang, and their effect on other requests.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use explaind::model::faults::{Fault, heal, inject};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::service::{patient, single_file, start, start_with};
-use crate::support::{Held, StoppedClock, until};
+use crate::support::service::{start, start_single_threaded, start_with, untimed};
+use crate::support::{Held, PausedClock, wait_until};
 
-/// The answer to a text beside others, by itself before.
-async fn neighbours_are_whole(word: &str, fault: Fault) {
+/// Asserts that a fault of one request does not change the responses of concurrent ones.
+async fn other_requests_are_unaffected(word: &str, fault: Fault) {
     let service = start().await;
     let ask = |text: String| json!({"inputs": text, "methods": ["saliency", "occlusion"]});
     let texts: Vec<String> = (1..12).map(|i| "so very good ".repeat(i)).collect();
@@ -21,15 +21,15 @@ async fn neighbours_are_whole(word: &str, fault: Fault) {
     }
     inject(word, fault.clone());
     for _ in 0..3 {
-        let poison = ask(format!("a {word} for all"));
-        let poisoned = async { service.post("/explain", poison).await };
+        let faulty = ask(format!("a {word} for all"));
+        let faulty = async { service.post("/explain", faulty).await };
         let others = join_all(texts.iter().map(|text| service.explain(ask(text.clone()))));
-        let (poisoned, others) = tokio::join!(poisoned, others);
-        let problem = poisoned.problem(500, "internal");
+        let (faulty, others) = tokio::join!(faulty, others);
+        let problem = faulty.problem(500, "internal");
         assert!(!problem["detail"].as_str().unwrap().contains(word), "{problem}");
         let others: Vec<Value> =
             others.into_iter().map(|answer| answer["results"].clone()).collect();
-        assert!(others == alone, "a neighbour of {fault:?} has another answer");
+        assert!(others == alone, "{fault:?} changes another response");
     }
     heal(word);
     service.explain(ask(format!("a {word} for all"))).await;
@@ -37,22 +37,22 @@ async fn neighbours_are_whole(word: &str, fault: Fault) {
 }
 
 #[tokio::test]
-async fn a_row_that_panics_fails_alone() {
-    neighbours_are_whole("disaster", Fault::Panic).await;
+async fn a_panic_fails_only_its_request() {
+    other_requests_are_unaffected("disaster", Fault::Panic).await;
 }
 
 #[tokio::test]
-async fn a_row_that_fails_fails_alone() {
-    neighbours_are_whole("storm", Fault::Error).await;
+async fn an_error_fails_only_its_request() {
+    other_requests_are_unaffected("storm", Fault::Error).await;
 }
 
 #[tokio::test]
-async fn a_row_without_numbers_fails_alone() {
-    neighbours_are_whole("horse", Fault::NotANumber).await;
+async fn nan_fails_only_its_request() {
+    other_requests_are_unaffected("horse", Fault::NotANumber).await;
 }
 
 #[tokio::test]
-async fn in_a_list_only_the_row_that_fails_does() {
+async fn a_fault_fails_only_its_input_in_a_list() {
     let service = start().await;
     inject("avalanche", Fault::Panic);
     let inputs = json!(["good", {"text": "an avalanche", "id": "b"}, "bad"]);
@@ -65,17 +65,17 @@ async fn in_a_list_only_the_row_that_fails_does() {
     heal("avalanche");
 }
 
-/// Every text of the built-in model has the token that begins it: this is another
-/// model's, so that no other test is in its way.
+/// The fault is on a token that every text has. Uses a model of its own so that other tests are not
+/// affected.
 #[tokio::test]
-async fn where_every_pass_fails_it_is_not_ready_until_one_works() {
+async fn the_service_is_not_ready_while_every_pass_fails() {
     let folder = crate::support::golden_folder("camembert-sequence");
     let models = vec![explaind::config::ModelEntry {
         id: "all".to_owned(),
         source: folder.to_str().unwrap().to_owned(),
         activation: None,
     }];
-    let service = start_with(&Config { models, ..patient() }).await;
+    let service = start_with(&Config { models, ..untimed() }).await;
     assert_eq!(service.get("/readyz").await.status, 200);
     let first = service.service.explainer.pool.get(None).unwrap().text.piece(5);
     inject(&first, Fault::Error);
@@ -89,20 +89,20 @@ async fn where_every_pass_fails_it_is_not_ready_until_one_works() {
     assert_eq!(service.get("/readyz").await.status, 200);
 }
 
-/// One worker: a pass is held, and nothing of its request runs after it.
+/// With one worker: after the held pass, no other pass of its request runs.
 #[tokio::test]
 async fn work_that_is_late_or_left_stops_within_a_pass() {
-    let service = single_file().await;
-    let clock = StoppedClock::new();
-    // 2,000 rows of five tokens: passes enough.
+    let service = start_single_threaded().await;
+    let clock = PausedClock::new();
+    // 2,000 rows of five tokens need many passes.
     let methods = json!([{"name": "integrated_gradients", "n_steps": 2_000}]);
     let body = json!({"inputs": "the snow", "attention": false, "budget_ms": 1_000,
                       "methods": methods});
     let idle = async |held: Held| {
-        // While its pass is held.
-        until(|| service.service.explainer.engine.admission.in_flight() == 0).await;
+        // Its work is removed while its pass is still held.
+        wait_until(|| service.service.explainer.engine.admission.in_flight() == 0).await;
         held.open();
-        // Whatever were to run still would do so before another caller is done.
+        // Any remaining pass would run before the passes of these requests.
         for _ in 0..3 {
             service.explain(json!({"inputs": "rain", "methods": ["saliency"]})).await;
         }
@@ -110,13 +110,13 @@ async fn work_that_is_late_or_left_stops_within_a_pass() {
     };
     let held = Held::after(3, "snow");
     let request = service.post("/explain", &body);
-    let reply = held.while_time_goes_by(&clock, Duration::from_secs(1), request).await;
+    let reply = held.advance_while_held(&clock, Duration::from_secs(1), request).await;
     reply.problem(504, "deadline_exceeded");
     idle(held).await;
-    // A caller that leaves drops the future of its answer.
+    // A disconnect drops the future of the response.
     let held = Held::after(3, "snow");
     tokio::select! {
-        _ = service.post("/explain", &body) => panic!("a pass of it is held"),
+        _ = service.post("/explain", &body) => panic!("it must not finish: a pass is held"),
         () = held.reached() => {}
     }
     idle(held).await;

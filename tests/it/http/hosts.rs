@@ -1,13 +1,13 @@
-//! Which hosts requests may be addressed to.
+//! Validation of the Host header.
 
 use serde_json::json;
 
 use super::GREAT;
-use crate::support::service::{patient, start_with};
+use crate::support::service::{start_with, untimed};
 
 #[tokio::test]
-async fn a_page_whose_name_was_pointed_here_is_told_nothing() {
-    let mut config = patient();
+async fn requests_to_other_hosts_are_rejected() {
+    let mut config = untimed();
     let service = start_with(&config).await;
     let evil = [("host", "evil.example")];
     let ask = json!({"inputs": GREAT});
@@ -22,7 +22,7 @@ async fn a_page_whose_name_was_pointed_here_is_told_nothing() {
     assert_eq!(service.request("GET", "/models", &here, "").await.status, 200);
     config.server.hosts = vec!["evil.example".to_owned()];
     let service = start_with(&config).await;
-    for known in [evil, here] {
-        assert_eq!(service.request("GET", "/models", &known, "").await.status, 200);
+    for host in [evil, here] {
+        assert_eq!(service.request("GET", "/models", &host, "").await.status, 200);
     }
 }

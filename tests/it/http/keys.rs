@@ -1,4 +1,4 @@
-//! Keys of those who may ask, and what browsers are told.
+//! API keys, security headers and CORS.
 
 use std::fs;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use explaind::config::{AdminKey, Config, Server};
 use serde_json::json;
 
 use super::GREAT;
-use crate::support::StoppedClock;
-use crate::support::service::{self, Running, patient};
+use crate::support::PausedClock;
+use crate::support::service::{self, Running, untimed};
 
 const KEY: &str = "a-key-of-some-length";
 const ADMIN: &str = "an-admin-key-of-some-length";
@@ -19,7 +19,7 @@ fn key(name: &str, secret: &str) -> NamedKey {
 }
 
 async fn serving(server: Server) -> Running {
-    service::start_with(&Config { server, ..patient() }).await
+    service::start_with(&Config { server, ..untimed() }).await
 }
 
 async fn status(service: &Running, path: &str, key: Option<&str>) -> u16 {
@@ -27,36 +27,52 @@ async fn status(service: &Running, path: &str, key: Option<&str>) -> u16 {
     let headers: Vec<(&str, &str)> =
         bearer.iter().map(|value| ("authorization", value.as_str())).collect();
     let (method, body) = match path {
-        "/explain" | "/predict" | "/estimate" | "/explain/compare" => {
+        "/explain" | "/predict" | "/estimate" | "/explain/compare" | "/rules"
+        | "/counterfactuals" | "/probe" => {
             ("POST", json!({"inputs": GREAT, "methods": ["saliency"]}).to_string())
         }
         _ => ("GET", String::new()),
     };
-    let body = if path == "/predict" { json!({"inputs": GREAT}).to_string() } else { body };
+    let body = match path {
+        "/predict" | "/rules" | "/counterfactuals" | "/probe" => {
+            json!({"inputs": GREAT}).to_string()
+        }
+        _ => body,
+    };
     service.request(method, path, &headers, body).await.status.as_u16()
 }
 
 #[tokio::test]
-async fn work_needs_a_key_and_health_does_not() {
+async fn api_routes_need_a_key_and_health_routes_do_not() {
     let admin_key = Some(AdminKey::new(ADMIN).unwrap());
     let keys = vec![key("app", KEY), key("batch", "another-key-of-some-length")];
     let service = serving(Server { keys, admin_key, ..Server::default() }).await;
-    for path in ["/explain", "/explain/compare", "/predict", "/estimate", "/models", "/methods"] {
+    for path in [
+        "/explain",
+        "/explain/compare",
+        "/predict",
+        "/estimate",
+        "/rules",
+        "/counterfactuals",
+        "/probe",
+        "/models",
+        "/methods",
+    ] {
         assert_eq!(status(&service, path, None).await, 401, "{path}");
         assert_eq!(status(&service, path, Some("a-key-of-some-lengtj")).await, 401, "{path}");
-        for known in [KEY, "another-key-of-some-length", ADMIN] {
-            assert_eq!(status(&service, path, Some(known)).await, 200, "{path}");
+        for valid in [KEY, "another-key-of-some-length", ADMIN] {
+            assert_eq!(status(&service, path, Some(valid)).await, 200, "{path}");
         }
     }
     for path in ["/livez", "/readyz", "/metrics", "/openapi.json"] {
         assert_eq!(status(&service, path, None).await, 200, "{path}");
     }
-    let refused = service.post("/explain", json!({"inputs": GREAT})).await;
-    refused.problem(401, "unauthorized");
-    assert_eq!(refused.headers["www-authenticate"], "Bearer");
-    // What is not there is not told apart from what is.
+    let reply = service.post("/explain", json!({"inputs": GREAT})).await;
+    reply.problem(401, "unauthorized");
+    assert_eq!(reply.headers["www-authenticate"], "Bearer");
+    // Without a key, unknown routes look like existing ones.
     assert_eq!(status(&service, "/nowhere", None).await, 401);
-    // A key to ask is none to change models.
+    // An API key does not permit changes of models.
     let bearer = format!("Bearer {KEY}");
     let headers = [("authorization", bearer.as_str())];
     service
@@ -66,14 +82,14 @@ async fn work_needs_a_key_and_health_does_not() {
 }
 
 #[tokio::test]
-async fn a_file_of_keys_is_as_it_is_now() {
+async fn changes_of_the_keys_file_take_effect() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
     let write = |secret: &str| fs::write(&path, format!("app:{}\n", digest(secret))).unwrap();
     write(KEY);
     let server = Server { keys_file: Some(path.clone()), ..Server::default() };
     let service = serving(server).await;
-    let clock = StoppedClock::new();
+    let clock = PausedClock::new();
     let new = "the-new-key-of-today";
     let statuses = async || {
         clock.advance(Duration::from_secs(1)).await;
@@ -83,10 +99,10 @@ async fn a_file_of_keys_is_as_it_is_now() {
     assert_eq!(statuses().await, (200, 401));
     write(new);
     assert_eq!(statuses().await, (401, 200));
-    // In one that is malformed somebody is writing.
+    // A malformed file is ignored: it may be incompletely written.
     fs::write(&path, "app:plain-text").unwrap();
     assert_eq!(statuses().await, (401, 200));
-    // Without the file, none of its keys is valid.
+    // If the file is missing, none of its keys is valid.
     fs::remove_file(&path).unwrap();
     assert_eq!(statuses().await, (401, 401));
     let metrics = || async { String::from_utf8(service.get("/metrics").await.body).unwrap() };
@@ -100,7 +116,7 @@ async fn a_file_of_keys_is_as_it_is_now() {
 }
 
 #[tokio::test]
-async fn browsers_are_told_to_keep_out_unless_invited() {
+async fn browsers_have_access_only_from_configured_origins() {
     let service = service::start().await;
     let reply = service.get("/models/sentiment-en").await;
     for (name, value) in [
@@ -118,7 +134,7 @@ async fn browsers_are_told_to_keep_out_unless_invited() {
     };
     assert_eq!(ask(&service, "https://example.org").await, None);
     let cors_origins = vec!["https://example.org".to_owned()];
-    let invited = serving(Server { cors_origins, ..Server::default() }).await;
-    assert_eq!(ask(&invited, "https://example.org").await.as_deref(), Some("https://example.org"));
-    assert_eq!(ask(&invited, "https://example.com").await, None);
+    let cors = serving(Server { cors_origins, ..Server::default() }).await;
+    assert_eq!(ask(&cors, "https://example.org").await.as_deref(), Some("https://example.org"));
+    assert_eq!(ask(&cors, "https://example.com").await, None);
 }

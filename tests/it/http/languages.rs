@@ -1,12 +1,12 @@
-//! Both built-in models, and the units of their texts.
+//! The English and Chinese built-in models, words, sentences and spans.
 
 use serde_json::{Value, json};
 
 use super::GREAT;
-use crate::support::service::{patient, start, start_with};
+use crate::support::service::{start, start_with, untimed};
 
 #[tokio::test]
-async fn chinese_is_explained_by_its_words() {
+async fn chinese_is_segmented_into_words() {
     let service = start().await;
     for model in ["sentiment-zh", "auto"] {
         let answer = service.explain(json!({"inputs": "这部电影真的很棒", "model": model})).await;
@@ -24,7 +24,7 @@ async fn chinese_is_explained_by_its_words() {
 }
 
 #[tokio::test]
-async fn auto_goes_by_the_script() {
+async fn auto_selects_the_model_by_script() {
     let service = start().await;
     let answer = service.explain(json!({"inputs": [GREAT, "Bad."], "model": "auto"})).await;
     assert_eq!(answer["model"]["id"], "sentiment-en");
@@ -34,7 +34,7 @@ async fn auto_goes_by_the_script() {
     let neither = json!({"inputs": "Привет", "model": "auto"});
     let problem = service.post("/explain", neither).await.problem(422, "invalid_field");
     assert_eq!(problem["pointer"], "/model");
-    let mut config = patient();
+    let mut config = untimed();
     config.models.retain(|model| model.id == "sentiment-en");
     let service = start_with(&config).await;
     let chinese = json!({"inputs": "质量很差", "model": "auto"});
@@ -86,11 +86,11 @@ async fn sentences_and_spans_are_scored() {
     service.post("/explain", both).await.problem(422, "invalid_field");
 }
 
-/// Requests to both models at once are answered as they are alone.
+/// Concurrent requests to both models have the same responses as sequential ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn models_mixed_under_load_do_not_mix() {
-    // However slow the machine, nothing is to be refused here.
-    let service = start_with(&patient()).await;
+async fn concurrent_requests_to_different_models() {
+    // Long time limits, so that no request is rejected on a slow machine.
+    let service = start_with(&untimed()).await;
     let cases = [
         ("sentiment-en", GREAT),
         ("sentiment-zh", "这部电影真的很棒"),
@@ -115,7 +115,7 @@ async fn models_mixed_under_load_do_not_mix() {
     }
 }
 
-/// Asserts that two answers are the same up to rounding.
+/// Asserts that two responses are the same up to rounding.
 fn close(a: &Value, b: &Value) {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => {

@@ -1,4 +1,4 @@
-//! Limits of heads, answers and keys, and how long a caller waits.
+//! Limits on request heads, responses, keys and model sources, and request timeouts.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::GREAT;
-use crate::support::service::{Running, patient, start, start_with};
-use crate::support::{Held, StoppedClock, golden_folder, until_async};
+use crate::support::service::{Running, start, start_with, untimed};
+use crate::support::{Held, PausedClock, golden_folder, wait_until_async};
 
 async fn limited(limits: Limits) -> Running {
-    start_with(&Config { limits, ..patient() }).await
+    start_with(&Config { limits, ..untimed() }).await
 }
 
 #[tokio::test]
-async fn heads_are_bounded() {
+async fn request_heads_are_limited() {
     let service = start().await;
     let mut many = Request::get("/livez");
     for number in 0..101 {
@@ -37,27 +37,27 @@ async fn heads_are_bounded() {
 }
 
 #[tokio::test]
-async fn answers_are_bounded() {
-    let service = limited(Limits { response_bytes: 4_000, ..patient().limits }).await;
+async fn responses_are_limited() {
+    let service = limited(Limits { response_bytes: 4_000, ..untimed().limits }).await;
     let small = json!({"inputs": "good", "methods": [], "attention": false});
     service.explain(small.clone()).await;
     let large = json!({"inputs": GREAT, "attention": true});
     let problem = service.post("/explain", &large).await.problem(422, "response_too_large");
     assert!(problem["detail"].as_str().unwrap().contains("select layers"), "{problem}");
-    // In lines, each is bounded for itself.
+    // In a stream, each line is limited separately.
     let lines = async |body| {
         let accept = [("accept", "application/x-ndjson")];
         let reply = service.request("POST", "/explain", &accept, body).await;
         String::from_utf8(reply.body).unwrap()
     };
-    let refused = lines(large).await;
-    assert!(refused.contains("\"response_too_large\""), "{refused}");
-    assert!(refused.lines().all(|line| line.len() < 4_000));
+    let rejected = lines(large).await;
+    assert!(rejected.contains("\"response_too_large\""), "{rejected}");
+    assert!(rejected.lines().all(|line| line.len() < 4_000));
     assert!(!lines(small).await.contains("error"));
 }
 
 #[tokio::test]
-async fn a_caller_says_in_a_header_how_long_it_waits() {
+async fn x_request_timeout_limits_the_time_of_a_request() {
     let service = start().await;
     let ask = async |timeout: &str, budget: Option<u64>| {
         let mut body = json!({"inputs": "the castle", "methods": ["saliency"]});
@@ -66,49 +66,49 @@ async fn a_caller_says_in_a_header_how_long_it_waits() {
         }
         service.request("POST", "/explain", &[("x-request-timeout", timeout)], body).await
     };
-    // The clock does not move: none of them has more time than another.
-    let clock = StoppedClock::new();
+    // The clock is paused, so that the time spent is exact.
+    let clock = PausedClock::new();
     for (header, budget) in [("200", None), ("200", Some(3_600_000)), ("3600000", Some(200))] {
         let held = Held::after(0, "castle");
         let request = ask(header, budget);
-        let reply = held.while_time_goes_by(&clock, Duration::from_millis(200), request).await;
+        let reply = held.advance_while_held(&clock, Duration::from_millis(200), request).await;
         let problem = reply.problem(504, "deadline_exceeded");
         assert_eq!(problem["detail"], "not finished within 200 ms");
     }
-    // The one does not hide what is wrong with the other.
+    // A valid header does not hide an invalid field.
     let problem = ask("5000", Some(3_600_001)).await.problem(422, "invalid_field");
     assert_eq!(problem["pointer"], "/budget_ms");
-    assert_eq!(ask("60000", None).await.status, 200, "there is time enough");
-    for odd in ["", "0", "-1", "1.5", "2s", "99999999999999999999", "é"] {
-        let problem = ask(odd, None).await.problem(400, "bad_request");
-        assert!(problem["detail"].as_str().unwrap().contains("milliseconds"), "{odd}: {problem}");
+    assert_eq!(ask("60000", None).await.status, 200, "there is enough time");
+    for invalid in ["", "0", "-1", "1.5", "2s", "99999999999999999999", "é"] {
+        let problem = ask(invalid, None).await.problem(400, "bad_request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("milliseconds"), "{invalid}: {problem}");
     }
 }
 
-/// A request's time runs from when its head has come.
 #[tokio::test]
-async fn a_body_that_comes_late_takes_of_its_request_s_time() {
+async fn the_timeout_includes_the_time_to_receive_the_body() {
     let service = start().await;
-    let _clock = StoppedClock::new();
-    for (took, status) in [(Duration::ZERO, 200), (Duration::from_millis(301), 504)] {
+    let _clock = PausedClock::new();
+    for (delay, status) in [(Duration::ZERO, 200), (Duration::from_millis(301), 504)] {
         let body = stream::once(async move {
-            tokio::time::advance(took).await;
+            tokio::time::advance(delay).await;
             Ok::<_, Infallible>(json!({"inputs": "a pebble"}).to_string())
         });
         let request = Request::post("/predict").header("content-type", "application/json");
         let request = request.header("x-request-timeout", "300").body(Body::from_stream(body));
-        assert_eq!(service.send(request.unwrap()).await.status, status, "{took:?}");
+        assert_eq!(service.send(request.unwrap()).await.status, status, "{delay:?}");
     }
 }
 
 #[tokio::test]
-async fn a_key_has_its_share() {
+async fn requests_per_key_are_limited() {
     let key = |name: &str, secret: &str| format!("{name}:{}", digest(secret)).try_into().unwrap();
     let keys = vec![key("app", "the-key-of-the-app"), key("batch", "the-key-of-the-batch")];
     let server = Server { keys, ..Server::default() };
-    let limits = Limits { key_requests: 1, key_requests_per_minute: 8, ..patient().limits };
-    let service = start_with(&Config { server, limits, ..patient() }).await;
-    let clock = StoppedClock::new();
+    let limits = Limits { key_requests: 1, key_requests_per_minute: 8, ..untimed().limits };
+    let service = start_with(&Config { server, limits, ..untimed() }).await;
+    let clock = PausedClock::new();
     let ask = async |key: &str| {
         let bearer = format!("Bearer {key}");
         let body = json!({"inputs": GREAT, "methods": ["occlusion"]});
@@ -128,17 +128,17 @@ async fn a_key_has_its_share() {
     reply.problem(429, "rate_limited");
     let wait: u64 = reply.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert_eq!(wait, 8, "60 s for 8 requests");
-    assert_eq!(ask("the-key-of-the-batch").await.status, 200, "another key has its own");
+    assert_eq!(ask("the-key-of-the-batch").await.status, 200, "limits are per key");
     clock.advance(Duration::from_secs(8)).await;
-    assert_eq!(ask("the-key-of-the-app").await.status, 200, "it may again");
+    assert_eq!(ask("the-key-of-the-app").await.status, 200, "the limit is replenished");
     assert_eq!(service.get("/readyz").await.status, 200);
 }
 
 #[tokio::test]
-async fn models_come_from_where_they_may() {
+async fn model_sources_are_restricted() {
     let roots = vec![golden_folder("bert-tiny")];
     let sources = Sources { roots, hub: vec!["us/*".to_owned()] };
-    let service = start_with(&Config { sources, ..patient() }).await;
+    let service = start_with(&Config { sources, ..untimed() }).await;
     for outside in [
         golden_folder("bert-qa").to_str().unwrap(),
         "/nowhere",
@@ -155,9 +155,9 @@ async fn models_come_from_where_they_may() {
     assert_eq!(service.put("/models/other", inside).await.status, 202);
 }
 
-/// An adapter is in a folder that models may be loaded from, and names one that is not.
+/// The adapter is in an allowed folder, its base model is not.
 #[tokio::test]
-async fn an_adapter_leads_nowhere_else() {
+async fn base_models_of_adapters_are_restricted() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("adapter");
     std::fs::create_dir(&folder).unwrap();
@@ -165,14 +165,11 @@ async fn an_adapter_leads_nowhere_else() {
         json!({"peft_type": "LORA", "base_model_name_or_path": golden_folder("bert-tiny")});
     std::fs::write(folder.join("adapter_config.json"), outside.to_string()).unwrap();
     let sources = Sources { roots: vec![root.path().to_owned()], hub: Vec::new() };
-    let service = start_with(&Config { sources, ..patient() }).await;
+    let service = start_with(&Config { sources, ..untimed() }).await;
     assert_eq!(service.put("/models/other", json!({"source": folder})).await.status, 202);
     let state = async || service.get_as_admin("/models/other").await.json();
-    until_async(async || state().await["state"] == "failed").await;
+    wait_until_async(async || state().await["state"] == "failed").await;
     let problem = state().await["problem"].clone();
     let detail = problem["detail"].as_str().unwrap();
-    assert!(
-        detail.contains("adapter") && detail.contains("no folder that may be read"),
-        "{detail}"
-    );
+    assert!(detail.contains("adapter") && detail.contains("neither an allowed folder"), "{detail}");
 }

@@ -1,4 +1,4 @@
-//! Loads that do not end by themselves.
+//! Model loads that hang.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use super::models::{ask, config, settled};
 use crate::support::service::{Running, start_with};
-use crate::support::{Held, PATIENCE, StoppedClock, golden_folder};
+use crate::support::{Held, PATIENCE, PausedClock, golden_folder};
 
-/// A copy of a small model whose first pass has a piece of this name in it: who holds
-/// that piece holds its load.
+/// Copies a small model and renames `[CLS]` to `piece`, so that holding passes with `piece` holds
+/// the load at its first pass.
 fn folder_with(piece: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(golden_folder("bert-tiny")).unwrap() {
@@ -28,30 +28,30 @@ fn folder_with(piece: &str) -> TempDir {
     folder
 }
 
-fn of(folder: &Path) -> Value {
+fn source(folder: &Path) -> Value {
     json!({ "source": folder })
 }
 
-/// A service that loads two models for ever, as many as it loads at a time.
+/// Starts a service with two hanging loads, the maximum number of concurrent loads.
 async fn loading(folders: &[TempDir; 2], held: &[Held; 2]) -> Running {
     let service =
         start_with(&config(&[("first", golden_folder("bert-tiny").to_str().unwrap())])).await;
     for (id, (folder, held)) in ["x", "y"].iter().zip(folders.iter().zip(held)) {
-        let reply = service.put(&format!("/models/{id}"), of(folder.path())).await;
+        let reply = service.put(&format!("/models/{id}"), source(folder.path())).await;
         assert_eq!(reply.status, 202);
         held.reached().await;
     }
     service
 }
 
-async fn is_loaded(service: &Running, id: &str) {
-    let reply = service.put(&format!("/models/{id}"), of(&golden_folder("bert-nli"))).await;
+async fn assert_loads(service: &Running, id: &str) {
+    let reply = service.put(&format!("/models/{id}"), source(&golden_folder("bert-nli"))).await;
     assert_eq!(reply.status, 202);
     assert_eq!(settled(service, id).await["state"], "ready");
 }
 
 #[tokio::test]
-async fn a_load_that_is_taken_out_is_in_nobodys_way() {
+async fn a_cancelled_load_does_not_block_others() {
     let pieces = ["[HELD-TO-BE-CANCELLED-1]", "[HELD-TO-BE-CANCELLED-2]"];
     let (folders, held) = (pieces.map(folder_with), pieces.map(|piece| Held::after(0, piece)));
     let service = loading(&folders, &held).await;
@@ -59,24 +59,24 @@ async fn a_load_that_is_taken_out_is_in_nobodys_way() {
     reply.problem(503, "not_ready");
     assert!(reply.headers.contains_key("retry-after"));
     assert_eq!(service.get("/models/x").await.json()["state"], "loading");
-    assert_eq!(service.put("/models/x", of(folders[0].path())).await.status, 202);
-    let other = of(&golden_folder("bert-nli"));
+    assert_eq!(service.put("/models/x", source(folders[0].path())).await.status, 202);
+    let other = source(&golden_folder("bert-nli"));
     service.put("/models/x", other).await.problem(409, "model_loading");
     service.explain(ask("first")).await;
-    // Another of the same waits for it, and gives up with it.
-    assert_eq!(service.put("/models/z", of(folders[0].path())).await.status, 202);
+    // Another load of the same source waits for it and is cancelled too.
+    assert_eq!(service.put("/models/z", source(folders[0].path())).await.status, 202);
     for id in ["z", "x", "y"] {
         assert_eq!(service.delete(&format!("/models/{id}")).await.status, 204);
     }
     service.get("/models/x").await.problem(404, "model_not_found");
-    is_loaded(&service, "x").await;
+    assert_loads(&service, "x").await;
 }
 
 #[tokio::test]
-async fn a_load_has_an_end() {
+async fn a_load_has_a_time_limit() {
     let pieces = ["[HELD-TO-BE-LATE-1]", "[HELD-TO-BE-LATE-2]"];
     let (folders, held) = (pieces.map(folder_with), pieces.map(|piece| Held::after(0, piece)));
-    let clock = StoppedClock::new();
+    let clock = PausedClock::new();
     let service = loading(&folders, &held).await;
     clock.advance(Duration::from_secs(3_599)).await;
     assert_eq!(service.get("/models/x").await.json()["state"], "loading");
@@ -86,23 +86,23 @@ async fn a_load_has_an_end() {
         assert_eq!(model["problem"]["code"], "deadline_exceeded", "{model}");
         assert!(model["problem"]["detail"].as_str().unwrap().contains("limits.load_ms"), "{model}");
     }
-    is_loaded(&service, "x").await;
+    assert_loads(&service, "x").await;
 }
 
 #[tokio::test]
-async fn the_service_ends_while_it_loads() {
+async fn the_service_stops_during_a_load() {
     let piece = "[HELD-UNTIL-THE-END]";
     let (folder, held) = (folder_with(piece), Held::after(0, piece));
     let config = config(&[("x", folder.path().to_str().unwrap())]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_reload, reload) = tokio::sync::mpsc::channel(1);
     let signals = explaind::app::Signals { stop: held.reached(), reload };
-    let run = explaind::app::run(config, listener, |_| panic!("it is not ready"), signals);
+    let run = explaind::app::run(config, listener, |_| panic!("ready without a model"), signals);
     tokio::time::timeout(PATIENCE, run).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn a_pipe_in_a_file_s_place_keeps_nobody_waiting() {
+async fn a_pipe_instead_of_a_file_is_rejected() {
     let service =
         start_with(&config(&[("first", golden_folder("bert-tiny").to_str().unwrap())])).await;
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
@@ -110,8 +110,8 @@ async fn a_pipe_in_a_file_s_place_keeps_nobody_waiting() {
         let file = folder.path().join(name);
         fs::remove_file(&file).unwrap();
         assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
-        assert_eq!(service.put("/models/x", of(folder.path())).await.status, 202);
+        assert_eq!(service.put("/models/x", source(folder.path())).await.status, 202);
         let detail = settled(&service, "x").await["problem"]["detail"].to_string();
-        assert!(detail.contains(name) && detail.contains("no regular file"), "{detail}");
+        assert!(detail.contains(name) && detail.contains("not a regular file"), "{detail}");
     }
 }

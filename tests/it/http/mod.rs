@@ -1,12 +1,16 @@
-//! The HTTP surface in-process, on the real built-in models.
+//! Tests of the HTTP API in-process, with the built-in models.
 
 mod accounting;
 mod answers;
+mod beside;
 mod cache;
 mod cases;
+mod counterfactuals;
 mod cut_words;
 mod drift;
 mod errors;
+mod examples;
+mod exhaustive;
 mod faults;
 mod formats;
 mod gateways;
@@ -18,10 +22,15 @@ mod loads;
 mod models;
 mod operations;
 mod priced;
+mod probe;
+mod rules;
+mod shorthand;
 mod streaming;
+mod summaries;
 mod tasks;
 mod trust;
 mod unsent;
+mod web;
 mod windows;
 mod zero_shot;
 
@@ -29,29 +38,29 @@ use explaind::config::{Config, ModelEntry};
 use serde_json::Value;
 
 use crate::support::golden_folder;
-use crate::support::service::{Running, patient, start_with};
+use crate::support::service::{Running, start_with, untimed};
 
 const GREAT: &str = "This movie is really great.";
 
-/// A service with one of the tiny checkpoints, which has its folder's name.
+/// Starts a service with one of the tiny checkpoints under its folder's name.
 async fn serving(folder: &str) -> Running {
     let source = golden_folder(folder).display().to_string();
     let model = ModelEntry { id: folder.to_owned(), source, activation: None };
-    start_with(&Config { models: vec![model], ..patient() }).await
+    start_with(&Config { models: vec![model], ..untimed() }).await
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("a list").iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
-/// `body` with the fields of `more`.
+/// Returns `body` with the fields of `more`.
 fn with(body: &Value, more: &Value) -> Value {
     let mut body = body.clone();
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }
 
-/// The word with the highest score of an answer's first explanation.
+/// Returns the word with the highest score of the first explanation.
 fn top_word(answer: &Value) -> &str {
     let result = &answer["results"][0];
     let scores = result["explanations"][0]["attributions"]["word"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! Loading and unloading while the service runs.
+//! Loading and unloading of models while the service runs.
 
 use std::fs;
 use std::sync::Arc;
@@ -8,32 +8,32 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::GREAT;
-use crate::support::service::{Running, patient, start_with, unready};
-use crate::support::{Held, PATIENCE, golden_folder, until, until_async};
+use crate::support::service::{Running, start_with, unready, untimed};
+use crate::support::{Held, PATIENCE, golden_folder, wait_until, wait_until_async};
 
 fn golden(name: &str) -> Value {
     json!({ "source": golden_folder(name) })
 }
 
-/// With these models, an id and a source each.
+/// Returns a configuration with these models: pairs of id and source.
 pub fn config(models: &[(&str, &str)]) -> Config {
     let entry = |(id, source): &(&str, &str)| ModelEntry {
         id: (*id).to_owned(),
         source: (*source).to_owned(),
         activation: None,
     };
-    Config { models: models.iter().map(entry).collect(), ..patient() }
+    Config { models: models.iter().map(entry).collect(), ..untimed() }
 }
 
 async fn small() -> Running {
     start_with(&config(&[("first", golden_folder("bert-tiny").to_str().unwrap())])).await
 }
 
-/// What GET /models/{id} says once nothing is loading any more.
+/// Waits until the model is not loading any more and returns the response of GET /models/{id}.
 pub async fn settled(service: &Running, id: &str) -> Value {
     let path = format!("/models/{id}");
     let state = async || service.get_as_admin(&path).await.json();
-    until_async(async || {
+    wait_until_async(async || {
         let model = state().await;
         model["state"] != "loading" && model["next"]["state"] != "loading"
     })
@@ -45,9 +45,8 @@ pub fn ask(model: &str) -> Value {
     json!({"model": model, "inputs": "good movie", "methods": ["saliency"]})
 }
 
-/// What the files of a tokenizer come to.
 #[tokio::test]
-async fn a_model_says_what_its_tokenizer_does() {
+async fn the_effective_tokenizer_settings_are_listed() {
     let folder = |name: &str| golden_folder(name).to_str().unwrap().to_owned();
     let [cased, marks, roberta] =
         ["bert-written-cased", "bert-written-marks", "roberta-written-prefix"].map(folder);
@@ -76,7 +75,7 @@ async fn a_model_says_what_its_tokenizer_does() {
 }
 
 #[tokio::test]
-async fn a_model_comes_serves_and_goes() {
+async fn models_are_loaded_and_unloaded() {
     let service = small().await;
     service.get("/models/late").await.problem(404, "model_not_found");
     let reply = service.put("/models/late", golden("roberta-sequence")).await;
@@ -87,20 +86,20 @@ async fn a_model_comes_serves_and_goes() {
     let bytes = model["memory_bytes"].as_u64().unwrap();
     let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
     assert!(text.contains(&format!("explaind_model_bytes{{model=\"late\"}} {bytes}\n")), "{text}");
-    // As if it had been there from the start.
+    // Its responses are the same as those of a model loaded at the start.
     let folder = golden_folder("roberta-sequence");
     let early = start_with(&config(&[("late", folder.to_str().unwrap())])).await;
     let (late, early) = (service.explain(ask("late")).await, early.explain(ask("late")).await);
     assert_eq!((&late["results"], &late["model"]), (&early["results"], &early["model"]));
-    // Again: nothing happens.
+    // A second PUT has no effect.
     let reply = service.put("/models/late", golden("roberta-sequence")).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["state"]), (200, &json!("ready")));
     assert_eq!(service.delete("/models/late").await.status, 204);
     service.post("/explain", ask("late")).await.problem(404, "model_not_found");
     service.delete("/models/late").await.problem(404, "model_not_found");
     let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
-    assert!(!text.contains("late"), "no label stays behind");
-    // The default is the first that is there.
+    assert!(!text.contains("late"), "its metrics are removed");
+    // The default is the first loaded model.
     service.put("/models/second", golden("bert-nli")).await;
     settled(&service, "second").await;
     assert_eq!(service.delete("/models/first").await.status, 204);
@@ -112,38 +111,38 @@ async fn a_model_comes_serves_and_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn another_source_takes_over_without_a_gap() {
+async fn replacing_a_model_does_not_interrupt_service() {
     let service = Arc::new(small().await);
     let before = service.explain(ask("first")).await;
-    let asking = tokio::spawn({
+    let requests = tokio::spawn({
         let service = Arc::clone(&service);
         async move {
-            let mut seen = Vec::new();
-            while seen.last() != Some(&json!("albert")) {
-                seen.push(service.explain(ask("first")).await["model"]["architecture"].clone());
+            let mut names = Vec::new();
+            while names.last() != Some(&json!("albert")) {
+                names.push(service.explain(ask("first")).await["model"]["architecture"].clone());
             }
-            seen
+            names
         }
     });
     let reply = service.put("/models/first", golden("albert-sequence")).await;
     assert_eq!(reply.status, 202);
-    let seen = tokio::time::timeout(PATIENCE, asking).await.unwrap().unwrap();
-    assert!(seen.iter().all(|name| name == "bert" || name == "albert"), "{seen:?}");
+    let names = tokio::time::timeout(PATIENCE, requests).await.unwrap().unwrap();
+    assert!(names.iter().all(|name| name == "bert" || name == "albert"), "{names:?}");
     let after = service.explain(ask("first")).await;
     assert_ne!(before["model"]["revision"], after["model"]["revision"]);
-    // One that fails leaves the old one where it is, and says why.
+    // After a failed load, the old model still serves, and the error is reported.
     let broken = broken_folder();
     let reply = service.put("/models/first", json!({"source": broken.path()})).await;
     assert_eq!(reply.status, 202);
     let model = settled(&service, "first").await;
     assert_eq!((&model["state"], &model["next"]["state"]), (&json!("ready"), &json!("failed")));
     assert_eq!(service.explain(ask("first")).await["results"], after["results"]);
-    // Asking for the one that is there forgets it.
+    // A PUT of the current source clears the error.
     assert_eq!(service.put("/models/first", golden("albert-sequence")).await.status, 200);
     assert!(settled(&service, "first").await.get("next").is_none());
 }
 
-/// A checkpoint that lacks a file's half.
+/// Creates a checkpoint with a truncated file.
 fn broken_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
@@ -156,7 +155,7 @@ fn broken_folder() -> TempDir {
 }
 
 #[tokio::test]
-async fn a_broken_model_does_not_keep_others_from_serving() {
+async fn a_model_that_fails_to_load_does_not_affect_others() {
     let broken = broken_folder();
     let good = golden_folder("bert-tiny");
     let (broken, good) = (broken.path().to_str().unwrap(), good.to_str().unwrap());
@@ -167,19 +166,19 @@ async fn a_broken_model_does_not_keep_others_from_serving() {
     assert_eq!(model["state"], "failed");
     assert_eq!(model["problem"]["code"], "model_invalid");
     assert!(model["problem"]["detail"].as_str().unwrap().contains(broken), "{model}");
-    // Others learn which file it is, and not where.
+    // Without the admin key, the error names the file but not its folder.
     let problem = service.post("/explain", ask("bad")).await.problem(503, "not_ready");
     let [model, list] = [service.get("/models/bad").await, service.get("/models").await];
-    for said in [problem, model.json(), list.json()].map(|json| json.to_string()) {
-        assert!(said.contains("model.safetensors") && !said.contains(broken), "{said}");
+    for body in [problem, model.json(), list.json()].map(|json| json.to_string()) {
+        assert!(body.contains("model.safetensors") && !body.contains(broken), "{body}");
     }
-    // Nor is another one taken in its place without being asked for.
+    // Requests for the default model do not fall back to another one.
     service.post("/explain", json!({"inputs": "good"})).await.problem(503, "not_ready");
     service.explain(ask("good")).await;
-    // It can be tried again, from elsewhere.
+    // It can be loaded again from another source.
     assert_eq!(service.put("/models/bad", json!({"source": good})).await.status, 202);
     assert_eq!(settled(&service, "bad").await["state"], "ready");
-    // Where nothing can be loaded, there is nothing to serve.
+    // If no model can be loaded, startup fails.
     let config = config(&[("bad", broken)]);
     let service = unready(&config);
     let error = explaind::app::load(&service.service.explainer, &config.models).await.unwrap_err();
@@ -187,9 +186,9 @@ async fn a_broken_model_does_not_keep_others_from_serving() {
 }
 
 #[tokio::test]
-async fn one_source_is_in_memory_once() {
+async fn models_with_the_same_source_share_memory() {
     let folder = golden_folder("bert-tiny");
-    // The same folder by another name.
+    // Another path of the same folder.
     let other = folder.join("../bert-tiny");
     let (folder, other) = (folder.to_str().unwrap(), other.to_str().unwrap());
     let service = start_with(&config(&[("a", folder), ("b", other), ("c", folder)])).await;
@@ -201,7 +200,7 @@ async fn one_source_is_in_memory_once() {
     let (a, b) = (service.explain(ask("a")).await, service.explain(ask("b")).await);
     assert_eq!(a["results"], b["results"]);
     assert_eq!(b["model"]["id"], "b");
-    // Another activation is another model.
+    // Models with different activations do not share.
     service.put("/models/d", json!({"source": folder, "activation": "sigmoid"})).await;
     let d = settled(&service, "d").await;
     assert_eq!(d["activation"], "sigmoid");
@@ -211,7 +210,7 @@ async fn one_source_is_in_memory_once() {
     for id in ["a", "b", "c", "d"] {
         service.delete(&format!("/models/{id}")).await;
     }
-    until(|| pool.memory_bytes() == 0).await;
+    wait_until(|| pool.memory_bytes() == 0).await;
 }
 
 #[tokio::test]
@@ -229,7 +228,7 @@ async fn requests_in_flight_keep_their_model() {
     drop(in_flight);
     assert_eq!(pool.memory_bytes(), 0);
     service.get("/models/first").await.problem(404, "model_not_found");
-    // And a real one, over HTTP.
+    // The same with a request over HTTP.
     service.put("/models/first", json!({"source": "builtin:sentiment-en"})).await;
     settled(&service, "first").await;
     let held = Held::after(0, "bridge");
@@ -242,11 +241,11 @@ async fn requests_in_flight_keep_their_model() {
     });
     assert_eq!(reply.status, 202);
     assert_eq!(answer["model"]["id"], "first");
-    until(|| pool.memory_bytes() == 0).await;
+    wait_until(|| pool.memory_bytes() == 0).await;
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused() {
+async fn models_over_the_memory_limit_are_rejected() {
     let mut config = config(&[("en", "builtin:sentiment-en")]);
     let service = start_with(&config).await;
     let bytes = service.get("/models/en").await.json()["memory_bytes"].as_u64().unwrap();
@@ -259,16 +258,16 @@ async fn what_does_not_fit_is_refused() {
     let detail = model["problem"]["detail"].as_str().unwrap();
     assert!(detail.contains("limits.model_mebibytes") && detail.contains("MiB"), "{detail}");
     service.explain(json!({"inputs": GREAT})).await;
-    // With room, it is loaded.
+    // It loads after another model is unloaded.
     service.delete("/models/en").await;
-    until(|| service.service.explainer.pool.memory_bytes() == 0).await;
+    wait_until(|| service.service.explainer.pool.memory_bytes() == 0).await;
     let reply = service.put("/models/zh", json!({"source": "builtin:sentiment-zh"})).await;
     assert_eq!(reply.status, 202);
     assert_eq!(settled(&service, "zh").await["state"], "ready");
 }
 
 #[tokio::test]
-async fn who_may() {
+async fn changes_need_the_admin_key() {
     let mut config = config(&[("first", golden_folder("bert-tiny").to_str().unwrap())]);
     let key = "Bearer 0123456789abcdef";
     config.server.admin_key = Some(AdminKey::new("0123456789abcdef").unwrap());
@@ -284,7 +283,7 @@ async fn who_may() {
     let with_key = [("authorization", key)];
     let reply = service.request("DELETE", "/models/first", &with_key, "").await;
     assert_eq!(reply.status, 204);
-    // This machine is no key, also where nobody has one.
+    // Without a configured key, local requests are rejected too.
     config.server.listen = ([127, 0, 0, 1], 8080).into();
     for admin_key in [None, Some(AdminKey::generate().0)] {
         config.server.admin_key = admin_key;
@@ -298,7 +297,7 @@ async fn who_may() {
 }
 
 #[tokio::test]
-async fn hostile_ids_and_bodies() {
+async fn invalid_ids_and_bodies_are_rejected() {
     let service = small().await;
     let long = "a".repeat(65);
     for id in ["auto", ".hidden", "a%2Fb", "a%20b", "%C3%A9", "a%22%7D%0A", "%00", &long] {
@@ -322,17 +321,17 @@ async fn hostile_ids_and_bodies() {
     }
     service.put("/models/x", "{").await.problem(400, "invalid_json");
     service.get("/models/x").await.problem(404, "model_not_found");
-    // A folder that is none of a model, and an activation that makes no sense.
+    // A folder without a model, and an unsupported activation.
     service.put("/models/x", json!({"source": std::env::temp_dir()})).await;
     assert_eq!(settled(&service, "x").await["problem"]["code"], "model_invalid");
-    let odd = json!({"source": golden_folder("bert-qa"), "activation": "softmax"});
-    service.put("/models/x", odd).await;
+    let unsupported = json!({"source": golden_folder("bert-qa"), "activation": "softmax"});
+    service.put("/models/x", unsupported).await;
     let model = settled(&service, "x").await;
     assert!(model["problem"]["detail"].as_str().unwrap().contains("activation"), "{model}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_at_once() {
+async fn concurrent_changes_and_the_maximum_number_of_models() {
     let service = small().await;
     let sources = ["bert-nli", "albert-sequence", "roberta-sequence"];
     let puts = (0..30).map(|i| {
@@ -353,15 +352,15 @@ async fn many_at_once() {
         assert!(model["state"] == "ready" || model["status"] == 404, "{model}");
     }
     service.explain(ask("first")).await;
-    // Ids are bounded, whatever becomes of them.
-    let mut refused = 0;
+    // The number of ids is limited, also of failed and unloading models.
+    let mut rejected = 0;
     for id in 0..70 {
         let reply = service.put(&format!("/models/n{id}"), golden("bert-tiny")).await;
         if reply.status == 409 {
             reply.problem(409, "too_many_models");
-            refused += 1;
+            rejected += 1;
         }
     }
-    assert!(refused >= 6, "{refused}");
+    assert!(rejected >= 6, "{rejected}");
     assert!(service.get("/models").await.json()["models"].as_array().unwrap().len() <= 64);
 }

@@ -1,4 +1,4 @@
-//! What surrounds the answers: the catalogue, health, metrics, the description.
+//! Models and methods, health, metrics, compression and openapi.yaml.
 
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -6,10 +6,10 @@ use explaind::attribution::METHODS;
 use serde_json::{Value, json};
 
 use super::{GREAT, top_word};
-use crate::support::service::{self, patient, start};
+use crate::support::service::{self, start, untimed};
 
 #[tokio::test]
-async fn the_catalogue() {
+async fn models_and_methods_are_listed() {
     let service = start().await;
     let models = service.get("/models").await.json();
     let model = &models["models"][0];
@@ -29,7 +29,7 @@ async fn the_catalogue() {
 
 #[tokio::test]
 async fn readiness_follows_loading_and_draining() {
-    let service = service::unready(&patient());
+    let service = service::unready(&untimed());
     assert_eq!(service.get("/livez").await.status, 200);
     service.get("/readyz").await.problem(503, "not_ready");
     service.post("/explain", json!({"inputs": GREAT})).await.problem(503, "not_ready");
@@ -40,15 +40,15 @@ async fn readiness_follows_loading_and_draining() {
     service.get("/readyz").await.problem(503, "draining");
     let body = json!({"inputs": GREAT});
     let reply = service.post("/explain", body).await;
-    assert_eq!(reply.status, 200, "work is still taken");
-    assert_eq!(reply.headers[header::CONNECTION], "close", "but no more through this connection");
+    assert_eq!(reply.status, 200, "requests are still accepted");
+    assert_eq!(reply.headers[header::CONNECTION], "close", "but the connection is closed");
     service.service.drain();
     service.get("/readyz").await.problem(503, "draining");
     service.post("/explain", json!({"inputs": GREAT})).await.problem(503, "draining");
 }
 
 #[tokio::test]
-async fn metrics_exist_before_traffic_and_count_once() {
+async fn metrics_exist_before_the_first_request() {
     let service = start().await;
     let text = || async { String::from_utf8(service.get("/metrics").await.body).unwrap() };
     let zero = "explaind_requests_total{route=\"/openapi.json\",outcome=\"server_error\"} 0";
@@ -79,11 +79,11 @@ async fn metrics_exist_before_traffic_and_count_once() {
     }
     let odd = "/nothing/secret-words";
     service.get(odd).await;
-    assert!(!text().await.contains("secret"), "a path that no route has must not become a label");
+    assert!(!text().await.contains("secret"), "an unknown path must not become a label");
 }
 
 #[tokio::test]
-async fn bodies_may_be_compressed_both_ways() {
+async fn request_and_response_bodies_may_be_compressed() {
     use flate2::read::GzDecoder;
     use flate2::write::GzEncoder;
     use std::io::{Read, Write};
@@ -109,7 +109,7 @@ async fn bodies_may_be_compressed_both_ways() {
     GzDecoder::new(&reply.body[..]).read_to_string(&mut answer).unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(top_word(&answer), "great");
-    // A bomb: 64 MB out of 64 kB.
+    // A decompression bomb of 64 MB.
     let bomb = json!({"inputs": "a".repeat(64 << 20)}).to_string();
     assert_eq!(service.send(post(gzip(&bomb), "gzip")).await.status, 413);
     assert_eq!(service.send(post(body.clone().into(), "gzip")).await.status, 400);
@@ -117,7 +117,7 @@ async fn bodies_may_be_compressed_both_ways() {
 }
 
 #[tokio::test]
-async fn request_ids_are_echoed_if_they_are_plain() {
+async fn valid_request_ids_are_echoed() {
     let service = start().await;
     let get = |id: &str| Request::get("/livez").header("x-request-id", id).body(Body::empty());
     let reply = service.send(get("abc-123").unwrap()).await;
@@ -127,7 +127,7 @@ async fn request_ids_are_echoed_if_they_are_plain() {
 }
 
 #[tokio::test]
-async fn the_committed_description_is_the_generated_one() {
+async fn the_committed_openapi_yaml_is_up_to_date() {
     let generated = explaind::http::openapi::yaml().unwrap();
     let committed = include_str!("../../../openapi.yaml");
     assert!(generated == committed, "run: cargo run -- openapi > openapi.yaml");
@@ -137,7 +137,17 @@ async fn the_committed_description_is_the_generated_one() {
     assert_eq!(
         paths,
         [
+            "/",
+            "/corpora",
+            "/corpora/{id}",
+            "/counterfactuals",
+            "/docs",
             "/estimate",
+            "/estimate/counterfactuals",
+            "/estimate/examples",
+            "/estimate/probe",
+            "/estimate/rules",
+            "/examples",
             "/explain",
             "/explain/compare",
             "/livez",
@@ -147,9 +157,12 @@ async fn the_committed_description_is_the_generated_one() {
             "/models/{id}",
             "/openapi.json",
             "/predict",
+            "/probe",
             "/problems",
             "/problems/{code}",
-            "/readyz"
+            "/readyz",
+            "/rules",
+            "/web/{folder}/{file}",
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! Answers as lines of JSON, each as soon as it is ready.
+//! Streaming responses as JSON lines.
 
 use axum::http::header;
 use serde_json::{Value, json};
@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 use super::GREAT;
 use crate::support::service::{Running, start};
 
-/// The lines of an answer, each read by itself.
+/// Returns the parsed lines of a response.
 async fn lines(service: &Running, body: Value) -> Vec<Value> {
     let headers = [("accept", "application/x-ndjson"), ("accept-encoding", "gzip, zstd")];
     let reply = service.request("POST", "/explain", &headers, body).await;
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/x-ndjson");
-    assert_eq!(reply.headers.get(header::CONTENT_ENCODING), None, "lines would wait");
+    assert_eq!(reply.headers.get(header::CONTENT_ENCODING), None, "compression would delay lines");
     assert!(reply.headers.get_all(header::VARY).iter().any(|value| value == "accept"));
     let text = String::from_utf8(reply.body).unwrap();
     assert!(text.ends_with('\n'));
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The results in the order of the inputs, and the last line.
+/// Returns the results in the order of the inputs, and the last line.
 fn sorted(mut lines: Vec<Value>) -> (Vec<Value>, Value) {
     let end = lines.pop().unwrap();
     lines.sort_by_key(|line| line["index"].as_u64().unwrap());
@@ -27,7 +27,7 @@ fn sorted(mut lines: Vec<Value>) -> (Vec<Value>, Value) {
 }
 
 #[tokio::test]
-async fn each_input_has_its_line_and_the_last_one_has_the_rest() {
+async fn each_input_has_a_line_and_the_last_line_has_model_and_usage() {
     let service = start().await;
     let body = json!({
         "inputs": [GREAT, {"text": "So so.", "id": "second"}, "Bad."],
@@ -48,7 +48,7 @@ async fn each_input_has_its_line_and_the_last_one_has_the_rest() {
 }
 
 #[tokio::test]
-async fn an_input_that_fails_has_a_line_too() {
+async fn a_failed_input_has_a_line() {
     let service = start().await;
     let endless = "good ".repeat(400);
     let inputs = json!([GREAT, {"text": "", "id": "empty"}, endless]);
@@ -61,7 +61,7 @@ async fn an_input_that_fails_has_a_line_too() {
     );
     assert_eq!(results[2]["error"]["code"], "input_too_long");
     assert_eq!(results[2]["error"]["pointer"], "/inputs/2");
-    // What is known before the first line is a problem of the whole.
+    // An error before the first line is the response of the whole request.
     let accept = [("accept", "application/x-ndjson")];
     let alone = service.request("POST", "/explain", &accept, json!({"inputs": ""})).await;
     alone.problem(422, "input_empty");
@@ -71,7 +71,7 @@ async fn an_input_that_fails_has_a_line_too() {
 }
 
 #[tokio::test]
-async fn a_lone_input_shows_how_far_its_methods_are() {
+async fn a_single_input_has_progress_lines() {
     let service = start().await;
     let body = json!({
         "inputs": {"text": GREAT, "spans": [[0, 4]]}, "target": "all", "attention": false,
@@ -81,7 +81,7 @@ async fn a_lone_input_shows_how_far_its_methods_are() {
     let shape = |line: &Value| (line["progress"].is_object(), line["usage"].is_object());
     let shapes: Vec<(bool, bool)> = lines.iter().map(shape).collect();
     let [progress @ .., (false, false), (false, true)] = &shapes[..] else {
-        panic!("the result comes after all progress, then the end: {shapes:?}")
+        panic!("expected progress lines, the result, then the end: {shapes:?}")
     };
     assert!(!progress.is_empty() && progress.iter().all(|(progress, _)| *progress));
     let (progress, rest): (Vec<&Value>, Vec<&Value>) =
@@ -105,12 +105,12 @@ async fn a_lone_input_shows_how_far_its_methods_are() {
                 assert_eq!(length(&scores["span"]), Some(1));
             }
         }
-        assert!(before > 0, "{method} says nothing");
+        assert!(before > 0, "{method} has no progress");
     }
 }
 
 #[tokio::test]
-async fn several_inputs_show_no_progress() {
+async fn several_inputs_have_no_progress_lines() {
     let methods = json!(["integrated_gradients"]);
     let body = json!({"inputs": [GREAT, "Bad."], "methods": methods, "attention": false});
     let lines = lines(&start().await, body).await;

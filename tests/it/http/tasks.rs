@@ -1,13 +1,13 @@
-//! What each task answers, and what it misses in a request.
+//! Responses and errors of each task.
 
 use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{serving, with};
 use crate::support::golden_folder;
-use crate::support::service::{Running, patient, start_with};
+use crate::support::service::{Running, start_with, untimed};
 
-/// A service with one tiny model of each task.
+/// Starts a service with one tiny model per task.
 pub async fn start() -> Running {
     let entry = |(id, folder): (&str, &str)| ModelEntry {
         id: id.to_owned(),
@@ -21,7 +21,7 @@ pub async fn start() -> Running {
         ("next", "bert-nsp"),
         ("similar", "mpnet-embed"),
     ];
-    start_with(&Config { models: models.map(entry).to_vec(), ..patient() }).await
+    start_with(&Config { models: models.map(entry).to_vec(), ..untimed() }).await
 }
 
 fn result(answer: &Value) -> &Value {
@@ -29,7 +29,7 @@ fn result(answer: &Value) -> &Value {
 }
 
 #[tokio::test]
-async fn each_task_answers_in_its_own_form() {
+async fn each_task_has_its_response_fields() {
     let running = start().await;
     let answer = running.explain(json!({"model": "tokens", "inputs": "The actor made it."})).await;
     let tokens = result(&answer)["tokens"].as_array().unwrap().len();
@@ -40,11 +40,11 @@ async fn each_task_answers_in_its_own_form() {
 
     let pair = json!({"text": "What was good?", "text_pair": "The film was very good."});
     let answer = running.explain(json!({"model": "answer", "inputs": pair})).await;
-    let (found, all) = (&result(&answer)["answer"], &result(&answer)["explanations"]);
-    assert_eq!(all[0]["target"], json!({"position": "start", "token": found["start_token"]}));
-    assert_eq!(all[1]["target"], json!({"position": "end", "token": found["end_token"]}));
+    let (span, all) = (&result(&answer)["answer"], &result(&answer)["explanations"]);
+    assert_eq!(all[0]["target"], json!({"position": "start", "token": span["start_token"]}));
+    assert_eq!(all[1]["target"], json!({"position": "end", "token": span["end_token"]}));
     let starts = result(&answer)["start"].as_array().unwrap();
-    let start = starts.iter().find(|score| score["token"] == found["start_token"]).unwrap();
+    let start = starts.iter().find(|score| score["token"] == span["start_token"]).unwrap();
     assert_eq!(all[0]["output_value"], start["logit"]);
 
     let answer = running.explain(json!({"model": "masks", "inputs": "It is <mask> good."})).await;
@@ -64,12 +64,12 @@ async fn each_task_answers_in_its_own_form() {
     assert_eq!(both[1]["target"], json!({"cosine": "text_pair"}));
     assert_eq!(both[0]["output_value"], result(&answer)["similarity"]["cosine"]);
     let body = json!({"model": "similar", "inputs": "alone"});
-    let alone = running.post("/predict", body).await.json();
-    assert_eq!(result(&alone)["similarity"]["embedding"].as_array().unwrap().len(), 20);
+    let single = running.post("/predict", body).await.json();
+    assert_eq!(result(&single)["similarity"]["embedding"].as_array().unwrap().len(), 20);
 }
 
 #[tokio::test]
-async fn no_answer_is_an_answer_where_it_is_asked_for() {
+async fn handle_impossible_answer_allows_an_empty_answer() {
     let service = serving("bert-qa").await;
     let body = json!({
         "inputs": {"text": "who made very?", "text_pair": "she love from not but"},
@@ -96,7 +96,7 @@ async fn no_answer_is_an_answer_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn options_of_another_task_are_refused() {
+async fn options_of_other_tasks_are_rejected() {
     let service = start().await;
     let text = "It <mask> good.";
     for (model, more, pointer) in [
@@ -116,7 +116,7 @@ async fn options_of_another_task_are_refused() {
 }
 
 #[tokio::test]
-async fn what_a_task_misses_is_said_with_its_place() {
+async fn incomplete_inputs_and_invalid_targets_are_rejected_with_a_pointer() {
     let running = start().await;
     for (model, word) in [
         ("answer", "text_pair"),

@@ -1,4 +1,4 @@
-//! Measures, comparison, prices, and work that stops in time.
+//! Evaluation, comparison, cost estimates, and partial results at the deadline.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::GREAT;
-use crate::support::service::{self, Running, patient};
-use crate::support::{Held, StoppedClock, golden_folder, until};
+use crate::support::service::{self, Running, untimed};
+use crate::support::{Held, PausedClock, golden_folder, wait_until};
 
-/// Of a request with a second to answer: what can stop has stopped.
+/// With a budget of one second, methods that can stop early stop before this time.
 const NEARLY_ALL: Duration = Duration::from_millis(900);
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -51,16 +51,16 @@ async fn every_measure_of_every_method() {
     assert!(faithful > random, "{faithful} {random}");
     let pairs = result["agreement"].as_array().unwrap();
     assert_eq!(pairs.len(), names.len() * (names.len() - 1) / 2);
-    // The listed measures are those that come.
+    // Every listed measure has a value.
     for measure in methods["measures"].as_array().unwrap() {
         let name = measure["name"].as_str().unwrap();
-        let found = evaluation.values().any(|measures| !measures[name].is_null());
-        assert!(found || ["random_reference", "agreement"].contains(&name), "{name}");
+        let measured = evaluation.values().any(|measures| !measures[name].is_null());
+        assert!(measured || ["random_reference", "agreement"].contains(&name), "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_same_seed_gives_the_same_answer_and_another_does_not() {
+async fn results_are_reproducible_by_seed() {
     let service = service::start().await;
     let text = "The plot is not good, but the cast is great and the music too.";
     let ask = async |seed: u64| {
@@ -84,12 +84,12 @@ async fn the_same_seed_gives_the_same_answer_and_another_does_not() {
     for (method, (first, other)) in first.iter().zip(&other).enumerate().take(4) {
         assert_ne!(first, other, "method {method}");
     }
-    assert_eq!(first[4], other[4], "Owen values draw nothing");
+    assert_eq!(first[4], other[4], "Owen values are not sampled");
 }
 
-/// Shapley's and Owen's values share out all of the change, whatever is asked for.
+/// Shapley and Owen values sum to the change of the output for any number of evaluations.
 #[tokio::test]
-async fn scores_that_promise_it_add_up() {
+async fn shapley_and_owen_values_are_complete() {
     let service = service::start().await;
     let text = "The plot is not good, but the cast is great. I would see it again, and again!";
     for replacement in ["mask", "pad", "remove"] {
@@ -112,7 +112,7 @@ async fn scores_that_promise_it_add_up() {
 }
 
 #[tokio::test]
-async fn warnings_say_what_makes_an_answer_worth_less() {
+async fn unconverged_scores_have_a_warning() {
     let service = service::start().await;
     let codes = async |body: Value| {
         let answer = service.explain(body).await;
@@ -126,11 +126,11 @@ async fn warnings_say_what_makes_an_answer_worth_less() {
     assert!(rough.contains(&"not_converged".to_owned()), "{rough:?}");
 }
 
-/// The codes of the warnings of a random model's answer.
+/// Returns the codes of the warnings for a randomly initialized model.
 async fn warnings_of(folder: &str, methods: Value) -> Vec<String> {
     let source = golden_folder(folder).display().to_string();
     let model = ModelEntry { id: folder.to_owned(), source, activation: None };
-    let config = Config { models: vec![model], ..patient() };
+    let config = Config { models: vec![model], ..untimed() };
     let service = service::start_with(&config).await;
     let body = json!({"inputs": "this film was dull and the plot was bad", "methods": methods});
     let answer = service.explain(body).await;
@@ -138,27 +138,27 @@ async fn warnings_of(folder: &str, methods: Value) -> Vec<String> {
     warnings.iter().map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// DeBERTa-v3 normalises words before anything is added: the embedding times its
-/// gradient is zero there, and an answer of zeros says so.
+/// DeBERTa-v3 applies layer normalization directly to word embeddings, so that input times gradient
+/// is zero.
 #[tokio::test]
-async fn scores_of_nothing_are_called_that() {
-    let found = warnings_of("deberta-v3-sequence", json!(["input_x_gradient"])).await;
-    assert!(found.contains(&"scores_near_zero".to_owned()), "{found:?}");
+async fn scores_near_zero_have_a_warning() {
+    let codes = warnings_of("deberta-v3-sequence", json!(["input_x_gradient"])).await;
+    assert!(codes.contains(&"scores_near_zero".to_owned()), "{codes:?}");
 }
 
 #[tokio::test]
-async fn methods_that_disagree_are_named() {
+async fn disagreeing_methods_have_a_warning() {
     let methods = json!(["integrated_gradients", "input_x_gradient", "attention_flow", "lime"]);
-    let found = warnings_of("bert-tiny", methods).await;
-    assert!(found.contains(&"methods_disagree".to_owned()), "{found:?}");
+    let codes = warnings_of("bert-tiny", methods).await;
+    assert!(codes.contains(&"methods_disagree".to_owned()), "{codes:?}");
 }
 
-/// Where the only word is the one that is explained, nothing can be taken away.
+/// If the only word is the target's own, no word can be removed.
 #[tokio::test]
-async fn one_word_alone_is_measured_as_far_as_it_goes() {
+async fn a_single_word_is_evaluated_as_far_as_possible() {
     let source = golden_folder("bert-tokens").display().to_string();
     let model = ModelEntry { id: "tokens".to_owned(), source, activation: None };
-    let config = Config { models: vec![model], ..patient() };
+    let config = Config { models: vec![model], ..untimed() };
     let service = service::start_with(&config).await;
     let body = json!({"inputs": "Paris", "target": {"token": 1, "index": 1},
         "methods": ["saliency"], "evaluate": "all"});
@@ -170,7 +170,7 @@ async fn one_word_alone_is_measured_as_far_as_it_goes() {
 }
 
 #[tokio::test]
-async fn evaluate_is_read_strictly() {
+async fn invalid_evaluate_fields_are_rejected() {
     let service = service::start().await;
     for (evaluate, pointer) in [
         (json!("everything"), "/evaluate"),
@@ -204,54 +204,56 @@ async fn methods_are_compared_and_ranked() {
     assert!(ranks.is_sorted() && ranks[0] >= 1.);
     for cost in answer["usage"]["methods"].as_array().unwrap() {
         let rows = |name: &str| cost[name].as_u64().unwrap();
-        assert!(rows("forward_rows") + rows("gradient_rows") > 0, "{cost}");
+        // Another method may have run the coalitions of kernel_shap first.
+        let rows = rows("forward_rows") + rows("gradient_rows");
+        assert!(rows > 0 || cost["method"] == "kernel_shap", "{cost}");
         assert!(cost["compute_ms"].as_f64().unwrap() > 0.);
     }
 }
 
 #[tokio::test]
-async fn prices_are_those_that_are_paid() {
+async fn estimates_match_the_usage() {
     let service = service::start().await;
-    let body = json!({"inputs": [GREAT, "so so"], "target": "all", "methods": [
+    let body = json!({"inputs": [GREAT, "the plot is so so"], "target": "all", "methods": [
         "saliency",
         {"name": "integrated_gradients", "n_steps": 20},
-        {"name": "lime", "max_evals": 30},
+        {"name": "kernel_shap", "max_evals": 30},
         {"name": "occlusion", "unit": "token"},
     ]});
-    let price = service.post("/estimate", &body).await.json();
-    let paid = service.explain(body).await["usage"].clone();
-    assert_eq!(price["tokens"], paid["tokens"]);
-    // A row may give the gradients of several targets at once; a price counts each.
+    let estimate = service.post("/estimate", &body).await.json();
+    let usage = service.explain(body).await["usage"].clone();
+    assert_eq!(estimate["tokens"], usage["tokens"]);
+    // A row may compute the gradients of several targets at once; the estimate counts each.
     assert_eq!(
-        price["gradient_rows"].as_u64().unwrap(),
-        2 * paid["gradient_rows"].as_u64().unwrap()
+        estimate["gradient_rows"].as_u64().unwrap(),
+        2 * usage["gradient_rows"].as_u64().unwrap()
     );
-    let (priced, rows) =
-        (price["forward_rows"].as_u64().unwrap(), paid["forward_rows"].as_u64().unwrap());
-    assert!(rows <= priced && priced <= rows + 8, "{priced} {rows}: special tokens stay");
-    assert!(price["expected_ms"].as_f64().unwrap() > 0.);
-    assert!(price["cost"].as_u64().unwrap() < price["cost_limit"].as_u64().unwrap());
-    let methods = price["methods"].as_array().unwrap();
+    let (estimated, rows) =
+        (estimate["forward_rows"].as_u64().unwrap(), usage["forward_rows"].as_u64().unwrap());
+    assert!(rows <= estimated && estimated <= rows + 8, "{estimated} {rows}: special tokens");
+    assert!(estimate["expected_ms"].as_f64().unwrap() > 0.);
+    assert!(estimate["cost"].as_u64().unwrap() < estimate["cost_limit"].as_u64().unwrap());
+    let methods = estimate["methods"].as_array().unwrap();
     assert_eq!(
         methods.iter().map(|m| m["method"].as_str().unwrap()).collect::<Vec<_>>(),
-        ["saliency", "integrated_gradients", "lime", "occlusion"]
+        ["saliency", "integrated_gradients", "kernel_shap", "occlusion"]
     );
-    // What /explain refuses is refused here too, in the same words.
-    let wrong = json!({"inputs": GREAT, "methods": [{"name": "lime", "max_evals": 1}]});
-    let (here, there) =
-        (service.post("/estimate", &wrong).await, service.post("/explain", &wrong).await);
-    let problem = here.problem(422, "invalid_field");
-    assert_eq!(problem["pointer"], there.json()["pointer"]);
-    assert_eq!(problem["detail"], there.json()["detail"]);
+    // /estimate rejects the same requests as /explain, with the same error.
+    let invalid = json!({"inputs": GREAT, "methods": [{"name": "lime", "max_evals": 1}]});
+    let (estimate, explain) =
+        (service.post("/estimate", &invalid).await, service.post("/explain", &invalid).await);
+    let problem = estimate.problem(422, "invalid_field");
+    assert_eq!(problem["pointer"], explain.json()["pointer"]);
+    assert_eq!(problem["detail"], explain.json()["detail"]);
 }
 
-/// The first result of a request with a second to answer, nearly all of which goes
-/// by while the pass after `free` others with `piece` is still running.
+/// Returns the first result of a request with a budget of one second, nearly all of which elapses
+/// during one pass: the one after `free` passes with `piece`.
 async fn interrupted(service: &Running, piece: &'static str, free: usize, body: &Value) -> Value {
-    let clock = StoppedClock::new();
+    let clock = PausedClock::new();
     let held = Held::after(free, piece);
     let request = service.explain(body.clone());
-    let answer = held.while_time_goes_by(&clock, NEARLY_ALL, request).await;
+    let answer = held.advance_while_held(&clock, NEARLY_ALL, request).await;
     tokio::time::resume();
     answer["results"][0].clone()
 }
@@ -261,26 +263,24 @@ fn codes(result: &Value) -> Vec<&str> {
     warnings.map(|warning| warning["code"].as_str().unwrap()).collect()
 }
 
-/// Measures leave out what there is no time for, and say so.
 #[tokio::test]
-async fn measures_stop_in_time_too() {
-    let service = service::single_file().await;
+async fn measures_without_enough_time_are_skipped_with_a_warning() {
+    let service = service::start_single_threaded().await;
     let body = json!({"inputs": "The school is not good, but the cast is great.",
         "methods": ["saliency"], "evaluate": "all", "budget_ms": 1_000});
-    // The prediction and the method take a pass each; the third is of a measure.
+    // One pass for the prediction, one for the method; the third is for a measure.
     let result = interrupted(&service, "school", 2, &body).await;
     assert!(codes(&result).contains(&"not_measured"), "{result}");
     let measured = result["evaluation"]["saliency"].as_object().unwrap();
-    assert!(measured.contains_key("complexity"), "what costs nothing is there");
+    assert!(measured.contains_key("complexity"), "measures without passes have values");
     assert!(!measured.contains_key("infidelity"), "{measured:?}");
     assert!(result["explanations"][0]["attributions"]["word"].is_array());
 }
 
-/// A budget that is too short for all samples gives what there was time for, and
-/// says so; which words have scores does not depend on when it ended.
+/// If the time is too short for all samples, the result is that of fewer samples, with a warning.
 #[tokio::test]
-async fn sampling_stops_in_time_and_says_what_it_reached() {
-    let service = service::single_file().await;
+async fn sampling_stops_early_at_the_deadline() {
+    let service = service::start_single_threaded().await;
     let text = "The doctor is not good, but the cast is great. I would see it again, and again!";
     for method in [
         json!({"name": "lime", "max_evals": 200}),
@@ -296,57 +296,56 @@ async fn sampling_stops_in_time_and_says_what_it_reached() {
         assert!(samples > 0 && one["finished"] == false, "{method}: {samples}");
         assert!(numbers(&one["attributions"]["word"]).iter().any(|score| *score != 0.));
         assert!(codes(&result).contains(&"stopped_early"), "{result}");
-        // The scores are those of so many samples, as if no more had been asked for.
+        // The scores equal those of a request for this number of samples.
         let mut shorter = method.clone();
         match method["name"].as_str().unwrap() {
             "lime" => shorter["max_evals"] = json!(samples),
             "smooth_grad" | "gradient_shap" => shorter["n_samples"] = json!(samples),
-            // These choose their samples by how many there are to be.
+            // The samples of the other methods depend on the requested number.
             _ => continue,
         }
         let mut shorter = body(&shorter);
         shorter["budget_ms"] = json!(3_600_000);
-        let whole = service.explain(shorter).await;
-        let whole = &whole["results"][0]["explanations"][0];
-        assert_eq!(one["attributions"], whole["attributions"], "{method}");
-        assert_eq!(whole["finished"], true);
+        let answer = service.explain(shorter).await;
+        let finished = &answer["results"][0]["explanations"][0];
+        assert_eq!(one["attributions"], finished["attributions"], "{method}");
+        assert_eq!(finished["finished"], true);
     }
 }
 
-/// Steps that adapt end with the last complete rule; where not even the first one is
-/// done, there is nothing to answer with.
+/// Adaptive steps stop with the last complete quadrature rule. Without any complete rule, the
+/// request fails.
 #[tokio::test]
-async fn adaptive_steps_stop_in_time() {
-    let service = service::single_file().await;
+async fn adaptive_steps_stop_early_at_the_deadline() {
+    let service = service::start_single_threaded().await;
     let method = json!({"name": "integrated_gradients", "tolerance": 1e-6});
     let text = "The hospital is not good, but the cast is great. I would see it again, and again!";
     let body = json!({"inputs": text, "methods": [method], "attention": false, "budget_ms": 1_000});
-    // As long as it takes.
-    let mut patient = body.clone();
-    patient["budget_ms"] = json!(3_600_000);
-    let all = service.explain(patient).await;
+    let mut unlimited = body.clone();
+    unlimited["budget_ms"] = json!(3_600_000);
+    let all = service.explain(unlimited).await;
     let all = &all["results"][0]["explanations"][0];
     assert_eq!(all["n_steps"], 129);
-    // The prediction and the first 9 points take a pass each.
-    let clock = StoppedClock::new();
+    // One pass for the prediction and one for the first 9 points.
+    let clock = PausedClock::new();
     let held = Held::after(2, "hospital");
-    let answer = held.while_time_goes_by(&clock, NEARLY_ALL, service.explain(body.clone())).await;
+    let answer = held.advance_while_held(&clock, NEARLY_ALL, service.explain(body.clone())).await;
     let one = &answer["results"][0]["explanations"][0];
     assert_eq!(one["converged"], false);
     assert_eq!(one["n_steps"], 9);
     drop(held);
     let held = Held::after(1, "hospital");
     let reply = held
-        .while_time_goes_by(&clock, Duration::from_secs(1), service.post("/explain", &body))
+        .advance_while_held(&clock, Duration::from_secs(1), service.post("/explain", &body))
         .await;
     reply.problem(504, "deadline_exceeded");
 }
 
-/// A full queue is as a slow machine: what has samples answers from them.
+/// While another request occupies the worker, sampling stops early instead of failing.
 #[tokio::test]
-async fn a_full_queue_does_not_turn_samples_into_an_error() {
-    let service = service::single_file().await;
-    let clock = StoppedClock::new();
+async fn sampling_stops_early_if_the_queue_is_full() {
+    let service = service::start_single_threaded().await;
+    let clock = PausedClock::new();
     let (held, other) = (Held::after(4, "garden"), Held::after(0, "kitchen"));
     let lime = json!({"inputs": "The garden was good, and so were the others, all in all.",
         "methods": [{"name": "lime", "max_evals": 400}], "attention": false, "budget_ms": 1_000});
@@ -355,9 +354,9 @@ async fn a_full_queue_does_not_turn_samples_into_an_error() {
         held.reached().await;
         let own = admission.in_flight();
         tokio::join!(service.post("/predict", json!({"inputs": "a kitchen"})), async {
-            until(|| admission.in_flight() > own).await;
+            wait_until(|| admission.in_flight() > own).await;
             held.open();
-            // The only worker is busy with the other caller's pass from now on.
+            // From now on, the only worker is busy with the other request.
             other.reached().await;
             clock.advance(NEARLY_ALL).await;
             other.open();

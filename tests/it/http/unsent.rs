@@ -1,4 +1,4 @@
-//! Responses that nobody reads, together.
+//! The limit on the total size of unsent responses.
 
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -6,9 +6,9 @@ use explaind::config::{Config, Limits};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::support::service::{Running, patient, start_with};
+use crate::support::service::{Running, start_with, untimed};
 
-/// Its attention is several hundred kilobytes of JSON.
+/// A request whose response has several hundred kilobytes of JSON.
 fn large() -> Value {
     let long = "good and bad ".repeat(40);
     let attention = json!({"layers": [0], "heads": [0, 1, 2]});
@@ -27,10 +27,10 @@ fn ask(accept: &str, encoding: &str) -> Request<Body> {
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
-async fn one_mebibyte() -> Running {
+async fn start_with_one_mebibyte() -> Running {
     let limits =
-        Limits { response_mebibytes_total: 1, response_bytes: 1 << 20, ..patient().limits };
-    start_with(&Config { limits, ..patient() }).await
+        Limits { response_mebibytes_total: 1, response_bytes: 1 << 20, ..untimed().limits };
+    start_with(&Config { limits, ..untimed() }).await
 }
 
 async fn unsent_bytes(service: &Running) -> usize {
@@ -41,18 +41,18 @@ async fn unsent_bytes(service: &Running) -> usize {
 }
 
 #[tokio::test]
-async fn what_is_not_sent_counts_and_is_bounded() {
-    let service = one_mebibyte().await;
+async fn unsent_responses_are_counted_and_limited() {
+    let service = start_with_one_mebibyte().await;
     let unread = service.answer(ask(JSON, "identity")).await;
     assert_eq!(unread.status(), 200);
     let length: usize = unread.headers()[header::CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
-    assert!(length > 1 << 19 && length < 1 << 20, "two do not fit, one does: {length}");
+    assert!(length > 1 << 19 && length < 1 << 20, "one fits, two do not: {length}");
     let counted = unsent_bytes(&service).await;
     assert!((length..length + (1 << 17)).contains(&counted), "{counted} of {length}");
     let reply = service.send(ask(JSON, "identity")).await;
     let problem = reply.problem(503, "responses_unsent");
     assert_eq!(reply.headers[header::RETRY_AFTER], "2", "{problem}");
-    // Lines have been promised: the error takes the place of what there is no room for.
+    // A stream has already begun: the error replaces the result that does not fit.
     let lines = service.send(ask(LINES, "identity")).await;
     assert_eq!(lines.status, 200);
     let lines = String::from_utf8(lines.body).unwrap();
@@ -60,7 +60,7 @@ async fn what_is_not_sent_counts_and_is_bounded() {
     let [refused, end] = &lines[..] else { panic!("a result and the end: {lines:?}") };
     assert_eq!(refused["error"]["code"], "responses_unsent");
     assert!(end["usage"].is_object(), "{end}");
-    assert_eq!(service.get("/livez").await.status, 200, "a full service lives");
+    assert_eq!(service.get("/livez").await.status, 200, "a full service is live");
     let read = unread.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(read.len(), length);
     serde_json::from_slice::<Value>(&read).unwrap();
@@ -69,8 +69,8 @@ async fn what_is_not_sent_counts_and_is_bounded() {
 }
 
 #[tokio::test]
-async fn room_comes_back_piece_by_piece_and_when_a_caller_leaves() {
-    let service = one_mebibyte().await;
+async fn memory_is_released_per_chunk_and_when_a_caller_disconnects() {
+    let service = start_with_one_mebibyte().await;
     for (accept, encoding) in [(JSON, "identity"), (LINES, "identity"), (JSON, "gzip")] {
         let before = unsent_bytes(&service).await;
         let mut body = service.answer(ask(accept, encoding)).await.into_body();
@@ -84,10 +84,10 @@ async fn room_comes_back_piece_by_piece_and_when_a_caller_leaves() {
             second = frame.into_data().ok();
             count += 1;
         }
-        assert!(count > 3, "{accept}, {encoding}: it comes in pieces");
+        assert!(count > 3, "{accept}, {encoding}: the body has several chunks");
         drop((body, second));
         assert_eq!(unsent_bytes(&service).await, before, "{accept}, {encoding}: all was read");
         drop(service.answer(ask(accept, encoding)).await);
-        crate::support::until_async(async || unsent_bytes(&service).await == before).await;
+        crate::support::wait_until_async(async || unsent_bytes(&service).await == before).await;
     }
 }

@@ -1,11 +1,11 @@
-//! Texts over a model's limit, read in parts.
+//! Long texts that are split into windows.
 
 use serde_json::{Value, json};
 
 use super::{GREAT, numbers, serving};
 use crate::support::service;
 
-/// Some 240 tokens; the model takes 128.
+/// About 240 tokens; the model's maximum is 128.
 fn long() -> String {
     let sentences = [
         "The film begins slowly, with a long walk through the rain.",
@@ -17,7 +17,7 @@ fn long() -> String {
 }
 
 #[tokio::test]
-async fn parts_add_up_to_the_whole() {
+async fn values_are_weighted_sums_over_windows() {
     let service = service::start().await;
     for combine in ["mean", "max"] {
         let body = json!({
@@ -33,18 +33,18 @@ async fn parts_add_up_to_the_whole() {
         assert!(tokens.len() > 200 && result["truncated"] == false);
         let windows = result["windows"].as_array().unwrap();
         assert!(windows.len() >= 2);
-        // Every token is in one, neighbours overlap, and none ends within a word.
+        // Every token is in a window, adjacent windows overlap, and none ends within a word.
         let ends: Vec<Vec<f64>> = windows.iter().map(|window| numbers(&window["tokens"])).collect();
         assert_eq!((ends[0][0], ends.last().unwrap()[1]), (1., tokens.len() as f64 - 1.));
         for pair in ends.windows(2) {
             assert!(pair[0][1] - pair[1][0] >= 16. && pair[1][0] > pair[0][0]);
-            let (before, at) = (&tokens[pair[0][1] as usize - 1], &tokens[pair[0][1] as usize]);
-            assert_ne!(before["word"], at["word"]);
+            let (last, next) = (&tokens[pair[0][1] as usize - 1], &tokens[pair[0][1] as usize]);
+            assert_ne!(last["word"], next["word"]);
         }
         let served = result["predictions"].as_array().unwrap();
         let positive = served.iter().find(|p| p["label"] == "POSITIVE").unwrap();
         for (number, one) in result["explanations"].as_array().unwrap().iter().enumerate() {
-            assert_eq!(one["output_value"], positive["logit"], "what is explained is served");
+            assert_eq!(one["output_value"], positive["logit"], "the prediction is explained");
             let scores = numbers(&one["attributions"]["token"]);
             assert_eq!(scores.len(), tokens.len());
             let value = |name: &str| one[name].as_f64().unwrap();
@@ -58,10 +58,10 @@ async fn parts_add_up_to_the_whole() {
                 .collect();
             assert_eq!(shares.len(), if combine == "max" { 1 } else { windows.len() });
             let sum = |name: &str| {
-                let of = |share: &&Value| {
+                let weighted = |share: &&Value| {
                     share["weight"].as_f64().unwrap() * share[name].as_f64().unwrap()
                 };
-                shares.iter().map(of).sum::<f64>()
+                shares.iter().map(weighted).sum::<f64>()
             };
             for name in ["output_value", "baseline_value", "convergence_delta"] {
                 assert!((sum(name) - value(name)).abs() < 1e-4, "{combine} {name}");
@@ -71,7 +71,7 @@ async fn parts_add_up_to_the_whole() {
 }
 
 #[tokio::test]
-async fn a_text_that_fits_is_read_whole() {
+async fn a_short_text_is_not_split() {
     let service = service::start().await;
     let plain = service.explain(json!({"inputs": GREAT})).await;
     let windowed = service.explain(json!({"inputs": GREAT, "window": {"stride": 4}})).await;
@@ -80,7 +80,7 @@ async fn a_text_that_fits_is_read_whole() {
 }
 
 #[tokio::test]
-async fn windows_that_make_no_sense_are_refused() {
+async fn invalid_window_options_are_rejected() {
     let service = service::start().await;
     for (more, pointer) in [
         (json!({"window": {"stride": 126}}), "/window/stride"),
@@ -97,9 +97,8 @@ async fn windows_that_make_no_sense_are_refused() {
     }
 }
 
-/// However many windows a caller's stride would make, there are only so many.
 #[tokio::test]
-async fn windows_are_bounded() {
+async fn the_number_of_windows_is_limited() {
     let service = service::start().await;
     let body = json!({"inputs": "good ".repeat(5_000), "window": {"stride": 120}});
     let problem = service.post("/explain", body).await.problem(422, "input_too_long");
@@ -107,7 +106,7 @@ async fn windows_are_bounded() {
 }
 
 #[tokio::test]
-async fn an_answer_is_found_wherever_it_is() {
+async fn the_answer_is_the_best_of_all_windows() {
     let service = serving("bert-qa").await;
     let context = "The actor loved the story. The plot was dull and the music was bad. ".repeat(20);
     let body = json!({
@@ -120,25 +119,24 @@ async fn an_answer_is_found_wherever_it_is() {
     let result = &answer["results"][0];
     let windows = result["windows"].as_array().unwrap();
     assert!(windows.len() > 1);
-    let sure = |result: &Value| result["answer"]["probability"].as_f64().unwrap();
-    let best = windows.iter().map(sure).fold(0., f64::max);
-    assert_eq!(sure(result), best, "the surest part answers");
+    let probability = |result: &Value| result["answer"]["probability"].as_f64().unwrap();
+    let best = windows.iter().map(probability).fold(0., f64::max);
+    assert_eq!(probability(result), best);
     let tokens = result["tokens"].as_array().unwrap();
     for one in result["explanations"].as_array().unwrap() {
         let token = one["target"]["token"].as_u64().unwrap() as usize;
-        assert_eq!(tokens[token]["segment"], 1, "a token of the context, by its own number");
+        assert_eq!(tokens[token]["segment"], 1, "the index is of the whole context");
         assert_eq!(numbers(&one["attributions"]["token"]).len(), tokens.len());
     }
-    // A token that a caller names is looked for where most is around it.
+    // A requested token is explained in the window with the most context around it.
     let mut named = body;
     named["target"] = json!({"position": "start", "token": tokens.len() - 10});
     let answer = service.explain(named).await;
     assert_eq!(answer["results"][0]["explanations"][0]["target"]["token"], tokens.len() - 10);
 }
 
-/// That there is no answer is as sure as the window that is least sure of it.
 #[tokio::test]
-async fn no_answer_counts_over_all_windows() {
+async fn the_null_score_is_the_minimum_over_all_windows() {
     let service = serving("bert-qa").await;
     let context = "The actor loved the story. The plot was dull and the music was bad. ".repeat(20);
     let body = json!({
@@ -157,24 +155,24 @@ async fn no_answer_counts_over_all_windows() {
     assert_eq!(null(result), least);
     let answers = result["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 4);
-    let sure = |answer: &Value| answer["probability"].as_f64().unwrap();
-    assert!(answers.windows(2).all(|two| sure(&two[0]) >= sure(&two[1])), "best first");
+    let probability = |answer: &Value| answer["probability"].as_f64().unwrap();
+    assert!(answers.windows(2).all(|pair| probability(&pair[0]) >= probability(&pair[1])));
     let texts: Vec<&str> = answers.iter().map(|answer| answer["text"].as_str().unwrap()).collect();
-    assert!((1..4).all(|i| !texts[..i].contains(&texts[i])), "none twice: {texts:?}");
+    assert!((1..4).all(|i| !texts[..i].contains(&texts[i])), "duplicates: {texts:?}");
     let of_windows = windows.iter().flat_map(|window| window["answers"].as_array().unwrap());
     let spans = of_windows.filter(|answer| answer["text"] != "");
-    let surest = spans.map(sure).fold(0., f64::max);
-    assert_eq!(sure(&answers[0]), surest.max(least));
+    let best = spans.map(probability).fold(0., f64::max);
+    assert_eq!(probability(&answers[0]), best.max(least));
     let tokens = result["tokens"].as_array().unwrap();
-    for (place, one) in result["explanations"].as_array().unwrap().iter().enumerate() {
-        let name = ["start_token", "end_token"][place];
+    for (number, one) in result["explanations"].as_array().unwrap().iter().enumerate() {
+        let name = ["start_token", "end_token"][number];
         assert_eq!(one["target"]["token"], answers[0][name]);
         assert_eq!(numbers(&one["attributions"]["token"]).len(), tokens.len());
     }
 }
 
 #[tokio::test]
-async fn each_token_is_named_where_most_is_around_it() {
+async fn each_token_is_classified_in_the_window_with_the_most_context() {
     let service = serving("bert-tokens").await;
     let text = "Anna met Paul in Paris and they went to the river. ".repeat(20);
     let body = json!({"inputs": text, "methods": ["saliency"], "window": {"stride": 10},
@@ -187,7 +185,7 @@ async fn each_token_is_named_where_most_is_around_it() {
     for one in result["explanations"].as_array().unwrap() {
         let token = one["target"]["token"].as_u64().unwrap() as usize;
         let scores = numbers(&one["attributions"]["token"]);
-        assert!(scores[token] != 0., "its own window is explained");
+        assert!(scores[token] != 0., "the token's window is explained");
         let label = &one["target"]["label"];
         let served = result["predictions"][token].as_array().unwrap();
         let same = served.iter().find(|p| &p["label"] == label).unwrap();

@@ -1,13 +1,13 @@
-//! Labels of the caller's own, chosen from by a model of entailment.
+//! Zero-shot classification with candidate labels and an NLI model.
 
 use explaind::config::{Config, Limits, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{GREAT, numbers, serving, with};
 use crate::support::golden_folder;
-use crate::support::service::{patient, start, start_with};
+use crate::support::service::{start, start_with, untimed};
 
-fn asked() -> Value {
+fn request() -> Value {
     json!({
         "inputs": "The actor made the best film.",
         "candidate_labels": ["movies", "music", "the weather"],
@@ -15,15 +15,15 @@ fn asked() -> Value {
     })
 }
 
-fn value(of: &Value) -> f64 {
-    of.as_f64().expect("a number")
+fn value(number: &Value) -> f64 {
+    number.as_f64().expect("a number")
 }
 
 #[tokio::test]
 async fn candidates_are_predicted_and_explained() {
     let service = serving("bert-nli").await;
     for output in ["logit", "probability"] {
-        let body = with(&asked(), &json!({"output": output, "target": "all"}));
+        let body = with(&request(), &json!({"output": output, "target": "all"}));
         let answer = service.explain(body).await;
         let result = &answer["results"][0];
         let predictions = result["predictions"].as_array().unwrap();
@@ -33,10 +33,10 @@ async fn candidates_are_predicted_and_explained() {
         assert_eq!(explanations.len(), 3);
         for (index, one) in explanations.iter().enumerate() {
             let label = &one["target"]["label"];
-            assert_eq!(label, &asked()["candidate_labels"][index]);
+            assert_eq!(label, &request()["candidate_labels"][index]);
             let served = predictions.iter().find(|p| &p["label"] == label).unwrap();
-            assert_eq!(one["output_value"], served[output], "what is explained is served");
-            // Words of the text alone share out the change: the hypothesis is no feature.
+            assert_eq!(one["output_value"], served[output], "the prediction is explained");
+            // Only tokens of the text have scores: the hypothesis is not a feature.
             let scores = numbers(&one["attributions"]["token"]);
             let change = value(&one["output_value"]) - value(&one["baseline_value"]);
             let gap = scores.iter().sum::<f64>() - change - value(&one["convergence_delta"]);
@@ -53,9 +53,9 @@ async fn candidates_are_predicted_and_explained() {
     }
 }
 
-/// Whatever the method, a hypothesis has no scores; where it is wanted, it has.
+/// For every method, the hypothesis has scores if and only if `explain_hypothesis` is true.
 #[tokio::test]
-async fn a_hypothesis_has_scores_where_it_is_wanted() {
+async fn explain_hypothesis_scores_the_hypothesis() {
     let service = serving("bert-nli").await;
     let methods = json!([
         "saliency", "input_x_gradient", {"name": "smooth_grad", "n_samples": 4},
@@ -65,14 +65,14 @@ async fn a_hypothesis_has_scores_where_it_is_wanted() {
         {"name": "partition_shap", "max_evals": 40}, "attention_rollout", "attention_flow",
         "attention_gradient", "attention_norm",
     ]);
-    for (more, wanted) in [
+    for (more, scored) in [
         (json!({"output": "probability"}), false),
         (json!({"output": "probability", "multi_label": true}), false),
         (json!({"target": {"contrast": ["music", "movies"]}}), false),
         (json!({"explain_hypothesis": true}), true),
         (json!({"explain_hypothesis": true, "multi_label": true, "output": "probability"}), true),
     ] {
-        let body = with(&with(&asked(), &json!({"methods": methods})), &more);
+        let body = with(&with(&request(), &json!({"methods": methods})), &more);
         let answer = service.explain(body).await;
         let result = &answer["results"][0];
         for one in result["explanations"].as_array().unwrap() {
@@ -81,20 +81,20 @@ async fn a_hypothesis_has_scores_where_it_is_wanted() {
             let own =
                 tokens.filter(|(token, _)| token["segment"] == 1 && token["special"] == false);
             let size: f64 = own.map(|(_, score)| score.abs()).sum();
-            assert_eq!(size > 0., wanted, "{} {more}: {size}", one["method"]);
+            assert_eq!(size > 0., scored, "{} {more}: {size}", one["method"]);
             assert!(scores.iter().any(|score| *score != 0.), "{}", one["method"]);
         }
         let second = |word: &&Value| word["segment"] == 1;
         let words = result["words"].as_array().unwrap().iter().filter(second).count();
-        assert_eq!(words > 0, wanted);
+        assert_eq!(words > 0, scored);
     }
 }
 
 #[tokio::test]
-async fn candidates_are_measured_and_shown() {
+async fn candidates_are_evaluated_and_rendered() {
     let service = serving("bert-nli").await;
     let body = with(
-        &asked(),
+        &request(),
         &json!({"evaluate": "all", "methods": ["saliency", "occlusion"],
         "attention": {"kind": "gradient", "patterns": true}}),
     );
@@ -111,22 +111,21 @@ async fn candidates_are_measured_and_shown() {
         let best = result["predictions"][0]["label"].as_str().unwrap();
         assert!(String::from_utf8(reply.body).unwrap().contains(best), "{form}");
     }
-    let predicted = json!({"inputs": asked()["inputs"], "multi_label": true,
-        "candidate_labels": asked()["candidate_labels"]});
+    let predicted = json!({"inputs": request()["inputs"], "multi_label": true,
+        "candidate_labels": request()["candidate_labels"]});
     let predicted = service.post("/predict", predicted).await.json();
     let predictions = predicted["results"][0]["predictions"].as_array().unwrap();
-    let sure: Vec<f64> = predictions.iter().map(|p| value(&p["probability"])).collect();
-    assert!(sure.windows(2).all(|two| two[0] >= two[1]), "{sure:?}");
+    let sorted: Vec<f64> = predictions.iter().map(|p| value(&p["probability"])).collect();
+    assert!(sorted.windows(2).all(|pair| pair[0] >= pair[1]), "{sorted:?}");
 }
 
-/// Every candidate sees the same of a text that is cut.
 #[tokio::test]
-async fn a_long_text_is_cut_alike_for_all() {
+async fn truncation_is_the_same_for_all_candidates() {
     let service = serving("bert-nli").await;
     let labels = json!(["movies", "the very best music in the end"]);
     let text = "The actor made the best film. ".repeat(9);
     let body = with(
-        &asked(),
+        &request(),
         &json!({"inputs": text, "candidate_labels": labels,
         "hypothesis_template": "so {}"}),
     );
@@ -143,7 +142,7 @@ async fn a_long_text_is_cut_alike_for_all() {
     }
     let endless = json!(["movies", "music and ".repeat(12)]);
     let body = with(
-        &asked(),
+        &request(),
         &json!({"inputs": text, "candidate_labels": endless,
         "truncate": true}),
     );
@@ -152,7 +151,7 @@ async fn a_long_text_is_cut_alike_for_all() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_with_its_place() {
+async fn invalid_requests_are_rejected_with_a_pointer() {
     let service = serving("bert-nli").await;
     let pair = json!({"text": "a", "text_pair": "b"});
     for (more, code, pointer) in [
@@ -189,22 +188,22 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
             "/explain_hypothesis",
         ),
     ] {
-        let body = with(&with(&asked(), &json!({"target": {"label": "music"}})), &more);
+        let body = with(&with(&request(), &json!({"target": {"label": "music"}})), &more);
         let problem = service.post("/explain", body).await.problem(422, code);
         assert_eq!(problem["pointer"], pointer, "{more}");
     }
     let sentiment = start().await;
-    let problem = sentiment.post("/explain", asked()).await.problem(422, "invalid_field");
+    let problem = sentiment.post("/explain", request()).await.problem(422, "invalid_field");
     assert_eq!(problem["pointer"], "/candidate_labels");
     assert!(problem["detail"].as_str().unwrap().contains("NEGATIVE, POSITIVE"), "{problem}");
 }
 
 #[tokio::test]
-async fn candidates_are_bounded_and_priced() {
-    let limits = Limits { candidates: 3, candidate_characters: 12, ..patient().limits };
+async fn candidates_are_limited_and_their_cost_is_estimated() {
+    let limits = Limits { candidates: 3, candidate_characters: 12, ..untimed().limits };
     let source = golden_folder("bert-nli").display().to_string();
     let model = ModelEntry { id: "nli".to_owned(), source, activation: None };
-    let config = Config { limits, models: vec![model], ..patient() };
+    let config = Config { limits, models: vec![model], ..untimed() };
     let service = start_with(&config).await;
     let body = |labels: Value, more: Value| {
         with(&json!({"inputs": GREAT, "candidate_labels": labels, "attention": false}), &more)
@@ -215,10 +214,10 @@ async fn candidates_are_bounded_and_priced() {
         (json!(["a", "b".repeat(13)]), short.clone(), "/candidate_labels/1"),
         (json!(["a"]), json!({"hypothesis_template": "is this about {}"}), "/hypothesis_template"),
     ] {
-        let refused = service.post("/explain", body(labels, more)).await;
-        assert_eq!(refused.problem(422, "invalid_field")["pointer"], pointer);
+        let reply = service.post("/explain", body(labels, more)).await;
+        assert_eq!(reply.problem(422, "invalid_field")["pointer"], pointer);
     }
-    // What was priced is what is run, and more candidates cost more.
+    // The estimate equals the usage, and more candidates cost more.
     let method = json!([{"name": "integrated_gradients", "n_steps": 5}]);
     let mut costs = Vec::new();
     for (labels, more) in [
@@ -228,15 +227,15 @@ async fn candidates_are_bounded_and_priced() {
         (json!(["a", "b", "c"]), json!({"output": "probability"})),
         (json!(["a", "b", "c"]), json!({"output": "probability", "target": "all"})),
     ] {
-        let asked = with(&body(labels, more), &with(&short, &json!({"methods": method})));
-        let priced = service.post("/estimate", asked.clone()).await.json();
-        let used = service.explain(asked).await["usage"].clone();
+        let body = with(&body(labels, more), &with(&short, &json!({"methods": method})));
+        let estimate = service.post("/estimate", body.clone()).await.json();
+        let used = service.explain(body).await["usage"].clone();
         for count in ["forward_rows", "gradient_rows"] {
-            assert_eq!(priced[count], used[count], "{count} {costs:?}");
+            assert_eq!(estimate[count], used[count], "{count} {costs:?}");
         }
-        costs.push(priced["cost"].as_u64().unwrap());
+        costs.push(estimate["cost"].as_u64().unwrap());
     }
-    // Three targets in a pair each cost as much as one that is of three pairs.
+    // Three targets that need one pair each cost as much as one target that needs three pairs.
     assert!(costs[0] < costs[1] && costs[1] < costs[2] && costs[2] == costs[3], "{costs:?}");
     assert!(costs[3] < costs[4], "{costs:?}");
 }

@@ -1,4 +1,4 @@
-//! Fields that are missing, null, or written in another form.
+//! Fields that are missing, null or in another notation.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::{check_explained, edit_tensors, explain, folder_with, read, tiny_config};
 use crate::support::input;
 
-/// DeBERTa's terms as a text instead of a list.
+/// DeBERTa's pos_att_type as a string instead of a list.
 #[tokio::test]
-async fn terms_may_be_a_text() {
+async fn pos_att_type_may_be_a_string() {
     let tiny = "deberta-v3-nli";
     let config = |terms: Value| {
         let mut config = tiny_config(tiny);
@@ -28,7 +28,7 @@ async fn terms_may_be_a_text() {
     assert_eq!(list.predicted, text.predicted);
 }
 
-/// Gives the tiny checkpoint as many layers as `count`, copies of its second.
+/// Extends the tiny checkpoint to `count` layers with copies of the second one.
 fn deepen(tensors: &mut HashMap<String, Tensor>, count: usize) {
     for layers in [".layer.", ".layers."] {
         let second = format!("{layers}1.");
@@ -44,7 +44,7 @@ fn deepen(tensors: &mut HashMap<String, Tensor>, count: usize) {
     }
 }
 
-/// What a model says of a few tokens, or why it does not load.
+/// Returns the logits for a few tokens, or the loading error.
 fn outcome(folder: &Path, config: &Value) -> Result<Vec<f64>, String> {
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
     let placement = Placement::reference().unwrap();
@@ -55,12 +55,11 @@ fn outcome(folder: &Path, config: &Value) -> Result<Vec<f64>, String> {
     Ok(model.run(&[row]).map_err(|error| error.to_string())?.remove(0).logits)
 }
 
-/// A field that is missing, or null, means transformers' default: the same as
-/// with the default written out, number by number or error by error.
-/// tests/data/transformers-defaults.json has what transformers' own
-/// configuration classes say.
+/// A missing or null field has transformers' default: logits or errors are the same as with the
+/// default written out. tests/data/transformers-defaults.json has the defaults of transformers'
+/// configuration classes.
 #[test]
-fn missing_fields_mean_what_transformers_means() {
+fn missing_fields_have_transformers_defaults() {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/transformers-defaults.json");
     for (model_type, defaults) in read(&path).as_object().unwrap() {
@@ -82,7 +81,7 @@ fn missing_fields_mean_what_transformers_means() {
             };
             let written = with(Some(default));
             assert_eq!(with(None), written, "{model_type}: {field} missing");
-            // transformers 4 wrote null for "as the global layers".
+            // transformers 4 wrote null for "as in the global layers".
             if field != "local_rope_theta" {
                 assert_eq!(with(Some(&Value::Null)), written, "{model_type}: {field} null");
             }
@@ -90,9 +89,9 @@ fn missing_fields_mean_what_transformers_means() {
     }
 }
 
-/// Twelve layers where config.json does not say how many.
+/// The default is twelve layers.
 #[tokio::test]
-async fn the_number_of_layers_may_be_missing() {
+async fn the_number_of_layers_is_optional() {
     for tiny in ["bert-tiny", "albert-sequence"] {
         let mut config = tiny_config(tiny);
         config.as_object_mut().unwrap().remove("num_hidden_layers");

@@ -1,4 +1,4 @@
-//! What each is loaded as.
+//! Task, labels and sizes of each loaded model.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use super::{check_explained, edit_tensors, explain, folder_with, shrunk, tiny_config};
 
-/// A file of tests/data/hub-configs, the tiny checkpoint that stands in, and
-/// what it must be loaded as.
+/// A file of tests/data/hub-configs, the tiny checkpoint with the tensors, and the expected model.
 struct Case {
     config: &'static str,
     tiny: &'static str,
@@ -65,14 +64,13 @@ const CASES: &[Case] = &[
     case("xlm-roberta-language-detection", "xlm-roberta-sequence", TEXT, "softmax", 20),
 ];
 
-/// A tensor that is no zero and no other's.
+/// Returns a deterministic tensor of nonzero values.
 fn tensor(rows: usize, width: usize) -> Tensor {
     let values = (0..rows * width).map(|i| ((i * 7919 % 997) as f32 / 997. - 0.5) * 0.4);
     Tensor::from_iter(values, &Device::Cpu).unwrap().reshape((rows, width)).unwrap()
 }
 
-/// Gives the tiny checkpoint's tensors as many rows as `config` wants where that
-/// is no matter of size: labels and buckets.
+/// Resizes the tensors whose number of rows is not one of `SIZES`: labels and buckets.
 fn fit(tensors: &mut HashMap<String, Tensor>, config: &Value, outputs: usize) {
     for name in ["classifier", "classifier.out_proj"] {
         let weight = format!("{name}.weight");
@@ -91,7 +89,7 @@ fn fit(tensors: &mut HashMap<String, Tensor>, config: &Value, outputs: usize) {
     }
 }
 
-/// The labels in the order of their ids, read by other code than the loader's.
+/// Returns the labels in the order of their ids, read independently of the loader.
 fn expected_labels(config: &Value, outputs: usize) -> Vec<String> {
     let name = |i: usize| config["id2label"][i.to_string()].as_str().map(str::to_owned);
     (0..outputs).map(|i| name(i).unwrap_or_else(|| format!("LABEL_{i}"))).collect()
@@ -113,7 +111,7 @@ fn check_loaded(case: &Case, config: &Value, model: &Model) {
 }
 
 #[tokio::test]
-async fn every_form_loads_and_is_explained() {
+async fn every_config_loads_and_is_explained() {
     for case in CASES {
         println!("{}", case.config);
         let config = shrunk(case.config, &tiny_config(case.tiny));

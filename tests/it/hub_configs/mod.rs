@@ -1,6 +1,5 @@
-//! config.json as much used checkpoints of the hub have it, every key and form.
-//! Only the sizes are made small, to those of a tiny checkpoint whose tensors
-//! stand in.
+//! config.json files of popular Hub checkpoints. Only their sizes are replaced by those of a tiny
+//! checkpoint, which provides the tensors.
 
 mod defaults;
 mod loads;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use explaind::checkpoint::Source;
 use explaind::explanation::{
-    Border, Explained, Explanation, Predicted, Prediction, Question, What,
+    Explained, Explanation, Predicted, Prediction, Question, ScalarName, SpanBoundary,
 };
 use explaind::model::{Model, Placement};
 use serde_json::{Value, json};
@@ -22,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::support::{explainer, golden_folder, input, load, method, question};
 
-/// The fields that say sizes; the others stay what the hub has.
+/// The fields that are replaced.
 const SIZES: [&str; 13] = [
     "attention_head_size",
     "dim",
@@ -52,7 +51,7 @@ fn tiny_config(folder: &str) -> Value {
     read(&golden_folder(folder).join("config.json"))
 }
 
-/// The hub's config.json with the sizes of the tiny one.
+/// Returns the hub's config.json with the sizes of the tiny one.
 fn shrunk(name: &str, tiny: &Value) -> Value {
     let mut config = hub_config(name);
     for size in SIZES {
@@ -66,7 +65,7 @@ fn shrunk(name: &str, tiny: &Value) -> Value {
     config
 }
 
-/// The tiny checkpoint `tiny` with another config.json.
+/// Copies the checkpoint `tiny` with another config.json.
 fn folder_with(tiny: &str, config: &Value) -> TempDir {
     let (folder, tiny) = (tempfile::tempdir().unwrap(), golden_folder(tiny));
     let files = ["model.safetensors", "tokenizer.json", "tokenizer_config.json"];
@@ -87,12 +86,12 @@ fn edit_tensors(folder: &Path, edit: impl FnOnce(&mut HashMap<String, Tensor>)) 
     candle_core::safetensors::save(&tensors, path).unwrap();
 }
 
-fn logit(predictions: &[Prediction], what: &What) -> f64 {
-    let What::Class(class) = what else { panic!("no class") };
-    predictions.iter().find(|one| one.index == class.index).expect("the class is served").logit
+fn logit(predictions: &[Prediction], what: &ScalarName) -> f64 {
+    let ScalarName::Class(class) = what else { panic!("no class") };
+    predictions.iter().find(|p| p.index == class.index).expect("the class is predicted").logit
 }
 
-/// The served number that `explanation` explains.
+/// Returns the predicted number that `explanation` explains.
 fn served(predicted: &Predicted, explanation: &Explanation) -> f64 {
     let (token, what) = (explanation.target.token, &explanation.target.what);
     match predicted {
@@ -103,7 +102,8 @@ fn served(predicted: &Predicted, explanation: &Explanation) -> f64 {
             logit(&mask.predictions, what)
         }
         Predicted::Answer { start, end, .. } => {
-            let list = if *what == What::Border(Border::Start) { start } else { end };
+            let list =
+                if *what == ScalarName::SpanBoundary(SpanBoundary::Start) { start } else { end };
             list.iter().find(|score| Some(score.token) == token).expect("the token").logit
         }
         Predicted::Similarity(similarity) => similarity.pair.as_ref().expect("two texts").cosine,
@@ -127,11 +127,11 @@ async fn explain(tiny: &str, folder: &Path) -> (Arc<Model>, Explained) {
     let golden = read(&golden_folder(tiny).join("golden.json"));
     let case = &golden["cases"][0];
     let text = input(case["text"].as_str().unwrap(), case["text_pair"].as_str());
-    let asked = Question {
+    let question = Question {
         methods: vec![method("integrated_gradients", &json!({"n_steps": 8}))],
         ..question(&model, vec![text])
     };
-    let mut answer = explainer(&model).explain(asked).await.expect("an answer");
+    let mut answer = explainer(&model).explain(question).await.expect("an answer");
     let explained = answer.results.pop().expect("one result").1.expect("no error");
     (model, explained)
 }

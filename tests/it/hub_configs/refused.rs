@@ -1,4 +1,4 @@
-//! What would be computed wrongly is not loaded.
+//! Unsupported variants are rejected.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use super::{folder_with, shrunk, tiny_config};
 fn error(folder: &Path) -> String {
     let source = Source::Directory(folder.to_owned());
     let loaded = Model::load("refused", &source, &Placement::default());
-    loaded.err().expect("it must be refused").to_string()
+    loaded.err().expect("loading must fail").to_string()
 }
 
-/// The error of loading `tiny` with `change` in its config.json.
-fn refusal(tiny: &str, change: &Value) -> String {
+/// Returns the error of loading `tiny` with `change` in its config.json.
+fn changed_error(tiny: &str, change: &Value) -> String {
     let mut config = tiny_config(tiny);
     for (name, value) in change.as_object().unwrap() {
         config[name] = value.clone();
@@ -24,7 +24,7 @@ fn refusal(tiny: &str, change: &Value) -> String {
 }
 
 #[test]
-fn variants_that_are_not_computed_are_refused() {
+fn unsupported_variants_are_rejected() {
     let relative = json!({"position_embedding_type": "relative_key"});
     let yarn = json!({"rope_scaling": {"type": "yarn", "factor": 4.0}});
     let full = json!({"rope_theta": 160.0, "rope_type": "linear", "factor": 2.0});
@@ -44,14 +44,14 @@ fn variants_that_are_not_computed_are_refused() {
         ("mpnet-qa", json!({"relative_attention_num_buckets": 16}), "is 16, less than 32"),
     ];
     for (tiny, change, words) in cases {
-        let error = refusal(tiny, &change);
+        let error = changed_error(tiny, &change);
         assert!(error.contains("config.json") && error.contains(words), "{error}");
     }
 }
 
-/// A base model's file names no class, so no head.
+/// The config.json of a base model names no class and so no head.
 #[test]
-fn a_config_without_a_class_says_what_is_missing() {
+fn a_config_without_architectures_is_rejected() {
     let config = shrunk("deberta-v3-base", &tiny_config("deberta-v3-nli"));
     let error = error(folder_with("deberta-v3-nli", &config).path());
     assert!(error.contains("architectures names"), "{error}");

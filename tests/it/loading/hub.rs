@@ -1,4 +1,4 @@
-//! Models of a hub: a small server plays it.
+//! Models of the Hugging Face Hub, with a mock server.
 
 mod server;
 
@@ -12,14 +12,14 @@ use serde_json::Value;
 use server::{COMMIT, Hub, Trouble};
 use tempfile::TempDir;
 
-use crate::support::{blocking_until, golden_folder};
+use crate::support::{golden_folder, wait_until_blocking};
 
 const MODULES: &str = r#"[
     {"type": "sentence_transformers.models.Transformer", "path": ""},
     {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}
 ]"#;
 
-/// The same with one that has weights.
+/// Files with a further module that has weights.
 const WITH_DENSE: [(&str, &str); 4] = [
     (
         "modules.json",
@@ -34,7 +34,7 @@ const WITH_DENSE: [(&str, &str); 4] = [
     ("2_Dense/pytorch_model.bin", "not fetched"),
 ];
 
-/// A hub with the tiny model, and a cache that is empty.
+/// A hub with the tiny model, and an empty cache.
 struct Setting {
     hub: Hub,
     home: TempDir,
@@ -45,7 +45,7 @@ impl Setting {
         Self::with(&[])
     }
 
-    /// With other files too.
+    /// Adds or replaces files.
     fn with(others: &[(&str, &str)]) -> Self {
         let files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
         let read = |name: &str| fs::read(golden_folder("bert-tiny").join(name)).unwrap();
@@ -93,8 +93,8 @@ fn read(name: &str, settings: &Settings) -> Result<String, LoadError> {
     checkpoint.revision()
 }
 
-fn refused(name: &str, settings: &Settings, words: &[&str]) {
-    let error = read(name, settings).expect_err("it must be refused").to_string();
+fn rejected(name: &str, settings: &Settings, words: &[&str]) {
+    let error = read(name, settings).expect_err("loading must fail").to_string();
     for word in words.iter().chain(&[format!("hf:{name}").as_str()]) {
         assert!(error.contains(word), "{word:?} in {error:?}");
     }
@@ -103,14 +103,14 @@ fn refused(name: &str, settings: &Settings, words: &[&str]) {
 const NAME: &str = "owner/tiny";
 
 #[test]
-fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
+fn needed_files_are_downloaded_once_into_a_huggingface_hub_cache() {
     let setting = Setting::new();
     let revision = read(NAME, &setting.settings()).unwrap();
-    let asked = setting.hub.requests();
+    let requests = setting.hub.requests();
     for name in ["pytorch_model.bin", "README.md", "vocab.txt", "onnx"] {
-        assert!(!asked.iter().any(|line| line.contains(name)), "{name} in {asked:#?}");
+        assert!(!requests.iter().any(|line| line.contains(name)), "{name} in {requests:#?}");
     }
-    // The layout of Python's huggingface_hub: pointers that can be moved with the cache.
+    // The layout of Python's huggingface_hub: relative symbolic links.
     let snapshot = setting.model().join("snapshots").join(COMMIT);
     let target = fs::read_link(snapshot.join("config.json")).unwrap();
     assert!(target.starts_with("../../blobs"), "{target:?}");
@@ -120,13 +120,13 @@ fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
     let blobs = fs::read_dir(setting.model().join("blobs")).unwrap();
     let blobs: Vec<_> = blobs.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(blobs.len(), 6, "{blobs:?}");
-    // A second load asks what there is and fetches nothing.
-    setting.hub.forget();
+    // A second load requests only the revision.
+    setting.hub.clear_requests();
     assert_eq!(read(NAME, &setting.settings()).unwrap(), revision);
-    let asked = setting.hub.requests();
-    assert_eq!(asked.len(), 1, "{asked:#?}");
-    assert!(asked[0].contains("/api/models/owner/tiny/revision/main"), "{asked:#?}");
-    // A folder moved away is as good as any directory.
+    let requests = setting.hub.requests();
+    assert_eq!(requests.len(), 1, "{requests:#?}");
+    assert!(requests[0].contains("/api/models/owner/tiny/revision/main"), "{requests:#?}");
+    // A snapshot folder loads like any directory.
     let source = explaind::checkpoint::Source::Directory(snapshot);
     assert_eq!(
         Checkpoint::read(&source, &Cancellation::default()).unwrap().revision().unwrap(),
@@ -135,7 +135,7 @@ fn what_is_needed_is_fetched_once_and_kept_for_others_too() {
 }
 
 #[test]
-fn a_sentence_encoder_s_files_are_there() {
+fn files_of_a_sentence_encoder_are_downloaded() {
     let setting = Setting::with(&WITH_DENSE);
     let checkpoint =
         Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings(), &Cancellation::default())
@@ -145,13 +145,13 @@ fn a_sentence_encoder_s_files_are_there() {
     assert_eq!(checkpoint.file("modules.json"), Some(WITH_DENSE[0].1.as_bytes()));
     assert!(checkpoint.file("2_Dense/config.json").is_some());
     Weights::read(&checkpoint).unwrap();
-    let asked = setting.hub.requests();
-    assert!(asked.iter().any(|line| line.contains("2_Dense/model.safetensors")), "{asked:#?}");
-    assert!(!asked.iter().any(|line| line.contains("2_Dense/pytorch")), "{asked:#?}");
+    let requests = setting.hub.requests();
+    let has = |name: &str| requests.iter().any(|line| line.contains(name));
+    assert!(has("2_Dense/model.safetensors") && !has("2_Dense/pytorch"), "{requests:#?}");
 }
 
 #[test]
-fn weights_are_fetched_when_they_are_asked_for() {
+fn weights_are_downloaded_only_when_they_are_read() {
     let setting = Setting::new();
     Checkpoint::read_hub(&NAME.parse().unwrap(), &setting.settings(), &Cancellation::default())
         .unwrap();
@@ -159,21 +159,21 @@ fn weights_are_fetched_when_they_are_asked_for() {
 }
 
 #[test]
-fn a_token_is_for_the_hub_alone() {
+fn the_token_is_sent_only_to_the_hub() {
     let setting = Setting::new();
     let token = Some("hf_secret".parse().unwrap());
     read(NAME, &Settings { token, ..setting.settings() }).unwrap();
-    let asked = setting.hub.requests();
-    let (storage, own): (Vec<_>, Vec<_>) =
-        asked.iter().partition(|line| line.contains("/storage/"));
+    let requests = setting.hub.requests();
+    let (storage, hub): (Vec<_>, Vec<_>) =
+        requests.iter().partition(|line| line.contains("/storage/"));
     assert!(!storage.is_empty() && storage.iter().all(|line| !line.contains("hf_secret")));
-    assert!(!own.is_empty() && own.iter().all(|line| line.contains("Bearer hf_secret")));
+    assert!(!hub.is_empty() && hub.iter().all(|line| line.contains("Bearer hf_secret")));
 }
 
 #[test]
-fn a_download_ends_when_its_load_is_cancelled() {
+fn cancelling_a_load_stops_its_download() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::Drip);
+    setting.hub.set_trouble(Trouble::Drip);
     let (settings, cancellation) = (setting.settings(), Cancellation::default());
     let reading = std::thread::spawn({
         let cancellation = cancellation.clone();
@@ -183,64 +183,64 @@ fn a_download_ends_when_its_load_is_cancelled() {
             Weights::read(&checkpoint).map(|_| ())
         }
     });
-    blocking_until(|| setting.hub.requests().iter().any(|line| line.contains("/storage/")));
+    wait_until_blocking(|| setting.hub.requests().iter().any(|line| line.contains("/storage/")));
     cancellation.cancel();
     let error = reading.join().unwrap().unwrap_err().to_string();
     assert!(error.contains("cancelled"), "{error}");
 }
 
 #[test]
-fn offline_the_cache_is_enough() {
+fn the_cache_is_used_offline() {
     let setting = Setting::new();
-    refused(NAME, &setting.offline(), &["HF_HUB_OFFLINE", "main", "models--owner--tiny"]);
+    rejected(NAME, &setting.offline(), &["HF_HUB_OFFLINE", "main", "models--owner--tiny"]);
     let revision = read(NAME, &setting.settings()).unwrap();
-    setting.hub.forget();
+    setting.hub.clear_requests();
     assert_eq!(read(NAME, &setting.offline()).unwrap(), revision);
     assert!(setting.hub.requests().is_empty());
-    // Nothing listens any more.
+    // No server listens at this address.
     let gone = Settings { endpoint: "http://127.0.0.1:9".to_owned(), ..setting.settings() };
     assert_eq!(read(NAME, &gone).unwrap(), revision);
-    refused("owner/other", &gone, &["http://127.0.0.1:9", "cannot be reached", "directory"]);
-    // What was not fetched is said to be missing for that reason.
+    rejected("owner/other", &gone, &["http://127.0.0.1:9", "cannot be reached", "directory"]);
+    // The error for a missing file mentions offline mode.
     fs::remove_file(setting.model().join("snapshots").join(COMMIT).join("model.safetensors"))
         .unwrap();
-    refused(NAME, &setting.offline(), &["model.safetensors", "HF_HUB_OFFLINE"]);
+    rejected(NAME, &setting.offline(), &["model.safetensors", "HF_HUB_OFFLINE"]);
 }
 
 #[test]
-fn revisions_are_branches_tags_and_commits() {
+fn a_revision_is_a_branch_tag_or_commit() {
     let setting = Setting::new();
     for revision in ["v1", "refs/pr/1", COMMIT] {
         let name = format!("{NAME}@{revision}");
-        let found = read(&name, &setting.settings()).unwrap();
-        assert_eq!(read(&name, &setting.offline()).unwrap(), found);
+        let online = read(&name, &setting.settings()).unwrap();
+        assert_eq!(read(&name, &setting.offline()).unwrap(), online);
     }
     assert_eq!(fs::read_to_string(setting.model().join("refs/refs/pr/1")).unwrap(), COMMIT);
-    refused(&format!("{NAME}@v2"), &setting.settings(), &["no revision \"v2\""]);
-    refused(&format!("{NAME}@v2"), &setting.offline(), &["HF_HUB_OFFLINE", "v2"]);
+    rejected(&format!("{NAME}@v2"), &setting.settings(), &["no revision \"v2\""]);
+    rejected(&format!("{NAME}@v2"), &setting.offline(), &["HF_HUB_OFFLINE", "v2"]);
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn errors_say_what_to_do() {
     let setting = Setting::new();
-    refused("owner/nothing", &setting.settings(), &["no such model", "private", "HF_TOKEN"]);
-    setting.hub.trouble(Trouble::Gated);
-    refused(NAME, &setting.settings(), &["modules.json", "gated", "accept its terms", "HF_TOKEN"]);
+    rejected("owner/nothing", &setting.settings(), &["no such model", "private", "HF_TOKEN"]);
+    setting.hub.set_trouble(Trouble::Gated);
+    rejected(NAME, &setting.settings(), &["modules.json", "gated", "accept its terms", "HF_TOKEN"]);
     let token = Some("hf_other".parse().unwrap());
     let settings = Settings { token, ..setting.settings() };
-    refused(NAME, &settings, &["gated", "the token's owner"]);
+    rejected(NAME, &settings, &["gated", "the token's owner"]);
     let odd = Settings { endpoint: "nowhere".to_owned(), ..setting.settings() };
-    refused(NAME, &odd, &["HF_ENDPOINT", "nowhere"]);
+    rejected(NAME, &odd, &["HF_ENDPOINT", "nowhere"]);
 }
 
 #[test]
-fn a_hub_that_is_out_of_order_is_asked_again() {
+fn failed_requests_are_retried() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::Busy(2));
+    setting.hub.set_trouble(Trouble::Busy(2));
     read(NAME, &setting.settings()).unwrap();
-    setting.hub.trouble(Trouble::Busy(99));
-    refused("owner/nothing", &setting.settings(), &["cannot be reached", "503"]);
-    // The cache stands in.
+    setting.hub.set_trouble(Trouble::Busy(99));
+    rejected("owner/nothing", &setting.settings(), &["cannot be reached", "503"]);
+    // The cached model is used instead.
     read(NAME, &setting.settings()).unwrap();
 }
 
@@ -249,62 +249,62 @@ fn ranges(hub: &Hub) -> Vec<String> {
 }
 
 #[test]
-fn a_broken_download_goes_on_where_it_ended() {
+fn an_interrupted_download_is_resumed() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::Cut { at: 20_000, times: 1 });
+    setting.hub.set_trouble(Trouble::Cut { at: 20_000, times: 1 });
     read(NAME, &setting.settings()).unwrap();
     assert_eq!(ranges(&setting.hub).len(), 1);
     assert!(ranges(&setting.hub)[0].contains("bytes=20000-"));
 }
 
 #[test]
-fn a_download_given_up_goes_on_at_the_next_load() {
+fn a_failed_download_is_resumed_by_the_next_load() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::Cut { at: 10_000, times: 99 });
-    refused(NAME, &setting.settings(), &["model.safetensors", "broke off", "again"]);
+    setting.hub.set_trouble(Trouble::Cut { at: 10_000, times: 99 });
+    rejected(NAME, &setting.settings(), &["model.safetensors", "broke off", "again"]);
     assert!(!setting.model().join("snapshots").join(COMMIT).join("model.safetensors").exists());
-    setting.hub.trouble(Trouble::None);
-    setting.hub.forget();
+    setting.hub.set_trouble(Trouble::None);
+    setting.hub.clear_requests();
     read(NAME, &setting.settings()).unwrap();
     assert_eq!(ranges(&setting.hub).len(), 1, "{:#?}", setting.hub.requests());
 }
 
 #[test]
-fn a_server_without_ranges_starts_again() {
+fn a_download_without_range_support_is_restarted() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::CutWithoutRanges { at: 30_000 });
+    setting.hub.set_trouble(Trouble::CutWithoutRanges { at: 30_000 });
     read(NAME, &setting.settings()).unwrap();
     assert_eq!(ranges(&setting.hub).len(), 1);
 }
 
 #[test]
-fn what_comes_is_held_against_what_was_said() {
+fn size_and_digest_of_downloads_are_verified() {
     for (trouble, word) in [
         (Trouble::Shorter, "ended after"),
-        (Trouble::Longer, "bytes came instead of"),
-        (Trouble::Different, "not what the hub describes"),
+        (Trouble::Longer, "bytes instead of"),
+        (Trouble::Different, "does not match the hub's digest"),
     ] {
         let setting = Setting::new();
-        setting.hub.trouble(trouble);
-        refused(NAME, &setting.settings(), &["model.safetensors", word]);
-        setting.hub.trouble(Trouble::None);
+        setting.hub.set_trouble(trouble);
+        rejected(NAME, &setting.settings(), &["model.safetensors", word]);
+        setting.hub.set_trouble(Trouble::None);
         read(NAME, &setting.settings()).unwrap();
     }
 }
 
 #[test]
-fn answers_that_lead_elsewhere_are_refused() {
+fn malicious_metadata_and_redirect_loops_are_rejected() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::EvilTag);
-    refused(NAME, &setting.settings(), &["modules.json", "etag"]);
-    setting.hub.trouble(Trouble::EvilCommit);
-    refused(NAME, &setting.settings(), &["the commit \"../../x\""]);
-    setting.hub.trouble(Trouble::Circle);
-    refused(NAME, &setting.settings(), &["modules.json", "times"]);
+    setting.hub.set_trouble(Trouble::EvilTag);
+    rejected(NAME, &setting.settings(), &["modules.json", "etag"]);
+    setting.hub.set_trouble(Trouble::EvilCommit);
+    rejected(NAME, &setting.settings(), &["the commit \"../../x\""]);
+    setting.hub.set_trouble(Trouble::Circle);
+    rejected(NAME, &setting.settings(), &["modules.json", "times"]);
 }
 
 #[test]
-fn shards_are_fetched_by_their_index() {
+fn shards_are_downloaded_by_their_index() {
     let setting = Setting::new();
     let shard = "model-00001-of-00001.safetensors";
     setting.hub.rename("model.safetensors", shard);
@@ -316,7 +316,7 @@ fn shards_are_fetched_by_their_index() {
     assert!(!fetched("pytorch_model.bin"));
 }
 
-/// The binary, whose settings come from the environment.
+/// Returns a command of the binary with settings from the environment.
 fn explaind(setting: &Setting) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
     let variables = ["HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"];
@@ -329,11 +329,11 @@ fn explaind(setting: &Setting) -> Command {
 }
 
 #[test]
-fn the_binary_explains_with_a_model_of_the_hub() {
+fn the_binary_explains_with_a_hub_model() {
     let setting = Setting::new();
     let explain = |variables: &[(&str, &str)]| {
         let mut command = explaind(&setting);
-        // The model pools, so it compares two texts.
+        // The model is a sentence encoder and needs two texts.
         let pair = ["--pair", "good", "great"];
         command.args(["explain", "--json", "--model", "hf:owner/tiny"]).args(pair);
         command.envs(variables.iter().copied()).output().unwrap()
@@ -342,19 +342,19 @@ fn the_binary_explains_with_a_model_of_the_hub() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["model"]["id"], "tiny");
-    // No terminal: lines instead of a bar.
+    // Progress is logged as lines if stderr is not a terminal.
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains("downloading") && log.contains("model.safetensors"), "{log}");
     assert!(!log.contains('\r'), "{log}");
-    setting.hub.forget();
+    setting.hub.clear_requests();
     assert!(explain(&[("HF_HUB_OFFLINE", "1")]).status.success());
     assert!(setting.hub.requests().is_empty());
 }
 
 #[test]
-fn a_service_that_still_downloads_stops_when_told() {
+fn the_service_stops_on_sigterm_during_a_download() {
     let setting = Setting::new();
-    setting.hub.trouble(Trouble::Stall);
+    setting.hub.set_trouble(Trouble::Stall);
     let mut child = explaind(&setting)
         .args(["--listen", "127.0.0.1:0", "--model", "hf:owner/tiny"])
         .stdout(Stdio::null())
@@ -362,15 +362,14 @@ fn a_service_that_still_downloads_stops_when_told() {
         .spawn()
         .unwrap();
     let stalled = || setting.hub.requests().iter().any(|line| line.contains("/storage/"));
-    blocking_until(stalled);
+    wait_until_blocking(stalled);
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    // It must stop on SIGTERM.
     child.wait().unwrap();
 }
 
-/// A cache that another program has filled, as `hf download` does.
+/// A cache filled by another program such as `hf download`, with copies instead of links.
 #[test]
-fn a_cache_of_copies_is_read_too() {
+fn a_cache_without_links_is_read() {
     let setting = Setting::new();
     let snapshot = setting.model().join("snapshots").join(COMMIT);
     fs::create_dir_all(&snapshot).unwrap();
@@ -382,7 +381,7 @@ fn a_cache_of_copies_is_read_too() {
         copy(name, &snapshot).unwrap();
     }
     read(NAME, &setting.offline()).unwrap();
-    // A reference that leads out of the cache is none.
+    // A reference that points outside of the cache is ignored.
     fs::write(setting.model().join("refs/main"), "../../../..").unwrap();
-    refused(NAME, &setting.offline(), &["HF_HUB_OFFLINE"]);
+    rejected(NAME, &setting.offline(), &["HF_HUB_OFFLINE"]);
 }

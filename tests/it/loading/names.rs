@@ -1,4 +1,4 @@
-//! The names under which checkpoints keep the same tensors.
+//! Alternative tensor names in checkpoints.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::{copy, load, logits, with_tensors};
 
 type Tensors = HashMap<String, Tensor>;
 
-/// The model is the same under other names.
+/// Asserts that the model is the same after renaming its tensors.
 fn renamed(rename: impl Fn(String) -> String) {
     let folder = copy();
     let before = logits(&load(folder.path()).unwrap());
@@ -21,12 +21,12 @@ fn renamed(rename: impl Fn(String) -> String) {
 }
 
 #[test]
-fn prefixes_may_be_missing() {
+fn model_prefixes_are_optional() {
     renamed(|name| name.strip_prefix("bert.").unwrap_or(&name).to_owned());
 }
 
 #[test]
-fn prefixes_may_be_there() {
+fn heads_may_have_the_model_prefix() {
     renamed(|name| match name.starts_with("classifier") {
         true => format!("bert.{name}"),
         false => name,
@@ -34,7 +34,7 @@ fn prefixes_may_be_there() {
 }
 
 #[test]
-fn wrappers_may_be_around() {
+fn wrapper_prefixes_are_ignored() {
     for wrapper in ["_orig_mod.", "module.", "model.", "module._orig_mod."] {
         renamed(|name| format!("{wrapper}{name}"));
         renamed(|name| format!("{wrapper}{}", name.trim_start_matches("bert.")));
@@ -42,7 +42,7 @@ fn wrappers_may_be_around() {
 }
 
 #[test]
-fn layer_norms_may_have_their_old_names() {
+fn layer_norms_may_be_named_gamma_and_beta() {
     let old = |name: String| match name.contains("LayerNorm") {
         true => name.replace("weight", "gamma").replace("bias", "beta"),
         false => name,
@@ -52,7 +52,7 @@ fn layer_norms_may_have_their_old_names() {
 }
 
 #[test]
-fn what_is_asked_for_is_used_and_the_rest_is_listed() {
+fn unused_tensors_are_listed() {
     let folder = copy();
     let add = |tensors: &mut Tensors| {
         let spare = tensors["classifier.bias"].clone();
@@ -69,7 +69,7 @@ fn what_is_asked_for_is_used_and_the_rest_is_listed() {
     assert!(!weights.has("bert.embeddings.LayerNorm.scale"));
     let stored = weights.tensor("bert.embeddings.LayerNorm.weight", &[3]).unwrap();
     assert_eq!(stored.name, "embeddings.LayerNorm.gamma");
-    // A tensor that is tied to another is asked for twice.
+    // A tied tensor is requested twice.
     assert!(weights.tensor("classifier.bias", &[3]).is_ok());
     assert!(weights.tensor("classifier.bias", &[3]).is_ok());
     let error = weights.tensor("bert.nothing.weight", &[3]).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What stands beside a model: modules, adapters, classifiers.
+//! sentence-transformers modules, LoRA adapters and exported classifiers.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,7 +12,7 @@ use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{copy, load, refused};
+use super::{copy, load, rejected};
 use crate::golden::sentences::with_files;
 use crate::support::{golden_folder, input};
 
@@ -31,7 +31,7 @@ fn entry(class: &str, path: &str) -> Value {
     json!({"type": format!("sentence_transformers.models.{class}"), "path": path})
 }
 
-/// A model with these modules after Transformer and Pooling, and its files.
+/// Creates a checkpoint with these modules after Transformer and Pooling.
 fn chain(modules: &[(&str, &str, Value)]) -> TempDir {
     let mut list = vec![entry("Transformer", ""), entry("Pooling", "1_Pooling")];
     list.extend(modules.iter().map(|(class, path, _)| entry(class, path)));
@@ -44,7 +44,7 @@ fn chain(modules: &[(&str, &str, Value)]) -> TempDir {
 }
 
 fn error(folder: &TempDir) -> String {
-    load(folder.path()).err().expect("it must be refused")
+    load(folder.path()).err().expect("loading must fail")
 }
 
 fn output(model: &Model, text: &str) -> Vec<f64> {
@@ -53,7 +53,7 @@ fn output(model: &Model, text: &str) -> Vec<f64> {
 }
 
 #[test]
-fn modules_that_cannot_be_run_are_named() {
+fn errors_name_the_unsupported_module() {
     let bare = |config: Value| chain(&[("Dense", "2_Dense", config)]);
     let weight = |folder: &Path, name: &str| {
         let tensor = Tensor::zeros((6, 20), DType::F32, &Device::Cpu).unwrap();
@@ -95,7 +95,7 @@ fn modules_that_cannot_be_run_are_named() {
 }
 
 #[test]
-fn files_that_make_no_sense_are_named() {
+fn errors_name_the_invalid_file() {
     let with = |name: &str, content: Value| {
         let folder = chain(&[]);
         write(folder.path(), name, &content);
@@ -112,28 +112,28 @@ fn files_that_make_no_sense_are_named() {
     assert!(with("sentence_bert_config.json", json!({"max_seq_length": 2})).contains("2 tokens"));
     assert!(with("modules.json", json!([])).contains("no module"));
     let scores = json!({"model_type": "CrossEncoder"});
-    assert!(with(model, scores).contains("scores"), "a cross-encoder's modules end in scores");
+    assert!(with(model, scores).contains("scores"), "a cross-encoder must end in scores");
     let folder = chain(&[]);
     fs::remove_file(folder.path().join("1_Pooling/config.json")).unwrap();
     assert!(error(&folder).contains("1_Pooling/config.json"));
 }
 
 #[test]
-fn an_activation_that_is_not_served_is_named() {
-    let says = |class: &str| {
+fn errors_name_the_unsupported_activation() {
+    let with_activation = |class: &str| {
         let model = json!({"model_type": "CrossEncoder", "activation_fn": class});
         let modules = json!([entry("Transformer", "")]);
         let files = json!({"modules.json": modules, "config_sentence_transformers.json": model});
         with_files("roberta-cross-encoder", &files)
     };
-    let tanh = error(&says("torch.nn.modules.activation.Tanh"));
+    let tanh = error(&with_activation("torch.nn.modules.activation.Tanh"));
     assert!(tanh.contains("config_sentence_transformers.json") && tanh.contains("Tanh"), "{tanh}");
-    let own = load(says("mine.Square").path()).unwrap();
-    assert_eq!(own.activation().name(), "sigmoid", "config.json's, as the library does");
+    let custom = load(with_activation("mine.Square").path()).unwrap();
+    assert_eq!(custom.activation().name(), "sigmoid", "config.json's, as in the library");
 }
 
 #[test]
-fn a_transformer_may_have_a_folder_of_its_own() {
+fn the_transformer_module_may_be_in_a_subfolder() {
     let plain = with_files("bert-embed", &json!({}));
     let expected = output(&load(plain.path()).unwrap(), "a good film");
     let modules = json!([entry("Transformer", "0_Transformer"), entry("Pooling", "1_Pooling")]);
@@ -148,9 +148,9 @@ fn a_transformer_may_have_a_folder_of_its_own() {
 }
 
 #[test]
-fn what_modules_hold_is_part_of_the_revision() {
+fn module_weights_are_part_of_the_revision() {
     let dense = || chain(&[("Dense", "2_Dense", json!({"in_features": 20, "out_features": 2}))]);
-    let of = |number: f32| {
+    let revision = |number: f32| {
         let folder = dense();
         let weight = Tensor::full(number, (2, 20), &Device::Cpu).unwrap();
         let bias = Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
@@ -160,11 +160,11 @@ fn what_modules_hold_is_part_of_the_revision() {
         assert_eq!((model.outputs(), model.drift()), (2, None));
         model.revision.clone()
     };
-    assert_eq!(of(0.1), of(0.1));
-    assert_ne!(of(0.1), of(0.2));
+    assert_eq!(revision(0.1), revision(0.1));
+    assert_ne!(revision(0.1), revision(0.2));
 }
 
-/// A folder with an adapter alone.
+/// Creates a folder with only an adapter's configuration and tokenizer.
 fn adapter(config: &Value) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["tokenizer.json", "tokenizer_config.json"] {
@@ -186,12 +186,12 @@ fn low_rank(folder: &TempDir, module: &str, down: (usize, usize), up: (usize, us
 }
 
 #[test]
-fn an_adapter_without_its_model_says_what_to_do() {
+fn a_missing_base_model_error_says_what_to_do() {
     for base in ["example", "/nowhere/at/all", "../nothing", ""] {
         let folder = adapter(&json!({"base_model_name_or_path": base}));
         low_rank(&folder, QUERY, (4, 24), (24, 4));
         if base == "example" {
-            // A name of the hub's, which tests do not ask.
+            // A model id of the hub, which tests do not access.
             continue;
         }
         let error = error(&folder);
@@ -202,7 +202,7 @@ fn an_adapter_without_its_model_says_what_to_do() {
 }
 
 #[test]
-fn an_adapter_that_does_not_fit_is_refused() {
+fn incompatible_adapters_are_rejected() {
     let base = golden_folder("bert-tiny");
     let fits = || adapter(&json!({"base_model_name_or_path": base}));
     let shaped = |module: &str, down, up| {
@@ -218,7 +218,7 @@ fn an_adapter_that_does_not_fit_is_refused() {
         ("base_model.model.bert.nothing", (4, 24), (24, 4), "bert.nothing"),
         ("base_model.model.bert.lora_x", (4, 24), (24, 4), "lora_x"),
     ] {
-        let error = shaped(module, down, up).expect("it must be refused");
+        let error = shaped(module, down, up).expect("loading must fail");
         assert!(error.contains("adapter_model.safetensors") && error.contains(word), "{error}");
     }
     assert!(error(&fits()).contains("adapter_model.safetensors"), "there are no weights");
@@ -227,7 +227,7 @@ fn an_adapter_that_does_not_fit_is_refused() {
     assert!(error(&task).contains("CAUSAL_LM"));
 }
 
-/// Logistic regression on an embedding, by scikit-learn's formula.
+/// Compares with logistic regression on the embedding, by scikit-learn's formula.
 #[test]
 fn an_exported_classifier_is_served() {
     let embedding = output(&load(with_files("bert-embed", &json!({})).path()).unwrap(), "great");
@@ -258,7 +258,7 @@ fn an_exported_classifier_is_served() {
     let size = embedding.iter().map(|x| x * x).sum::<f64>().sqrt();
     let unit: Vec<f64> = embedding.iter().map(|x| x / size).collect();
     near(&output(&two, "great"), &[0., z(0, &unit)]);
-    let error = served(1, json!({"labels": ["a"]})).err().expect("it must be refused");
+    let error = served(1, json!({"labels": ["a"]})).err().expect("loading must fail");
     assert!(error.contains("config_setfit.json") && error.contains("class 1"), "{error}");
 }
 
@@ -268,7 +268,7 @@ fn near(ours: &[f64], expected: &[f64]) {
 }
 
 #[test]
-fn a_pickled_classifier_says_how_to_export_it() {
+fn a_pickled_classifier_error_says_how_to_export_it() {
     let folder = with_files("bert-embed", &json!({}));
     fs::write(folder.path().join("model_head.pkl"), "").unwrap();
     let error = error(&folder);
@@ -278,17 +278,17 @@ fn a_pickled_classifier_says_how_to_export_it() {
 }
 
 #[test]
-fn two_labels_of_one_name_are_refused() {
+fn duplicate_labels_are_rejected() {
     let double = json!({"id2label": {"0": "a", "1": "b", "2": "a"}});
     let change = double.as_object().unwrap().clone();
     let edit = |folder: &Path| {
         super::edit_config(folder, |config| config.as_object_mut().unwrap().extend(change));
     };
-    refused(edit, &["config.json", "\"a\"", "0 and 2"]);
+    rejected(edit, &["config.json", "\"a\"", "0 and 2"]);
 }
 
 #[test]
-fn variants_of_gelu_by_tanh_are_one() {
+fn tanh_gelu_aliases_are_the_same() {
     let logits = |name: &str| {
         let folder = copy();
         super::edit_config(folder.path(), |config| config["hidden_act"] = json!(name));

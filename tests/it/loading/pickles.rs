@@ -1,4 +1,4 @@
-//! Weights that torch.save wrote, and files that pretend it did.
+//! Weights written by torch.save, and malformed or malicious pickles.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use candle_core::DType;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{copy, load, logits, refused, with_tensors};
+use super::{copy, load, logits, rejected, with_tensors};
 
 const WEIGHTS: &str = "pytorch_model.bin";
 
@@ -15,29 +15,29 @@ fn saved(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pickle").join(name)
 }
 
-/// Puts `data` in the place of the safetensors file.
-fn put(folder: &Path, data: &[u8]) {
+/// Replaces the safetensors file with a pickle.
+fn replace_weights(folder: &Path, data: &[u8]) {
     fs::remove_file(folder.join("model.safetensors")).unwrap();
     fs::write(folder.join(WEIGHTS), data).unwrap();
 }
 
-fn refused_data(data: &[u8], words: &[&str]) {
-    refused(|folder| put(folder, data), &[&[WEIGHTS], words].concat());
+fn rejected_data(data: &[u8], words: &[&str]) {
+    rejected(|folder| replace_weights(folder, data), &[&[WEIGHTS], words].concat());
 }
 
 #[test]
-fn an_archive_makes_the_same_model() {
+fn an_archive_loads_as_the_same_model() {
     let folder = copy();
     let model = load(folder.path()).unwrap();
-    put(folder.path(), &fs::read(saved("bert-tiny.bin")).unwrap());
+    replace_weights(folder.path(), &fs::read(saved("bert-tiny.bin")).unwrap());
     let pickled = load(folder.path()).unwrap();
     assert_eq!(logits(&pickled), logits(&model));
     assert_ne!(pickled.revision, model.revision);
 }
 
-/// float16, transposed, gamma and beta, one storage for several tensors.
+/// The file has float16 and transposed tensors, gamma and beta, and a shared storage.
 #[test]
-fn the_old_format_makes_the_same_model() {
+fn the_legacy_format_loads_as_the_same_model() {
     let folder = copy();
     with_tensors(folder.path(), |tensors| {
         for tensor in tensors.values_mut() {
@@ -45,12 +45,12 @@ fn the_old_format_makes_the_same_model() {
         }
     });
     let rounded = logits(&load(folder.path()).unwrap());
-    put(folder.path(), &fs::read(saved("bert-tiny-legacy.bin")).unwrap());
+    replace_weights(folder.path(), &fs::read(saved("bert-tiny-legacy.bin")).unwrap());
     assert_eq!(logits(&load(folder.path()).unwrap()), rounded);
 }
 
 #[test]
-fn an_index_of_pickles() {
+fn sharded_pickles() {
     let folder = copy();
     let whole = logits(&load(folder.path()).unwrap());
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();
@@ -61,29 +61,29 @@ fn an_index_of_pickles() {
     assert_eq!(logits(&load(folder.path()).unwrap()), whole);
 }
 
-/// A file in the old format whose tensors are this pickle.
+/// Returns a file in the legacy format with this pickle as its tensors.
 fn legacy(pickle: &[u8]) -> Vec<u8> {
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
     [magic, pickle].concat()
 }
 
 #[test]
-fn nothing_is_run() {
+fn no_code_is_executed() {
     let folder = tempfile::tempdir().unwrap();
-    let witness = folder.path().join("run");
-    let command = format!("touch {}", witness.display());
+    let marker = folder.path().join("run");
+    let command = format!("touch {}", marker.display());
     let mut pickle = b"\x80\x02cposix\nsystem\nX".to_vec();
     pickle.extend((command.len() as u32).to_le_bytes());
     pickle.extend(command.as_bytes());
     pickle.extend(b"\x85R.");
-    refused_data(&legacy(&pickle), &["posix.system", "nothing of it was run"]);
+    rejected_data(&legacy(&pickle), &["posix.system", "it was not executed"]);
     let built_in = b"\x80\x02c__builtin__\neval\nX\x01\0\0\x001\x85R.";
-    refused_data(&legacy(built_in), &["__builtin__.eval"]);
-    assert!(!witness.exists());
+    rejected_data(&legacy(built_in), &["__builtin__.eval"]);
+    assert!(!marker.exists());
 }
 
 #[test]
-fn pickles_that_want_too_much() {
+fn malformed_and_huge_pickles_are_rejected() {
     let deep = [b"\x80\x02)".as_slice(), &[0x85; 1_000_000], b"."].concat();
     let doubled = b"h\0h\0\x86q\0".repeat(200);
     let doubled = [b"\x80\x02)q\0".as_slice(), &doubled, b"."].concat();
@@ -92,28 +92,28 @@ fn pickles_that_want_too_much() {
         (b"\x80\x02X\xff\xff\xff\xff".to_vec(), "ends in the middle"),
         (b"\x80\x05\x8d\xff\xff\xff\xff\xff\xff\xff\x7f".to_vec(), "ends in the middle"),
         (b"\x80\x02\x8a\xff".to_vec(), "64 bits"),
-        (b"\x80\x02h\x07.".to_vec(), "not noted"),
-        (b"\x80\x02R.".to_vec(), "takes more than it gave"),
-        (b"\x80\x02t.".to_vec(), "takes more than it gave"),
+        (b"\x80\x02h\x07.".to_vec(), "not in its memo"),
+        (b"\x80\x02R.".to_vec(), "pops from an empty stack"),
+        (b"\x80\x02t.".to_vec(), "pops from an empty stack"),
         (b"\x80\x02}(NNNu.".to_vec(), "a key without a value"),
-        (b"\x80\x02NNs.".to_vec(), "takes more than it gave"),
-        (b"\x80\x02NNNs.".to_vec(), "no container"),
+        (b"\x80\x02NNs.".to_vec(), "pops from an empty stack"),
+        (b"\x80\x02NNNs.".to_vec(), "not a container"),
         (b"\x80\x02\x00.".to_vec(), "0x00"),
         (b"\x80\x02cos".to_vec(), "ends in the middle"),
-        (b"\x80\x02N.".to_vec(), "no dictionary"),
-        (deep, "no dictionary"),
-        (doubled, "no dictionary"),
+        (b"\x80\x02N.".to_vec(), "not a dictionary"),
+        (deep, "not a dictionary"),
+        (doubled, "not a dictionary"),
         (endless, "instructions"),
         (b"\x80\x02}.\x80\x02N.".to_vec(), "no list of its storages"),
-        (b"\x80\x02}.\x80\x02](X\x01\0\0\0ae.".to_vec(), "a storage of no tensor"),
+        (b"\x80\x02}.\x80\x02](X\x01\0\0\0ae.".to_vec(), "an unused storage"),
         (b"\x80\x02}.\x80\x02].".to_vec(), "no tensor bert"),
     ] {
-        refused_data(&legacy(&pickle), &[word]);
+        rejected_data(&legacy(&pickle), &[word]);
     }
 }
 
-/// A tensor `classifier.bias` by its parts, each pickled, in a file with 3 floats.
-fn described(offset: &str, size: &str, stride: &str, count: &str) -> Vec<u8> {
+/// Returns a file with 3 floats and a tensor `classifier.bias` of these pickled parts.
+fn with_tensor(offset: &str, size: &str, stride: &str, count: &str) -> Vec<u8> {
     let mut pickle = b"\x80\x02}X\x0f\0\0\0classifier.bias".to_vec();
     pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n(");
     pickle.extend(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0aX\x03\0\0\0cpu");
@@ -125,12 +125,12 @@ fn described(offset: &str, size: &str, stride: &str, count: &str) -> Vec<u8> {
 }
 
 #[test]
-fn tensors_that_are_not_in_their_storage() {
+fn tensors_outside_of_their_storage_are_rejected() {
     let (three, four, unit) = ("(K\x03t", "(K\x04t", "(K\x01t");
     let huge = "(J\x7f\x7f\x7f\x7fJ\x7f\x7f\x7f\x7fJ\x7f\x7f\x7f\x7ft";
     let name = "tensor classifier.bias";
-    // Of a tensor that is good, or cannot be used, nothing is said before it is
-    // asked for; the encoder's are missing.
+    // Valid and unusable tensors cause no error until they are requested; the encoder's tensors,
+    // which are requested first, are missing.
     let missing = "no tensor bert";
     for (offset, size, stride, count, words) in [
         ("K\0", three, unit, "K\x03", [missing, ""]),
@@ -142,29 +142,29 @@ fn tensors_that_are_not_in_their_storage() {
         ("N", three, unit, "K\x03", [missing, ""]),
         ("K\0", three, "(t", "K\x03", [missing, ""]),
     ] {
-        refused_data(&described(offset, size, stride, count), &words);
+        rejected_data(&with_tensor(offset, size, stride, count), &words);
     }
 }
 
-/// The committed archive with some bytes changed.
+/// Returns the committed archive with some bytes changed.
 fn archive(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut data = fs::read(saved("bert-tiny.bin")).unwrap();
     edit(&mut data);
     data
 }
 
-/// The places of `what` in `data`.
-fn places(data: &[u8], what: &[u8]) -> Vec<usize> {
-    (0..data.len() - what.len()).filter(|&at| data[at..].starts_with(what)).collect()
+/// Returns the offsets of `pattern` in `data`.
+fn offsets(data: &[u8], pattern: &[u8]) -> Vec<usize> {
+    (0..data.len() - pattern.len()).filter(|&at| data[at..].starts_with(pattern)).collect()
 }
 
 #[test]
-fn archives_that_lie() {
-    // In the directory, a name is 46 bytes after its entry's signature.
-    let entry = |data: &[u8]| places(data, b"bert-tiny/data/17")[1] - 46;
+fn invalid_archives_are_rejected() {
+    // In the central directory, a name is 46 bytes after the start of its entry.
+    let entry = |data: &[u8]| offsets(data, b"bert-tiny/data/17")[1] - 46;
     for (data, word) in [
         (archive(|data| data.truncate(data.len() / 2)), "without an end"),
-        (archive(|data| data.truncate(3)), "no file of torch.save"),
+        (archive(|data| data.truncate(3)), "not written by torch.save"),
         (
             archive(|data| {
                 let at = entry(data);
@@ -177,62 +177,62 @@ fn archives_that_lie() {
                 let at = entry(data);
                 data[at + 20..at + 28].copy_from_slice(&[0, 0, 0, 0x70, 0, 0, 0, 0x70]);
             }),
-            "not in it",
+            "exceeds it",
         ),
         (
             archive(|data| {
                 let at = entry(data);
                 data[at + 24] ^= 1;
             }),
-            "two lengths",
+            "two different sizes",
         ),
         (
             archive(|data| {
                 let at = entry(data);
                 data[at + 42] ^= 1;
             }),
-            "not where it says",
+            "wrong position",
         ),
         (
             archive(|data| {
-                // The storage's name in the directory: its tensor has none then.
+                // Rename the storage in the directory, so that its tensor has none.
                 let at = entry(data) + 46;
                 data[at + 15] = b'x';
             }),
-            "which is not there",
+            "which is missing",
         ),
         (
             archive(|data| {
-                let at = places(data, b"little")[0];
+                let at = offsets(data, b"little")[0];
                 data[at..at + 6].copy_from_slice(b"middle");
-                let at = places(data, b"bert-tiny/byteorder")[1] - 46;
+                let at = offsets(data, b"bert-tiny/byteorder")[1] - 46;
                 data[at + 20] = 3;
                 data[at + 24] = 3;
             }),
             "big-endian",
         ),
     ] {
-        refused_data(&data, &[word]);
+        rejected_data(&data, &[word]);
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever becomes of a file's description, it is read or refused.
+    /// A damaged file loads or is rejected, without a panic.
     #[test]
     fn damaged_files(
         file in prop::sample::select(vec!["bert-tiny.bin", "bert-tiny-legacy.bin"]),
         changes in prop::collection::vec((0..12_000_usize, any::<u8>()), 1..6),
     ) {
         let mut data = fs::read(saved(file)).unwrap();
-        for (place, byte) in changes {
-            // The pickle lies at the beginning, the archive's directory at the end.
-            let at = if place < 6_000 { place } else { data.len() + place - 12_000 };
+        for (offset, byte) in changes {
+            // The pickle is at the beginning, the archive's directory at the end.
+            let at = if offset < 6_000 { offset } else { data.len() + offset - 12_000 };
             data[at] = byte;
         }
         let folder = copy();
-        put(folder.path(), &data);
+        replace_weights(folder.path(), &data);
         let _ = load(folder.path());
     }
 
@@ -241,8 +241,8 @@ proptest! {
         let folder = copy();
         let path = folder.path().join("model.safetensors");
         let mut data = fs::read(&path).unwrap();
-        for (place, byte) in changes {
-            data[place] = byte;
+        for (offset, byte) in changes {
+            data[offset] = byte;
         }
         fs::write(path, data).unwrap();
         let _ = load(folder.path());

@@ -1,4 +1,4 @@
-//! What the files beside a tokenizer.json say, and what wins.
+//! Fields of tokenizer configuration files, and their precedence.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{copy, edit_config, load, refused};
+use super::{copy, edit_config, load, rejected};
 use crate::support::{golden_folder, input};
 
 fn edit(folder: &Path, name: &str, edit: impl FnOnce(&mut Value)) {
@@ -23,8 +23,8 @@ fn merge(target: &mut Value, change: &Value) {
     target.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
 }
 
-/// A golden checkpoint whose tokenizer_config.json says this too.
-fn saying(golden: &str, change: &Value) -> TempDir {
+/// Copies a golden checkpoint and changes its tokenizer_config.json.
+fn edited(golden: &str, change: &Value) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
         fs::copy(golden_folder(golden).join(name), folder.path().join(name)).unwrap();
@@ -43,9 +43,9 @@ fn types(model: &Model) -> Vec<u32> {
     pair.ids.token_type_ids.clone()
 }
 
-/// tokenizer.json with the same fields is what the class makes of them.
+/// The class applies these fields as if tokenizer.json had them.
 #[test]
-fn a_class_goes_by_its_fields_and_not_by_tokenizer_json() {
+fn fields_of_a_tokenizer_class_override_tokenizer_json() {
     let text = "This Film 电影 naïve été";
     for (normalizer, config) in [
         (json!({"lowercase": false}), json!({"do_lower_case": false})),
@@ -56,8 +56,8 @@ fn a_class_goes_by_its_fields_and_not_by_tokenizer_json() {
         ),
         (json!({"handle_chinese_chars": false}), json!({"tokenize_chinese_chars": false})),
     ] {
-        let class = load(saying("bert-tiny", &config).path()).unwrap();
-        let folder = saying("bert-tiny", &json!({"tokenizer_class": "PreTrainedTokenizerFast"}));
+        let class = load(edited("bert-tiny", &config).path()).unwrap();
+        let folder = edited("bert-tiny", &json!({"tokenizer_class": "PreTrainedTokenizerFast"}));
         edit(folder.path(), "tokenizer.json", |file| merge(&mut file["normalizer"], &normalizer));
         let general = load(folder.path()).unwrap();
         assert_eq!(pieces(&class, text), pieces(&general, text), "{config}");
@@ -68,23 +68,23 @@ fn a_class_goes_by_its_fields_and_not_by_tokenizer_json() {
 }
 
 #[test]
-fn a_general_class_goes_by_tokenizer_json() {
-    let said = json!({"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": false});
-    let model = load(saying("bert-tiny", &said).path()).unwrap();
+fn a_generic_class_uses_tokenizer_json() {
+    let config = json!({"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": false});
+    let model = load(edited("bert-tiny", &config).path()).unwrap();
     assert_eq!(pieces(&model, "This Film"), ["[CLS]", "this", "film", "[SEP]"]);
     assert!(model.text.in_force.lowercase);
-    // So does one that is not known, and ModernBERT whatever it names.
-    let said = json!({"tokenizer_class": "OtherTokenizer", "do_lower_case": false});
-    let model = load(saying("bert-tiny", &said).path()).unwrap();
+    // So does an unknown class, and ModernBERT with any class.
+    let config = json!({"tokenizer_class": "OtherTokenizer", "do_lower_case": false});
+    let model = load(edited("bert-tiny", &config).path()).unwrap();
     assert_eq!(pieces(&model, "This Film"), ["[CLS]", "this", "film", "[SEP]"]);
-    let said = json!({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true});
-    let model = load(saying("modernbert-sequence", &said).path()).unwrap();
+    let config = json!({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true});
+    let model = load(edited("modernbert-sequence", &config).path()).unwrap();
     assert!(!model.text.in_force.add_prefix_space);
 }
 
-/// Where no file names a class, it is the architecture's.
+/// If no file names a class, the architecture's is used.
 #[test]
-fn the_architecture_has_a_class() {
+fn the_architecture_has_a_default_class() {
     let folder = copy();
     fs::write(folder.path().join("tokenizer_config.json"), r#"{"do_lower_case": false}"#).unwrap();
     let model = load(folder.path()).unwrap();
@@ -98,14 +98,14 @@ fn the_architecture_has_a_class() {
 }
 
 #[test]
-fn a_space_before_the_text() {
+fn add_prefix_space_is_applied() {
     for (golden, with, without) in [
         ("roberta-sequence", "Ġgood", "g"),
         ("xlm-roberta-sequence", "▁good", "g"),
         ("deberta-v3-sequence", "▁good", "▁good"),
     ] {
         for (prefix, first) in [(true, with), (false, without)] {
-            let folder = saying(golden, &json!({"add_prefix_space": prefix}));
+            let folder = edited(golden, &json!({"add_prefix_space": prefix}));
             let model = load(folder.path()).unwrap();
             assert_eq!(pieces(&model, "good film")[1], first, "{golden} {prefix}");
             assert_eq!(model.text.in_force.add_prefix_space, first == with);
@@ -114,18 +114,18 @@ fn a_space_before_the_text() {
 }
 
 #[test]
-fn token_types_are_given_by_the_class_or_by_name() {
-    let types_of = |golden: &str, said: Value| types(&load(saying(golden, &said).path()).unwrap());
+fn token_types_depend_on_the_class_and_model_input_names() {
+    let types_of = |golden: &str, config| types(&load(edited(golden, &config).path()).unwrap());
     let names = |names: &[&str]| json!({"model_input_names": names});
-    let (told, untold) = ([0, 0, 0, 0, 1, 1], [0; 6]);
-    assert_eq!(types_of("bert-tiny", json!({})), told);
-    assert_eq!(types_of("bert-tiny", names(&["input_ids", "attention_mask"])), untold);
-    let general = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
-    assert_eq!(types_of("bert-tiny", general.clone()), untold);
-    let mut named = general;
+    let (pair, zeros) = ([0, 0, 0, 0, 1, 1], [0; 6]);
+    assert_eq!(types_of("bert-tiny", json!({})), pair);
+    assert_eq!(types_of("bert-tiny", names(&["input_ids", "attention_mask"])), zeros);
+    let generic = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+    assert_eq!(types_of("bert-tiny", generic.clone()), zeros);
+    let mut named = generic;
     merge(&mut named, &names(&["input_ids", "token_type_ids"]));
-    assert_eq!(types_of("bert-tiny", named), told);
-    assert_eq!(types_of("bert-tiny", json!({"tokenizer_class": "DistilBertTokenizer"})), untold);
+    assert_eq!(types_of("bert-tiny", named), pair);
+    assert_eq!(types_of("bert-tiny", json!({"tokenizer_class": "DistilBertTokenizer"})), zeros);
     assert!(types_of("albert-sequence", json!({})).iter().all(|kind| *kind == 0));
     assert!(types_of("albert-sequence", names(&["token_type_ids"])).contains(&1));
 }
@@ -139,28 +139,28 @@ fn special_tokens_that_tokenizer_json_does_not_list() {
     });
     let text = "good [MASK] actor";
     let masked = ["[CLS]", "good", "[MASK]", "actor", "[SEP]"];
-    // The class has it anyway, the general one where a file names it.
+    // The class has it by default; the generic class only if a file names it.
     assert_eq!(pieces(&load(folder.path()).unwrap(), text), masked);
     edit(folder.path(), "tokenizer_config.json", |file| {
         merge(file, &json!({"tokenizer_class": "PreTrainedTokenizerFast"}));
         file.as_object_mut().unwrap().remove("mask_token");
     });
-    let apart = ["[CLS]", "good", "[UNK]", "m", "##a", "##s", "##k", "[UNK]", "actor", "[SEP]"];
-    assert_eq!(pieces(&load(folder.path()).unwrap(), text), apart);
+    let split = ["[CLS]", "good", "[UNK]", "m", "##a", "##s", "##k", "[UNK]", "actor", "[SEP]"];
+    assert_eq!(pieces(&load(folder.path()).unwrap(), text), split);
     let map = r#"{"mask_token": "[MASK]", "additional_special_tokens": ["<new>"]}"#;
     fs::write(folder.path().join("special_tokens_map.json"), map).unwrap();
     let model = load(folder.path()).unwrap();
     assert_eq!(pieces(&model, text), masked);
-    // The model has no embedding for the other: texts that have it are refused.
+    // The model has no embedding for "<new>": texts that contain it are rejected.
     let error = model.encode(&input("good <new>", None), Truncate::No).unwrap_err();
     assert!(error.detail.contains("\"<new>\", token 197"), "{}", error.detail);
     let error = model.text.content("<new>").unwrap_err();
     assert!(error.detail.contains("<new>"), "{}", error.detail);
 }
 
-/// The older files are read only where tokenizer_config.json does not list added tokens.
+/// The older files are read only if tokenizer_config.json does not list added tokens.
 #[test]
-fn what_goes_before_what() {
+fn precedence_of_added_tokens() {
     let folder = copy();
     let map = json!({"additional_special_tokens": ["film"]});
     fs::write(folder.path().join("special_tokens_map.json"), map.to_string()).unwrap();
@@ -180,14 +180,14 @@ fn what_goes_before_what() {
 }
 
 #[test]
-fn special_tokens_may_be_read_as_text() {
-    let said = json!({"split_special_tokens": true});
-    let model = load(saying("bert-tiny", &said).path()).unwrap();
+fn split_special_tokens_is_applied() {
+    let config = json!({"split_special_tokens": true});
+    let model = load(edited("bert-tiny", &config).path()).unwrap();
     assert!(!pieces(&model, "a [SEP] b")[1..5].contains(&"[SEP]".to_owned()));
 }
 
 #[test]
-fn the_left_end_is_cut_where_the_files_say_so() {
+fn truncation_side_may_be_left() {
     let texts = "one two three four five six seven ".repeat(20);
     let text = texts.trim();
     let whole = load(copy().path()).unwrap();
@@ -199,50 +199,50 @@ fn the_left_end_is_cut_where_the_files_say_so() {
             });
         });
     };
-    let left = saying("bert-tiny", &json!({"truncation_side": "left", "padding_side": "left"}));
+    let left = edited("bert-tiny", &json!({"truncation_side": "left", "padding_side": "left"}));
     let by_tokenizer = copy();
     from_file(by_tokenizer.path());
     for folder in [left, by_tokenizer] {
         let model = load(folder.path()).unwrap();
-        let cut = model.encode(&input(text, None), Truncate::Yes).unwrap();
-        assert!(cut.truncated);
-        assert_eq!(cut.tokens.len(), 40);
-        let (ours, theirs) = (&cut.tokens[1..39], &all.tokens[all.tokens.len() - 39..]);
+        let truncated = model.encode(&input(text, None), Truncate::Yes).unwrap();
+        assert!(truncated.truncated);
+        assert_eq!(truncated.tokens.len(), 40);
+        let (ours, theirs) = (&truncated.tokens[1..39], &all.tokens[all.tokens.len() - 39..]);
         for (ours, theirs) in ours.iter().zip(theirs) {
-            let shown = |t: &explaind::text::Token| (t.id, t.start, t.end, t.segment);
-            assert_eq!(shown(ours), shown(theirs));
+            let fields = |t: &explaind::text::Token| (t.id, t.start, t.end, t.segment);
+            assert_eq!(fields(ours), fields(theirs));
         }
-        let last = cut.words.last().unwrap();
+        let last = truncated.words.last().unwrap();
         assert_eq!((last.text.as_str(), last.end), ("seven", text.len()));
-        assert!(cut.words[0].end > cut.tokens[1].start, "{:?}", cut.words[0]);
+        assert!(truncated.words[0].end > truncated.tokens[1].start, "{:?}", truncated.words[0]);
     }
 }
 
-/// A text far over the limit is not tokenised whole, whichever end is cut.
+/// A text far over the limit is not tokenized completely, whichever end is truncated.
 #[test]
-fn far_over_the_limit_offsets_are_still_of_the_whole_text() {
+fn offsets_of_very_long_texts_refer_to_the_whole_text() {
     let text = format!("{}the end", "étés 电影 ".repeat(3_000));
-    let model = load(saying("bert-tiny", &json!({"truncation_side": "left"})).path()).unwrap();
-    let cut = model.encode(&input(&text, None), Truncate::Yes).unwrap();
+    let model = load(edited("bert-tiny", &json!({"truncation_side": "left"})).path()).unwrap();
+    let truncated = model.encode(&input(&text, None), Truncate::Yes).unwrap();
     let chars: Vec<char> = text.chars().collect();
-    assert_eq!(cut.tokens[38].end, chars.len());
-    for word in &cut.words {
+    assert_eq!(truncated.tokens[38].end, chars.len());
+    for word in &truncated.words {
         assert_eq!(chars[word.start..word.end].iter().collect::<String>(), word.text);
     }
-    let last = &cut.words[cut.words.len() - 2..];
+    let last = &truncated.words[truncated.words.len() - 2..];
     assert_eq!(last.iter().map(|word| &*word.text).collect::<Vec<_>>(), ["the", "end"]);
 }
 
 #[test]
-fn sides_and_limits_that_make_no_sense() {
-    let say = |said: Value| {
-        move |folder: &Path| edit(folder, "tokenizer_config.json", |file| merge(file, &said))
+fn invalid_sides_tokens_and_limits_are_rejected() {
+    let set = |config: Value| {
+        move |folder: &Path| edit(folder, "tokenizer_config.json", |file| merge(file, &config))
     };
     let file = "tokenizer_config.json";
-    refused(say(json!({"truncation_side": "middle"})), &[file, "truncation_side", "middle"]);
-    refused(say(json!({"padding_side": "top"})), &[file, "padding_side", "top"]);
-    refused(say(json!({"unk_token": "[OTHER]"})), &["tokenizer.json", "[OTHER]", "unk_token"]);
-    refused(say(json!({"model_max_length": 2})), &[file, "2 tokens"]);
-    let max_len = saying("bert-tiny", &json!({"model_max_length": null, "max_len": 7}));
+    rejected(set(json!({"truncation_side": "middle"})), &[file, "truncation_side", "middle"]);
+    rejected(set(json!({"padding_side": "top"})), &[file, "padding_side", "top"]);
+    rejected(set(json!({"unk_token": "[OTHER]"})), &["tokenizer.json", "[OTHER]", "unk_token"]);
+    rejected(set(json!({"model_max_length": 2})), &[file, "2 tokens"]);
+    let max_len = edited("bert-tiny", &json!({"model_max_length": null, "max_len": 7}));
     assert_eq!(load(max_len.path()).unwrap().text.max_tokens, 7);
 }

@@ -1,4 +1,4 @@
-//! Tokenizers rebuilt from the vocabulary files of older checkpoints.
+//! Tokenizers built from the vocabulary files of older checkpoints.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::{copy, edit_config, load, refused, with_tensors};
+use super::{copy, edit_config, load, rejected, with_tensors};
 use crate::support::input;
 
 const TEXTS: &[&str] = &[
@@ -43,7 +43,7 @@ fn edit(folder: &Path, name: &str, edit: impl FnOnce(&mut Value)) {
     fs::write(path, value.to_string()).unwrap();
 }
 
-/// Replaces tokenizer.json by the vocab.txt that it holds.
+/// Replaces tokenizer.json by its vocabulary as vocab.txt.
 fn unpack(folder: &Path) {
     let path = folder.join("tokenizer.json");
     let file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -55,8 +55,8 @@ fn unpack(folder: &Path) {
     fs::remove_file(path).unwrap();
 }
 
-/// Tokens of a text, or why there are none, as one string to compare.
-fn seen(model: &Model, text: &str, pair: Option<&str>) -> String {
+/// Returns the encoding of a text, or the error, as a string to compare.
+fn encoded(model: &Model, text: &str, pair: Option<&str>) -> String {
     match model.encode(&input(text, pair), Truncate::Yes) {
         Ok(encoding) => format!("{:?} {:?}", encoding.ids, encoding.tokens),
         Err(error) => error.to_string(),
@@ -65,14 +65,14 @@ fn seen(model: &Model, text: &str, pair: Option<&str>) -> String {
 
 fn expect_same(one: &Model, other: &Model) {
     for text in TEXTS {
-        assert_eq!(seen(one, text, None), seen(other, text, None), "{text:?}");
+        assert_eq!(encoded(one, text, None), encoded(other, text, None), "{text:?}");
         let pair = Some("a second text");
-        assert_eq!(seen(one, text, pair), seen(other, text, pair), "{text:?}");
+        assert_eq!(encoded(one, text, pair), encoded(other, text, pair), "{text:?}");
     }
 }
 
 #[test]
-fn word_piece_is_rebuilt_from_its_vocabulary() {
+fn word_piece_from_vocab_txt() {
     let folder = copy();
     let whole = load(folder.path()).unwrap();
     unpack(folder.path());
@@ -83,7 +83,7 @@ fn word_piece_is_rebuilt_from_its_vocabulary() {
 }
 
 #[test]
-fn word_piece_heeds_its_configuration() {
+fn word_piece_applies_its_configuration() {
     for (normalizer, config) in [
         (json!({"lowercase": false}), json!({"do_lower_case": false})),
         (json!({"strip_accents": false}), json!({"strip_accents": false})),
@@ -113,7 +113,7 @@ fn word_piece_heeds_its_configuration() {
 }
 
 #[test]
-fn special_tokens_have_the_names_that_files_give_them() {
+fn special_tokens_are_named_by_the_files() {
     let folder = copy();
     unpack(folder.path());
     let vocabulary = folder.path().join("vocab.txt");
@@ -136,12 +136,12 @@ fn special_tokens_have_the_names_that_files_give_them() {
 }
 
 #[test]
-fn tokens_that_were_added() {
+fn added_tokens_are_read() {
     let folder = copy();
     unpack(folder.path());
     let vocabulary = folder.path().join("vocab.txt");
     let text = fs::read_to_string(&vocabulary).unwrap();
-    // The last of the vocabulary makes room for one that is added.
+    // Removes the last token of the vocabulary, so that an added one can have its id.
     let lines: Vec<&str> = text.lines().collect();
     fs::write(&vocabulary, lines[..lines.len() - 1].join("\n")).unwrap();
     let added = folder.path().join("added_tokens.json");
@@ -153,7 +153,7 @@ fn tokens_that_were_added() {
     assert_eq!(encoding.tokens[4].id, 196);
 }
 
-/// A vocabulary of bytes and a few merges.
+/// Merges of a byte-level vocabulary.
 const MERGES: &[(&str, &str)] = &[
     ("t", "h"),
     ("th", "e"),
@@ -165,7 +165,7 @@ const MERGES: &[(&str, &str)] = &[
     ("r", "e"),
 ];
 
-/// A checkpoint with RoBERTa's tokenizer files.
+/// Creates a checkpoint with RoBERTa's tokenizer files.
 fn byte_level(config: &Value) -> TempDir {
     let folder = copy();
     let mut tokens: Vec<String> = ["<s>", "<pad>", "</s>", "<unk>"].map(str::to_owned).into();
@@ -179,7 +179,7 @@ fn byte_level(config: &Value) -> TempDir {
     for (name, text) in [
         ("vocab.json", json!(ids).to_string()),
         ("merges.txt", format!("#version: 0.2\n{merges}")),
-        // As Python writes a limit that is none.
+        // Python's notation for no limit.
         (
             "tokenizer_config.json",
             config.to_string().replace("1e30", "1000000000000000019884624838656"),
@@ -196,7 +196,7 @@ fn byte_level(config: &Value) -> TempDir {
     folder
 }
 
-/// The same by the library's own builders, as transformers' converter calls them.
+/// Builds the same tokenizer as transformers' converter, with the builders of the tokenizers crate.
 fn reference(folder: &Path, prefix_space: bool, trim_offsets: bool) -> Tokenizer {
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let model = BPE::from_file(&file("vocab.json"), &file("merges.txt")).build().unwrap();
@@ -216,7 +216,7 @@ fn reference(folder: &Path, prefix_space: bool, trim_offsets: bool) -> Tokenizer
 }
 
 #[test]
-fn byte_level_bpe_is_rebuilt_from_vocabulary_and_merges() {
+fn byte_level_bpe_from_vocabulary_and_merges() {
     for (prefix_space, trim_offsets) in [(false, true), (true, true), (false, false), (true, false)]
     {
         let config = json!({
@@ -246,7 +246,7 @@ fn byte_level_bpe_is_rebuilt_from_vocabulary_and_merges() {
 }
 
 #[test]
-fn deberta_has_a_template_of_its_own_around_bytes() {
+fn deberta_has_its_own_template_for_byte_level_bpe() {
     let folder = byte_level(&json!({"tokenizer_class": "DebertaTokenizer"}));
     let rename = |file: &mut Value| {
         let text = file.to_string();
@@ -262,34 +262,34 @@ fn deberta_has_a_template_of_its_own_around_bytes() {
 }
 
 #[test]
-fn vocabularies_that_make_no_tokenizer() {
+fn invalid_vocabulary_files_are_rejected() {
     let no_tokenizer = |name: &'static str| {
         move |folder: &Path| {
             fs::remove_file(folder.join("tokenizer.json")).unwrap();
             fs::write(folder.join(name), "x").unwrap();
         }
     };
-    refused(no_tokenizer("other.txt"), &["tokenizer.json", "vocab.txt", "merges.txt"]);
-    refused(no_tokenizer("merges.txt"), &["tokenizer.json", "vocab.json"]);
-    refused(no_tokenizer("spm.model"), &["spm.model", "sentencepiece", "save_pretrained"]);
-    refused(no_tokenizer("vocab.txt"), &["vocab.txt", "[CLS]"]);
+    rejected(no_tokenizer("other.txt"), &["tokenizer.json", "vocab.txt", "merges.txt"]);
+    rejected(no_tokenizer("merges.txt"), &["tokenizer.json", "vocab.json"]);
+    rejected(no_tokenizer("spm.model"), &["spm.model", "sentencepiece", "save_pretrained"]);
+    rejected(no_tokenizer("vocab.txt"), &["vocab.txt", "[CLS]"]);
     let no_unknown = |folder: &Path| {
         fs::remove_file(folder.join("tokenizer.json")).unwrap();
         fs::write(folder.join("vocab.txt"), "[CLS]\n[SEP]\n").unwrap();
     };
-    refused(no_unknown, &["vocab.txt", "[UNK]"]);
+    rejected(no_unknown, &["vocab.txt", "[UNK]"]);
     for class in ["BertJapaneseTokenizer", "PhobertTokenizer"] {
-        let breaking = |folder: &Path| {
+        let change = |folder: &Path| {
             unpack(folder);
             let set = |file: &mut Value| file["tokenizer_class"] = json!(class);
             edit(folder, "tokenizer_config.json", set);
         };
-        refused(breaking, &["tokenizer_config.json", class, "vocab.txt"]);
+        rejected(change, &["tokenizer_config.json", class, "vocab.txt"]);
     }
     let odd = |name: &str, data: &str, words: &[&str]| {
         let folder = byte_level(&json!({}));
         fs::write(folder.path().join(name), data).unwrap();
-        let error = load(folder.path()).err().expect("it must be refused");
+        let error = load(folder.path()).err().expect("loading must fail");
         words.iter().for_each(|word| assert!(error.contains(word), "{word:?} in {error:?}"));
     };
     odd("merges.txt", "#version: 0.2\nt h\nt q\n", &["merges.txt", "line 3", "t q"]);
@@ -301,13 +301,13 @@ fn vocabularies_that_make_no_tokenizer() {
     let folder = byte_level(&json!({}));
     fs::write(folder.path().join("merges.txt"), "#version: 0.2\n").unwrap();
     fs::write(folder.path().join("vocab.json"), large).unwrap();
-    let error = load(folder.path()).err().expect("it must be refused");
+    let error = load(folder.path()).err().expect("loading must fail");
     assert!(error.contains("vocab.json") && error.contains("4000000000"), "{error}");
 }
 
-/// Padding and truncation of a training are no concern here, whatever they say.
+/// Padding and truncation in tokenizer.json are settings of the training.
 #[test]
-fn padding_is_dropped_before_anything_is_padded() {
+fn padding_and_truncation_settings_are_ignored() {
     let folder = copy();
     let whole = load(folder.path()).unwrap();
     edit(folder.path(), "tokenizer.json", |file| {
@@ -322,21 +322,21 @@ fn padding_is_dropped_before_anything_is_padded() {
     expect_same(&load(folder.path()).unwrap(), &whole);
 }
 
-/// The tokenizers library panics on each of these, when it reads or later.
+/// The tokenizers crate panics on each of these, during or after loading.
 #[test]
-fn a_tokenizer_that_panics_is_refused() {
+fn a_tokenizer_that_panics_is_rejected() {
     let long = json!({"type": "BPE", "vocab": {"aa": 0, "bb": 1}, "merges": [["aa", "bb"]]});
-    for (place, value, word) in [
+    for (pointer, value, word) in [
         ("/model", long, "library fails"),
         ("/post_processor/special_tokens", json!({}), "library fails"),
         ("/post_processor/pair/4/SpecialToken/id", json!("<other>"), "library fails"),
         ("/post_processor/special_tokens/[SEP]/tokens", json!([]), "without tokens"),
     ] {
-        let breaking = |folder: &Path| {
-            edit(folder, "tokenizer.json", |file| *file.pointer_mut(place).unwrap() = value);
-            let general = json!("PreTrainedTokenizerFast");
-            edit(folder, "tokenizer_config.json", |file| file["tokenizer_class"] = general);
+        let change = |folder: &Path| {
+            edit(folder, "tokenizer.json", |file| *file.pointer_mut(pointer).unwrap() = value);
+            let generic = json!("PreTrainedTokenizerFast");
+            edit(folder, "tokenizer_config.json", |file| file["tokenizer_class"] = generic);
         };
-        refused(breaking, &["tokenizer.json", word]);
+        rejected(change, &["tokenizer.json", word]);
     }
 }

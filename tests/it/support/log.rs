@@ -1,4 +1,4 @@
-//! What this process logs at `info`, of all tests: each finds its own by request ids.
+//! Captures the log of this process at `info`. Tests find their own lines by request id.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, Once};
@@ -21,7 +21,7 @@ impl Write for Sink {
     }
 }
 
-/// From now on lines are kept.
+/// Starts capturing.
 pub fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -31,7 +31,7 @@ pub fn keep() {
     });
 }
 
-/// The lines of the request with this id.
+/// Returns the lines of the request with this id.
 pub fn of(id: &str) -> Vec<Value> {
     let written = WRITTEN.lock().unwrap().clone();
     let lines = String::from_utf8(written).unwrap();

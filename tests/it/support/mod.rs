@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared test helpers.
 
 pub mod log;
 pub mod service;
@@ -52,7 +52,7 @@ pub fn input(text: &str, text_pair: Option<&str>) -> Input {
     }
 }
 
-/// A question with every attention and no method, to build on.
+/// Returns a question with all attention weights and no method.
 pub fn question(model: &Arc<Model>, inputs: Vec<Input>) -> Question {
     let attention = AttentionSelection {
         kind: AttentionKind::Weights,
@@ -68,9 +68,9 @@ pub fn question(model: &Arc<Model>, inputs: Vec<Input>) -> Question {
 }
 
 pub fn method(name: &str, options: &Value) -> (&'static attribution::MethodEntry, Options) {
-    let entry = attribution::find(name).expect("the method is there");
-    let given = options.as_object().cloned().unwrap_or_default();
-    (entry, entry.options(&given).expect("the options are good"))
+    let entry = attribution::find(name).expect("the method exists");
+    let options = options.as_object().cloned().unwrap_or_default();
+    (entry, entry.options(&options).expect("the options are valid"))
 }
 
 /// `max |a - b| / max |b|`
@@ -81,28 +81,28 @@ pub fn relative_error(ours: &[f64], theirs: &[f64]) -> f64 {
     if size == 0. { gap } else { gap / size }
 }
 
-/// A certificate of itself and its key, in files of this folder.
-pub fn certify(folder: &Path) -> (Tls, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+/// Writes a self-signed certificate and its key to files in this folder.
+pub fn self_signed(folder: &Path) -> (Tls, CertificateDer<'static>) {
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let files = Tls { certificate: folder.join("cert.pem"), key: folder.join("key.pem") };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    (files, made.cert.der().clone())
+    std::fs::write(&files.certificate, pair.cert.pem()).unwrap();
+    std::fs::write(&files.key, pair.signing_key.serialize_pem()).unwrap();
+    (files, pair.cert.der().clone())
 }
 
-/// Whether `EXPLAIND_TESTS=long` asks for all that is not needed on every change:
+/// Whether `EXPLAIND_TESTS=long` enables the tests that are too slow for every change: see
 /// scripts/long-tests.
-pub fn long_form() -> bool {
+pub fn long_tests() -> bool {
     std::env::var("EXPLAIND_TESTS").is_ok_and(|value| value == "long")
 }
 
-/// Random cases of a property.
+/// Returns the number of random cases of a property test.
 pub fn cases(short: u32, long: u32) -> u32 {
-    if long_form() { long } else { short }
+    if long_tests() { long } else { short }
 }
 
-/// Runs random cases of a property from a seed, which a failing test prints: with
-/// `EXPLAIND_SEED` set to it they are the same ones again.
+/// Returns a runner with a seed, which a failing test prints. Setting `EXPLAIND_SEED` to it repeats
+/// the cases.
 pub fn seeded(cases: u32) -> TestRunner {
     let seed = std::env::var("EXPLAIND_SEED").map(|seed| seed.parse().expect("a number"));
     let seed: u64 = seed.unwrap_or_else(|_| RandomState::new().hash_one(0));
@@ -113,44 +113,43 @@ pub fn seeded(cases: u32) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
-/// How long a test waits for what must come: a guard against hanging, not a bound.
+/// Maximum time that a test waits. Only a guard against hanging.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Waits until `what` is so.
-pub async fn until(what: impl Fn() -> bool) {
-    until_async(async || what()).await;
+/// Waits until `condition` is true.
+pub async fn wait_until(condition: impl Fn() -> bool) {
+    wait_until_async(async || condition()).await;
 }
 
-/// The same where finding out takes waiting too. By the machine's clock: the runtime's
-/// may stand still.
-pub async fn until_async(what: impl AsyncFn() -> bool) {
+/// Like [`wait_until`] for an async condition. Uses the real clock, as the runtime's may be paused.
+pub async fn wait_until_async(condition: impl AsyncFn() -> bool) {
     let start = Instant::now();
-    while !what().await {
-        assert!(start.elapsed() < PATIENCE, "it must come");
+    while !condition().await {
+        assert!(start.elapsed() < PATIENCE, "timed out");
         let pause = || std::thread::sleep(Duration::from_millis(2));
         tokio::task::spawn_blocking(pause).await.unwrap();
     }
 }
 
-/// The same, for tests outside of a runtime.
-pub fn blocking_until(what: impl FnMut() -> bool) {
+/// Like [`wait_until`], for tests outside of a runtime.
+pub fn wait_until_blocking(condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    let mut what = what;
-    while !what() {
-        assert!(start.elapsed() < PATIENCE, "it must come");
+    let mut condition = condition;
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "timed out");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// The runtime's clock, standing still but for [`Self::advance`]: what takes long on
-/// a slow machine takes no time. For tests on one thread.
-pub struct StoppedClock {
-    /// A blocking task waits for the other end. While it does, the runtime does not
-    /// move its clock by itself when it has nothing to do.
+/// Pauses the clock of a single-threaded runtime, so that tests do not depend on the speed of the
+/// machine. Only [`Self::advance`] moves it.
+pub struct PausedClock {
+    /// A blocking task waits for the receiver. Meanwhile, tokio does not advance the paused clock
+    /// automatically when idle.
     _waiting: std::sync::mpsc::Sender<()>,
 }
 
-impl StoppedClock {
+impl PausedClock {
     pub fn new() -> Self {
         tokio::time::pause();
         let (waiting, dropped) = std::sync::mpsc::channel();
@@ -158,14 +157,13 @@ impl StoppedClock {
         Self { _waiting: waiting }
     }
 
-    /// Moves it on by `time`, and a little: timers are of whole milliseconds, and go off
-    /// in the one after.
+    /// Advances by `time` and 2 ms: timers have a resolution of 1 ms and fire in the next one.
     pub async fn advance(&self, time: Duration) {
         tokio::time::advance(time + Duration::from_millis(2)).await;
     }
 }
 
-/// Holds the passes with a piece of the vocabulary that come after the first few.
+/// Holds the passes that contain a vocabulary token, after the first few.
 pub struct Held {
     piece: &'static str,
     gate: Arc<Gate>,
@@ -179,28 +177,28 @@ impl Held {
         Self { piece, gate, passes }
     }
 
-    /// Completes when a pass is held.
+    /// Waits until a pass is held.
     pub async fn reached(&self) {
         let gate = Arc::clone(&self.gate);
         tokio::task::spawn_blocking(move || gate.wait_until_held()).await.unwrap();
     }
 
-    /// The output of `request`; `time` goes by while one of its passes is held.
-    pub async fn while_time_goes_by<T>(
+    /// Returns the output of `request`, after advancing the clock while one of its passes is held.
+    pub async fn advance_while_held<T>(
         &self,
-        clock: &StoppedClock,
+        clock: &PausedClock,
         time: Duration,
         request: impl Future<Output = T>,
     ) -> T {
         let mut request = std::pin::pin!(request);
         tokio::select! {
-            _ = &mut request => panic!("it was done after {} passes", self.passes()),
+            _ = &mut request => panic!("finished after {} passes", self.passes()),
             () = self.reached() => clock.advance(time).await,
         }
         request.await
     }
 
-    /// Passes with the piece so far, held ones among them.
+    /// Returns the number of passes with the token so far, including held ones.
     pub fn passes(&self) -> usize {
         self.passes.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The service in-process, on the built-in models.
+//! Runs the service in-process with the built-in models.
 
 use axum::Router;
 use axum::body::Body;
@@ -31,7 +31,7 @@ impl Reply {
         serde_json::from_slice(&self.body).expect("a JSON body")
     }
 
-    /// Asserts that it is a problem of this status and code, and returns it.
+    /// Asserts that it is a problem with this status and code, and returns it.
     pub fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
@@ -45,7 +45,7 @@ impl Reply {
     }
 }
 
-/// Starts a service whose models are still loading.
+/// Starts a service without loading its models.
 pub fn unready(config: &Config) -> Running {
     let explainer = app::explainer(config).expect("an explainer");
     let metrics = telemetry::metrics().expect("metrics");
@@ -53,14 +53,14 @@ pub fn unready(config: &Config) -> Running {
     Running { router: http::router(service.clone()), service }
 }
 
-/// A service with its models. The built-in ones are loaded once for all tests of a
-/// process: a service does not change a model.
+/// Starts a service with its models. The built-in ones are loaded once per process: models are
+/// immutable.
 pub async fn start_with(config: &Config) -> Running {
     let running = unready(config);
     let explainer = &running.service.explainer;
-    let names = |config: &Config| config.models.iter().map(|m| m.source.clone()).collect();
-    let (named, usual): (Vec<String>, Vec<String>) = (names(config), names(&Config::default()));
-    if named == usual {
+    let sources = |config: &Config| config.models.iter().map(|m| m.source.clone()).collect();
+    let (own, builtin): (Vec<String>, Vec<String>) = (sources(config), sources(&Config::default()));
+    if own == builtin {
         explainer.pool.fill(BUILTINS.clone());
     } else {
         app::load(explainer, &config.models).await.expect("models load");
@@ -76,12 +76,12 @@ static BUILTINS: LazyLock<Vec<Arc<Model>>> = LazyLock::new(|| {
     Config::default().models.iter().map(load).collect()
 });
 
-/// The admin key of [`patient`], as it is sent.
+/// The header with the admin key of [`untimed`].
 const ADMIN: [(&str, &str); 1] = [("authorization", "Bearer the-admin-key-of-all-tests")];
 
-/// The defaults, but for time: however slow the machine, nothing is to be refused
-/// or given up for it where a test is about something else. With an admin key.
-pub fn patient() -> Config {
+/// The default configuration with an admin key and a time limit of an hour, so that slow machines do
+/// not cause rejections or timeouts.
+pub fn untimed() -> Config {
     let mut config = Config::default();
     config.limits.request_ms = 3_600_000;
     config.server.admin_key = Some(AdminKey::new("the-admin-key-of-all-tests").unwrap());
@@ -89,19 +89,18 @@ pub fn patient() -> Config {
 }
 
 pub async fn start() -> Running {
-    start_with(&patient()).await
+    start_with(&untimed()).await
 }
 
-/// With one worker, so that passes come one after the other.
-pub async fn single_file() -> Running {
-    let mut config = patient();
+/// Starts a service with one worker, so that passes are sequential.
+pub async fn start_single_threaded() -> Running {
+    let mut config = untimed();
     config.engine.threads = 1;
     start_with(&config).await
 }
 
 impl Running {
-    /// The answer with its body still to be read. To this machine, where the request
-    /// does not say otherwise.
+    /// Returns the response with its body unread. Adds `Host: localhost` if the request has none.
     pub async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
         let local = HeaderValue::from_static("localhost");
         request.headers_mut().entry(header::HOST).or_insert(local);
@@ -124,7 +123,7 @@ impl Running {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// A request with a JSON body, or none, and headers.
+    /// Sends a request with headers and a JSON body or none.
     pub async fn request(
         &self,
         method: &str,
@@ -140,7 +139,7 @@ impl Running {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// By who has the admin key, as the two below.
+    /// Sends the admin key, as do the two methods below.
     pub async fn get_as_admin(&self, path: &str) -> Reply {
         self.request("GET", path, &ADMIN, "").await
     }
@@ -153,7 +152,7 @@ impl Running {
         self.request("DELETE", path, &ADMIN, "").await
     }
 
-    /// The answer of POST /explain, which must be good.
+    /// Returns the response of POST /explain, which must succeed.
     pub async fn explain(&self, body: Value) -> Value {
         let reply = self.post("/explain", &body).await;
         assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));

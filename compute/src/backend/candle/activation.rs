@@ -24,7 +24,7 @@ fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.)?.recip()
 }
 
-/// The derivative at `x`.
+/// Returns the derivative at `x`.
 pub fn slope(activation: Activation, x: &Tensor) -> Result<Tensor> {
     match activation {
         // Φ(x) + x φ(x)

@@ -1,47 +1,14 @@
-//! Scaled dot-product attention (Vaswani et al. 2017). Neighbouring spans of one
-//! shape share their matrix products.
-
-use std::sync::Arc;
+//! Scaled dot-product attention (Vaswani et al. 2017). Consecutive spans of equal shape are
+//! batched.
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::relation::{self, Turn};
+use super::groups::groups;
+use super::relation::{self, Rotation};
 use crate::backend::{Attention, Heads, Relation, Span};
 use crate::rows::AttentionMap;
 
-/// Neighbouring spans of one shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    pub spans: usize,
-    pub queries: usize,
-    pub keys: usize,
-    chosen: Option<Arc<[usize]>>,
-}
-
-impl Group {
-    /// The places of the queries in their row.
-    pub fn places(&self) -> Vec<usize> {
-        self.chosen.as_ref().map_or_else(|| (0..self.queries).collect(), |chosen| chosen.to_vec())
-    }
-}
-
-fn groups(spans: &[Span]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for span in spans {
-        let (queries, keys) = (span.queries.len(), span.keys.len());
-        match groups.last_mut() {
-            Some(group)
-                if (group.queries, group.keys, &group.chosen) == (queries, keys, &span.chosen) =>
-            {
-                group.spans += 1;
-            }
-            _ => groups.push(Group { spans: 1, queries, keys, chosen: span.chosen.clone() }),
-        }
-    }
-    groups
-}
-
-/// What the forward pass leaves; one entry a group.
+/// What the forward pass saves for the gradient; one entry per group.
 #[derive(Debug)]
 pub struct Attended(Vec<GroupAttended>);
 
@@ -55,7 +22,7 @@ struct GroupAttended {
     weights: Tensor,
 }
 
-/// Query, key and value `[tokens, hidden]` to the context `[queries, hidden]`.
+/// Query, key and value, `[tokens, hidden]` → context, `[queries, hidden]`.
 pub fn forward(
     block: &Attention<Tensor>,
     qkv: &[Tensor; 3],
@@ -73,7 +40,9 @@ pub fn forward(
         queries += group.spans * group.queries;
         keys += group.spans * group.keys;
         let (query, key) = match &block.relation {
-            Relation::Rotary(angles) => relation::turn(&query, &key, &group, angles, Turn::There)?,
+            Relation::Rotary(angles) => {
+                relation::rotate(&query, &key, &group, angles, Rotation::Forward)?
+            }
             _ => (query, key),
         };
         let scores = relation::scores(block, &group, &query, &key)?;
@@ -104,23 +73,22 @@ pub fn vjp(
         let grad_weights = grad.matmul(&value.t()?)?;
         let along = (&weights * &grad_weights)?.sum_keepdim(D::Minus1)?;
         let scores = ((&weights * grad_weights.broadcast_sub(&along)?)? * block.scale)?;
-        let (to_query, to_key) = relation::scores_vjp(block, group, &query, &key, &scores)?;
-        let (to_query, to_key) = match &block.relation {
+        let (query_grad, key_grad) = relation::scores_vjp(block, group, &query, &key, &scores)?;
+        let (query_grad, key_grad) = match &block.relation {
             Relation::Rotary(angles) => {
-                relation::turn(&to_query, &to_key, group, angles, Turn::Back)?
+                relation::rotate(&query_grad, &key_grad, group, angles, Rotation::Inverse)?
             }
-            _ => (to_query, to_key),
+            _ => (query_grad, key_grad),
         };
-        grads[0].push(join(heads, &to_query)?);
-        grads[1].push(join(heads, &to_key)?);
+        grads[0].push(join(heads, &query_grad)?);
+        grads[1].push(join(heads, &key_grad)?);
         grads[2].push(join(heads, &weights.t()?.matmul(&grad)?)?);
     }
     let [query, key, value] = grads.map(|parts| Tensor::cat(&parts, 0));
     Ok([query?, key?, value?])
 }
 
-/// `[spans · tokens, hidden]` from row `start` on → `[spans, heads, tokens,
-/// head size]`
+/// `[spans · tokens, hidden]` from row `start` on → `[spans, heads, tokens, head size]`
 fn split(heads: Heads, x: &Tensor, start: usize, spans: usize, tokens: usize) -> Result<Tensor> {
     x.narrow(0, start, spans * tokens)?
         .reshape((spans, tokens, heads.count, heads.size))?
@@ -139,15 +107,15 @@ pub fn weights_vjp(
     heads: Heads,
     saved: &Attended,
     span: &Span,
-    number: usize,
+    span_index: usize,
     grad: &Tensor,
 ) -> Result<AttentionMap> {
-    let (group, place) = saved.group(number)?;
+    let (group, index) = saved.group(span_index)?;
     let grad = split(heads, grad, span.queries.start, 1, span.queries.len())?.squeeze(0)?;
-    map(&grad.matmul(&group.value.get(place)?.t()?)?)
+    map(&grad.matmul(&group.value.get(index)?.t()?)?)
 }
 
-/// `[heads, queries, keys]` as plain numbers.
+/// Converts `[heads, queries, keys]` to plain numbers.
 fn map(weights: &Tensor) -> Result<AttentionMap> {
     let (heads, _, tokens) = weights.dims3()?;
     let weights = weights.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
@@ -155,7 +123,7 @@ fn map(weights: &Tensor) -> Result<AttentionMap> {
 }
 
 impl Attended {
-    /// The group that span number `span` is in, and its place there.
+    /// Returns the group of the span with this index, and the index within the group.
     fn group(&self, mut span: usize) -> Result<(&GroupAttended, usize)> {
         for group in &self.0 {
             let spans = group.weights.dim(0)?;
@@ -167,16 +135,16 @@ impl Attended {
         candle_core::bail!("no such span")
     }
 
-    /// The weights of one span.
+    /// Returns the attention weights of one span.
     pub fn map(&self, span: usize) -> Result<AttentionMap> {
-        let (group, place) = self.group(span)?;
-        map(&group.weights.get(place)?)
+        let (group, index) = self.group(span)?;
+        map(&group.weights.get(index)?)
     }
 
-    /// The values of one span, `[keys, hidden]`.
+    /// Returns the values of one span, `[keys, hidden]`.
     pub fn values(&self, span: usize) -> Result<Tensor> {
-        let (group, place) = self.group(span)?;
-        let value = group.value.get(place)?;
+        let (group, index) = self.group(span)?;
+        let value = group.value.get(index)?;
         let (heads, keys, size) = value.dims3()?;
         value.transpose(0, 1)?.contiguous()?.reshape((keys, heads * size))
     }
@@ -184,24 +152,26 @@ impl Attended {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::backend::candle::testing::{check_vjp, random};
     use crate::blocks::{Angles, Distances};
 
     const HEADS: Heads = Heads { count: 3, size: 4 };
 
-    /// Rows of 3, 3 and 5 tokens; of the last, two queries.
+    /// Rows of 3, 3 and 5 tokens; the last one has two queries.
     fn spans() -> Vec<Span> {
         let last = Span { queries: 6..8, keys: 6..11, chosen: Some([1, 4].into()) };
         vec![Span::whole(0..3), Span::whole(3..6), last]
     }
 
-    /// Query, key and value of `spans`, one after the other in one tensor.
+    /// Query, key and value of [`spans`], concatenated in one tensor.
     fn parts(qkv: &Tensor) -> [Tensor; 3] {
         [(0, 8), (8, 11), (19, 11)].map(|(start, len)| qkv.narrow(0, start, len).unwrap())
     }
 
-    /// One of each relation, some with a window.
+    /// One block per relation, some with a window.
     fn blocks() -> Vec<Attention<Tensor>> {
         let distances = || Arc::new(Distances::new(6, |d| (d.clamp(-2, 3) + 2) as usize));
         let rows = |seed| Some(random(&[6, 12], seed));
@@ -235,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn every_query_spreads_one_over_what_it_sees_of_its_own_row() {
+    fn attention_weights_sum_to_one_over_the_visible_keys() {
         for block in blocks() {
             let (_, saved) = forward(&block, &parts(&random(&[30, 12], 7)), &spans()).unwrap();
             for (span, keys) in [3, 3, 5].into_iter().enumerate() {
@@ -244,7 +214,7 @@ mod tests {
                 for (number, weights) in map.weights.chunks(keys).enumerate() {
                     assert!((weights.iter().sum::<f64>() - 1.).abs() < 1e-12);
                     let queries = spans()[span].queries.len();
-                    let query = spans()[span].place(number % queries);
+                    let query = spans()[span].position(number % queries);
                     for (key, weight) in weights.iter().enumerate() {
                         assert_eq!(*weight > 0., block.sees(query, key));
                     }

@@ -1,14 +1,13 @@
-//! The embedding block, `norm(word + position + type)`, and the points that
-//! rows take in it: their own input, or a place on the path from a baseline.
+//! The embedding block, `norm(word + position + type)`, evaluated at each row's point: its own
+//! input or a point on the path from a baseline.
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::layer_norm::{LayerNorm, Normalized};
 use crate::blocks::Numbering;
-use crate::rows::{Baseline, Layer, Noise, Path, Reduce, Row, Tokens};
+use crate::rows::{Baseline, Layer, Noise, Norm, Path, Reduce, Row, Tokens};
 
-/// The tables `[vocabulary, width]`, `[positions, width]`, `[types, width]`
-/// and the norm.
+/// The tables `[vocabulary, width]`, `[positions, width]`, `[types, width]` and the norm.
 #[derive(Debug)]
 pub struct Embeddings {
     pub word: Tensor,
@@ -18,28 +17,28 @@ pub struct Embeddings {
     pub norm: LayerNorm,
 }
 
-/// Where packed rows stand at their layer.
+/// What the forward pass saves for the gradient and its reduction.
 #[derive(Debug)]
 pub struct Embedded {
     norm: Normalized,
-    /// One entry a row, in packed order.
+    /// One entry per row, in packed order.
     points: Vec<Point>,
 }
 
-/// Where a row stands at its layer, `[tokens, hidden]`.
+/// A row's point at its layer; tensors are `[tokens, hidden]`.
 #[derive(Debug)]
 struct Point {
-    here: Tensor,
+    value: Tensor,
     /// `x - x'`, for a row on a path.
     difference: Option<Tensor>,
 }
 
 impl Point {
-    /// `x' + alpha (x - x')`
+    /// Returns `x' + alpha (x - x')`.
     fn on_path(input: &Tensor, baseline: &Tensor, alpha: f64) -> Result<Self> {
         let difference = (input - baseline)?;
-        let here = (baseline + (&difference * alpha)?)?;
-        Ok(Self { here, difference: Some(difference) })
+        let value = (baseline + (&difference * alpha)?)?;
+        Ok(Self { value, difference: Some(difference) })
     }
 }
 
@@ -52,8 +51,8 @@ impl Embeddings {
         table.index_select(&Tensor::new(ids, self.device())?, 0)
     }
 
-    /// Words plus position and type embeddings, `[tokens, width]`.
-    fn placed(&self, mut words: Tensor, positions: &[u32], token_types: &[u32]) -> Result<Tensor> {
+    /// Adds position and type embeddings to word embeddings, `[tokens, width]`.
+    fn summed(&self, mut words: Tensor, positions: &[u32], token_types: &[u32]) -> Result<Tensor> {
         for (table, ids) in [(&self.position, positions), (&self.token_type, token_types)] {
             if let Some(table) = table {
                 words = (words + self.lookup(table, ids)?)?;
@@ -62,24 +61,24 @@ impl Embeddings {
         Ok(words)
     }
 
-    /// Packed rows, each at its own point, `[total, hidden]`.
+    /// Runs the block on packed rows, each at its point, `[total, hidden]`.
     pub fn forward(&self, rows: &[&Row]) -> Result<(Tensor, Embedded)> {
         let mut points = rows.iter().map(|row| self.word_point(row)).collect::<Result<Vec<_>>>()?;
-        let words = Tensor::cat(&points.iter().map(|point| &point.here).collect::<Vec<_>>(), 0)?;
+        let words = Tensor::cat(&points.iter().map(|point| &point.value).collect::<Vec<_>>(), 0)?;
         let all = |ids: fn(&Tokens) -> &[u32]| {
             rows.iter().flat_map(|row| ids(&row.tokens)).copied().collect::<Vec<u32>>()
         };
         let (positions, types) = (all(|t| &t.position_ids), all(|t| &t.token_type_ids));
-        let (mut output, norm) = self.norm.forward(&self.placed(words, &positions, &types)?)?;
+        let (mut output, norm) = self.norm.forward(&self.summed(words, &positions, &types)?)?;
         if rows.iter().any(|row| row.layer == Layer::Embeddings) {
-            self.move_along_block(rows, &output, &mut points)?;
-            output = self.replace(rows, &output, &points)?;
+            self.set_block_points(rows, &output, &mut points)?;
+            output = self.replace_outputs(rows, &output, &points)?;
         }
         Ok((output, Embedded { norm, points }))
     }
 
-    /// The row's point among the word embeddings. Only a path at that layer
-    /// leaves the input.
+    /// Returns the row's point at the word embeddings, which differs from the input only if the
+    /// path is at that layer.
     fn word_point(&self, row: &Row) -> Result<Point> {
         let mut input = self.lookup(&self.word, &row.tokens.input_ids)?;
         match (&row.path, row.layer) {
@@ -90,7 +89,7 @@ impl Embeddings {
                 let baseline = held(path, self.word_baseline(path, &input)?, &input)?;
                 Point::on_path(&input, &baseline, path.alpha)
             }
-            _ => Ok(Point { here: input, difference: None }),
+            _ => Ok(Point { value: input, difference: None }),
         }
     }
 
@@ -101,8 +100,8 @@ impl Embeddings {
         }
     }
 
-    /// Gives the rows whose layer is the block's output their point there.
-    fn move_along_block(&self, rows: &[&Row], output: &Tensor, points: &mut [Point]) -> Result<()> {
+    /// Sets the points of the rows whose layer is the block's output.
+    fn set_block_points(&self, rows: &[&Row], output: &Tensor, points: &mut [Point]) -> Result<()> {
         let mut start = 0;
         for (row, point) in rows.iter().zip(points) {
             let input = output.narrow(0, start, row.tokens.len())?;
@@ -113,7 +112,7 @@ impl Embeddings {
                         let baseline = held(path, self.block_baseline(path, row, &input)?, &input)?;
                         Point::on_path(&input, &baseline, path.alpha)?
                     }
-                    None => Point { here: input, difference: None },
+                    None => Point { value: input, difference: None },
                 };
             }
         }
@@ -126,18 +125,18 @@ impl Embeddings {
             Baseline::Ids(ids) => {
                 let words = self.lookup(&self.word, ids)?;
                 let positions = self.numbering.positions(ids);
-                let sum = self.placed(words, &positions, &row.tokens.token_type_ids)?;
+                let sum = self.summed(words, &positions, &row.tokens.token_type_ids)?;
                 Ok(self.norm.forward(&sum)?.0)
             }
         }
     }
 
-    fn replace(&self, rows: &[&Row], output: &Tensor, points: &[Point]) -> Result<Tensor> {
+    fn replace_outputs(&self, rows: &[&Row], output: &Tensor, points: &[Point]) -> Result<Tensor> {
         let mut start = 0;
         let mut parts = Vec::with_capacity(rows.len());
         for (row, point) in rows.iter().zip(points) {
             parts.push(match row.layer {
-                Layer::Embeddings => point.here.clone(),
+                Layer::Embeddings => point.value.clone(),
                 Layer::WordEmbeddings => output.narrow(0, start, row.tokens.len())?,
             });
             start += row.tokens.len();
@@ -145,14 +144,13 @@ impl Embeddings {
         Tensor::cat(&parts, 0)
     }
 
-    /// Gradient at the block's output → at the word embeddings,
-    /// `[total, hidden]`; word, position and type are added, so theirs is one.
+    /// Gradient at the block's output → at the word embeddings, `[total, hidden]`.
     pub fn vjp(&self, embedded: &Embedded, grad: &Tensor) -> Result<Tensor> {
         self.norm.vjp(&embedded.norm, grad)
     }
 }
 
-/// `baseline` with the input at the end that the path does not move.
+/// Returns `baseline` with the input in place of the tokens that the path does not move.
 fn held(path: &Path, baseline: Tensor, input: &Tensor) -> Result<Tensor> {
     let tokens = input.dim(0)?;
     let moved = path.moved(tokens);
@@ -160,13 +158,13 @@ fn held(path: &Path, baseline: Tensor, input: &Tensor) -> Result<Tensor> {
         0 => Ok(input.clone()),
         _ if moved == tokens => Ok(baseline),
         _ => {
-            let end = input.narrow(0, moved, tokens - moved)?;
-            Tensor::cat(&[baseline.narrow(0, 0, moved)?, end], 0)
+            let input_part = input.narrow(0, moved, tokens - moved)?;
+            Tensor::cat(&[baseline.narrow(0, 0, moved)?, input_part], 0)
         }
     }
 }
 
-/// `input`, `[tokens, hidden]`, with noise at the first `count` tokens.
+/// Adds noise to the first `count` tokens of `input`, `[tokens, hidden]`.
 fn noisy(noise: Noise, input: Tensor, count: usize) -> Result<Tensor> {
     if count == 0 {
         return Ok(input);
@@ -180,15 +178,15 @@ fn noisy(noise: Noise, input: Tensor, count: usize) -> Result<Tensor> {
 }
 
 impl Embedded {
-    /// One row's gradient at its layer, `[tokens, hidden]`, as one number a
-    /// token or, if it is kept, as it is.
+    /// Reduces one row's gradient at its layer, `[tokens, hidden]`, to one number per token unless
+    /// it is kept.
     pub fn reduce(&self, row: usize, gradient: &Tensor, reduce: Reduce) -> Result<Vec<f64>> {
         let point = &self.points[row];
         let scores = match (reduce, &point.difference) {
-            (Reduce::L1, _) => gradient.abs()?.sum(1),
-            (Reduce::L2, _) => gradient.sqr()?.sum(1)?.sqrt(),
-            (Reduce::Mean, _) => gradient.abs()?.mean(1),
-            (Reduce::TimesInput, _) => (gradient * &point.here)?.sum(1),
+            (Reduce::Norm(Norm::L1), _) => gradient.abs()?.sum(1),
+            (Reduce::Norm(Norm::L2), _) => gradient.sqr()?.sum(1)?.sqrt(),
+            (Reduce::Norm(Norm::Mean), _) => gradient.abs()?.mean(1),
+            (Reduce::TimesInput, _) => (gradient * &point.value)?.sum(1),
             (Reduce::TimesDifference, Some(difference)) => (gradient * difference)?.sum(1),
             (Reduce::TimesDifference, None) => gradient.zeros_like()?.sum(1),
             (Reduce::Keep, _) => gradient.flatten_all(),

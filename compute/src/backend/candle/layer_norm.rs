@@ -12,7 +12,7 @@ pub struct LayerNorm {
     eps: f64,
 }
 
-/// What the forward pass leaves for the gradient.
+/// What the forward pass saves for the gradient.
 #[derive(Debug)]
 pub struct Normalized {
     /// x̂, `[n, hidden]`

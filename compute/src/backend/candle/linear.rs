@@ -2,8 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-/// An affine map with weight `[out, in]` and bias `[out]`, as checkpoints store
-/// it.
+/// An affine map with weight `[out, in]` and bias `[out]`, as in checkpoints.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,

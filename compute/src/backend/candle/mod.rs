@@ -1,13 +1,13 @@
 //! The reference back end: candle tensors, on the CPU or a GPU, in f32 or f64.
 //!
-//! candle's own `backward` is not used: several of its fused operations end a
-//! gradient without an error, and its matmul would compute the gradient of
-//! every frozen weight. Each block is held against finite differences in f64
-//! beside its code.
+//! candle's own `backward` is not used: several of its fused operations silently stop the
+//! gradient, and its matmul would compute gradients of frozen weights. Each block is checked
+//! against finite differences in f64 next to its code.
 
 mod activation;
 mod attention;
 mod embeddings;
+mod groups;
 mod layer_norm;
 mod linear;
 mod pooling;
@@ -15,6 +15,7 @@ mod relation;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ use super::{Attention, Backend, Span, Tables};
 use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Reduce, Row};
 
-/// Computes in one type on one device.
+/// A data type and a device.
 #[derive(Debug, Clone)]
 pub struct Candle {
     pub dtype: DType,
@@ -32,12 +33,12 @@ pub struct Candle {
 }
 
 impl Candle {
-    /// In f64 on the CPU: what others are checked by.
+    /// The reference that other back ends are checked against: f64 on the CPU.
     pub fn reference() -> Self {
         Self { dtype: DType::F64, device: Device::Cpu }
     }
 
-    /// In f32 on the first GPU; where there is none, why.
+    /// f32 on the first GPU; an error if there is none.
     pub fn cuda() -> std::result::Result<Self, String> {
         Device::new_cuda(0)
             .map(|device| Self { dtype: DType::F32, device })
@@ -48,13 +49,13 @@ impl Candle {
         if self.device.is_cpu() { "cpu" } else { "cuda" }
     }
 
-    fn place(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
+    fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
         Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
     }
 
-    fn indices(&self, places: &[usize]) -> Result<Tensor> {
-        let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
-        Tensor::new(places, &self.device)
+    fn indices(&self, indices: &[usize]) -> Result<Tensor> {
+        let indices: Vec<u32> = indices.iter().map(|&index| index as u32).collect();
+        Tensor::new(indices, &self.device)
     }
 }
 
@@ -64,12 +65,12 @@ impl fmt::Display for Candle {
     }
 }
 
-/// As many of the first rows of `x` as `like` has.
+/// Returns the first rows of `x`, as many as `like` has.
 fn first_rows(x: &Tensor, like: &Tensor) -> Result<Tensor> {
     x.narrow(0, 0, like.dim(0)?)
 }
 
-fn plus(x: Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
+fn add_onto(x: Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
     match onto {
         Some(onto) => x + onto,
         None => Ok(x),
@@ -87,30 +88,35 @@ impl Backend for Candle {
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
 
-    fn place_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Result<Self::Linear> {
-        let weight = self.place(weight, &[bias.len(), input])?;
-        Ok(linear::Linear::new(weight, self.place(bias, &[bias.len()])?))
+    fn load_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Result<Self::Linear> {
+        let weight = self.tensor(weight, &[bias.len(), input])?;
+        Ok(linear::Linear::new(weight, self.tensor(bias, &[bias.len()])?))
     }
 
-    fn place_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Result<Self::LayerNorm> {
-        let place = |values: &[f32]| self.place(values, &[values.len()]);
-        Ok(layer_norm::LayerNorm::new(place(weight)?, place(bias)?, eps))
+    fn load_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Result<Self::LayerNorm> {
+        let tensor = |values: &[f32]| self.tensor(values, &[values.len()]);
+        Ok(layer_norm::LayerNorm::new(tensor(weight)?, tensor(bias)?, eps))
     }
 
-    fn place_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Result<Self::Embeddings> {
+    fn load_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Result<Self::Embeddings> {
         let width = tables.width;
-        let place = |values: &[f32]| self.place(values, &[values.len() / width, width]);
+        let tensor = |values: &[f32]| self.tensor(values, &[values.len() / width, width]);
         Ok(embeddings::Embeddings {
-            word: place(&tables.word)?,
-            position: tables.position.as_deref().map(place).transpose()?,
-            token_type: tables.token_type.as_deref().map(place).transpose()?,
+            word: tensor(&tables.word)?,
+            position: tables.position.as_deref().map(tensor).transpose()?,
+            token_type: tables.token_type.as_deref().map(tensor).transpose()?,
             numbering: tables.numbering,
             norm,
         })
     }
 
+    fn words<'a>(&self, embeddings: &'a Self::Embeddings) -> Result<Cow<'a, [f32]>> {
+        let table = embeddings.word.to_dtype(DType::F32)?;
+        Ok(Cow::Owned(table.flatten_all()?.to_vec1()?))
+    }
+
     fn linear(&self, map: &Self::Linear, x: &Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
-        plus(map.forward(x)?, onto)
+        add_onto(map.forward(x)?, onto)
     }
 
     fn linear_vjp(
@@ -119,7 +125,7 @@ impl Backend for Candle {
         grad: &Tensor,
         onto: Option<&Tensor>,
     ) -> Result<Tensor> {
-        plus(map.vjp(grad)?, onto)
+        add_onto(map.vjp(grad)?, onto)
     }
 
     fn linear_activated(
@@ -229,11 +235,11 @@ impl Backend for Candle {
         embedded.reduce(row, &grad.narrow(0, tokens.start, tokens.len())?, reduce)
     }
 
-    fn plus(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn add(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         x + y
     }
 
-    fn times(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    fn mul(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         x * first_rows(y, x)?
     }
 
@@ -265,8 +271,8 @@ impl Backend for Candle {
         let of_row = |row: &Range<usize>| {
             let half = size / 2;
             let padded = x.narrow(0, row.start, row.len())?.pad_with_zeros(0, half, half)?;
-            let moved = (0..size).map(|k| padded.narrow(0, k, row.len()));
-            Tensor::stack(&moved.collect::<Result<Vec<_>>>()?, 2)?
+            let shifted = (0..size).map(|k| padded.narrow(0, k, row.len()));
+            Tensor::stack(&shifted.collect::<Result<Vec<_>>>()?, 2)?
                 .reshape((row.len(), width * size))
         };
         Tensor::cat(&rows.iter().map(of_row).collect::<Result<Vec<_>>>()?, 0)
@@ -287,13 +293,13 @@ impl Backend for Candle {
         Tensor::cat(&rows.iter().map(of_row).collect::<Result<Vec<_>>>()?, 0)
     }
 
-    fn gather(&self, x: &Tensor, places: &[usize]) -> Result<Tensor> {
-        x.index_select(&self.indices(places)?, 0)
+    fn gather(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor> {
+        x.index_select(&self.indices(indices)?, 0)
     }
 
-    fn spread(&self, x: &Tensor, places: &[usize], total: usize) -> Result<Tensor> {
+    fn scatter(&self, x: &Tensor, indices: &[usize], total: usize) -> Result<Tensor> {
         let zeros = Tensor::zeros((total, x.dim(1)?), self.dtype, &self.device)?;
-        zeros.index_add(&self.indices(places)?, x, 0)
+        zeros.index_add(&self.indices(indices)?, x, 0)
     }
 
     fn array(&self, rows: &[Vec<f64>]) -> Result<Tensor> {

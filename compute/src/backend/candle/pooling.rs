@@ -1,4 +1,4 @@
-//! States of a row as one vector.
+//! Pools a row's states into one vector.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use candle_core::{DType, Result, Tensor};
 
 use crate::blocks::Pool;
 
-/// Where the largest number of each dimension is, `[1, width]` of each range, counted
-/// from its beginning; none where no way asks for it.
+/// The index of the maximum of each dimension, `[1, width]` per range, relative to the range's
+/// start; `None` without max pooling.
 pub struct Pooled {
-    largest: Vec<Option<Tensor>>,
+    argmax: Vec<Option<Tensor>>,
 }
 
 fn weights(like: &Tensor, weights: Vec<f64>) -> Result<Tensor> {
@@ -17,44 +17,44 @@ fn weights(like: &Tensor, weights: Vec<f64>) -> Result<Tensor> {
     Tensor::from_vec(weights, shape, like.device())?.to_dtype(like.dtype())
 }
 
-/// Each range by each way of `pool`, side by side.
+/// Pools each range in every mode of `pool`, concatenated.
 pub fn pool(x: &Tensor, pool: &Pool, ranges: &[Range<usize>]) -> Result<(Tensor, Pooled)> {
-    let (mut rows, mut largest) = (Vec::new(), Vec::new());
+    let (mut rows, mut argmax) = (Vec::new(), Vec::new());
     for range in ranges {
         let states = x.narrow(0, range.start, range.len())?;
-        let (mut ways, mut places) = (Vec::new(), None);
-        for way in &pool.ways {
-            ways.push(match pool.weights(*way, range.len()) {
+        let (mut parts, mut maxima) = (Vec::new(), None);
+        for mode in &pool.modes {
+            parts.push(match pool.weights(*mode, range.len()) {
                 Some(sum) => weights(x, sum)?.matmul(&states)?,
                 None => {
-                    let found = states.argmax_keepdim(0)?;
-                    let taken = states.gather(&found, 0)?;
-                    places = Some(found);
-                    taken
+                    let index = states.argmax_keepdim(0)?;
+                    let values = states.gather(&index, 0)?;
+                    maxima = Some(index);
+                    values
                 }
             });
         }
-        rows.push(Tensor::cat(&ways, 1)?);
-        largest.push(places);
+        rows.push(Tensor::cat(&parts, 1)?);
+        argmax.push(maxima);
     }
-    Ok((Tensor::cat(&rows, 0)?, Pooled { largest }))
+    Ok((Tensor::cat(&rows, 0)?, Pooled { argmax }))
 }
 
-/// Gradient at the vectors → at the rows; the ranges lie one after the other.
+/// Gradient at the vectors → at the rows. Ranges are contiguous.
 pub fn pool_vjp(
     grad: &Tensor,
     pool: &Pool,
     saved: &Pooled,
     ranges: &[Range<usize>],
 ) -> Result<Tensor> {
-    let width = grad.dim(1)? / pool.ways.len();
+    let width = grad.dim(1)? / pool.modes.len();
     let of_range = |(i, range): (usize, &Range<usize>)| {
         let mut sum = Tensor::zeros((range.len(), width), grad.dtype(), grad.device())?;
-        for (number, way) in pool.ways.iter().enumerate() {
+        for (number, mode) in pool.modes.iter().enumerate() {
             let part = grad.narrow(0, i, 1)?.narrow(1, number * width, width)?.contiguous()?;
-            sum = match (pool.weights(*way, range.len()), &saved.largest[i]) {
-                (Some(parts), _) => (sum + weights(grad, parts)?.t()?.matmul(&part)?)?,
-                (None, Some(places)) => sum.scatter_add(&places.to_dtype(DType::U32)?, &part, 0)?,
+            sum = match (pool.weights(*mode, range.len()), &saved.argmax[i]) {
+                (Some(mean), _) => (sum + weights(grad, mean)?.t()?.matmul(&part)?)?,
+                (None, Some(maxima)) => sum.scatter_add(&maxima.to_dtype(DType::U32)?, &part, 0)?,
                 (None, None) => sum,
             };
         }
@@ -67,15 +67,22 @@ pub fn pool_vjp(
 mod tests {
     use super::*;
     use crate::backend::candle::testing::{check_vjp, random};
-    use crate::blocks::Way;
+    use crate::blocks::PoolingMode;
 
     #[test]
-    fn every_way_equals_finite_differences_alone_and_side_by_side() {
-        let all = [Way::First, Way::Last, Way::Mean, Way::MeanSqrt, Way::WeightedMean, Way::Max];
+    fn every_mode_equals_finite_differences_alone_and_concatenated() {
+        let all = [
+            PoolingMode::First,
+            PoolingMode::Last,
+            PoolingMode::Mean,
+            PoolingMode::MeanSqrt,
+            PoolingMode::WeightedMean,
+            PoolingMode::Max,
+        ];
         let x = random(&[7, 5], 3);
         let ranges = [0..2, 2..3, 3..7];
-        for ways in all.chunks(1).chain([&all[..]]) {
-            let by = Pool { ways: ways.into(), skip: 2 };
+        for modes in all.chunks(1).chain([&all[..]]) {
+            let by = Pool { modes: modes.into(), skip: 2 };
             let saved = |x: &Tensor| pool(x, &by, &ranges).unwrap().1;
             check_vjp(
                 &x,
@@ -86,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn vectors_are_what_torch_makes_of_them() {
-        // [[1, 4], [3, 2], [-1, 0]] by hand.
+    fn vectors_equal_those_of_torch() {
+        // Computed by hand from [[1, 4], [3, 2], [-1, 0]].
         let x = Tensor::new(&[[1f64, 4.], [3., 2.], [-1., 0.]], random(&[1], 1).device()).unwrap();
-        let by = |way: Way| {
-            let by = Pool { ways: vec![way], skip: 0 };
+        let by = |mode: PoolingMode| {
+            let by = Pool { modes: vec![mode], skip: 0 };
             pool(&x, &by, std::slice::from_ref(&(0..3)))
                 .unwrap()
                 .0
@@ -98,15 +105,15 @@ mod tests {
                 .unwrap()
                 .remove(0)
         };
-        assert_eq!(by(Way::First), [1., 4.]);
-        assert_eq!(by(Way::Last), [-1., 0.]);
-        assert_eq!(by(Way::Max), [3., 4.]);
-        let near = |way: Way, expected: [f64; 2]| {
-            let gap = by(way).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
-            assert!(gap < 1e-12, "{way:?}");
+        assert_eq!(by(PoolingMode::First), [1., 4.]);
+        assert_eq!(by(PoolingMode::Last), [-1., 0.]);
+        assert_eq!(by(PoolingMode::Max), [3., 4.]);
+        let near = |mode: PoolingMode, expected: [f64; 2]| {
+            let gap = by(mode).iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
+            assert!(gap < 1e-12, "{mode:?}");
         };
-        near(Way::Mean, [1., 2.]);
-        near(Way::MeanSqrt, [3. / 3f64.sqrt(), 6. / 3f64.sqrt()]);
-        near(Way::WeightedMean, [4. / 6., 8. / 6.]);
+        near(PoolingMode::Mean, [1., 2.]);
+        near(PoolingMode::MeanSqrt, [3. / 3f64.sqrt(), 6. / 3f64.sqrt()]);
+        near(PoolingMode::WeightedMean, [4. / 6., 8. / 6.]);
     }
 }

@@ -1,8 +1,8 @@
-//! Finite differences in f64, the judge of every derivative here.
+//! Checks derivatives by finite differences in f64.
 
 use candle_core::{Device, Result, Tensor};
 
-/// A reproducible tensor of normal-like values (sum of uniforms), f64.
+/// Returns a reproducible f64 tensor of roughly normal values (sums of uniform numbers).
 pub fn random(shape: &[usize], seed: u64) -> Tensor {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut uniform = || {
@@ -21,8 +21,7 @@ fn flat(x: &Tensor) -> Vec<f64> {
     x.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Asserts that `vjp(x, g)` is the gradient of `Σ g · forward(x)`, element by
-/// element, by central differences.
+/// Asserts by central differences that `vjp(x, g)` is the gradient of `Σ g · forward(x)`.
 pub fn check_vjp(
     x: &Tensor,
     forward: impl Fn(&Tensor) -> Result<Tensor>,

@@ -1,4 +1,4 @@
-//! Activations and their slopes, on sums that are still in a register.
+//! Activations and their derivatives as matmul epilogues.
 
 use pulp::Simd;
 
@@ -9,7 +9,7 @@ use super::matmul::Finish;
 use super::threads::Threads;
 use crate::blocks::Activation;
 
-/// `act(x Wᵀ + b)` and the slope of the activation there, `[n, out]` each.
+/// Returns `act(x Wᵀ + b)` and the activation's derivative there, `[n, out]` each.
 pub fn linear_activated(
     threads: Threads,
     map: &Linear,
@@ -27,7 +27,7 @@ pub fn linear_activated(
     }
 }
 
-/// An activation as the end of a product: its value, and its slope.
+/// Defines an activation as a matmul epilogue that returns its value and derivative.
 macro_rules! activation {
     ($(#[$doc:meta])* $name:ident, $value_and_slope:expr) => {
         $(#[$doc])*
@@ -135,7 +135,7 @@ fn logistic<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     (sigma, simd.mul_f32s(sigma, simd.sub_f32s(simd.splat_f32s(1.), sigma)))
 }
 
-/// Only ever on one token a row, so the scalar function will do.
+/// Uses the scalar function: tanh mostly occurs in heads, on one token per row.
 #[inline(always)]
 fn tanh<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let mut value = x;

@@ -1,14 +1,14 @@
-//! Matrices of f32 whose memory is used again.
+//! f32 matrices with per-thread memory reuse.
 
 use std::cell::RefCell;
 
 use bytemuck::{Pod, Zeroable};
 
-/// Numbers in a line: rows begin at a multiple of it, so that no register is
-/// loaded across two cache lines.
+/// Number of f32 in a cache line. Rows start at a multiple of it, so that no register load crosses
+/// two cache lines.
 pub const LINE: usize = 16;
 
-/// `width` filled up to whole lines.
+/// Rounds `width` up to whole lines.
 pub fn padded(width: usize) -> usize {
     width.next_multiple_of(LINE)
 }
@@ -18,86 +18,86 @@ pub fn padded(width: usize) -> usize {
 struct Line([f32; LINE]);
 
 thread_local! {
-    /// Memory that this thread has used before. A pass asks for the same sizes
-    /// again and again, and fresh pages cost more than small products.
-    static SPARE: RefCell<Spare> =
-        const { RefCell::new(Spare { blocks: Vec::new(), lines: 0, most: SPARE_LINES }) };
+    /// Freed memory of this thread, for reuse. Passes allocate the same sizes again and again, and
+    /// fresh pages cost more than small products.
+    static FREE: RefCell<FreeList> =
+        const { RefCell::new(FreeList { blocks: Vec::new(), lines: 0, max_lines: MAX_LINES }) };
 }
 
-struct Spare {
+struct FreeList {
     blocks: Vec<Vec<Line>>,
     lines: usize,
-    /// Lines that are kept; what is over goes back to the system.
-    most: usize,
+    /// The maximum of `lines`; memory beyond it goes back to the system.
+    max_lines: usize,
 }
 
-/// The most that any thread keeps: 128 MiB.
-const SPARE_LINES: usize = (128 << 20) / size_of::<Line>();
+/// The maximum that any thread keeps: 128 MiB.
+const MAX_LINES: usize = (128 << 20) / size_of::<Line>();
 
-/// From now on this thread keeps no more than so many bytes for its next passes.
+/// Limits how many bytes this thread keeps for reuse.
 pub fn keep_at_most(bytes: usize) {
-    let most = (bytes / size_of::<Line>()).min(SPARE_LINES);
-    SPARE.with_borrow_mut(|spare| spare.most = most);
+    let max_lines = (bytes / size_of::<Line>()).min(MAX_LINES);
+    FREE.with_borrow_mut(|free| free.max_lines = max_lines);
 }
 
-/// Gives back what this thread has kept.
+/// Frees all memory that this thread keeps for reuse.
 pub fn keep_nothing() {
-    SPARE.with_borrow_mut(|spare| {
-        spare.blocks.clear();
-        spare.lines = 0;
+    FREE.with_borrow_mut(|free| {
+        free.blocks.clear();
+        free.lines = 0;
     });
 }
 
-impl Spare {
-    /// The smallest block that is large enough, and not much too large.
+impl FreeList {
+    /// Removes and returns the smallest block that fits and is not much too large.
     fn find(&mut self, lines: usize) -> Option<Vec<Line>> {
         let fits = |block: &Vec<Line>| (lines..=lines * 2 + 64).contains(&block.capacity());
-        let place = (0..self.blocks.len())
+        let index = (0..self.blocks.len())
             .filter(|&i| fits(&self.blocks[i]))
             .min_by_key(|&i| self.blocks[i].capacity())?;
-        let block = self.blocks.swap_remove(place);
+        let block = self.blocks.swap_remove(index);
         self.lines -= block.capacity();
         Some(block)
     }
 
     fn keep(&mut self, block: Vec<Line>) {
-        if self.lines + block.capacity() <= self.most {
+        if self.lines + block.capacity() <= self.max_lines {
             self.lines += block.capacity();
             self.blocks.push(block);
         }
     }
 }
 
-/// Aligned f32.
+/// A buffer of f32, aligned to cache lines.
 #[derive(Debug)]
 pub struct Buffer {
     block: Vec<Line>,
-    end: End,
+    on_drop: OnDrop,
 }
 
-/// What becomes of memory that is not needed any more.
+/// What happens to a buffer's memory when it is dropped.
 #[derive(Debug)]
-enum End {
-    /// The thread that drops it keeps it.
-    Spare,
-    /// The system gets it back. A thread that drops a model's weights never takes
-    /// memory itself, or not of these sizes.
-    Freed,
+enum OnDrop {
+    /// The dropping thread keeps it for reuse.
+    Recycle,
+    /// It goes back to the system: a thread that drops a model's weights does not allocate such
+    /// sizes.
+    Free,
 }
 
 impl Buffer {
-    /// `len` numbers, `len` a multiple of [`LINE`], of no particular value, for a while.
+    /// Allocates `len` numbers of unspecified value from reused memory; a multiple of [`LINE`].
     pub fn take(len: usize) -> Self {
         let lines = len.div_ceil(LINE);
-        let spare = SPARE.with_borrow_mut(|spare| spare.find(lines));
-        let mut block = spare.unwrap_or_default();
+        let recycled = FREE.with_borrow_mut(|free| free.find(lines));
+        let mut block = recycled.unwrap_or_default();
         block.resize(lines, Line::zeroed());
-        Self { block, end: End::Spare }
+        Self { block, on_drop: OnDrop::Recycle }
     }
 
-    /// Numbers that stay, such as weights: exactly `len`, zeros.
+    /// Allocates `len` zeros for long-lived data such as weights.
     pub fn zeros(len: usize) -> Self {
-        Self { block: vec![Line::zeroed(); len.div_ceil(LINE)], end: End::Freed }
+        Self { block: vec![Line::zeroed(); len.div_ceil(LINE)], on_drop: OnDrop::Free }
     }
 
     pub fn as_slice(&self) -> &[f32] {
@@ -111,16 +111,16 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let End::Spare = self.end {
+        if let OnDrop::Recycle = self.on_drop {
             let block = std::mem::take(&mut self.block);
-            // A thread that ends has no spare memory any more.
-            let _ = SPARE.try_with(|spare| spare.borrow_mut().keep(block));
+            // Fails if the thread is exiting; then the block is freed.
+            let _ = FREE.try_with(|free| free.borrow_mut().keep(block));
         }
     }
 }
 
-/// A matrix `[rows, width]`. Rows are padded to whole lines with zeros, so
-/// kernels need no case for the last columns.
+/// A matrix `[rows, width]`. Rows are padded with zeros to whole lines, so that kernels need no
+/// special case for the last columns.
 #[derive(Debug)]
 pub struct Array {
     data: Buffer,
@@ -129,7 +129,7 @@ pub struct Array {
 }
 
 impl Array {
-    /// Of no particular values: whoever asks writes every line of every row.
+    /// Allocates unspecified values: the caller must write every line of every row.
     pub fn take(rows: usize, width: usize) -> Self {
         Self { data: Buffer::take(rows * padded(width)), rows, width }
     }
@@ -140,7 +140,7 @@ impl Array {
         array
     }
 
-    /// Zeros where no column is; the columns are still to be written.
+    /// Allocates a matrix with zeros in the padding; the caller must write the columns.
     pub fn zeros_in_padding(rows: usize, width: usize) -> Self {
         match width == padded(width) {
             true => Self::take(rows, width),
@@ -148,7 +148,7 @@ impl Array {
         }
     }
 
-    /// From one row to the next.
+    /// Returns the distance between rows, in numbers.
     pub fn stride(&self) -> usize {
         padded(self.width)
     }
@@ -161,7 +161,7 @@ impl Array {
         self.data.as_mut_slice()
     }
 
-    /// A row with its padding.
+    /// Returns a row including its padding.
     pub fn row(&self, i: usize) -> &[f32] {
         let stride = self.stride();
         &self.as_slice()[i * stride..][..stride]
@@ -177,27 +177,27 @@ impl Array {
 mod tests {
     use super::*;
 
-    fn kept() -> usize {
-        SPARE.with_borrow(|spare| spare.lines)
+    fn kept_lines() -> usize {
+        FREE.with_borrow(|free| free.lines)
     }
 
     #[test]
-    fn a_thread_keeps_what_it_takes_and_no_weights() {
-        let before = kept();
+    fn a_thread_reuses_temporary_buffers_but_not_weights() {
+        let before = kept_lines();
         drop(Buffer::zeros(1 << 16));
-        assert_eq!(kept(), before, "weights go back to the system");
+        assert_eq!(kept_lines(), before, "weights go back to the system");
         drop(Buffer::take(1 << 16));
-        assert!(kept() >= before + (1 << 16) / LINE, "what a pass took is there for the next");
-        let kept_before = kept();
-        let taken = Buffer::take(1 << 16);
-        assert!(kept() < kept_before, "and is taken again");
-        drop(taken);
+        assert!(kept_lines() >= before + (1 << 16) / LINE, "a temporary buffer is kept for reuse");
+        let kept_before = kept_lines();
+        let reused = Buffer::take(1 << 16);
+        assert!(kept_lines() < kept_before, "a kept buffer is reused");
+        drop(reused);
         std::thread::spawn(|| {
             keep_at_most(1 << 16);
             drop((Buffer::take(1 << 13), Buffer::take(1 << 14)));
-            assert_eq!(kept() * size_of::<Line>(), 1 << 15, "both together are too much");
+            assert_eq!(kept_lines() * size_of::<Line>(), 1 << 15, "both exceed the limit");
             keep_nothing();
-            assert_eq!(kept(), 0);
+            assert_eq!(kept_lines(), 0);
         })
         .join()
         .unwrap();

@@ -1,10 +1,10 @@
-//! Rows moved, added and multiplied.
+//! Elementwise operations, gather, scatter and unfold.
 
 use std::ops::Range;
 
 use super::array::Array;
 
-/// `combine(x, y)`, element by element, over the rows of `x`.
+/// Returns `combine(x, y)`, elementwise, over the rows of `x`.
 pub fn zip(x: &Array, y: &Array, combine: impl Fn(f32, f32) -> f32) -> Array {
     let mut out = Array::take(x.rows, x.width);
     let pairs = x.as_slice().iter().zip(y.as_slice());
@@ -14,8 +14,8 @@ pub fn zip(x: &Array, y: &Array, combine: impl Fn(f32, f32) -> f32) -> Array {
     out
 }
 
-/// Every token of the rows and its neighbour number `k` of `size`, which is itself
-/// in the middle, as far as the row has it.
+/// Iterates over `(token, k, neighbour)`: each token's `k`-th of `size` neighbours within its row.
+/// The middle one is the token itself.
 fn neighbours(rows: &[Range<usize>], size: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     rows.iter().cloned().flat_map(move |row| {
         row.clone().flat_map(move |token| {
@@ -27,7 +27,7 @@ fn neighbours(rows: &[Range<usize>], size: usize) -> impl Iterator<Item = (usize
     })
 }
 
-/// Each token's channels with their neighbours side by side.
+/// Concatenates each channel with its neighbours around the token.
 pub fn unfold(x: &Array, rows: &[Range<usize>], size: usize) -> Array {
     let mut out = Array::zeros(x.rows, x.width * size);
     for (token, k, neighbour) in neighbours(rows, size) {
@@ -49,20 +49,20 @@ pub fn unfold_vjp(grad: &Array, rows: &[Range<usize>], size: usize) -> Array {
     out
 }
 
-/// The rows `places` of `x`, in that order.
-pub fn gather(x: &Array, places: &[usize]) -> Array {
-    let mut rows = Array::take(places.len(), x.width);
-    for (i, &place) in places.iter().enumerate() {
-        rows.row_mut(i).copy_from_slice(x.row(place));
+/// Returns the rows of `x` at `indices`, in that order.
+pub fn gather(x: &Array, indices: &[usize]) -> Array {
+    let mut rows = Array::take(indices.len(), x.width);
+    for (i, &index) in indices.iter().enumerate() {
+        rows.row_mut(i).copy_from_slice(x.row(index));
     }
     rows
 }
 
-/// The rows of `x` at `places`, zeros elsewhere.
-pub fn spread(x: &Array, places: &[usize], total: usize) -> Array {
+/// Returns `[total, width]` with the rows of `x` at `indices` and zeros elsewhere.
+pub fn scatter(x: &Array, indices: &[usize], total: usize) -> Array {
     let mut rows = Array::zeros(total, x.width);
-    for (i, &place) in places.iter().enumerate() {
-        rows.row_mut(place).copy_from_slice(x.row(i));
+    for (i, &index) in indices.iter().enumerate() {
+        rows.row_mut(index).copy_from_slice(x.row(i));
     }
     rows
 }

@@ -1,12 +1,12 @@
-//! The processor's vector instructions, chosen at run time. Every kernel is
-//! written once, generic over [`Simd`], and compiled for each set.
+//! The vector instruction set, chosen at run time. Every kernel is written once, generic over
+//! [`Simd`], and compiled for each set.
 
 use pulp::{Scalar128b, Simd, WithSimd};
 
-/// A set of instructions that this processor has.
+/// A vector instruction set that this processor supports.
 #[derive(Debug, Clone, Copy)]
 pub enum Isa {
-    /// Any processor; the compiler makes of it what the target guarantees.
+    /// The baseline of the compilation target.
     Portable,
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
@@ -16,7 +16,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// Every set that this processor has, the slowest first.
+    /// Returns all sets that this processor supports, slowest first.
     pub fn available() -> Vec<Self> {
         let mut sets = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
@@ -27,7 +27,7 @@ impl Isa {
         sets
     }
 
-    /// The fastest set that this processor has.
+    /// Returns the fastest set that this processor supports.
     pub fn best() -> Self {
         Self::available().pop().unwrap_or(Self::Portable)
     }
@@ -53,7 +53,7 @@ impl Isa {
         }
     }
 
-    /// Columns of a panel of weights: two registers.
+    /// Returns the number of columns in a panel of weights: two registers.
     pub fn panel(self) -> usize {
         match self {
             Self::Portable => 2 * Scalar128b::F32_LANES,

@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
-/// `a b + c`, fused where the processor can: without the instruction, a fused
-/// product is a slow call. The 128-bit path is the portable one.
+/// Returns `a b + c`, fused if the processor can: without the instruction, a fused product is a
+/// slow function call. The 128-bit path is the portable one.
 #[inline(always)]
 pub fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
     if S::F32_LANES > 4 || cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
@@ -13,13 +13,13 @@ pub fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::
     }
 }
 
-/// The register that begins at `data[place]`.
+/// Loads the register at `data[start..]`.
 #[inline(always)]
-pub fn load<S: Simd>(data: &[f32], place: usize) -> S::f32s {
-    S::as_simd_f32s(&data[place..place + S::F32_LANES]).0[0]
+pub fn load<S: Simd>(data: &[f32], start: usize) -> S::f32s {
+    S::as_simd_f32s(&data[start..start + S::F32_LANES]).0[0]
 }
 
-/// `Σ coefficients[i] x^i` by Horner's rule.
+/// Returns `Σ coefficients[i] x^i`, by Horner's rule.
 #[inline(always)]
 fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, coefficients: [f32; N]) -> S::f32s {
     let mut sum = simd.splat_f32s(coefficients[N - 1]);
@@ -29,13 +29,12 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, coefficients: [f32; 
     sum
 }
 
-/// Where e^x leaves the normal numbers.
+/// The range in which e^x is a normal number.
 const EXP_MIN: f32 = -87.336;
 const EXP_MAX: f32 = 88.376;
 
-/// `e^x` to 2e-7 of itself; 0 below [`EXP_MIN`], its value there above
-/// [`EXP_MAX`]. With `x = n ln 2 + r`, it is `2^n` times the Taylor polynomial
-/// of `e^r`, `|r| <= ln 2 / 2`.
+/// Returns `e^x` with a relative error of 2e-7; 0 below [`EXP_MIN`], clamped above [`EXP_MAX`].
+/// With `x = n ln 2 + r`, it is `2^n` times the Taylor polynomial of `e^r`, `|r| <= ln 2 / 2`.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits.
@@ -44,7 +43,7 @@ pub fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let bounded = simd.min_f32s(simd.max_f32s(x, min), simd.splat_f32s(EXP_MAX));
     let shifted = multiply_add(simd, bounded, simd.splat_f32s(std::f32::consts::LOG2_E), round);
     let n = simd.sub_f32s(shifted, round);
-    // ln 2 in two parts, so that n times the first is exact.
+    // ln 2 in two parts, so that `n` times the first is exact.
     let r = multiply_add(simd, n, simd.splat_f32s(-0.693_359_4), bounded);
     let r = multiply_add(simd, n, simd.splat_f32s(2.121_944_4e-4), r);
     let taylor = [1., 1., 1. / 2., 1. / 6., 1. / 24., 1. / 120., 1. / 720., 1. / 5040.];
@@ -63,11 +62,11 @@ pub fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
 }
 
-/// Scales the argument of [`normal`]'s polynomial.
+/// Scales the argument of the polynomial in [`normal`].
 const MILLS_SLOPE: f32 = 0.35;
 
-/// `Φ(-|x|) / e^(-x²/2)` as a polynomial in `t = 1 / (1 + 0.35 |x|)` without
-/// constant term: a minimax fit of the relative error, 3e-8 for |x| up to 14.
+/// `Φ(-|x|) / e^(-x²/2)` as a polynomial in `t = 1 / (1 + 0.35 |x|)` without constant term: a
+/// minimax fit with a relative error of 3e-8 for |x| up to 14.
 const MILLS: [f32; 10] = [
     0.,
     0.1396214,
@@ -81,8 +80,8 @@ const MILLS: [f32; 10] = [
     -0.02914613,
 ];
 
-/// The normal distribution `Φ(x)` and its density `φ(x)`, sharing their
-/// exponential. The lower tail keeps its relative accuracy.
+/// Returns the normal distribution `Φ(x)` and its density `φ(x)`, which share an exponential. The
+/// lower tail keeps its relative accuracy.
 #[inline(always)]
 pub fn normal<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
     let one = simd.splat_f32s(1.);
@@ -121,8 +120,7 @@ mod tests {
         }
     }
 
-    /// The largest error over `[-range, range]`, relative where `exact` is not
-    /// tiny.
+    /// Returns the largest relative error over `[-range, range]`; absolute where `exact` is tiny.
     fn worst(isa: Isa, name: &str, range: f64, exact: impl Fn(f64) -> f64) -> f64 {
         let inputs: Vec<f32> =
             (0..16_000).map(|i| ((f64::from(i) / 8_000. - 1.) * range) as f32).collect();
@@ -135,7 +133,7 @@ mod tests {
         inputs.iter().zip(&values).map(error).fold(0., f64::max)
     }
 
-    /// Φ by its series about 0 or its continued fraction, in f64.
+    /// Φ in f64, by its series around 0 or its continued fraction.
     fn phi(x: f64) -> f64 {
         let density = (-x * x / 2.).exp() / (2. * std::f64::consts::PI).sqrt();
         if x.abs() < 3. {
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_exact_to_single_precision_on_every_path() {
+    fn functions_are_accurate_to_single_precision_on_every_isa() {
         for isa in Isa::available() {
             let name = isa.name();
             assert!(worst(isa, "exp", 87., f64::exp) < 2e-7, "{name}");
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exponential_of_what_is_masked_is_zero_and_nothing_overflows() {
+    fn exp_of_masked_scores_is_zero_and_never_overflows() {
         for isa in Isa::available() {
             let mut values = [f32::NEG_INFINITY; 32];
             values[0] = 1e30;

@@ -16,7 +16,7 @@ pub struct LayerNorm {
     eps: f32,
 }
 
-/// What the forward pass leaves for the gradient.
+/// What the forward pass saves for the gradient.
 #[derive(Debug)]
 pub struct Normalized {
     /// x̂, `[n, hidden]`
@@ -35,7 +35,7 @@ impl LayerNorm {
         Self { isa, weight: pad(weight), bias: pad(bias), eps: eps as f32 }
     }
 
-    /// `[n, hidden]` → `[n, hidden]`; `x` becomes x̂.
+    /// `[n, hidden]` → `[n, hidden]`; reuses the memory of `x` for x̂.
     pub fn forward(&self, mut x: Array) -> (Array, Normalized) {
         let mut y = Array::take(x.rows, x.width);
         let mut inverse_std = vec![0.; x.rows];

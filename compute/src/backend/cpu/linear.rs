@@ -9,7 +9,7 @@ use super::matmul::{Finish, Left, Out, Start, Sum, matmul};
 use super::panels::Panels;
 use super::threads::Threads;
 
-/// The weight packed twice, for either direction; nothing else is kept of it.
+/// The weight, packed once per direction; the original layout is not kept.
 #[derive(Debug)]
 pub struct Linear {
     /// `[input, out]`
@@ -21,7 +21,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From a weight `[out, input]`, row-major.
+    /// Packs a row-major weight `[out, input]`.
     pub fn new(isa: Isa, weight: &[f32], bias: &[f32], input: usize) -> Self {
         let out = bias.len();
         let row = |i: usize| &weight[i * input..][..input];
@@ -45,7 +45,7 @@ impl Linear {
         y
     }
 
-    /// The same through `finish`, which gives two arrays.
+    /// Applies `finish` to the output, which returns two arrays.
     pub fn forward_into_two(
         &self,
         threads: Threads,
@@ -68,7 +68,7 @@ impl Linear {
         x
     }
 
-    /// The same, times `slope`, element by element.
+    /// Gradient at the output → at the input, times `slope` elementwise.
     pub fn vjp_times(&self, threads: Threads, grad: &Array, slope: &Array) -> Array {
         let mut x = Array::take(grad.rows, self.backward.columns);
         let (left, out) = (Left::of(grad), Out::of(&mut x));
@@ -77,7 +77,7 @@ impl Linear {
     }
 }
 
-/// Multiplies with an array of the product's shape.
+/// Multiplies the product elementwise with an array of the same shape.
 struct Times<'a>(&'a Array);
 
 impl Finish for Times<'_> {

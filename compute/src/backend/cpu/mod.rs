@@ -1,10 +1,9 @@
-//! The back end that serves: slices of f32, vector instructions chosen at run
-//! time, weights packed once, memory used again.
+//! The serving back end: f32 slices, vector instructions chosen at run time, weights packed once,
+//! memory reused.
 //!
-//! A pass runs on one thread from beginning to end, without a barrier: there
-//! are as many passes at a time as threads. A lone row may share its products
-//! with idle threads ([`Threads`]). Either way every number is the same to the
-//! last bit (`matmul`).
+//! Each pass runs on one thread without barriers, as many passes at a time as threads. A lone row
+//! may share its products with idle threads ([`Threads`]). Either way the results are bitwise
+//! identical (`matmul`).
 
 mod activation;
 mod array;
@@ -20,6 +19,7 @@ mod panels;
 mod pooling;
 mod threads;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ use super::{Attention, Backend, Span, Tables};
 use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Reduce, Row};
 
-/// Computes with `isa`, on `threads` of the rayon pool that it is called in.
+/// Computes with `isa` on up to `threads` threads of the calling rayon pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Cpu {
     pub isa: Isa,
@@ -61,16 +61,20 @@ impl Backend for Cpu {
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
 
-    fn place_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
+    fn load_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
         Ok(linear::Linear::new(self.isa, weight, bias, input))
     }
 
-    fn place_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Done<Self::LayerNorm> {
+    fn load_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Done<Self::LayerNorm> {
         Ok(layer_norm::LayerNorm::new(self.isa, weight, bias, eps))
     }
 
-    fn place_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Done<Self::Embeddings> {
+    fn load_embeddings(&self, tables: Tables, norm: Self::LayerNorm) -> Done<Self::Embeddings> {
         Ok(embeddings::Embeddings { tables, norm })
+    }
+
+    fn words<'a>(&self, embeddings: &'a Self::Embeddings) -> Done<Cow<'a, [f32]>> {
+        Ok(Cow::Borrowed(&embeddings.tables.word))
     }
 
     fn linear(&self, map: &Self::Linear, x: &Array, onto: Option<&Array>) -> Done<Array> {
@@ -151,8 +155,8 @@ impl Backend for Cpu {
         spans: &[Span],
         span: usize,
     ) -> Done<Vec<Vec<f64>>> {
-        let places: Vec<usize> = spans[span].keys.clone().collect();
-        self.rows(&elementwise::gather(saved.value(), &places))
+        let indices: Vec<usize> = spans[span].keys.clone().collect();
+        self.rows(&elementwise::gather(saved.value(), &indices))
     }
 
     fn embed(
@@ -183,11 +187,11 @@ impl Backend for Cpu {
         Ok(embedded.reduce(tokens, grad, reduce))
     }
 
-    fn plus(&self, x: &Array, y: &Array) -> Done<Array> {
+    fn add(&self, x: &Array, y: &Array) -> Done<Array> {
         Ok(elementwise::zip(x, y, |x, y| x + y))
     }
 
-    fn times(&self, x: &Array, y: &Array) -> Done<Array> {
+    fn mul(&self, x: &Array, y: &Array) -> Done<Array> {
         Ok(elementwise::zip(x, y, |x, y| x * y))
     }
 
@@ -222,12 +226,12 @@ impl Backend for Cpu {
         Ok(elementwise::unfold_vjp(grad, rows, size))
     }
 
-    fn gather(&self, x: &Array, places: &[usize]) -> Done<Array> {
-        Ok(elementwise::gather(x, places))
+    fn gather(&self, x: &Array, indices: &[usize]) -> Done<Array> {
+        Ok(elementwise::gather(x, indices))
     }
 
-    fn spread(&self, x: &Array, places: &[usize], total: usize) -> Done<Array> {
-        Ok(elementwise::spread(x, places, total))
+    fn scatter(&self, x: &Array, indices: &[usize], total: usize) -> Done<Array> {
+        Ok(elementwise::scatter(x, indices, total))
     }
 
     fn array(&self, rows: &[Vec<f64>]) -> Done<Array> {

@@ -1,14 +1,13 @@
-//! The right-hand side of a product, laid out in the order it is read.
+//! The right-hand side of a matrix product, packed in the order in which it is read.
 
 use super::Isa;
 use super::array::{Buffer, padded};
 
-/// Columns that are transposed at a time, so that whole stretches are written.
+/// Number of columns to transpose at a time, for contiguous writes.
 const BLOCK: usize = 8;
 
-/// A matrix `[depth, columns]`, columns padded to whole lines with zeros, cut
-/// into panels of [`Isa::panel`] columns; within a panel, row after row. The
-/// last panel may be one line wide.
+/// A matrix `[depth, columns]`, its columns zero-padded to whole lines and cut into row-major
+/// panels of [`Isa::panel`] columns. The last panel may be one line wide.
 #[derive(Debug)]
 pub struct Panels {
     data: Buffer,
@@ -18,8 +17,7 @@ pub struct Panels {
 }
 
 impl Panels {
-    /// Packs a matrix to stay. `row(k)` is its `k`-th row, at least `columns`
-    /// long.
+    /// Packs a long-lived matrix. `row(k)` is its `k`-th row, of at least `columns` numbers.
     pub fn of_rows<'a>(
         isa: Isa,
         depth: usize,
@@ -32,8 +30,8 @@ impl Panels {
         panels
     }
 
-    /// The same of the transposed matrix: `column(j)` is the `j`-th column, at
-    /// least `depth` long.
+    /// Packs a long-lived matrix by columns: `column(j)` is the `j`-th, of at least `depth`
+    /// numbers.
     pub fn of_columns<'a>(
         isa: Isa,
         depth: usize,
@@ -46,12 +44,12 @@ impl Panels {
         panels
     }
 
-    /// No matrix yet: [`Self::reshape`] makes room for one, again and again.
+    /// An empty buffer, to be reused through [`Self::reshape`].
     pub fn scratch(isa: Isa) -> Self {
         Self { data: Buffer::take(0), isa, depth: 0, columns: 0 }
     }
 
-    /// Room for another matrix, of no particular values.
+    /// Makes room for another matrix; its values are unspecified.
     pub fn reshape(&mut self, depth: usize, columns: usize) {
         let needed = depth * padded(columns);
         if self.as_slice().len() < needed {
@@ -64,7 +62,7 @@ impl Panels {
         self.data.as_slice()
     }
 
-    /// Where each panel begins in its rows: first column and width.
+    /// Iterates over the panels: first column and width.
     fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (panel, end) = (self.isa.panel(), padded(self.columns));
         (0..end).step_by(panel).map(move |first| (first, panel.min(end - first)))
@@ -75,7 +73,7 @@ impl Panels {
         for (first, width) in self.panels() {
             let used = width.min(columns.saturating_sub(first));
             let panel = &mut self.data.as_mut_slice()[first * depth..][..width * depth];
-            // All at once: a call for each row's rest would take longer.
+            // Clears the whole panel: one call per row for the padding would take longer.
             if used < width {
                 panel.fill(0.);
             }

@@ -1,4 +1,4 @@
-//! Answers in other forms than JSON, read back by strict parsers.
+//! Response formats other than JSON, checked with strict parsers.
 
 mod page;
 mod picture;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::GREAT;
 use crate::support::service::{Reply, Running, start};
 
-/// What a hostile text tries on whoever shows it.
+/// Texts that attack HTML and XML parsers or terminals.
 const HOSTILE: [&str; 8] = [
     "</style><script>alert(1)</script> good",
     "</title></svg><img src=x onerror=alert(1)>",
@@ -25,32 +25,31 @@ const HOSTILE: [&str; 8] = [
 
 impl Running {
     /// POST /explain with an Accept header.
-    async fn form(&self, accept: &str, body: Value) -> Reply {
+    async fn render(&self, accept: &str, body: Value) -> Reply {
         self.request("POST", "/explain", &[("accept", accept)], body).await
     }
 }
 
-/// The text of a good answer of this type.
+/// Returns the body of a successful response with this content type.
 fn text(reply: &Reply, content_type: &str) -> String {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     assert_eq!(reply.headers[header::CONTENT_TYPE], content_type);
     String::from_utf8(reply.body.clone()).expect("UTF-8")
 }
 
-/// Asserts that a browser would run nothing of it, and that nothing in it steers
-/// a terminal or the direction of writing.
+/// Asserts that headers forbid scripts and that the text has no control or directional characters.
 fn inert(reply: &Reply, text: &str) {
     assert_eq!(reply.headers["x-content-type-options"], "nosniff");
     let policy = reply.headers["content-security-policy"].to_str().unwrap();
     assert_eq!(policy, "default-src 'none'; style-src 'unsafe-inline'; sandbox");
     for c in text.chars() {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        assert!(!c.is_control() && !turns && c != '\u{ffff}', "{c:?}");
+        let directional = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert!(!c.is_control() && !directional && c != '\u{ffff}', "{c:?}");
     }
 }
 
 #[tokio::test]
-async fn the_accept_header_decides() {
+async fn the_accept_header_selects_the_format() {
     let service = start().await;
     let body = json!({"inputs": GREAT, "methods": ["saliency"]});
     for (accept, content_type) in [
@@ -62,29 +61,29 @@ async fn the_accept_header_decides() {
         ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
         ("application/json;q=0.1, text/html;q=0", "application/json"),
     ] {
-        let reply = service.form(accept, body.clone()).await;
+        let reply = service.render(accept, body.clone()).await;
         assert_eq!(reply.status, 200, "{accept}");
         assert_eq!(reply.headers[header::CONTENT_TYPE], content_type, "{accept}");
         assert!(reply.headers.get_all(header::VARY).iter().any(|value| value == "accept"));
     }
-    let problem = service.form("image/png", body.clone()).await.problem(406, "not_acceptable");
+    let problem = service.render("image/png", body.clone()).await.problem(406, "not_acceptable");
     let detail = problem["detail"].as_str().unwrap();
-    for form in ["application/json", "text/html", "image/svg+xml", "application/x-safetensors"] {
-        assert!(detail.contains(form), "{detail}");
+    for format in ["application/json", "text/html", "image/svg+xml", "application/x-safetensors"] {
+        assert!(detail.contains(format), "{detail}");
     }
     let html = [("accept", "text/html")];
     let predicted = service.request("POST", "/predict", &html, json!({"inputs": GREAT})).await;
     let problem = predicted.problem(406, "not_acceptable");
-    assert!(problem["detail"].as_str().unwrap().ends_with("there is application/json"));
+    assert!(problem["detail"].as_str().unwrap().ends_with("available: application/json"));
 }
 
 #[tokio::test]
-async fn an_error_of_the_whole_is_a_problem_in_every_form() {
+async fn errors_of_the_request_are_problems_in_every_format() {
     let service = start().await;
     for accept in ["text/html", "image/svg+xml", "application/x-safetensors"] {
-        let empty = service.form(accept, json!({"inputs": ""})).await;
+        let empty = service.render(accept, json!({"inputs": ""})).await;
         empty.problem(422, "input_empty");
-        let unknown = service.form(accept, json!({"inputs": GREAT, "model": "gpt"})).await;
+        let unknown = service.render(accept, json!({"inputs": GREAT, "model": "gpt"})).await;
         unknown.problem(404, "model_not_found");
     }
 }

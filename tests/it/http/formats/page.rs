@@ -1,4 +1,4 @@
-//! Pages, read back by a browser's parser.
+//! HTML pages, parsed like a browser does.
 
 use scraper::{Html, Selector};
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use super::{GREAT, HOSTILE, inert, text};
 use crate::http::tasks;
 use crate::support::service::{Reply, Running, start};
 
-const ELEMENTS: &str = "html head meta title style body main section h1 h2 h3 p bdi span strong \
+const ELEMENTS: &str = "html head meta title style body main section h1 h2 h3 p bdi span strong sub \
                         code table caption thead tbody tr th td details summary div figure \
                         figcaption svg rect text ul li wbr";
-const ATTRIBUTES: &str = "lang charset name content class title scope tabindex role aria-label \
+const ATTRIBUTES: &str = "lang dir charset name content class title scope tabindex role aria-label \
                           aria-hidden colspan rowspan width height viewBox x y text-anchor \
                           transform font-size";
 
-/// A good page. Nothing in it is of another kind than the page's own.
+/// Parses a page and asserts that it has only known elements and attributes.
 fn page(reply: &Reply) -> Html {
     let source = text(reply, "text/html; charset=utf-8");
     inert(reply, &source);
@@ -30,32 +30,37 @@ fn page(reply: &Reply) -> Html {
 }
 
 pub async fn ask(service: &Running, body: Value) -> Html {
-    page(&service.form("text/html", body).await)
+    page(&service.render("text/html", body).await)
 }
 
-/// The texts of all elements that a selector finds.
+/// Returns the texts of all elements that match a selector.
 pub fn texts(page: &Html, selector: &str) -> Vec<String> {
     let selector = Selector::parse(selector).unwrap();
     page.select(&selector).map(|element| element.text().collect()).collect()
 }
 
 #[tokio::test]
-async fn words_have_their_numbers_for_the_eye_and_the_ear() {
+async fn words_have_colours_and_numbers() {
     let service = start().await;
     let body = json!({"inputs": GREAT});
     let answer = service.explain(body.clone()).await;
     let page = ask(&service, body).await;
-    assert_eq!(texts(&page, "h1"), ["What sentiment-en made of it"]);
-    assert_eq!(texts(&page, "tbody th"), ["POSITIVE", "NEGATIVE"]);
+    assert_eq!(texts(&page, "h1"), [GREAT]);
+    assert_eq!(
+        texts(&page, ".xp-verdict"),
+        [answer["results"][0]["summary"]["en"].as_str().unwrap()]
+    );
+    assert_eq!(texts(&page, ".xp-bars th")[0], "great");
+    assert_eq!(texts(&page, ".xp-fold tbody th"), ["POSITIVE", "NEGATIVE"]);
     let explanation = &answer["results"][0]["explanations"][0];
     let words = texts(&page, "section > bdi.xp-text > .xp-w");
     let number =
         |i: usize| format!("{:+.3}", explanation["attributions"]["word"][i].as_f64().unwrap());
     assert_eq!(words[4], "great");
-    let numbers = texts(&page, "section > bdi.xp-text > .xp-num");
-    assert_eq!(numbers[4], format!(" {} ", number(4)));
-    let shown = Selector::parse("section > bdi.xp-text > .xp-w").unwrap();
-    let great = page.select(&shown).nth(4).unwrap();
+    assert_eq!(texts(&page, "section > bdi.xp-text > .xp-s")[4], number(4));
+    assert_eq!(texts(&page, ".xp-bars .xp-n")[0], number(4));
+    let word = Selector::parse("section > bdi.xp-text > .xp-w").unwrap();
+    let great = page.select(&word).nth(4).unwrap();
     assert_eq!(great.attr("title"), Some(&*number(4)));
     assert!(great.value().classes().any(|class| class == "xp-f16"), "the deepest orange");
     let all = texts(&page, "main").concat();
@@ -63,12 +68,15 @@ async fn words_have_their_numbers_for_the_eye_and_the_ear() {
     {
         assert!(all.contains(part), "{part}");
     }
-    assert_eq!(texts(&page, "details summary"), ["by tokens"]);
-    assert_eq!(texts(&page, "svg rect").len(), 64);
+    assert_eq!(
+        texts(&page, "details summary"),
+        ["by tokens", "how it was computed", "Prediction", "Attention", "The model"]
+    );
+    assert_eq!(texts(&page, "figure svg rect").len(), 64);
 }
 
 #[tokio::test]
-async fn signs_have_their_own_colours() {
+async fn colours_depend_on_the_sign() {
     let service = start().await;
     let classes = async |method: &str| {
         let body =
@@ -84,7 +92,7 @@ async fn signs_have_their_own_colours() {
 }
 
 #[tokio::test]
-async fn hostile_texts_are_text() {
+async fn hostile_texts_are_escaped() {
     let service = start().await;
     for hostile in HOSTILE {
         let body = json!({
@@ -98,19 +106,20 @@ async fn hostile_texts_are_text() {
     }
     let body = json!({"inputs": "<b>bold</b> & \"so\" on", "attention": false});
     let page = ask(&service, body).await;
-    let said = texts(&page, "section > bdi.xp-text").concat();
-    assert!(said.starts_with('<') && said.contains('&'), "{said}");
+    let text = texts(&page, "section > bdi.xp-text").concat();
+    assert!(text.starts_with('<') && text.contains('&'), "{text}");
 }
 
 #[tokio::test]
-async fn a_list_shows_its_errors_beside_the_answers() {
+async fn errors_of_inputs_are_shown_with_the_other_results() {
     let service = start().await;
     let body = json!({
         "inputs": [GREAT, {"text": "", "id": "<empty>"}, "Bad."],
         "target": "all", "methods": ["saliency", "occlusion"], "attention": true,
     });
     let page = ask(&service, body).await;
-    assert_eq!(texts(&page, "h2"), ["Input 1", "Input 2: <empty>", "Input 3"]);
+    assert_eq!(texts(&page, "h1"), ["3 texts, explained by sentiment-en"]);
+    assert_eq!(texts(&page, "h2"), [GREAT, "<empty>", "Bad."]);
     let error = &texts(&page, ".xp-error")[0];
     assert!(error.contains("Input empty") && error.contains("/inputs/1/text"), "{error}");
     let explained = texts(&page, "h3");
@@ -118,22 +127,22 @@ async fn a_list_shows_its_errors_beside_the_answers() {
     let maps = texts(&page, "figcaption");
     assert_eq!(maps.len(), 2 * 4 * 5);
     assert!(maps[0].starts_with("layer 0, head 0 0.000 "), "{}", maps[0]);
-    assert!(maps[0].contains(". Each token looks most at: [CLS] to "));
+    assert!(maps[0].contains(". Strongest attention of each token: [CLS] to "));
 }
 
 #[tokio::test]
-async fn a_page_holds_so_many_cells() {
+async fn the_number_of_cells_is_limited() {
     let service = start().await;
     let long = "good and bad ".repeat(30);
     let page = ask(&service, json!({"inputs": long, "methods": [], "attention": true})).await;
     // 92 tokens: two matrices of 8464 cells fit into 20,000.
     assert_eq!(texts(&page, "figure").len(), 2);
     let note = texts(&page, "main").concat();
-    assert!(note.contains("2 of 20 matrices are drawn"), "{note}");
+    assert!(note.contains("2 of 20 matrices are shown"), "{note}");
 }
 
 #[tokio::test]
-async fn chinese_text_says_its_language() {
+async fn chinese_text_has_a_lang_attribute() {
     let body = json!({"model": "sentiment-zh", "inputs": "这部电影真的很棒"});
     let page = ask(&start().await, body).await;
     let words = Selector::parse("section > bdi.xp-text").unwrap();
@@ -142,10 +151,10 @@ async fn chinese_text_says_its_language() {
 }
 
 #[tokio::test]
-async fn spans_and_sentences_are_coloured_too() {
+async fn spans_and_sentences_are_coloured() {
     let body = json!({"inputs": "Good. Bad.", "spans": [[0, 5]], "granularity": "sentence"});
     let page = ask(&start().await, body).await;
-    assert_eq!(texts(&page, "details summary"), ["by sentences"]);
+    assert_eq!(texts(&page, "details summary")[0], "by sentences");
     assert!(texts(&page, "section > bdi.xp-text > .xp-w")[0].starts_with("Good."));
 }
 
@@ -156,19 +165,18 @@ async fn every_task_has_its_page() {
     for (model, inputs, words) in [
         ("tokens", json!("The actor made it."), "B-"),
         ("answer", pair.clone(), "Answer: "),
-        ("masks", json!("It is <mask> good."), "What may stand at token"),
+        ("masks", json!("It is <mask> good."), "Predictions for token"),
         ("next", pair.clone(), "IS_NEXT"),
-        ("similar", pair, "What pairs of tokens add to the cosine"),
+        ("similar", pair, "Contribution of token pairs to the cosine"),
     ] {
         let body = json!({"model": model, "inputs": inputs, "target": "all"});
-        // Only what a task knows as all.
-        let reply = running.form("text/html", body.clone()).await;
+        let reply = running.render("text/html", body.clone()).await;
         let page = page(&reply);
         let all = texts(&page, "main").concat();
         assert!(all.contains(words), "{model}: {all}");
         assert!(!texts(&page, "bdi.xp-text").is_empty(), "{model}");
     }
-    let alone = json!({"model": "similar", "inputs": "alone", "methods": []});
-    let page = ask(&running, alone).await;
+    let single = json!({"model": "similar", "inputs": "alone", "methods": []});
+    let page = ask(&running, single).await;
     assert!(texts(&page, "main").concat().contains("a vector of 20 numbers"));
 }

@@ -1,4 +1,4 @@
-//! Pictures, read back as strict XML.
+//! SVG pictures, parsed as strict XML.
 
 use roxmltree::{Document, Node};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{GREAT, HOSTILE, inert, text};
 use crate::http::tasks;
 use crate::support::service::{Reply, start};
 
-/// The source of a good picture: well-formed, with elements of its own alone.
+/// Returns the source and asserts that it is well-formed and has only known elements.
 fn picture(reply: &Reply) -> String {
     let source = text(reply, "image/svg+xml");
     inert(reply, &source);
@@ -26,8 +26,8 @@ fn picture(reply: &Reply) -> String {
     source
 }
 
-/// The text of the first element called `name`.
-fn said<'a>(picture: &'a Document<'_>, name: &str) -> &'a str {
+/// Returns the text of the first element called `name`.
+fn element_text<'a>(picture: &'a Document<'_>, name: &str) -> &'a str {
     picture.descendants().find(|node| node.has_tag_name(name)).and_then(|n| n.text()).unwrap()
 }
 
@@ -37,14 +37,14 @@ fn words<'a>(picture: &'a Document<'_>) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn words_stand_in_rows_with_their_numbers() {
+async fn words_are_laid_out_in_rows() {
     let service = start().await;
     let long = "This movie is really great. ".repeat(6);
-    let reply = service.form("image/svg+xml", json!({"inputs": long})).await;
+    let reply = service.render("image/svg+xml", json!({"inputs": long})).await;
     let source = picture(&reply);
     let picture = Document::parse(&source).unwrap();
-    assert_eq!(said(&picture, "title"), "What sentiment-en made of it");
-    let desc = said(&picture, "desc");
+    assert_eq!(element_text(&picture, "title"), "Predictions of sentiment-en, explained");
+    let desc = element_text(&picture, "desc");
     assert!(desc.contains("integrated_gradients of POSITIVE: This +0."), "{desc}");
     assert_eq!(words(&picture)[..6], ["This", "movie", "is", "really", "great", "."]);
     let root = picture.root_element();
@@ -63,18 +63,18 @@ async fn words_stand_in_rows_with_their_numbers() {
 #[tokio::test]
 async fn chinese_words_are_twice_as_wide() {
     let body = json!({"model": "sentiment-zh", "inputs": "这部电影真的很棒"});
-    let source = picture(&start().await.form("image/svg+xml", body).await);
+    let source = picture(&start().await.render("image/svg+xml", body).await);
     let picture = Document::parse(&source).unwrap();
-    let wide = |word: &str| {
+    let width = |word: &str| {
         let node = picture.descendants().find(|node| node.text() == Some(word)).unwrap();
         node.attribute("textLength").unwrap().parse::<f64>().unwrap()
     };
-    assert_eq!(wide("电影"), 4. * 8.4);
-    assert_eq!(wide("棒"), 2. * 8.4);
+    assert_eq!(width("电影"), 4. * 8.4);
+    assert_eq!(width("棒"), 2. * 8.4);
 }
 
 #[tokio::test]
-async fn hostile_texts_are_text() {
+async fn hostile_texts_are_escaped() {
     let service = start().await;
     for hostile in HOSTILE {
         let body = json!({
@@ -82,21 +82,21 @@ async fn hostile_texts_are_text() {
             "methods": [{"name": "integrated_gradients", "n_steps": 2,
                          "baseline": {"text": "]]></style>"}}],
         });
-        let source = picture(&service.form("image/svg+xml", body).await);
+        let source = picture(&service.render("image/svg+xml", body).await);
         assert!(!words(&Document::parse(&source).unwrap()).is_empty(), "{hostile:?}");
     }
     let endless = "很".repeat(60) + &"x".repeat(600);
-    picture(&service.form("image/svg+xml", json!({"inputs": endless, "truncate": true})).await);
+    picture(&service.render("image/svg+xml", json!({"inputs": endless, "truncate": true})).await);
 }
 
 #[tokio::test]
-async fn it_is_the_first_inputs() {
+async fn the_picture_shows_the_first_input() {
     let service = start().await;
-    let good_first = json!({"inputs": [GREAT, ""], "methods": ["saliency"]});
-    let source = picture(&service.form("image/svg+xml", good_first).await);
-    assert!(source.contains("how much, not which way"));
-    let bad_first = json!({"inputs": ["", GREAT], "methods": ["saliency"]});
-    let problem = service.form("image/svg+xml", bad_first).await.problem(422, "input_empty");
+    let valid_first = json!({"inputs": [GREAT, ""], "methods": ["saliency"]});
+    let source = picture(&service.render("image/svg+xml", valid_first).await);
+    assert!(source.contains("magnitude only, no direction"));
+    let empty_first = json!({"inputs": ["", GREAT], "methods": ["saliency"]});
+    let problem = service.render("image/svg+xml", empty_first).await.problem(422, "input_empty");
     assert_eq!(problem["pointer"], "/inputs/0");
 }
 
@@ -112,7 +112,7 @@ async fn every_task_has_its_picture() {
         ("similar", pair),
     ] {
         let body = json!({"model": model, "inputs": inputs});
-        let source = picture(&running.form("image/svg+xml", body).await);
+        let source = picture(&running.render("image/svg+xml", body).await);
         assert!(!words(&Document::parse(&source).unwrap()).is_empty(), "{model}");
     }
 }

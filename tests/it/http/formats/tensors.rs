@@ -1,4 +1,4 @@
-//! Safetensors, read back by their crate, beside the JSON of the same question.
+//! Safetensors responses, compared with the JSON response of the same request.
 
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -7,18 +7,18 @@ use super::{GREAT, HOSTILE};
 use crate::http::tasks;
 use crate::support::service::{Running, start};
 
-/// A file's tensors put back into the JSON of its metadata.
-fn whole(bytes: &[u8]) -> Value {
+/// Inserts the tensors of a file into the JSON of its metadata.
+fn merged(bytes: &[u8]) -> Value {
     let (_, metadata) = SafeTensors::read_metadata(bytes).expect("a header");
     let rest = &metadata.metadata().as_ref().expect("metadata")["explaind"];
     let mut answer: Value = serde_json::from_str(rest).expect("JSON");
     let tensors = SafeTensors::deserialize(bytes).expect("tensors");
     assert!(!tensors.is_empty());
     for (name, tensor) in tensors.tensors() {
-        let place = answer.pointer_mut(&format!("/{}", name.replace('.', "/"))).expect("a place");
-        assert_eq!(*place, json!({ "tensor": name }));
+        let array = answer.pointer_mut(&format!("/{}", name.replace('.', "/"))).expect("a field");
+        assert_eq!(*array, json!({ "tensor": name }));
         let numbers = tensor.data().chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
-        *place = nested(tensor.shape(), &numbers.collect::<Vec<_>>());
+        *array = nested(tensor.shape(), &numbers.collect::<Vec<_>>());
     }
     answer
 }
@@ -33,25 +33,24 @@ fn nested(shape: &[usize], numbers: &[f32]) -> Value {
     }
 }
 
-/// Every number as f32, which both forms write, but for times: they are never the
-/// same.
+/// Rounds every number to f32, as both formats do, and removes times, which always differ.
 fn single(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap() as f32),
         Value::Array(list) => list.iter().map(single).collect(),
         Value::Object(fields) => {
-            let lasting = fields.iter().filter(|(name, _)| *name != "compute_ms");
-            lasting.map(|(name, value)| (name.clone(), single(value))).collect()
+            let fields = fields.iter().filter(|(name, _)| *name != "compute_ms");
+            fields.map(|(name, value)| (name.clone(), single(value))).collect()
         }
         other => other.clone(),
     }
 }
 
-/// Asserts that the file holds what the JSON does, and returns the tensors' names.
+/// Asserts that the file has the content of the JSON response, and returns the tensor names.
 async fn same(service: &Running, body: Value) -> Vec<String> {
-    let reply = service.form("application/x-safetensors", body.clone()).await;
+    let reply = service.render("application/x-safetensors", body.clone()).await;
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
-    let (ours, answer) = (whole(&reply.body), service.explain(body).await);
+    let (ours, answer) = (merged(&reply.body), service.explain(body).await);
     for part in ["model", "results"] {
         assert_eq!(single(&ours[part]), single(&answer[part]));
     }
@@ -78,7 +77,7 @@ async fn arrays_are_tensors_and_the_rest_is_json() {
 }
 
 #[tokio::test]
-async fn hostile_texts_come_back_as_they_were() {
+async fn hostile_texts_are_unchanged() {
     let service = start().await;
     for hostile in HOSTILE {
         same(&service, json!({"inputs": hostile, "methods": ["saliency"]})).await;

@@ -1,4 +1,4 @@
-//! What pages, pictures and tensors say of how far to trust them.
+//! Evaluation, agreement, attention, windows and warnings, on pages and pictures.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::page::{ask, texts};
 use super::{GREAT, HOSTILE, inert, text};
-use crate::support::service::{Running, single_file, start};
-use crate::support::{Held, StoppedClock};
+use crate::support::service::{Running, start, start_single_threaded};
+use crate::support::{Held, PausedClock};
 
 const MIXED: &str = "The plot is not good, but this movie is really great.";
 
-/// Longer than the model takes, and of two minds.
+/// A text of several windows with different predictions.
 fn long() -> String {
     "The first half was slow and dull. I almost left. ".repeat(8)
         + &"But the ending was great! I loved it. ".repeat(8)
@@ -20,18 +20,17 @@ fn long() -> String {
 
 fn select<'p>(page: &'p Html, selector: &str) -> Vec<ElementRef<'p>> {
     let selector = Selector::parse(selector).unwrap();
-    // A page lives as long as what is found in it.
     page.select(&selector).collect()
 }
 
-/// The cells of each row of the table in the group of this name.
+/// Returns the cells of each row of the table in the group with this name.
 fn rows(page: &Html, group: &str) -> Vec<Vec<String>> {
     let cells = Selector::parse("th, td").unwrap();
     let row = |row: ElementRef<'_>| row.select(&cells).map(|cell| cell.text().collect()).collect();
     select(page, &format!("[aria-label='{group}'] tr")).into_iter().map(row).collect()
 }
 
-async fn both(service: &Running, body: Value) -> (Value, Html) {
+async fn json_and_page(service: &Running, body: Value) -> (Value, Html) {
     (service.explain(body.clone()).await["results"][0].clone(), ask(service, body).await)
 }
 
@@ -40,12 +39,12 @@ fn all(page: &Html) -> String {
 }
 
 #[tokio::test]
-async fn measures_stand_in_a_table_whose_best_are_marked() {
+async fn the_best_values_of_the_evaluation_are_marked() {
     let body = json!({
         "inputs": MIXED, "methods": ["saliency", "occlusion", "lime"], "evaluate": "all",
         "attention": false,
     });
-    let (answer, page) = both(&start().await, body).await;
+    let (answer, page) = json_and_page(&start().await, body).await;
     let rows = rows(&page, "Measures of the methods");
     assert_eq!(rows[0][1], "comprehensiveness\u{a0}↑ (higher is better)");
     assert_eq!(rows[0][2], "sufficiency\u{a0}↓ (lower is better)");
@@ -67,19 +66,19 @@ async fn measures_stand_in_a_table_whose_best_are_marked() {
     }
     assert_eq!(rows[2][5], "–", "saliency has no baseline");
     let effective = answer["evaluation"]["lime"]["complexity"]["effective_words"].as_f64().unwrap();
-    assert_eq!(rows[4][8], format!("{effective:.3}"), "no way is better, none is marked");
+    assert_eq!(rows[4][8], format!("{effective:.3}"), "neither direction is better");
     assert!(all(&page).contains("Measured on the explanations of POSITIVE."));
 }
 
 #[tokio::test]
-async fn agreement_is_a_heat_map_and_words() {
+async fn agreement_is_a_coloured_table_and_sentences() {
     let body = json!({
         "inputs": MIXED,
         "methods": ["saliency", "occlusion", {"name": "lime", "max_evals": 1_000},
                     {"name": "lime", "max_evals": 2_000}],
         "evaluate": "agreement", "attention": false,
     });
-    let (answer, page) = both(&start().await, body).await;
+    let (answer, page) = json_and_page(&start().await, body).await;
     let rows = rows(&page, "Agreement of the methods");
     assert_eq!(rows[0], ["", "saliency", "occlusion", "lime", "lime#2"]);
     let pair = &answer["agreement"][2];
@@ -96,19 +95,19 @@ async fn agreement_is_a_heat_map_and_words() {
     assert!(all(&page).contains(&words), "{words}");
     let cells = select(&page, ".xp-grid .xp-w");
     assert!(
-        cells.iter().any(|cell| cell.attr("title").is_some_and(|said| said.starts_with(&words)))
+        cells.iter().any(|cell| cell.attr("title").is_some_and(|title| title.starts_with(&words)))
     );
-    // Two runs of one method agree: theirs is one of the strongest colours.
+    // Two runs of the same method agree, so that their colour is one of the deepest.
     let strong = |class: &str| ["xp-f14", "xp-f15", "xp-f16"].contains(&class);
     assert!(cells.iter().any(|cell| cell.value().classes().any(strong)));
 }
 
 #[tokio::test]
-async fn heads_have_their_patterns_in_words() {
+async fn attention_patterns_are_a_table_and_sentences() {
     let attention = json!({"patterns": true, "kind": "gradient"});
     let body =
         json!({"inputs": "So good, so good!", "methods": ["saliency"], "attention": attention});
-    let (answer, page) = both(&start().await, body).await;
+    let (answer, page) = json_and_page(&start().await, body).await;
     let heads = answer["attention"]["patterns"].as_array().unwrap();
     let rows = rows(&page, "Patterns of the attention heads");
     assert_eq!(rows[0], ["", "head 0", "head 1", "head 2", "head 3", "head 4"]);
@@ -117,26 +116,28 @@ async fn heads_have_their_patterns_in_words() {
         assert_eq!(*cell, format!("{name} {score:.2}"));
     }
     let pair = &heads[0]["pairs"][0];
-    let token = |at: &str| answer["tokens"][pair[at].as_u64().unwrap() as usize]["text"].clone();
+    let token = |end: &str| answer["tokens"][pair[end].as_u64().unwrap() as usize]["text"].clone();
     let weight = pair["weight"].as_f64().unwrap();
     let (query, key) = (token("query"), token("key"));
     let strongest = format!("{} to {} {weight:.2}", query.as_str().unwrap(), key.as_str().unwrap());
     let title = select(&page, ".xp-grid .xp-w")[0].attr("title").unwrap().to_owned();
     assert!(title.starts_with(&strongest), "{title}: {strongest}");
     assert!(all(&page).contains(&format!("layer 0, head 0: {strongest}")));
-    assert!(all(&page).contains("gradient: weights times the gradient of POSITIVE at them"));
-    let classes =
-        select(&page, "svg rect").iter().flat_map(|r| r.value().classes()).collect::<String>();
+    assert!(all(&page).contains("gradient: weights times the gradient of POSITIVE with"));
+    let classes = select(&page, "figure svg rect")
+        .iter()
+        .flat_map(|r| r.value().classes())
+        .collect::<String>();
     assert!(classes.contains("xp-a") && !classes.contains("xp-m"), "gradients have signs");
 }
 
 #[tokio::test]
-async fn every_kind_of_attention_says_what_it_is() {
+async fn every_kind_of_attention_is_explained() {
     let service = start().await;
     for (kind, words, caption) in [
-        ("weights", "what the softmax gave", "layer 3, mean of heads"),
-        ("norm", "times the length of what they move", "layer 3, heads together"),
-        ("rollout", "the share of each input token", "layer 3, mean of heads"),
+        ("weights", "output of the softmax", "layer 3, mean of heads"),
+        ("norm", "transformed value vectors", "layer 3, all heads"),
+        ("rollout", "share of each input token", "layer 3, mean of heads"),
     ] {
         let body = json!({"inputs": GREAT, "methods": [], "attention": {"kind": kind}});
         let page = ask(&service, body).await;
@@ -146,19 +147,19 @@ async fn every_kind_of_attention_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn parts_of_a_long_text_and_warnings_are_said() {
+async fn windows_and_warnings_are_shown() {
     let body = json!({
         "inputs": long(), "window": {"stride": 8}, "methods": ["input_x_gradient", "integrated_gradients"],
     });
-    let (answer, page) = both(&start().await, body.clone()).await;
-    let rows = rows(&page, "Parts of the text");
+    let (answer, page) = json_and_page(&start().await, body.clone()).await;
+    let rows = rows(&page, "Windows of the text");
     let parts = answer["windows"].as_array().unwrap();
     assert_eq!(rows.len(), 1 + 2 * parts.len());
     assert!(rows[1][1].starts_with("characters 0 to "), "{:?}", rows[1]);
     assert!(rows[1][1].ends_with(" “The first half … loved it.”"), "{:?}", rows[1]);
     assert!(rows[1][2].starts_with("NEGATIVE  0.8"), "{:?}", rows[1]);
     assert_eq!(rows[1][3], "input_x_gradient of NEGATIVE");
-    assert_eq!(rows[1][6..], ["–", "–"], "it promises no sum");
+    assert_eq!(rows[1][6..], ["–", "–"], "the method is not complete");
     let share = &parts[0]["explanations"][1];
     let number = |name: &str| share[name].as_f64().unwrap();
     assert_eq!(rows[2][1], format!("{:.3}", number("weight")));
@@ -170,36 +171,40 @@ async fn parts_of_a_long_text_and_warnings_are_said() {
         assert_eq!(*note, format!("{}.", warning["detail"].as_str().unwrap()));
     }
     assert!(warnings.iter().any(|warning| warning["code"] == "no_attention"));
-    let reply = start().await.form("image/svg+xml", body).await;
+    let reply = start().await.render("image/svg+xml", body).await;
     let picture = text(&reply, "image/svg+xml");
     inert(&reply, &picture);
-    assert!(picture.contains("Read with care: ") && picture.contains("this text needed several"));
+    assert!(picture.contains("Read with care: ") && picture.contains("several windows"));
 }
 
 #[tokio::test]
-async fn methods_say_what_they_took_and_what_they_rest_on() {
+async fn cost_and_samples_of_methods_are_shown() {
     let lime = json!({"name": "lime", "max_evals": 40});
     let body = json!({"inputs": GREAT, "methods": [lime], "attention": false});
-    let (answer, page) = both(&start().await, body).await;
+    let service = start().await;
+    let usage = service.explain(body.clone()).await["usage"]["methods"][0].clone();
+    let rows = usage["forward_rows"].as_u64().unwrap();
+    let (answer, page) = json_and_page(&service, body).await;
     let fit = answer["explanations"][0]["fit"]["r2"].as_f64().unwrap();
-    let said = all(&page);
-    assert!(said.contains(&format!("40 samples; fit of the linear model r2 {fit:.3}")), "{said}");
-    assert!(said.contains("took 40 forward rows, "), "{said}");
-    assert!(!said.contains("stopped early"));
-    let hurried = json!({
+    let text = all(&page);
+    assert!(text.contains(&format!("40 samples; R² of the linear model {fit:.3}")), "{text}");
+    assert!(rows < 40, "some of the 40 samples are equal");
+    assert!(text.contains(&format!("took {rows} forward rows, ")), "{text}");
+    assert!(!text.contains("stopped early"));
+    let short_budget = json!({
         "inputs": "a prison film, and a good one at that",
         "methods": [{"name": "lime", "max_evals": 200}], "attention": false, "budget_ms": 1_000,
     });
-    let (service, clock) = (single_file().await, StoppedClock::new());
+    let (service, clock) = (start_single_threaded().await, PausedClock::new());
     let held = Held::after(3, "prison");
-    let page = ask(&service, hurried);
-    let page = held.while_time_goes_by(&clock, Duration::from_millis(900), page).await;
-    let said = all(&page);
-    assert!(said.contains("stopped early, after ") && said.contains("ran out of time"), "{said}");
+    let page = ask(&service, short_budget);
+    let page = held.advance_while_held(&clock, Duration::from_millis(900), page).await;
+    let text = all(&page);
+    assert!(text.contains("stopped early after ") && text.contains("ran out of time"), "{text}");
 }
 
 #[tokio::test]
-async fn hostile_texts_are_text_in_every_part() {
+async fn hostile_texts_are_escaped_in_every_part() {
     let service = start().await;
     for hostile in HOSTILE {
         let page = ask(
@@ -215,6 +220,6 @@ async fn hostile_texts_are_text_in_every_part() {
         let long =
             json!({"inputs": hostile.repeat(40), "window": {"stride": 1}, "methods": ["saliency"]});
         let page = ask(&service, long).await;
-        assert!(!rows(&page, "Parts of the text").is_empty(), "{hostile:?}");
+        assert!(!rows(&page, "Windows of the text").is_empty(), "{hostile:?}");
     }
 }

@@ -1,6 +1,5 @@
-//! A hub on a free port: one model, with the redirects and headers of the real
-//! one. Small files are redirected within the host, large ones to a storage
-//! under another name.
+//! A mock of the Hugging Face Hub with one model and the redirects and headers of the real one.
+//! Small files are redirected within the host, large ones to a storage server with another name.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,33 +17,33 @@ use tokio::runtime::Runtime;
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What the hub does wrong.
+/// The simulated fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     None,
-    /// Answers of status 503 that come first.
+    /// The next responses have the status 503.
     Busy(usize),
-    /// Files are for those who have accepted something.
+    /// The repository is gated.
     Gated,
-    /// Large downloads break off there, so many times.
+    /// Large downloads are cut off at a byte, this many times.
     Cut {
         at: usize,
         times: usize,
     },
-    /// The first one does, and the server cannot go on in the middle.
+    /// The first download is cut off, and the server ignores ranges.
     CutWithoutRanges {
         at: usize,
     },
-    /// Large files begin and never end.
+    /// Large downloads stop without an end.
     Stall,
-    /// They come a byte at a time, and take minutes.
+    /// Large downloads are sent byte by byte over minutes.
     Drip,
     Shorter,
     Longer,
     Different,
     EvilTag,
     EvilCommit,
-    /// Redirects that lead to themselves.
+    /// A redirect loop.
     Circle,
 }
 
@@ -84,16 +83,16 @@ impl Hub {
         format!("http://127.0.0.1:{}", self.inner().port)
     }
 
-    /// Method, path, range and authorization of each.
+    /// Returns method, path, range and authorization of each request.
     pub fn requests(&self) -> Vec<String> {
         self.inner().requests.clone()
     }
 
-    pub fn forget(&self) {
+    pub fn clear_requests(&self) {
         self.inner().requests.clear();
     }
 
-    pub fn trouble(&self, trouble: Trouble) {
+    pub fn set_trouble(&self, trouble: Trouble) {
         self.inner().trouble = trouble;
     }
 
@@ -132,10 +131,10 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     if let Some(name) = path.strip_prefix("/storage/") {
         return inner.large(name, range);
     }
-    refusal(StatusCode::UNAUTHORIZED, "RepoNotFound")
+    error(StatusCode::UNAUTHORIZED, "RepoNotFound")
 }
 
-fn refusal(status: StatusCode, code: &str) -> Response {
+fn error(status: StatusCode, code: &str) -> Response {
     (status, [("x-error-code", code)]).into_response()
 }
 
@@ -147,7 +146,7 @@ fn hex(data: &[u8], digits: usize) -> String {
 impl Inner {
     fn info(&self, revision: &str) -> Response {
         if !["main", "v1", "refs%2Fpr%2F1", COMMIT].contains(&revision) {
-            return refusal(StatusCode::NOT_FOUND, "RevisionNotFound");
+            return error(StatusCode::NOT_FOUND, "RevisionNotFound");
         }
         let names: Vec<_> = self.files.keys().map(|name| json!({"rfilename": name})).collect();
         let sha = if self.trouble == Trouble::EvilCommit { "../../x" } else { COMMIT };
@@ -155,13 +154,13 @@ impl Inner {
         body.to_string().into_response()
     }
 
-    /// The first answer about a file: where it is, and of large ones what.
+    /// The first response for a file: its location, and the size and digest of large files.
     fn resolve(&self, name: &str) -> Response {
         if self.trouble == Trouble::Gated {
-            return refusal(StatusCode::FORBIDDEN, "GatedRepo");
+            return error(StatusCode::FORBIDDEN, "GatedRepo");
         }
         let Some(data) = self.files.get(name) else {
-            return refusal(StatusCode::NOT_FOUND, "EntryNotFound");
+            return error(StatusCode::NOT_FOUND, "EntryNotFound");
         };
         let mut headers = HeaderMap::new();
         let mut set = |name: &'static str, value: String| {
@@ -169,11 +168,11 @@ impl Inner {
         };
         set("x-repo-commit", COMMIT.to_owned());
         if name.ends_with(".json") {
-            let place = match self.trouble {
+            let location = match self.trouble {
                 Trouble::Circle => format!("/owner/tiny/resolve/{COMMIT}/{name}"),
                 _ => format!("/api/resolve-cache/{name}"),
             };
-            set("location", place);
+            set("location", location);
             return (StatusCode::TEMPORARY_REDIRECT, headers).into_response();
         }
         set("location", format!("http://localhost:{}/storage/{name}", self.port));
@@ -199,19 +198,19 @@ impl Inner {
             Trouble::Longer => data.extend(b"more"),
             Trouble::Different => data[9] ^= 1,
             Trouble::Stall => {
-                return broken(&data[..1000], data.len(), StatusCode::OK, Ending::Never);
+                return incomplete(&data[..1000], data.len(), StatusCode::OK, Ending::Never);
             }
             Trouble::Drip => return dripping(data),
             Trouble::Cut { at, times: times @ 1.. } => {
                 self.trouble = Trouble::Cut { at, times: times - 1 };
-                // What comes after it is no more than a byte each time.
+                // After `at`, nothing more is sent.
                 let end = if start < at { at } else { start };
                 let response =
-                    broken(&data[start..end], data.len() - start, status(start), Ending::Abort);
+                    incomplete(&data[start..end], data.len() - start, status(start), Ending::Abort);
                 return ranged(response, start, data.len());
             }
             Trouble::CutWithoutRanges { at } if start == 0 => {
-                return broken(&data[..at], data.len(), StatusCode::OK, Ending::Abort);
+                return incomplete(&data[..at], data.len(), StatusCode::OK, Ending::Abort);
             }
             Trouble::CutWithoutRanges { .. } => return data.into_response(),
             _ => {}
@@ -246,19 +245,19 @@ enum Ending {
 
 fn dripping(data: Vec<u8>) -> Response {
     let length = data.len().to_string();
-    let drops = stream::iter(data).then(async |byte| {
+    let bytes = stream::iter(data).then(async |byte| {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         Ok::<_, std::io::Error>(Bytes::copy_from_slice(&[byte]))
     });
-    ([(header::CONTENT_LENGTH, length)], Body::from_stream(drops)).into_response()
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(bytes)).into_response()
 }
 
-/// An answer that promises more than it gives.
-fn broken(part: &[u8], length: usize, status: StatusCode, ending: Ending) -> Response {
+/// A response whose body is shorter than its Content-Length.
+fn incomplete(part: &[u8], length: usize, status: StatusCode, ending: Ending) -> Response {
     let part = stream::iter([Ok(Bytes::copy_from_slice(part))]);
     let body = match ending {
         Ending::Abort => {
-            // The part must be out before the connection is gone.
+            // The part must be sent before the connection is closed.
             let error = async {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 Err(std::io::Error::other("cut"))

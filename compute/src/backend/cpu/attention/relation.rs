@@ -1,33 +1,32 @@
-//! How the distance of two tokens enters the scores of one head, and its
-//! gradient.
+//! How the distance between two tokens enters the scores of one head, and its gradient.
 
 use std::ops::Range;
 
 use pulp::Simd;
 
-use super::head::{HeadView, Square};
+use super::view::{HeadView, Layout};
 use crate::backend::cpu::array::{Array, Buffer, padded};
 use crate::backend::cpu::matmul::{Left, Out};
 use crate::backend::cpu::panels::Panels;
 use crate::backend::{Attention, Relation, Span};
 use crate::blocks::Distances;
 
-/// What a gradient is multiplied with, and how many rows it gets.
+/// The matrices that a score gradient is multiplied with, and the number of result rows.
 struct Side<'a> {
     content: HeadView<'a>,
     positions: HeadView<'a>,
     rows: usize,
 }
 
-/// The gradient at the products, and the bucket of each pair.
+/// The gradient at the query-key products, and the distance buckets.
 struct Grad<'a> {
     of: &'a [f32],
-    square: Square,
+    layout: Layout,
     distances: &'a Distances,
 }
 
-/// One head of one span, and the block that it belongs to.
-pub struct Related<'a> {
+/// One head of one span, with its block's relation.
+pub struct HeadRelation<'a> {
     pub block: &'a Attention<Array>,
     pub head: usize,
     pub span: &'a Span,
@@ -35,45 +34,45 @@ pub struct Related<'a> {
     pub key: HeadView<'a>,
 }
 
-impl<'a> Related<'a> {
-    /// Adds what the block's relation says to the products of query and key, and
-    /// hides the keys out of sight. Returns what is left to multiply with.
+impl<'a> HeadRelation<'a> {
+    /// Applies the relation to the query-key products and masks keys outside the window. Returns
+    /// the factor that the scores still have to be scaled by.
     #[inline(always)]
     pub fn finish_scores<S: Simd>(
         &self,
         simd: S,
         panels: &mut Panels,
         scores: &mut [f32],
-        square: Square,
+        layout: Layout,
     ) -> f32 {
         let scale = self.block.scale as f32;
         let scale = match &self.block.relation {
             Relation::None | Relation::Rotary(_) => scale,
             Relation::Bias { table, distances } => {
                 let heads = self.block.heads.count;
-                self.each(scores, square, |score, query, key| {
+                self.each(scores, layout, |score, query, key| {
                     let bucket = distances.bucket(query, key);
                     *score = *score * scale + table[bucket * heads + self.head];
                 });
                 1.
             }
             Relation::Disentangled { key, query, distances } => {
-                let seen = self.buckets(distances);
+                let buckets = self.buckets(distances);
                 if let Some(positions) = key {
-                    let positions = self.positions(positions, &seen);
+                    let positions = self.positions(positions, &buckets);
                     let products = products(simd, panels, self.query, positions);
-                    let width = padded(seen.len());
-                    self.each_numbered(scores, square, |score, [i, _], query, key| {
-                        let bucket = distances.bucket(query, key) - seen.start;
+                    let width = padded(buckets.len());
+                    self.each_indexed(scores, layout, |score, [i, _], query, key| {
+                        let bucket = distances.bucket(query, key) - buckets.start;
                         *score += products.as_slice()[i * width + bucket];
                     });
                 }
                 if let Some(positions) = query {
-                    let positions = self.positions(positions, &seen);
+                    let positions = self.positions(positions, &buckets);
                     let products = products(simd, panels, self.key, positions);
-                    let width = padded(seen.len());
-                    self.each(scores, square, |score, query, key| {
-                        let bucket = distances.bucket(query, key) - seen.start;
+                    let width = padded(buckets.len());
+                    self.each(scores, layout, |score, query, key| {
+                        let bucket = distances.bucket(query, key) - buckets.start;
                         *score += products.as_slice()[key * width + bucket];
                     });
                 }
@@ -81,7 +80,7 @@ impl<'a> Related<'a> {
             }
         };
         if self.block.window.is_some() {
-            self.each(scores, square, |score, query, key| {
+            self.each(scores, layout, |score, query, key| {
                 if !self.block.sees(query, key) {
                     *score = f32::NEG_INFINITY;
                 }
@@ -90,58 +89,56 @@ impl<'a> Related<'a> {
         scale
     }
 
-    /// Gradient at the products → at the query: by the keys and, where positions
-    /// take part in it, by them.
+    /// Gradient at the products → at the query: from the keys and, if used, from the positions.
     #[inline(always)]
-    pub fn to_query<S: Simd>(
+    pub fn query_vjp<S: Simd>(
         &self,
         simd: S,
         panels: &mut Panels,
         grad: &[f32],
-        square: Square,
+        layout: Layout,
         out: &Out<'_>,
     ) {
         let Relation::Disentangled { key: Some(positions), distances, .. } = &self.block.relation
         else {
-            return self.key.multiplied(simd, panels, square.left(grad), out);
+            return self.key.multiplied(simd, panels, layout.left(grad), out);
         };
         let positions = self.positions(positions, &self.buckets(distances));
-        let side = Side { content: self.key, positions, rows: square.queries };
-        let grad = Grad { of: grad, square, distances };
-        self.both(simd, panels, &side, &grad, |query, key| (query, key), out);
+        let side = Side { content: self.key, positions, rows: layout.queries };
+        let grad = Grad { of: grad, layout, distances };
+        self.content_and_position_vjp(simd, panels, &side, &grad, |query, key| (query, key), out);
     }
 
-    /// The same at the key.
+    /// Gradient at the products → at the key: from the queries and, if used, from the positions.
     #[inline(always)]
-    pub fn to_key<S: Simd>(
+    pub fn key_vjp<S: Simd>(
         &self,
         simd: S,
         panels: &mut Panels,
         grad: &[f32],
-        square: Square,
+        layout: Layout,
         out: &Out<'_>,
     ) {
         let Relation::Disentangled { query: Some(positions), distances, .. } = &self.block.relation
         else {
-            return self.query.multiplied(simd, panels, square.left_transposed(grad), out);
+            return self.query.multiplied(simd, panels, layout.left_transposed(grad), out);
         };
         let positions = self.positions(positions, &self.buckets(distances));
-        let side = Side { content: self.query, positions, rows: square.keys };
-        let grad = Grad { of: grad, square, distances };
-        self.both(simd, panels, &side, &grad, |query, key| (key, query), out);
+        let side = Side { content: self.query, positions, rows: layout.keys };
+        let grad = Grad { of: grad, layout, distances };
+        self.content_and_position_vjp(simd, panels, &side, &grad, |query, key| (key, query), out);
     }
 
-    /// `∂X = ∂S Y + ∂C P`: by content, and by positions with the gradients of each
-    /// bucket summed in `∂C`. `at` says in which row and column of `∂S` a pair of
-    /// query and key stands.
+    /// Computes `∂X = ∂S Y + ∂C P`: the content term, and the position term with gradients summed
+    /// per bucket in `∂C`. `cell` maps a query and a key to row and column of `∂S`.
     #[inline(always)]
-    fn both<S: Simd>(
+    fn content_and_position_vjp<S: Simd>(
         &self,
         simd: S,
         panels: &mut Panels,
         side: &Side<'_>,
         grad: &Grad<'_>,
-        at: impl Fn(usize, usize) -> (usize, usize),
+        cell: impl Fn(usize, usize) -> (usize, usize),
         out: &Out<'_>,
     ) {
         let first = self.buckets(grad.distances).start;
@@ -149,10 +146,10 @@ impl<'a> Related<'a> {
         let mut left = Buffer::take(side.rows * padded(depth));
         let sums = left.as_mut_slice();
         sums.fill(0.);
-        for (i, row) in grad.of.chunks_exact(grad.square.stride).enumerate() {
-            let query = self.span.place(i);
-            for (key, value) in row[..grad.square.keys].iter().enumerate() {
-                let (row, column) = at(i, key);
+        for (i, row) in grad.of.chunks_exact(grad.layout.stride).enumerate() {
+            let query = self.span.position(i);
+            for (key, value) in row[..grad.layout.keys].iter().enumerate() {
+                let (row, column) = cell(i, key);
                 let sums = &mut sums[row * padded(depth)..][..depth];
                 sums[column] = *value;
                 let bucket = grad.distances.bucket(query, key) - first;
@@ -164,40 +161,40 @@ impl<'a> Related<'a> {
         side.content.stacked(simd, Some(side.positions), panels, left, out);
     }
 
-    /// The buckets that this span's distances fall into.
+    /// Returns the range of buckets that occur in this span.
     fn buckets(&self, distances: &Distances) -> Range<usize> {
         distances.range(self.span.keys.len())
     }
 
-    /// This head's part of the embedded buckets `seen`.
-    fn positions<'p>(&self, positions: &'p Array, seen: &Range<usize>) -> HeadView<'p> {
-        HeadView::new(positions, seen, self.block.heads, self.head)
+    /// Returns this head's part of the embeddings of `buckets`.
+    fn positions<'p>(&self, positions: &'p Array, buckets: &Range<usize>) -> HeadView<'p> {
+        HeadView::new(positions, buckets, self.block.heads, self.head)
     }
 
-    /// Every score with its query's and its key's place in the row.
+    /// Calls `change` with every score and the positions of its query and key in the row.
     #[inline(always)]
-    fn each(&self, scores: &mut [f32], square: Square, change: impl Fn(&mut f32, usize, usize)) {
-        self.each_numbered(scores, square, |score, _, query, key| change(score, query, key));
+    fn each(&self, scores: &mut [f32], layout: Layout, change: impl Fn(&mut f32, usize, usize)) {
+        self.each_indexed(scores, layout, |score, _, query, key| change(score, query, key));
     }
 
-    /// The same, and where the score lies in the square.
+    /// Like [`Self::each`], and also passes row and column of the score.
     #[inline(always)]
-    fn each_numbered(
+    fn each_indexed(
         &self,
         scores: &mut [f32],
-        square: Square,
+        layout: Layout,
         change: impl Fn(&mut f32, [usize; 2], usize, usize),
     ) {
-        for (i, row) in scores.chunks_exact_mut(square.stride).enumerate() {
-            let query = self.span.place(i);
-            for (key, score) in row[..square.keys].iter_mut().enumerate() {
+        for (i, row) in scores.chunks_exact_mut(layout.stride).enumerate() {
+            let query = self.span.position(i);
+            for (key, score) in row[..layout.keys].iter_mut().enumerate() {
                 change(score, [i, key], query, key);
             }
         }
     }
 }
 
-/// `content · positionsᵀ`, `[content rows, positions, padded]`.
+/// Returns `content · positionsᵀ`, `[content rows, positions, padded]`.
 #[inline(always)]
 fn products<S: Simd>(
     simd: S,

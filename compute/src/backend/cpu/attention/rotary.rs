@@ -1,35 +1,35 @@
-//! Rotary position embeddings (Su et al. 2021) as transformers lays them out:
-//! the two halves of a head are the parts of its complex numbers.
+//! Rotary position embeddings (Su et al. 2021) in transformers' layout: the two halves of a head
+//! are real and imaginary parts.
 
 use crate::backend::Span;
 use crate::backend::cpu::array::Array;
 use crate::blocks::Angles;
 
-/// By the angle of the position, or by its opposite: the gradient's way.
+/// The direction of a rotation: by the position's angle, or by its inverse for the gradient.
 #[derive(Clone, Copy)]
-pub enum Turn {
-    There,
-    Back,
+pub enum Rotation {
+    Forward,
+    Inverse,
 }
 
-/// Turns each head of every query and key by the angles of its position.
-pub fn turn(query: &mut Array, key: &mut Array, spans: &[Span], angles: &Angles, turn: Turn) {
+/// Rotates each head of every query and key by the angles of its position.
+pub fn rotate(query: &mut Array, key: &mut Array, spans: &[Span], angles: &Angles, by: Rotation) {
     for span in spans {
         for (i, row) in span.queries.clone().enumerate() {
-            turn_row(query, row, span.place(i), angles, turn);
+            rotate_row(query, row, span.position(i), angles, by);
         }
-        for (place, row) in span.keys.clone().enumerate() {
-            turn_row(key, row, place, angles, turn);
+        for (position, row) in span.keys.clone().enumerate() {
+            rotate_row(key, row, position, angles, by);
         }
     }
 }
 
-fn turn_row(x: &mut Array, row: usize, position: usize, angles: &Angles, turn: Turn) {
+fn rotate_row(x: &mut Array, row: usize, position: usize, angles: &Angles, rotation: Rotation) {
     let width = x.width;
     let (cos, sin) = angles.at(position);
-    let sign = match turn {
-        Turn::There => 1.,
-        Turn::Back => -1.,
+    let sign = match rotation {
+        Rotation::Forward => 1.,
+        Rotation::Inverse => -1.,
     };
     for head in x.row_mut(row)[..width].chunks_exact_mut(2 * angles.half) {
         let (real, imaginary) = head.split_at_mut(angles.half);

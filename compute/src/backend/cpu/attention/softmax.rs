@@ -2,16 +2,16 @@
 
 use pulp::Simd;
 
-use super::head::Square;
+use super::view::Layout;
 use crate::backend::cpu::lanes::{exp, multiply_add};
 
-/// Scores to `softmax(scale · scores)`, query by query, in place.
+/// Replaces scores by `softmax(scale · scores)`, per query, in place.
 #[inline(always)]
-pub fn softmax<S: Simd>(simd: S, scores: &mut [f32], square: Square, scale: f32) {
+pub fn softmax<S: Simd>(simd: S, scores: &mut [f32], layout: Layout, scale: f32) {
     let scale = simd.splat_f32s(scale);
-    for row in scores.chunks_exact_mut(square.stride) {
-        // Padding vanishes in the exponential.
-        row[square.keys..].fill(f32::NEG_INFINITY);
+    for row in scores.chunks_exact_mut(layout.stride) {
+        // The exponential of the padding is 0.
+        row[layout.keys..].fill(f32::NEG_INFINITY);
         let row = S::as_mut_simd_f32s(row).0;
         let max = row.iter().fold(row[0], |max, score| simd.max_f32s(max, *score));
         let max = simd.splat_f32s(simd.reduce_max_f32s(max));
@@ -27,18 +27,18 @@ pub fn softmax<S: Simd>(simd: S, scores: &mut [f32], square: Square, scale: f32)
     }
 }
 
-/// Gradient at the weights → at the products of query and key, in place.
+/// Gradient at the weights → at the query-key products, in place.
 #[inline(always)]
 pub fn softmax_vjp<S: Simd>(
     simd: S,
     weights: &[f32],
     grad: &mut [f32],
-    square: Square,
+    layout: Layout,
     scale: f32,
 ) {
     let scale = simd.splat_f32s(scale);
-    let rows = grad.chunks_exact_mut(square.stride);
-    for (grad, weights) in rows.zip(weights.chunks_exact(square.stride)) {
+    let rows = grad.chunks_exact_mut(layout.stride);
+    for (grad, weights) in rows.zip(weights.chunks_exact(layout.stride)) {
         let (grad, weights) = (S::as_mut_simd_f32s(grad).0, S::as_simd_f32s(weights).0);
         let along = grad.iter().zip(weights).fold(simd.splat_f32s(0.), |sum, (grad, weight)| {
             multiply_add(simd, *grad, *weight, sum)

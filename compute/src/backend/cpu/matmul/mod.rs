@@ -1,8 +1,8 @@
-//! Matrix products, the only unsafe code here.
+//! Matrix products, the only unsafe code of this crate.
 //!
-//! Every element is one chain of multiply-adds in the order of the inner
-//! dimension, whatever tile, panel or thread it falls to: so a row's result is
-//! the same to the last bit alone, in a batch, and on any number of threads.
+//! Every element is a single chain of multiply-adds in the order of the inner dimension, whichever
+//! tile, panel or thread computes it. So a row's result is bitwise identical alone, in a batch,
+//! and on any number of threads.
 #![allow(unsafe_code)]
 
 #[cfg(test)]
@@ -17,9 +17,9 @@ use pulp::{Simd, WithSimd};
 use super::array::{Array, padded};
 use super::panels::Panels;
 use super::threads::Threads;
-use tile::Part;
+use tile::{Part, Product, Tile};
 
-/// The left-hand side: element `(i, k)` lies at `i · row + k · column`.
+/// The left-hand side: element `(i, k)` is at `i · row + k · column`.
 #[derive(Clone, Copy)]
 pub struct Left<'a> {
     pub data: &'a [f32],
@@ -40,7 +40,7 @@ pub struct Right<'a> {
     data: &'a [f32],
     depth: usize,
     columns: usize,
-    /// From one row to the next; of packed panels, each panel's own width.
+    /// The distance between rows; `None` for packed panels, whose rows are as wide as the panel.
     stride: Option<usize>,
 }
 
@@ -50,13 +50,13 @@ impl<'a> Right<'a> {
         Self { data: panels.as_slice(), depth, columns, stride: None }
     }
 
-    /// Rows as they lie, each with its columns' padding.
+    /// Unpacked rows, each including the padding of its columns.
     pub fn rows(data: &'a [f32], depth: usize, columns: usize, stride: usize) -> Self {
-        assert!((depth - 1) * stride + padded(columns) <= data.len(), "too short on the right");
+        assert!((depth - 1) * stride + padded(columns) <= data.len(), "right-hand side too short");
         Self { data, depth, columns, stride: Some(stride) }
     }
 
-    /// The first number of a panel and the step from row to row.
+    /// Returns the panel's data and the distance between its rows.
     #[inline(always)]
     fn panel(&self, first: usize, width: usize) -> (&'a [f32], usize) {
         match self.stride {
@@ -66,7 +66,7 @@ impl<'a> Right<'a> {
     }
 }
 
-/// Some columns of a matrix, to be written. Row `i` begins at `i · stride`.
+/// Some columns of an output matrix. Row `i` starts at `i · stride`.
 pub struct Out<'a> {
     data: *mut f32,
     len: usize,
@@ -75,27 +75,26 @@ pub struct Out<'a> {
     memory: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: an `Out` is the only way to its columns while it lives, as a mutable
-// slice would be; `&Out` writes only inside `matmul`, whose threads have
-// disjoint rows or columns.
+// SAFETY: like a mutable slice, an `Out` has exclusive access to its columns while it lives;
+// `&Out` is written through only inside `matmul`, whose threads have disjoint rows or columns.
 unsafe impl Send for Out<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Out<'_> {}
 
 impl<'a> Out<'a> {
-    /// `columns` of each row of `stride` numbers.
+    /// The first `columns` of each row of `stride` numbers.
     pub fn new(data: &'a mut [f32], stride: usize, columns: usize) -> Self {
-        assert!(columns <= stride, "a row has fewer columns");
+        assert!(columns <= stride, "columns exceed the row's stride");
         Self { data: data.as_mut_ptr(), len: data.len(), stride, columns, memory: PhantomData }
     }
 
-    /// A whole array, padding included.
+    /// A whole array, including its padding.
     pub fn of(y: &'a mut Array) -> Self {
         let stride = y.stride();
         Self::new(y.as_mut_slice(), stride, stride)
     }
 
-    /// Blocks of `width` columns side by side, of each row of `stride` numbers.
+    /// Splits rows of `stride` numbers into adjacent blocks of `width` columns.
     pub fn side_by_side(
         data: &'a mut [f32],
         stride: usize,
@@ -104,27 +103,27 @@ impl<'a> Out<'a> {
         let (pointer, len) = (data.as_mut_ptr(), data.len());
         (0..stride / width).map(move |i| {
             let first = (i * width).min(len);
-            // SAFETY: at most one past the end.
+            // SAFETY: `first <= len`, so this is at most one past the end.
             let data = unsafe { pointer.add(first) };
             Self { data, len: len - first, stride, columns: width, memory: PhantomData }
         })
     }
 }
 
-/// What a sum starts from.
+/// The initial value of a sum.
 #[derive(Clone, Copy)]
 pub enum Start<'a> {
     Zero,
-    /// One number a column, padded.
+    /// One number per column, padded.
     Bias(&'a [f32]),
-    /// An array of the product's shape.
+    /// An array of the same shape as the product.
     Onto(&'a Array),
     BiasOnto(&'a [f32], &'a Array),
 }
 
-/// What becomes of a sum that is complete, while it is in a register.
+/// An elementwise epilogue of complete sums.
 pub trait Finish: Sync {
-    /// The product's number and, for a second product, another one.
+    /// Returns the values for the output and for the second output.
     fn finish<S: Simd>(
         &self,
         simd: S,
@@ -134,18 +133,32 @@ pub trait Finish: Sync {
     ) -> (S::f32s, S::f32s);
 }
 
-/// The sum itself.
-pub struct Sum;
+/// What happens to the sums of a tile when they are complete. They have just been written, so they
+/// are in the L1 cache.
+///
+/// Separate from the products, because these are unrolled: compiled with each epilogue, they took
+/// most of the time to build this crate.
+pub trait Rewrite: Sync {
+    fn rewrite<S: Simd>(&self, simd: S, tile: &Tile<'_>);
+}
 
-impl Finish for Sum {
+impl<F: Finish> Rewrite for F {
     #[inline(always)]
-    fn finish<S: Simd>(&self, _: S, _: usize, _: usize, sum: S::f32s) -> (S::f32s, S::f32s) {
-        (sum, sum)
+    fn rewrite<S: Simd>(&self, simd: S, tile: &Tile<'_>) {
+        tile.finish(simd, self);
     }
 }
 
-/// `out = finish(start + left · right)`; `second` takes the other number.
-pub fn matmul<F: Finish>(
+/// Keeps the sums.
+pub struct Sum;
+
+impl Rewrite for Sum {
+    #[inline(always)]
+    fn rewrite<S: Simd>(&self, _: S, _: &Tile<'_>) {}
+}
+
+/// Computes `out = finish(start + left · right)`; `second` receives the epilogue's second value.
+pub fn matmul<F: Rewrite>(
     threads: Threads,
     left: Left<'_>,
     right: &Panels,
@@ -159,28 +172,26 @@ pub fn matmul<F: Finish>(
     }
     let isa = right.isa;
     let panels = padded(right.columns).div_ceil(isa.panel());
-    let right = Right::packed(right);
-    let whole = Part { left, right, start, out, second, finish, rows: 0..0, panels: 0..0 };
-    whole.check();
+    let product = Product { left, right: Right::packed(right), start, out, second };
+    product.check();
+    let whole = Part { product, finish, rows: 0..0, panels: 0..0 };
     let part = |rows: Range<usize>, panels: Range<usize>| {
         isa.run(Part { rows, panels, ..whole.clone() });
     };
-    let work = left.rows * right.depth * right.columns;
-    match threads.share(work) {
+    let work = left.rows * product.right.depth * product.right.columns;
+    match threads.count_for(work) {
         1 => part(0..left.rows, 0..panels),
-        // Each thread that has some of the rows reads all the weights: few rows
-        // are better shared by panels.
+        // A thread with some of the rows reads all the weights, so few rows are better split by
+        // panels.
         n if left.rows < 32 * n => threads.split(panels, n, |panels| part(0..left.rows, panels)),
         n => threads.split(left.rows, n, |rows| part(rows, 0..panels)),
     }
 }
 
-/// `out = left · right` on this thread, within a kernel.
+/// Computes `out = left · right` on this thread, within a kernel.
 #[inline(always)]
 pub fn product<S: Simd>(simd: S, left: Left<'_>, right: Right<'_>, out: &Out<'_>) {
-    let (rows, panels) = (0..left.rows, 0..usize::MAX);
-    let (start, finish) = (Start::Zero, &Sum);
-    let part = Part { left, right, start, out, second: None, finish, rows, panels };
-    part.check();
-    part.with_simd(simd);
+    let product = Product { left, right, start: Start::Zero, out, second: None };
+    product.check();
+    Part { product, finish: &Sum, rows: 0..left.rows, panels: 0..usize::MAX }.with_simd(simd);
 }

@@ -1,5 +1,5 @@
-//! Products against plain loops, of whole numbers so that every sum is exact.
-//! Small enough for an interpreter that sees each access: scripts/unsafe.
+//! Compares products with plain loops, on integers so that every sum is exact. Small enough for an
+//! interpreter that checks each memory access: scripts/unsafe.
 
 use std::panic::catch_unwind;
 use std::thread;
@@ -9,11 +9,11 @@ use super::*;
 
 type Matrix = Vec<Vec<f32>>;
 
-/// Rows, inner dimension, columns: sizes that fill no register, no tile and no
-/// panel, and one that is done in two parts of the inner dimension.
+/// Rows, inner dimension, columns: sizes that do not fill registers, tiles or panels, and one
+/// whose inner dimension is processed in two parts.
 const SIZES: [(usize, usize, usize); 4] = [(1, 1, 1), (3, 5, 17), (14, 7, 40), (2, 258, 33)];
 
-/// Reproducible whole numbers from -3 to 3.
+/// Reproducible integers from -3 to 3.
 fn matrix(rows: usize, columns: usize, seed: usize) -> Matrix {
     let number = |i: usize, j: usize| ((i * 31 + j * 17 + seed * 13) * 2_654_435 / 7 % 7) as f32;
     (0..rows).map(|i| (0..columns).map(|j| number(i, j) - 3.).collect()).collect()
@@ -36,12 +36,12 @@ fn multiplied(left: &Matrix, right: &Matrix) -> Matrix {
     left.iter().map(|row| (0..right[0].len()).map(|j| sum(row, j)).collect()).collect()
 }
 
-/// `columns` of each row of `stride` numbers from `first` on.
-fn taken(data: &[f32], stride: usize, first: usize, columns: usize) -> Matrix {
+/// Returns `columns` of each row of `stride` numbers, starting at `first`.
+fn columns_of(data: &[f32], stride: usize, first: usize, columns: usize) -> Matrix {
     data.chunks(stride).map(|row| row[first..first + columns].to_vec()).collect()
 }
 
-/// Twice the sum, and its negative for a second product.
+/// Returns twice the sum, and its negative for the second output.
 struct Twice;
 
 impl Finish for Twice {
@@ -79,19 +79,19 @@ fn every_start_and_two_products() {
     }
 }
 
-/// Every size on every instruction set of the machine.
+/// Every size on every available instruction set.
 fn cases() -> impl Iterator<Item = (Isa, (usize, usize, usize))> {
     Isa::available().into_iter().flat_map(|isa| SIZES.map(|size| (isa, size)))
 }
 
 /// A product within a kernel, written to the second of three blocks.
-struct Within<'a> {
+struct InKernel<'a> {
     left: Left<'a>,
     right: Right<'a>,
     out: &'a Out<'a>,
 }
 
-impl WithSimd for Within<'_> {
+impl WithSimd for InKernel<'_> {
     type Output = ();
 
     fn with_simd<S: Simd>(self, simd: S) {
@@ -100,48 +100,47 @@ impl WithSimd for Within<'_> {
 }
 
 #[test]
-fn columns_on_the_left_and_rows_on_the_right() {
+fn transposed_left_and_unpacked_right() {
     for (isa, (rows, depth, columns)) in cases() {
         let (left, right) = (matrix(rows, depth, 1), matrix(depth, columns, 2));
-        let turned: Matrix = (0..depth).map(|k| left.iter().map(|row| row[k]).collect()).collect();
-        let (turned, wide) = (array(&turned), array(&right));
-        let left_hand = Left { data: turned.as_slice(), rows, row: 1, column: turned.stride() };
-        let right_hand = Right::rows(wide.as_slice(), depth, columns, wide.stride());
-        // Blocks as narrow as a head: nothing beside them is written.
+        let transposed: Matrix =
+            (0..depth).map(|k| left.iter().map(|row| row[k]).collect()).collect();
+        let (transposed, wide) = (array(&transposed), array(&right));
+        let lhs = Left { data: transposed.as_slice(), rows, row: 1, column: transposed.stride() };
+        let rhs = Right::rows(wide.as_slice(), depth, columns, wide.stride());
+        // Blocks as narrow as a head; adjacent blocks must not be written.
         let stride = 3 * columns;
         let mut data = vec![9.; rows * stride];
         let blocks: Vec<Out> = Out::side_by_side(&mut data, stride, columns).collect();
-        isa.run(Within { left: left_hand, right: right_hand, out: &blocks[1] });
+        isa.run(InKernel { left: lhs, right: rhs, out: &blocks[1] });
         let untouched = vec![vec![9.; columns]; rows];
-        assert_eq!(taken(&data, stride, columns, columns), multiplied(&left, &right));
-        assert_eq!(taken(&data, stride, 0, columns), untouched);
-        assert_eq!(taken(&data, stride, 2 * columns, columns), untouched);
+        assert_eq!(columns_of(&data, stride, columns, columns), multiplied(&left, &right));
+        assert_eq!(columns_of(&data, stride, 0, columns), untouched);
+        assert_eq!(columns_of(&data, stride, 2 * columns, columns), untouched);
     }
 }
 
-/// As `matmul` shares a product, for sizes that it would not.
+/// Splits products as `matmul` does, at sizes that it would not split.
 #[test]
-fn threads_write_side_by_side() {
+fn threads_write_disjoint_parts() {
     for (isa, (rows, depth, columns)) in cases() {
         let (left, right) = (matrix(rows, depth, 1), matrix(depth, columns, 2));
-        let (left_hand, right_hand) = (array(&left), panels(isa, &right));
+        let (lhs, rhs) = (array(&left), panels(isa, &right));
         let count = padded(columns).div_ceil(isa.panel());
         let halves = |all: usize| [0..all / 2, all / 2..all];
         let by_rows = halves(rows).map(|rows| (rows, 0..count));
         let by_panels = halves(count).map(|panels| (0..rows, panels));
         for parts in [by_rows, by_panels] {
             let mut y = Array::zeros(rows, columns);
-            let whole = Part {
-                left: Left::of(&left_hand),
-                right: Right::packed(&right_hand),
+            let product = Product {
+                left: Left::of(&lhs),
+                right: Right::packed(&rhs),
                 start: Start::Zero,
                 out: &Out::of(&mut y),
                 second: None,
-                finish: &Sum,
-                rows: 0..0,
-                panels: 0..0,
             };
-            whole.check();
+            product.check();
+            let whole = Part { product, finish: &Sum, rows: 0..0, panels: 0..0 };
             thread::scope(|scope| {
                 for (rows, panels) in parts {
                     let part = Part { rows, panels, ..whole.clone() };
@@ -149,24 +148,24 @@ fn threads_write_side_by_side() {
                 }
             });
             let stride = y.stride();
-            assert_eq!(taken(y.as_slice(), stride, 0, columns), multiplied(&left, &right));
+            assert_eq!(columns_of(y.as_slice(), stride, 0, columns), multiplied(&left, &right));
         }
     }
 }
 
 #[test]
-fn what_would_lie_outside_is_refused() {
+fn out_of_bounds_operands_are_refused() {
     let (left, right) = (array(&matrix(3, 5, 1)), panels(Isa::Portable, &matrix(5, 17, 2)));
-    let run = |left: Left<'_>, room: usize| {
-        let mut data = vec![0.; room];
+    let run = |left: Left<'_>, len: usize| {
+        let mut data = vec![0.; len];
         let out = Out::new(&mut data, 32, 32);
         matmul(Threads(1), left, &right, Start::Zero, &out, None, &Sum);
     };
     let whole = Left::of(&left);
     assert!(catch_unwind(|| run(whole, 96)).is_ok());
-    assert!(catch_unwind(|| run(whole, 95)).is_err(), "the last row has no room");
+    assert!(catch_unwind(|| run(whole, 95)).is_err(), "the output is too short");
     let short = Left { data: &left.as_slice()[..36], ..whole };
-    assert!(catch_unwind(|| run(short, 96)).is_err(), "the left-hand side ends too soon");
+    assert!(catch_unwind(|| run(short, 96)).is_err(), "the left-hand side is too short");
     let narrow = vec![0.; 47];
-    assert!(catch_unwind(|| Right::rows(&narrow, 3, 16, 16)).is_err(), "so does the right");
+    assert!(catch_unwind(|| Right::rows(&narrow, 3, 16, 16)).is_err(), "so is the right");
 }

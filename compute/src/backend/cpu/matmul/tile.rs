@@ -1,47 +1,65 @@
-//! How a product is computed: panel by panel, and within it tile by tile.
+//! Computes a product panel by panel, and each panel tile by tile.
 
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Finish, Left, Out, Right, Start};
+use super::{Finish, Left, Out, Rewrite, Right, Start};
 use crate::backend::cpu::array::padded;
 use crate::backend::cpu::lanes::{load, multiply_add};
 
-/// The inner dimension is cut so that a panel's part stays in the first cache
-/// while all rows pass over it.
+/// Length of the parts of the inner dimension: a panel's part stays in the L1 cache while all rows
+/// are multiplied with it.
 const DEPTH: usize = 256;
 
-/// Rows of the inner dimension from which on a tile asks for its lines ahead:
-/// shorter tiles are over too soon, and their arrays are near.
-const WORTH_ASKING: usize = 192;
+/// Minimum depth from which a tile prefetches its output. Shorter tiles finish too soon to
+/// benefit.
+const PREFETCH_DEPTH: usize = 192;
 
-/// Numbers of the left-hand side that stay in the second cache beside the rest.
-/// Of a larger one, a part of the inner dimension is done with before the next.
-const LEFT_IN_CACHE: usize = 1 << 18;
+/// Numbers of a left-hand side that fits in the L2 cache. For a larger one, all panels are
+/// multiplied with one part of the inner dimension before the next.
+const LEFT_CACHED: usize = 1 << 18;
 
-/// Asks for a line of memory that is needed a thousand cycles from now: a large
-/// model's arrays lie beyond the second cache, and a tile's rows too far apart
-/// for the processor to foresee.
+/// Prefetches a cache line that is needed about a thousand cycles later: a large model's arrays
+/// exceed the L2 cache, and a tile's rows are too far apart for the hardware prefetcher.
 #[inline(always)]
-fn prefetch(place: *const f32) {
+fn prefetch(pointer: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint and never faults, whatever the address.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+        _mm_prefetch::<_MM_HINT_T0>(pointer.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
+    let _ = pointer;
 }
 
-/// A rectangle of the product.
-pub(super) struct Part<'a, F> {
+/// The operands of a product.
+#[derive(Clone, Copy)]
+pub struct Product<'a> {
     pub(super) left: Left<'a>,
     pub(super) right: Right<'a>,
     pub(super) start: Start<'a>,
     pub(super) out: &'a Out<'a>,
     pub(super) second: Option<&'a Out<'a>>,
+}
+
+impl Product<'_> {
+    /// Asserts everything that the unsafe code below relies on.
+    pub(super) fn check(&self) {
+        let (left, right) = (self.left, self.right);
+        let last = (left.rows - 1) * left.row + right.depth.saturating_sub(1) * left.column;
+        assert!(right.depth > 0 && last < left.data.len(), "the left-hand side is too short");
+        for out in [Some(self.out), self.second].into_iter().flatten() {
+            assert!((left.rows - 1) * out.stride + out.columns <= out.len, "output too short");
+            assert!(out.columns <= padded(right.columns), "columns beyond the panels");
+        }
+    }
+}
+
+/// A rectangle of the product, as ranges of rows and panels.
+pub(super) struct Part<'a, F> {
+    pub(super) product: Product<'a>,
     pub(super) finish: &'a F,
     pub(super) rows: Range<usize>,
     pub(super) panels: Range<usize>,
@@ -53,30 +71,18 @@ impl<F> Clone for Part<'_, F> {
     }
 }
 
-impl<F> Part<'_, F> {
-    /// Everything that the unsafe code below relies on.
-    pub(super) fn check(&self) {
-        let (left, right) = (self.left, self.right);
-        let last = (left.rows - 1) * left.row + right.depth.saturating_sub(1) * left.column;
-        assert!(right.depth > 0 && last < left.data.len(), "the left-hand side is too short");
-        for out in [Some(self.out), self.second].into_iter().flatten() {
-            assert!((left.rows - 1) * out.stride + out.columns <= out.len, "no room for rows");
-            assert!(out.columns <= padded(right.columns), "columns that no panel has");
-        }
-    }
-}
-
-impl<F: Finish> WithSimd for Part<'_, F> {
+impl<F: Rewrite> WithSimd for Part<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (panel, end) = (2 * S::F32_LANES, padded(self.right.columns));
+        let right = self.product.right;
+        let (panel, end) = (2 * S::F32_LANES, padded(right.columns));
         let first = self.panels.start * panel;
         let last = self.panels.end.saturating_mul(panel).min(end);
         let panels = || (first..last).step_by(panel).map(|first| (first, panel.min(end - first)));
-        let depths = || (0..self.right.depth).step_by(DEPTH);
-        if self.rows.len() * self.right.depth <= LEFT_IN_CACHE {
+        let depths = || (0..right.depth).step_by(DEPTH);
+        if self.rows.len() * right.depth <= LEFT_CACHED {
             panels().for_each(|panel| depths().for_each(|from| self.block(simd, panel, from)));
         } else {
             depths().for_each(|from| panels().for_each(|panel| self.block(simd, panel, from)));
@@ -84,7 +90,7 @@ impl<F: Finish> WithSimd for Part<'_, F> {
     }
 }
 
-/// Rows of a tile: as many as leave registers for two of weights.
+/// Rows of a tile: as many as leave two registers for weights.
 const fn tile_rows<S: Simd>() -> usize {
     match (S::REGISTER_COUNT, S::F32_LANES) {
         (32.., 16..) => 12,
@@ -93,25 +99,28 @@ const fn tile_rows<S: Simd>() -> usize {
     }
 }
 
-impl<F: Finish> Part<'_, F> {
-    /// All rows of one panel, over the part of the inner dimension that begins
-    /// at `from`.
+impl<F: Rewrite> Part<'_, F> {
+    /// Computes all rows of one panel, over the part of the inner dimension that starts at `from`.
     #[inline(always)]
     fn block<S: Simd>(&self, simd: S, (first, width): (usize, usize), from: usize) {
-        let (weights, step) = self.right.panel(first, width);
-        let to = (from + DEPTH).min(self.right.depth);
+        let product = self.product;
+        let (weights, step) = product.right.panel(first, width);
+        let to = (from + DEPTH).min(product.right.depth);
         let weights = &weights[from * step..(to - 1) * step + width];
-        let used = width.min(self.out.columns.saturating_sub(first));
+        let used = width.min(product.out.columns.saturating_sub(first));
         let rows = self.rows.len();
         let tiles = rows.div_ceil(tile_rows::<S>());
         let mut row = self.rows.start;
         for i in 0..tiles {
-            // Nearly equal heights: a tile of one row would be slow.
+            // Heights are nearly equal, since a tile of one row would be slow.
             let height = rows / tiles + usize::from(i < rows % tiles);
-            let tile = Tile { part: self, weights, step, first, from, to, row, used };
+            let tile = Tile { product, weights, step, first, from, to, row, height, used };
             match width / S::F32_LANES {
-                1 => tile.of_height::<S, 1>(simd, height),
-                _ => tile.of_height::<S, 2>(simd, height),
+                1 => tile.add::<S, 1>(simd),
+                _ => tile.add::<S, 2>(simd),
+            }
+            if to == product.right.depth {
+                self.finish.rewrite(simd, &tile);
             }
             row += height;
         }
@@ -119,64 +128,71 @@ impl<F: Finish> Part<'_, F> {
 }
 
 /// A few rows of one panel, over one part of the inner dimension.
-struct Tile<'a, F> {
-    part: &'a Part<'a, F>,
-    /// The panel's numbers, `step` from row to row.
+pub struct Tile<'a> {
+    product: Product<'a>,
+    /// The panel's data; `step` is the distance between rows.
     weights: &'a [f32],
     step: usize,
     /// The panel's first column.
     first: usize,
-    /// The part of the inner dimension.
+    /// The part of the inner dimension, `from..to`.
     from: usize,
     to: usize,
     row: usize,
-    /// Columns of the panel that are written.
+    height: usize,
+    /// Number of the panel's columns to write.
     used: usize,
 }
 
-/// One height as an operation of its own, so that each is compiled apart.
-struct Sized<'a, F, const M: usize, const V: usize>(&'a Tile<'a, F>);
+/// A tile of fixed height, so that each height is compiled separately.
+struct Sized<'a, const M: usize, const V: usize>(&'a Tile<'a>);
 
-impl<F: Finish, const M: usize, const V: usize> WithSimd for Sized<'_, F, M, V> {
+impl<const M: usize, const V: usize> WithSimd for Sized<'_, M, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, M, V>(simd);
+        // Decided at compile time: heights that this instruction set does not use are not compiled.
+        if const { M <= tile_rows::<S>() } {
+            self.0.run::<S, M, V>(simd);
+        } else {
+            unreachable!("a tile of {M} rows");
+        }
     }
 }
 
-impl<F: Finish> Tile<'_, F> {
+impl Tile<'_> {
+    /// Adds this part of the inner dimension to the sums.
     #[inline(always)]
-    fn of_height<S: Simd, const V: usize>(&self, simd: S, height: usize) {
+    fn add<S: Simd, const V: usize>(&self, simd: S) {
         macro_rules! heights {
             ($($m:literal)*) => {
-                match height {
-                    $($m if $m <= tile_rows::<S>() => simd.vectorize(Sized::<F, $m, V>(self)),)*
-                    _ => unreachable!("a tile of {height} rows"),
+                match self.height {
+                    $($m => simd.vectorize(Sized::<$m, V>(self)),)*
+                    height => unreachable!("a tile of {height} rows"),
                 }
             };
         }
         heights!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
 
-    /// Asks for the lines that this tile writes.
+    /// Prefetches the output lines of this tile.
     #[inline(always)]
-    fn ask_for<S: Simd, const M: usize, const V: usize>(&self, out: &Out<'_>) {
+    fn prefetch_output<S: Simd, const M: usize, const V: usize>(&self, out: &Out<'_>) {
         for i in 0..M {
             for v in 0..V {
-                let place = (self.row + i) * out.stride + self.first + v * S::F32_LANES;
-                prefetch(out.data.wrapping_add(place));
+                let offset = (self.row + i) * out.stride + self.first + v * S::F32_LANES;
+                prefetch(out.data.wrapping_add(offset));
             }
         }
     }
 
     #[inline(always)]
     fn run<S: Simd, const M: usize, const V: usize>(&self, simd: S) {
-        if self.to - self.from >= WORTH_ASKING {
-            self.ask_for::<S, M, V>(self.part.out);
-            if let Some(second) = self.part.second {
-                self.ask_for::<S, M, V>(second);
+        if self.to - self.from >= PREFETCH_DEPTH {
+            self.prefetch_output::<S, M, V>(self.product.out);
+            if let Some(second) = self.product.second {
+                self.prefetch_output::<S, M, V>(second);
             }
         }
         let mut sums = [[simd.splat_f32s(0.); V]; M];
@@ -186,18 +202,36 @@ impl<F: Finish> Tile<'_, F> {
             }
         }
         self.add_products(simd, &mut sums);
-        let (part, complete) = (self.part, self.to == self.part.right.depth);
         for (i, row) in sums.into_iter().enumerate() {
             for (v, sum) in row.into_iter().enumerate() {
-                let (row, column) = (self.row + i, v * S::F32_LANES);
-                if complete {
-                    let (value, second) = part.finish.finish(simd, row, self.first + column, sum);
-                    self.store::<S>(part.out, row, column, value);
-                    if let Some(out) = part.second {
-                        self.store::<S>(out, row, column, second);
-                    }
-                } else {
-                    self.store::<S>(part.out, row, column, sum);
+                self.store::<S>(self.product.out, self.row + i, v * S::F32_LANES, sum);
+            }
+        }
+    }
+
+    /// Replaces the complete sums by the epilogue's values.
+    #[inline(always)]
+    pub(super) fn finish<S: Simd, F: Finish>(&self, simd: S, epilogue: &F) {
+        let Product { out, second, .. } = self.product;
+        for row in self.row..self.row + self.height {
+            let (sums, rest) = S::as_mut_simd_f32s(self.output_slice(out, row, 0, self.used));
+            let mut seconds =
+                second.map(|out| S::as_mut_simd_f32s(self.output_slice(out, row, 0, self.used)));
+            for (v, sum) in sums.iter_mut().enumerate() {
+                let column = self.first + v * S::F32_LANES;
+                let (value, second) = epilogue.finish(simd, row, column, *sum);
+                *sum = value;
+                if let Some((seconds, _)) = &mut seconds {
+                    seconds[v] = second;
+                }
+            }
+            if !rest.is_empty() {
+                let column = self.first + sums.len() * S::F32_LANES;
+                let sum = simd.partial_load_f32s(rest);
+                let (value, second) = epilogue.finish(simd, row, column, sum);
+                simd.partial_store_f32s(rest, value);
+                if let Some((_, rest)) = seconds {
+                    simd.partial_store_f32s(rest, second);
                 }
             }
         }
@@ -209,9 +243,9 @@ impl<F: Finish> Tile<'_, F> {
         simd: S,
         sums: &mut [[S::f32s; V]; M],
     ) {
-        let left = self.part.left;
-        // SAFETY: `check` has seen that every i · row + k · column lies within
-        // `left`; `weights` ends with V registers in the last of its rows.
+        let left = self.product.left;
+        // SAFETY: `check` asserts that every i · row + k · column is within `left`; the last row
+        // of `weights` holds V registers.
         unsafe {
             let mut a = left.data.as_ptr().add(self.row * left.row + self.from * left.column);
             let mut b = self.weights.as_ptr();
@@ -232,54 +266,59 @@ impl<F: Finish> Tile<'_, F> {
         }
     }
 
-    /// What the sum at this row and the panel's column `column` goes on from.
+    /// Returns the initial sum at this row and the panel's column `column`.
     #[inline(always)]
     fn start<S: Simd>(&self, simd: S, row: usize, column: usize) -> S::f32s {
-        let at = self.first + column;
+        let index = self.first + column;
         if self.from > 0 {
-            let used = S::F32_LANES.min(self.used.saturating_sub(column));
-            let so_far = self.written(self.part.out, row, column, used);
-            return match S::as_simd_f32s(so_far).0 {
-                [whole] => *whole,
-                _ => simd.partial_load_f32s(so_far),
-            };
+            return self.written(simd, row, column);
         }
-        match self.part.start {
+        match self.product.start {
             Start::Zero => simd.splat_f32s(0.),
-            Start::Bias(bias) => load::<S>(bias, at),
-            Start::Onto(onto) => load::<S>(onto.row(row), at),
+            Start::Bias(bias) => load::<S>(bias, index),
+            Start::Onto(onto) => load::<S>(onto.row(row), index),
             Start::BiasOnto(bias, onto) => {
-                simd.add_f32s(load::<S>(bias, at), load::<S>(onto.row(row), at))
+                simd.add_f32s(load::<S>(bias, index), load::<S>(onto.row(row), index))
             }
         }
     }
 
-    /// Writes a register to the panel's columns from `column` on, as far as the
-    /// product has them.
+    /// Returns the sums that were written to the panel's columns from `column` on.
+    #[inline(always)]
+    fn written<S: Simd>(&self, simd: S, row: usize, column: usize) -> S::f32s {
+        let used = S::F32_LANES.min(self.used.saturating_sub(column));
+        let sums = self.output_slice(self.product.out, row, column, used);
+        match S::as_simd_f32s(sums).0 {
+            [whole] => *whole,
+            _ => simd.partial_load_f32s(sums),
+        }
+    }
+
+    /// Writes a register to the panel's columns from `column` on, except padding.
     #[inline(always)]
     fn store<S: Simd>(&self, out: &Out<'_>, row: usize, column: usize, value: S::f32s) {
         let used = S::F32_LANES.min(self.used.saturating_sub(column));
-        let target = self.written(out, row, column, used);
+        let target = self.output_slice(out, row, column, used);
         match S::as_mut_simd_f32s(target).0 {
             [whole] => *whole = value,
             _ => target.copy_from_slice(&bytemuck::cast_slice(&[value])[..used]),
         }
     }
 
-    /// `used` numbers of this row from the panel's column `column` on.
+    /// Returns `used` output numbers of this row, from the panel's column `column` on.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    fn written<'o>(
+    fn output_slice<'o>(
         &self,
         out: &'o Out<'_>,
         row: usize,
         column: usize,
         used: usize,
     ) -> &'o mut [f32] {
-        let place = row * out.stride + self.first + column;
-        assert!(place + used <= out.len || used == 0);
-        // SAFETY: within the memory by the line above; this thread alone has
-        // this row of these columns, and lets go of the slice at once.
-        unsafe { std::slice::from_raw_parts_mut(out.data.wrapping_add(place), used) }
+        let offset = row * out.stride + self.first + column;
+        assert!(offset + used <= out.len || used == 0);
+        // SAFETY: in bounds by the assertion above. Only this thread accesses this row of these
+        // columns, and it drops the slice at once.
+        unsafe { std::slice::from_raw_parts_mut(out.data.wrapping_add(offset), used) }
     }
 }

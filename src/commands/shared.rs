@@ -1,0 +1,41 @@
+//! What the commands share.
+
+use std::io;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
+
+use crate::checkpoint::Source;
+use crate::config::ModelEntry;
+
+pub type Failure = Box<dyn std::error::Error>;
+
+/// Log filter of single commands: warnings and downloads. A failed load is reported as the
+/// command's own error instead.
+pub const FILTER: &str = "warn,explaind::engine::loading=off,explaind::checkpoint::hub=info";
+
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Parses `[ID=]SOURCE`.
+pub fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
+    let (id, source) = match text.split_once('=') {
+        Some((id, source)) => (Some(id.to_owned()), source),
+        None => (None, text),
+    };
+    let parsed: Source = source.parse()?;
+    parsed.check_exists()?;
+    let id = id.unwrap_or_else(|| parsed.default_id());
+    Ok(ModelEntry { id, source: source.to_owned(), activation: None })
+}
+
+/// Returns a progress bar over this many texts.
+pub fn bar(count: usize) -> ProgressBar {
+    let bar = ProgressBar::new(count as u64);
+    let look = "{wide_bar} {pos} of {len} texts, {eta} left";
+    bar.set_style(
+        ProgressStyle::with_template(look).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar
+}

@@ -1,0 +1,176 @@
+//! Searches for flips: tries every deletion and the most promising replacements alone, then
+//! combines them by beam search.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::super::step::{Step, Stop, go};
+use super::super::{Original, Predictor};
+use super::trials::{Changes, Trials};
+use super::{Counterfactuals, Flip, Flips, Reason, candidates, choose, minimal};
+use crate::error::Result;
+use crate::text::Unit;
+
+/// The most replacements that are tried alone.
+const REPLACEMENTS: usize = 96;
+
+/// Sets of changes kept per level, and single changes that extend each.
+const BEAM: usize = 8;
+const MOVES: usize = 24;
+
+/// Levels to search after the first one with a flip.
+const AFTER: usize = 1;
+
+/// The default for `max_edits`: a share of the words, with a lower and an upper limit.
+const SHARE: f64 = 0.2;
+const LEAST: usize = 3;
+const MOST: usize = 12;
+
+/// Returns the default for the most words to change in a text of `words` words.
+pub fn most_edits(words: usize) -> usize {
+    ((words as f64 * SHARE).ceil() as usize).clamp(LEAST, MOST).min(words)
+}
+
+pub struct Search<'a> {
+    options: &'a Counterfactuals,
+    predictor: &'a Predictor,
+    original: &'a Original<'a>,
+    max_edits: usize,
+    trials: Trials<'a>,
+    /// Minimal flips found so far.
+    found: HashSet<Changes>,
+}
+
+impl<'a> Search<'a> {
+    pub fn new(
+        options: &'a Counterfactuals,
+        predictor: &'a Predictor,
+        original: &'a Original<'a>,
+        words: Vec<&'a Unit>,
+        max_edits: usize,
+    ) -> Self {
+        let trials = Trials::new(predictor, original, words, options.to, options.max_rows);
+        Self { options, predictor, original, max_edits, trials, found: HashSet::new() }
+    }
+
+    pub async fn run(mut self) -> Result<Flips> {
+        let mut stop = None;
+        // A masked language model's proposals do not depend on the number of neighbours.
+        let rounds = if self.options.filler.is_some() { 1 } else { candidates::NEIGHBOURS.len() };
+        for neighbours in &candidates::NEIGHBOURS[..rounds] {
+            stop = self.levels(*neighbours).await?.err();
+            // If near words flip only together with many others, a more distant word may flip
+            // with fewer changes.
+            let few = (self.trials.words.len() as f64 * SHARE).max(1.);
+            if stop.is_some() || self.found.iter().any(|changes| changes.len() as f64 <= few) {
+                break;
+            }
+        }
+        let found = self.found.into_iter().collect();
+        let chosen = choose::diverse(&self.trials, found, self.options.n);
+        let flip = |changes: &Changes| {
+            let verdict = self.trials.verdict(changes)?.clone();
+            let (text, edits) = (self.trials.text(changes), self.trials.edits(changes));
+            Some(Flip { text, edits, verdict })
+        };
+        let flips: Vec<Flip> = chosen.iter().filter_map(flip).collect();
+        let reason = match (flips.is_empty(), stop) {
+            (false, _) => None,
+            (true, None) => Some(Reason::NoneFlips),
+            (true, Some(_)) => Some(Reason::Stopped),
+        };
+        Ok(Flips {
+            flips,
+            reason,
+            words: self.trials.words.len(),
+            max_edits: self.max_edits,
+            rows: self.trials.rows,
+            finished: stop != Some(Stop::Time),
+        })
+    }
+
+    /// Runs the beam search until it has enough flips.
+    async fn levels(&mut self, neighbours: usize) -> Step<()> {
+        let mut singles: Vec<Changes> =
+            (0..self.trials.words.len()).map(|word| vec![(word, None)]).collect();
+        // Deletions need no gradient, so they give a result even if time is short.
+        go!(self.try_all(&singles).await?);
+        singles.extend(go!(self.replacements(neighbours).await?));
+        go!(self.try_all(&singles).await?);
+        let mut moves: Vec<Changes> =
+            singles.into_iter().filter(|changes| !self.trials.flips(changes)).collect();
+        self.sort_by_margin(&mut moves);
+        let mut beam = moves.clone();
+        let mut after = 0;
+        for size in 2..=self.max_edits {
+            if after == AFTER || choose::varied(&self.found) >= self.options.n {
+                break;
+            }
+            after += usize::from(!self.found.is_empty());
+            let larger = self.extended(&beam, &moves, size);
+            go!(self.try_all(&larger).await?);
+            beam = larger.into_iter().filter(|changes| !self.trials.flips(changes)).collect();
+            self.sort_by_margin(&mut beam);
+            beam.truncate(BEAM);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Returns the most promising replacements as single changes.
+    async fn replacements(&self, neighbours: usize) -> Step<Vec<Changes>> {
+        let (words, labels) = (&self.trials.words, self.trials.labels());
+        let filler = self.options.filler.as_ref();
+        let (predictor, original) = (self.predictor, self.original);
+        let all = candidates::replacements(predictor, original, filler, words, labels, neighbours);
+        let all = all.await?;
+        let Some(all) = all else { return Ok(Err(Stop::Time)) };
+        let single = |one: candidates::Replacement| vec![(one.word, Some(Arc::from(one.to)))];
+        Ok(Ok(all.into_iter().take(REPLACEMENTS).map(single).collect()))
+    }
+
+    /// Predicts these sets and keeps the flips, each reduced to a minimal set. If it has to stop,
+    /// it still keeps the flips among those predicted.
+    async fn try_all(&mut self, all: &[Changes]) -> Step<()> {
+        let predicted = self.trials.predict(all).await?;
+        let mut flips: Vec<Changes> =
+            all.iter().filter(|changes| self.trials.flips(changes)).cloned().collect();
+        self.sort_by_margin(&mut flips);
+        for changes in flips {
+            if self.found.iter().any(|smaller| is_part(smaller, &changes)) {
+                continue;
+            }
+            let least = go!(minimal::reduced(&mut self.trials, changes).await?);
+            self.found.insert(least);
+        }
+        Ok(predicted)
+    }
+
+    /// Extends the best sets of the beam by one of the best single changes each.
+    fn extended(&self, beam: &[Changes], moves: &[Changes], size: usize) -> Vec<Changes> {
+        let mut seen = HashSet::new();
+        let mut larger = Vec::new();
+        for changes in beam.iter().take(BEAM) {
+            let changed = |word: usize| changes.iter().any(|(own, _)| *own == word);
+            let free = moves.iter().flatten().filter(|(word, _)| !changed(*word));
+            for one in free.take(MOVES) {
+                let mut more = changes.clone();
+                more.push(one.clone());
+                more.sort();
+                if more.len() == size && seen.insert(more.clone()) {
+                    larger.push(more);
+                }
+            }
+        }
+        larger
+    }
+
+    fn sort_by_margin(&self, all: &mut [Changes]) {
+        let margin = |changes: &Changes| self.trials.margin(changes);
+        all.sort_by(|a, b| margin(b).total_cmp(&margin(a)).then_with(|| a.cmp(b)));
+    }
+}
+
+/// Whether `smaller` is a subset of `larger`.
+pub fn is_part(smaller: &Changes, larger: &Changes) -> bool {
+    smaller.iter().all(|change| larger.contains(change))
+}

@@ -1,0 +1,191 @@
+//! Predicts many changed versions of a text, in batches, until time runs out.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::explanation::{Prediction, Question};
+use crate::model::Model;
+use crate::passes::Passes;
+use crate::rows::{Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want};
+use crate::tasks;
+use crate::text::tokenizer::Truncate;
+use crate::text::{Encoding, Input};
+
+/// Rows per batch. The time left is checked before each batch.
+const BATCH: usize = 64;
+
+/// The prediction for one sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The label with the highest logit.
+    pub label: usize,
+    /// `[labels]`
+    pub logits: Vec<f64>,
+    /// `[labels]`
+    pub probabilities: Vec<f64>,
+}
+
+impl Verdict {
+    fn of(output: RowOutput) -> Result<Self> {
+        let RowOutput { logits, probabilities, .. } = output;
+        let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+        match logits.is_empty() {
+            true => Err(Error::internal("a row gave no logits")),
+            false => Ok(Self { label: (1..logits.len()).fold(0, better), logits, probabilities }),
+        }
+    }
+
+    /// Returns the probability of `label`.
+    pub fn probability(&self) -> f64 {
+        self.probabilities[self.label]
+    }
+}
+
+/// An input and its prediction.
+pub struct Original<'a> {
+    pub input: &'a Input,
+    pub encoding: &'a Encoding,
+    pub verdict: Verdict,
+}
+
+impl Original<'_> {
+    /// Converts the verdict to the prediction of a response.
+    pub fn prediction(&self, model: &Model) -> Prediction {
+        prediction(model, &self.verdict)
+    }
+}
+
+/// Converts a verdict to the prediction of a response.
+pub fn prediction(model: &Model, verdict: &Verdict) -> Prediction {
+    Prediction {
+        index: verdict.label,
+        label: model.label(verdict.label),
+        decoded: None,
+        logit: verdict.logits[verdict.label],
+        probability: verdict.probability(),
+    }
+}
+
+/// Runs predictions of one model within the time limit of one request.
+pub struct Predictor {
+    pub passes: Passes,
+    truncate: Truncate,
+    /// The seed for random samples.
+    pub seed: u64,
+}
+
+impl Predictor {
+    pub fn new(passes: &Passes, question: &Question) -> Self {
+        Self { passes: passes.clone(), truncate: question.truncate, seed: question.seed }
+    }
+
+    pub fn model(&self) -> &Arc<Model> {
+        self.passes.model()
+    }
+
+    /// Predicts the input itself. Runs one forward row, however little time is left.
+    pub async fn original<'a>(
+        &self,
+        input: &'a Input,
+        encoding: &'a Encoding,
+    ) -> Result<Original<'a>> {
+        // Rejects inputs that do not suit the task, such as a single text for a pair task.
+        let reads = tasks::of(self.model().task).reads(encoding, self.model());
+        reads.map_err(|error| error.at(&input.pointer))?;
+        let row = forward(Arc::clone(&encoding.ids));
+        let verdict = Verdict::of(self.passes.run_one(row).await?)?;
+        Ok(Original { input, encoding, verdict })
+    }
+
+    /// Predicts the sequence of each row, in order. `None` if there is not enough time for all
+    /// of them.
+    pub async fn rows(&self, rows: Vec<Row>) -> Result<Option<Vec<Verdict>>> {
+        let mut verdicts = Vec::with_capacity(rows.len());
+        let mut rows = rows.into_iter().map(|row| Row { want: Want::Outputs, ..row }).peekable();
+        while rows.peek().is_some() {
+            let batch: Vec<Row> = rows.by_ref().take(BATCH).collect();
+            if !self.passes.have_time_for(batch.len()) {
+                return Ok(None);
+            }
+            let Some(outputs) = self.passes.run_in_time(batch).await? else { return Ok(None) };
+            for output in outputs {
+                verdicts.push(Verdict::of(output)?);
+            }
+        }
+        Ok(Some(verdicts))
+    }
+
+    /// Tokenises and predicts other texts in place of that of `input`, as if a client had sent
+    /// them. An inner `None` is a text that cannot be encoded because it is empty or too long.
+    pub async fn texts(
+        &self,
+        input: &Input,
+        texts: Vec<String>,
+    ) -> Result<Option<Vec<Option<Verdict>>>> {
+        let (model, truncate) = (Arc::clone(self.model()), self.truncate);
+        let pair = input.text_pair.clone();
+        let encode_all = move || -> Vec<Option<Arc<Tokens>>> {
+            let encode = |text| {
+                let input = Input { text, text_pair: pair.clone(), ..Input::default() };
+                model.encode(&input, truncate).ok().map(|encoding| encoding.ids)
+            };
+            texts.into_iter().map(encode).collect()
+        };
+        let sequences = self.passes.compute(encode_all).await?;
+        let rows = sequences.iter().flatten().map(|tokens| forward(Arc::clone(tokens))).collect();
+        let Some(verdicts) = self.rows(rows).await? else { return Ok(None) };
+        let mut verdicts = verdicts.into_iter();
+        let verdict = |tokens: &Option<_>| tokens.as_ref().and_then(|_| verdicts.next());
+        Ok(Some(sequences.iter().map(verdict).collect()))
+    }
+
+    /// Computes the gradient of `logit[towards] - logit[from]` at the word embeddings of each
+    /// sequence, `[tokens · width]`. Runs one gradient row each. `None` if time runs out.
+    pub async fn gradients(
+        &self,
+        sequences: &[Arc<Tokens>],
+        towards: usize,
+        from: usize,
+    ) -> Result<Option<Vec<Vec<f64>>>> {
+        let terms = vec![(towards, 1.), (from, -1.)];
+        let scalar = Scalar::Sum { output: Output::Logit, terms };
+        let want = Want::Gradients(Reduce::Keep, vec![scalar]);
+        let row = |tokens: &Arc<Tokens>| Row { want: want.clone(), ..forward(Arc::clone(tokens)) };
+        self.scores(sequences.iter().map(row).collect()).await
+    }
+
+    /// Computes the effect of each token on the logit of `label` relative to the baseline:
+    /// gradient times difference, averaged over `paths`, `[tokens]`. Runs one gradient row per
+    /// path. `None` if time runs out.
+    pub async fn effects(
+        &self,
+        encoding: &Encoding,
+        paths: Vec<Path>,
+        label: usize,
+    ) -> Result<Option<Vec<f64>>> {
+        let want =
+            Want::Gradients(Reduce::TimesDifference, vec![Scalar::one(Output::Logit, label)]);
+        let row = |path| Row {
+            want: want.clone(),
+            path: Some(path),
+            ..forward(Arc::clone(&encoding.ids))
+        };
+        let rows: Vec<Row> = paths.into_iter().map(row).collect();
+        let count = rows.len() as f64;
+        let Some(scores) = self.scores(rows).await? else { return Ok(None) };
+        let mean = |token: usize| scores.iter().map(|row| row[token]).sum::<f64>() / count;
+        Ok(Some((0..encoding.tokens.len()).map(mean).collect()))
+    }
+
+    /// Returns the token scores of each row, which must have a single scalar.
+    async fn scores(&self, rows: Vec<Row>) -> Result<Option<Vec<Vec<f64>>>> {
+        let Some(outputs) = self.passes.run_in_time(rows).await? else { return Ok(None) };
+        let scores = outputs.into_iter().map(|output| output.token_scores.into_iter().next());
+        let scores: Option<Vec<Vec<f64>>> = scores.collect();
+        scores.map(Some).ok_or_else(|| Error::internal("a row gave no gradient"))
+    }
+}
+
+fn forward(tokens: Arc<Tokens>) -> Row {
+    Row::forward(tokens, [].into())
+}

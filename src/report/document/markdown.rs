@@ -1,0 +1,49 @@
+//! Renders a report as Markdown, with its plots beside it.
+
+use super::{Block, Document};
+use crate::render::clean::clean;
+
+pub fn render(document: &Document) -> String {
+    let mut parts = vec![format!("# {}", escape(&document.title))];
+    parts.extend(document.blocks.iter().map(block));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n") + "\n"
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Heading(text) => format!("## {}", escape(text)),
+        Block::Paragraph(text) => escape(text),
+        Block::Bullets(items) => {
+            let lines: Vec<String> =
+                items.iter().map(|item| format!("- {}", escape(item))).collect();
+            lines.join("\n")
+        }
+        Block::Table { columns, rows } => {
+            let mut lines = vec![row(columns), format!("|{}", "---|".repeat(columns.len()))];
+            lines.extend(rows.iter().map(|cells| row(cells)));
+            lines.join("\n")
+        }
+        Block::Plot(plot) => format!("![{}]({})", escape(&plot.title), plot.file),
+    }
+}
+
+fn row(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+    format!("| {} |", cells.join(" | "))
+}
+
+/// Escapes text for Markdown and for HTML, which Markdown may contain.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in clean(text).chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '|' | '`' | '*' | '\\' | '[' | ']' | '~' => escaped.extend(['\\', c]),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,37 @@
+// The explanations of a result as columns of scores.
+
+import { clean } from "../app/clean.js";
+import { formatter, largest } from "../app/numbers.js";
+
+/** The units of a result that have scores, such as its words. */
+export const unitsOf = (result, unit) => (unit === "token" ? result.tokens : result.words);
+
+/**
+ * One column per method and target. Each has its own scale, because the scores of different
+ * methods have different units.
+ */
+export function columnsOf(result, unit, catalogue) {
+  return result.explanations.map((explanation, index) => {
+    const scores = explanation.attributions[unit];
+    const method = catalogue.methods.find(({ name }) => name === explanation.method);
+    const signed = method?.signed ?? true;
+    const most = largest(scores);
+    return { index, explanation, scores, signed, most, number: formatter(most, signed) };
+  });
+}
+
+/** The target in words. */
+export function targetName(target, tokens, say) {
+  const token = target.token === undefined ? "" : ` @ ${clean(tokens[target.token]?.text ?? "")}`;
+  return `${what(target, say)}${token}`;
+}
+
+function what(target, say) {
+  if (target.contrast) {
+    const [a, b] = target.contrast.map(({ label }) => clean(label));
+    return say("rather_than", { a, b });
+  }
+  if (target.position) return say(`answer_${target.position}`);
+  if (target.cosine) return say(`cosine_${target.cosine}`);
+  return clean(target.label);
+}
