@@ -11,6 +11,7 @@ mod search;
 
 use std::sync::Arc;
 
+use super::masked_path;
 use super::perturb::{self, Absent, Surroundings};
 use super::step::Stop;
 use super::{Entry, Found, OptionSpec, Original, Predictor, Takes};
@@ -132,7 +133,7 @@ pub fn loads(options: &Options, model: &Arc<Model>, encoding: &Encoding) -> Vec<
         Absent::Fill(filler) => loads.push(Load::forward(filler, tokens, options.max_rows)),
         Absent::Mask | Absent::Drop => {}
     }
-    loads.push(Load::gradients(model, tokens, order::ROWS));
+    loads.push(Load::gradients(model, tokens, masked_path::POINTS));
     loads
 }
 

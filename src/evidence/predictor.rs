@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::masked_path;
 use crate::error::{Error, Result};
 use crate::explanation::{Prediction, Question};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want};
+use crate::rows::{Output, Reduce, Row, RowOutput, Scalar, Tokens, Want};
 use crate::tasks;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input};
@@ -139,42 +140,49 @@ impl Predictor {
         Ok(Some(sequences.iter().map(verdict).collect()))
     }
 
-    /// Computes the gradient of `logit[towards] - logit[from]` at the word embeddings of each
-    /// sequence, `[tokens · width]`. Runs one gradient row each. `None` if time runs out.
+    /// Computes the gradient of `logit[towards] - logit[from]` at the word embeddings, averaged over
+    /// the path from masks, `[tokens · width]`. Runs [`masked_path::POINTS`] gradient rows. `None`
+    /// if time runs out.
     pub async fn gradients(
         &self,
-        sequences: &[Arc<Tokens>],
+        encoding: &Encoding,
         towards: usize,
         from: usize,
-    ) -> Result<Option<Vec<Vec<f64>>>> {
+    ) -> Result<Option<Vec<f64>>> {
         let terms = vec![(towards, 1.), (from, -1.)];
         let scalar = Scalar::Sum { output: Output::Logit, terms };
-        let want = Want::Gradients(Reduce::Keep, vec![scalar]);
-        let row = |tokens: &Arc<Tokens>| Row { want: want.clone(), ..forward(Arc::clone(tokens)) };
-        self.scores(sequences.iter().map(row).collect()).await
+        self.mean_along_path(encoding, Reduce::Keep, scalar).await
     }
 
-    /// Computes the effect of each token on the logit of `label` relative to the baseline:
-    /// gradient times difference, averaged over `paths`, `[tokens]`. Runs one gradient row per
-    /// path. `None` if time runs out.
-    pub async fn effects(
+    /// Computes the effect of each token on the logit of `label` relative to masks: gradient times
+    /// difference, averaged over the path from them, `[tokens]`. Runs [`masked_path::POINTS`]
+    /// gradient rows. `None` if time runs out.
+    pub async fn effects(&self, encoding: &Encoding, label: usize) -> Result<Option<Vec<f64>>> {
+        let scalar = Scalar::one(Output::Logit, label);
+        self.mean_along_path(encoding, Reduce::TimesDifference, scalar).await
+    }
+
+    async fn mean_along_path(
         &self,
         encoding: &Encoding,
-        paths: Vec<Path>,
-        label: usize,
+        reduce: Reduce,
+        scalar: Scalar,
     ) -> Result<Option<Vec<f64>>> {
-        let want =
-            Want::Gradients(Reduce::TimesDifference, vec![Scalar::one(Output::Logit, label)]);
+        let want = Want::Gradients(reduce, vec![scalar]);
         let row = |path| Row {
             want: want.clone(),
             path: Some(path),
             ..forward(Arc::clone(&encoding.ids))
         };
-        let rows: Vec<Row> = paths.into_iter().map(row).collect();
+        let rows: Vec<Row> =
+            masked_path::points(self.model(), encoding).into_iter().map(row).collect();
         let count = rows.len() as f64;
         let Some(scores) = self.scores(rows).await? else { return Ok(None) };
-        let mean = |token: usize| scores.iter().map(|row| row[token]).sum::<f64>() / count;
-        Ok(Some((0..encoding.tokens.len()).map(mean).collect()))
+        let mut mean = vec![0.; scores.first().map_or(0, Vec::len)];
+        for row in &scores {
+            mean.iter_mut().zip(row).for_each(|(mean, score)| *mean += score / count);
+        }
+        Ok(Some(mean))
     }
 
     /// Returns the token scores of each row, which must have a single scalar.

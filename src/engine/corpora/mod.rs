@@ -223,19 +223,16 @@ impl Corpora {
         similarity: Similarity,
     ) -> Result<watch::Receiver<Progress>> {
         let representation = spec.representation(model, similarity)?;
-        let mut entries = self.lock();
-        let entry = entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.spec, spec));
-        let entry = entry.ok_or_else(|| {
-            Error::new(Code::NotReady, format!("the corpus {} was removed", spec.id))
-        })?;
-        let current = entry.slots.get_mut(&similarity).filter(|s| s.revision == model.revision);
-        if let Some(slot) = current {
-            slot.settle();
-            if !matches!(*slot.progress.borrow(), Progress::Failed(_)) {
-                return Ok(slot.progress.clone());
-            }
+        if let Some(progress) = current(&mut self.lock(), spec, model, similarity)? {
+            return Ok(progress);
         }
+        // Other requests need the lock, and a file system may be slow.
         let stamp = spec.stamp();
+        let mut entries = self.lock();
+        // Another request may have started it meanwhile.
+        if let Some(progress) = current(&mut entries, spec, model, similarity)? {
+            return Ok(progress);
+        }
         let progress = self.start(spec, model, representation)?;
         let slot = Slot {
             revision: model.revision.clone(),
@@ -245,7 +242,7 @@ impl Corpora {
             progress: progress.clone(),
             next: None,
         };
-        entry.slots.insert(similarity, slot);
+        entry_of(&mut entries, spec)?.slots.insert(similarity, slot);
         Ok(progress)
     }
 
@@ -330,6 +327,29 @@ impl Corpora {
             }
         }
     }
+}
+
+/// Returns the entry of a corpus.
+///
+/// # Errors
+/// `not_ready` if it was removed.
+fn entry_of<'a>(entries: &'a mut [Entry], spec: &Arc<CorpusSpec>) -> Result<&'a mut Entry> {
+    let entry = entries.iter_mut().find(|entry| Arc::ptr_eq(&entry.spec, spec));
+    entry.ok_or_else(|| Error::new(Code::NotReady, format!("the corpus {} was removed", spec.id)))
+}
+
+/// Returns the progress of the index for the model's current revision, unless it failed.
+fn current(
+    entries: &mut [Entry],
+    spec: &Arc<CorpusSpec>,
+    model: &Model,
+    similarity: Similarity,
+) -> Result<Option<watch::Receiver<Progress>>> {
+    let slot = entry_of(entries, spec)?.slots.get_mut(&similarity);
+    let Some(slot) = slot.filter(|slot| slot.revision == model.revision) else { return Ok(None) };
+    slot.settle();
+    let has_failed = matches!(*slot.progress.borrow(), Progress::Failed(_));
+    Ok((!has_failed).then(|| slot.progress.clone()))
 }
 
 fn unknown(id: &str, entries: &[Entry]) -> Error {

@@ -12,14 +12,7 @@ use super::super::{Original, Predictor};
 use crate::corpus::Index;
 use crate::error::Result;
 use crate::model::Model;
-use crate::rows::{Baseline, Path};
 use crate::text::{Encoding, Unit};
-
-/// Points on the path from masks to the input.
-const POINTS: usize = 4;
-
-/// Gradient rows that [`by_gradient`] runs.
-pub const ROWS: usize = POINTS;
 
 /// What the rarity of a word is measured by.
 #[derive(Clone)]
@@ -38,9 +31,8 @@ pub async fn by_gradient(
     words: &[&Unit],
     rarity: &Rarity,
 ) -> Result<Vec<usize>> {
-    let paths = paths(predictor.model(), original.encoding);
     let label = original.verdict.label;
-    let effects = predictor.effects(original.encoding, paths, label).await?;
+    let effects = predictor.effects(original.encoding, label).await?;
     let mut order: Vec<usize> = (0..words.len()).collect();
     if let Some(effects) = effects {
         let value = |word: &Unit| -> f64 {
@@ -51,24 +43,6 @@ pub async fn by_gradient(
         order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     }
     Ok(order)
-}
-
-/// Returns the midpoints of equal parts of the path from masks to the input.
-fn paths(model: &Model, encoding: &Encoding) -> Vec<Path> {
-    let other = model.text.mask().or_else(|_| model.text.pad());
-    let baseline = other.map_or(Baseline::Zero, |other| {
-        let ids = encoding.ids.input_ids.iter().enumerate();
-        let id = |(token, &id): (usize, &u32)| if encoding.is_content(token) { other } else { id };
-        Baseline::Ids(ids.map(id).collect())
-    });
-    let alpha = |point: usize| (point as f64 + 0.5) / POINTS as f64;
-    let path = |point| Path {
-        baseline: baseline.clone(),
-        alpha: alpha(point),
-        noise: None,
-        held: encoding.held,
-    };
-    (0..POINTS).map(path).collect()
 }
 
 impl Rarity {

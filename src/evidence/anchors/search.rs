@@ -37,7 +37,7 @@ const MOST: usize = 320;
 const FRESH: usize = 250;
 
 /// The most words outside of an anchor for which all combinations are evaluated.
-const ENUMERATED: usize = 7;
+const ENUMERATED: usize = 8;
 
 /// Draws to measure coverage. They run no rows.
 const COVERAGE: usize = 10_000;

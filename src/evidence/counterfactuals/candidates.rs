@@ -11,12 +11,31 @@ use crate::script::is_han;
 use crate::text::borders::is_chinese_word;
 use crate::text::{Encoding, Unit};
 
-/// How many nearest words in the embedding table may replace a word. The second number is used
-/// only if no change of few words flips the prediction with the first.
-pub const NEIGHBOURS: [usize; 2] = [100, 20_000];
+/// Where replacements come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Reach {
+    /// Words whose embeddings are close to that of the replaced word.
+    Near,
+    /// All words of the vocabulary and, for Chinese, all two-character words of the dictionary.
+    /// Used only if near words do not flip the prediction with few changes.
+    Everything,
+}
 
-/// The most replacements per word.
-const PER_WORD: usize = 12;
+impl Reach {
+    /// Returns the most replacements per word.
+    fn per_word(self) -> usize {
+        match self {
+            Self::Near => 12,
+            Self::Everything => 24,
+        }
+    }
+}
+
+/// How many nearest words in the embedding table are near.
+const NEIGHBOURS: usize = 100;
+
+/// How many of the best characters for each position are combined to two-character words.
+const CHARACTERS: usize = 200;
 
 /// A replacement of one word.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,20 +54,19 @@ struct Target<'a> {
     gradients: Vec<&'a [f64]>,
 }
 
-/// Returns replacements of all words, highest gain first. Runs one gradient row and, with a
-/// masked language model, one row of it per word. `None` if time runs out.
+/// Returns replacements of all words, highest gain first. Runs the gradient rows of a path
+/// and, with a masked language model, one row of it per word. `None` if time runs out.
 pub async fn replacements(
     predictor: &Predictor,
     original: &Original<'_>,
     filler: Option<&Arc<Model>>,
     words: &[&Unit],
     labels: (usize, usize),
-    neighbours: usize,
+    reach: Reach,
 ) -> Result<Option<Vec<Replacement>>> {
     let (towards, from) = labels;
-    let ids = Arc::clone(&original.encoding.ids);
-    let gradients = predictor.gradients(&[ids], towards, from).await?;
-    let Some(gradient) = gradients.and_then(|mut all| all.pop()) else { return Ok(None) };
+    let gradient = predictor.gradients(original.encoding, towards, from).await?;
+    let Some(gradient) = gradient else { return Ok(None) };
     let fillings = match filler {
         None => None,
         Some(filler) => {
@@ -62,7 +80,7 @@ pub async fn replacements(
     let model = Arc::clone(predictor.model());
     let units: Vec<Unit> = words.iter().map(|word| (*word).clone()).collect();
     let encoding = original.encoding.clone();
-    let ordered = move || ordered(&model, &encoding, &units, &gradient, fillings, neighbours);
+    let ordered = move || ordered(&model, &encoding, &units, &gradient, fillings, reach);
     predictor.passes.compute(ordered).await?.map(Some)
 }
 
@@ -72,7 +90,7 @@ fn ordered(
     words: &[Unit],
     gradient: &[f64],
     fillings: Option<Vec<Vec<Filling>>>,
-    neighbours: usize,
+    reach: Reach,
 ) -> Result<Vec<Replacement>> {
     let table = model.word_embeddings().map_err(Error::internal)?;
     let at = |token: usize| &gradient[token * table.width..][..table.width];
@@ -84,17 +102,22 @@ fn ordered(
             ids: unit.tokens.iter().map(|&token| encoding.ids.input_ids[token]).collect(),
             gradients: unit.tokens.iter().map(|&token| at(token)).collect(),
         };
-        let mut own = match &fillings {
-            Some(fillings) => target.filled(model, &table, &fillings[index])?,
-            None => {
-                let mut own = target.neighbours(model, &table, neighbours);
+        let mut own = match (&fillings, reach) {
+            (Some(fillings), _) => target.filled(model, &table, &fillings[index])?,
+            (None, Reach::Near) => {
+                let mut own = target.neighbours(model, &table);
                 own.extend(target.other_characters(model, &table));
+                own
+            }
+            (None, Reach::Everything) => {
+                let mut own = target.whole_words(model, &table);
+                own.extend(target.two_characters(model, &table));
                 own
             }
         };
         own.sort_by(|a, b| b.gain.total_cmp(&a.gain));
         own.dedup_by(|a, b| a.to == b.to);
-        own.truncate(PER_WORD);
+        own.truncate(reach.per_word());
         all.append(&mut own);
     }
     all.sort_by(|a, b| b.gain.total_cmp(&a.gain));
@@ -102,23 +125,62 @@ fn ordered(
 }
 
 impl Target<'_> {
-    /// Returns the `count` whole words of the vocabulary whose embeddings have the highest cosine
-    /// with that of this word, the mean over its tokens.
-    fn neighbours(
-        &self,
-        model: &Model,
-        table: &WordEmbeddings<'_>,
-        count: usize,
-    ) -> Vec<Replacement> {
+    /// Returns the whole words of the vocabulary whose embeddings have the highest cosine with that
+    /// of this word, the mean over its tokens.
+    fn neighbours(&self, model: &Model, table: &WordEmbeddings<'_>) -> Vec<Replacement> {
         let own = self.mean(table);
-        let words = model.text.whole_words().iter().filter(|(_, word)| self.suits(word));
-        let mut near: Vec<(f64, u32, &String)> =
-            words.map(|(id, word)| (cosine(&own, table.of(*id)), *id, word)).collect();
-        if near.len() > count {
-            near.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0));
-            near.truncate(count);
+        let mut near: Vec<(f64, u32, &String)> = self
+            .suitable(model)
+            .map(|(id, word)| (cosine(&own, table.of(*id)), *id, word))
+            .collect();
+        if near.len() > NEIGHBOURS {
+            near.select_nth_unstable_by(NEIGHBOURS, |a, b| b.0.total_cmp(&a.0));
+            near.truncate(NEIGHBOURS);
         }
         near.into_iter().map(|(_, id, word)| self.replacement(table, word, &[id])).collect()
+    }
+
+    fn whole_words(&self, model: &Model, table: &WordEmbeddings<'_>) -> Vec<Replacement> {
+        self.suitable(model).map(|(id, word)| self.replacement(table, word, &[*id])).collect()
+    }
+
+    fn suitable<'m>(&self, model: &'m Model) -> impl Iterator<Item = &'m (u32, String)> {
+        model.text.whole_words().iter().filter(|(_, word)| self.suits(word))
+    }
+
+    /// Returns dictionary words of two characters, made of those with the highest gain at each
+    /// position. Only for Chinese words with one token per character.
+    fn two_characters(&self, model: &Model, table: &WordEmbeddings<'_>) -> Vec<Replacement> {
+        let is_chinese = self.unit.text.chars().all(is_han);
+        if !is_chinese || self.unit.text.chars().count() != self.ids.len() {
+            return Vec::new();
+        }
+        let singles: Vec<&(u32, String)> =
+            self.suitable(model).filter(|(_, word)| word.chars().count() == 1).collect();
+        let best_at = |position: usize| {
+            let gain = |id: u32| along(self.gradient_at(position), table.of(id));
+            let mut all: Vec<_> = singles.iter().map(|(id, word)| (gain(*id), *id, word)).collect();
+            all.sort_by(|a, b| b.0.total_cmp(&a.0));
+            all.truncate(CHARACTERS);
+            all
+        };
+        let (first, second) = (best_at(0), best_at(1));
+        let mut found = Vec::new();
+        for (_, a, start) in &first {
+            for (_, b, end) in &second {
+                let word = format!("{start}{end}");
+                if word != self.unit.text && is_chinese_word(&word) {
+                    found.push(self.replacement(table, &word, &[*a, *b]));
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns the gradient at a position of the new word; the last one for positions beyond this
+    /// word.
+    fn gradient_at(&self, position: usize) -> &[f64] {
+        self.gradients[position.min(self.gradients.len() - 1)]
     }
 
     /// Returns dictionary words that differ from this word in one character. Only for Chinese
@@ -180,15 +242,19 @@ impl Target<'_> {
     }
 
     /// Computes the gain `Σ ∂F/∂e_t · (e'_t - e_t)` over the word's tokens. If the new word has
-    /// fewer tokens, `e'_t` is zero for the rest; if it has more, the surplus is ignored.
+    /// fewer tokens, `e'_t` is zero for the rest; if it has more, they take the last gradient.
     fn replacement(&self, table: &WordEmbeddings<'_>, word: &str, ids: &[u32]) -> Replacement {
-        let along = |gradient: &[f64], id: u32| -> f64 {
-            gradient.iter().zip(table.of(id)).map(|(g, x)| g * f64::from(*x)).sum()
+        let sum = |ids: &[u32]| -> f64 {
+            let tokens = ids.iter().enumerate();
+            tokens.map(|(position, &id)| along(self.gradient_at(position), table.of(id))).sum()
         };
-        let old: f64 = self.gradients.iter().zip(&self.ids).map(|(g, &id)| along(g, id)).sum();
-        let new: f64 = self.gradients.iter().zip(ids).map(|(g, &id)| along(g, id)).sum();
-        Replacement { word: self.index, to: words::cased(word, &self.unit.text), gain: new - old }
+        let gain = sum(ids) - sum(&self.ids);
+        Replacement { word: self.index, to: words::cased(word, &self.unit.text), gain }
     }
+}
+
+fn along(gradient: &[f64], embedding: &[f32]) -> f64 {
+    gradient.iter().zip(embedding).map(|(g, x)| g * f64::from(*x)).sum()
 }
 
 /// Cosine similarity without division by the norm of `own`, which does not affect the order.

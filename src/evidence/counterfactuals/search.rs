@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::super::step::{Step, Stop, go};
 use super::super::{Original, Predictor};
+use super::candidates::{self, Reach};
 use super::trials::{Changes, Trials};
-use super::{Counterfactuals, Flip, Flips, Reason, candidates, choose, minimal};
+use super::{Counterfactuals, Flip, Flips, Reason, choose, minimal};
 use crate::error::Result;
 use crate::text::Unit;
 
-/// The most replacements that are tried alone.
-const REPLACEMENTS: usize = 96;
+/// Where replacements come from in each round, and how many are tried alone.
+pub const ROUNDS: [(Reach, usize); 2] = [(Reach::Near, 96), (Reach::Everything, 288)];
 
 /// Sets of changes kept per level, and single changes that extend each.
 const BEAM: usize = 8;
@@ -55,10 +56,10 @@ impl<'a> Search<'a> {
 
     pub async fn run(mut self) -> Result<Flips> {
         let mut stop = None;
-        // A masked language model's proposals do not depend on the number of neighbours.
-        let rounds = if self.options.filler.is_some() { 1 } else { candidates::NEIGHBOURS.len() };
-        for neighbours in &candidates::NEIGHBOURS[..rounds] {
-            stop = self.levels(*neighbours).await?.err();
+        // A masked language model's proposals do not depend on the reach.
+        let rounds = if self.options.filler.is_some() { 1 } else { ROUNDS.len() };
+        for &(reach, count) in &ROUNDS[..rounds] {
+            stop = self.levels(reach, count).await?.err();
             // If near words flip only together with many others, a more distant word may flip
             // with fewer changes.
             let few = (self.trials.words.len() as f64 * SHARE).max(1.);
@@ -90,12 +91,12 @@ impl<'a> Search<'a> {
     }
 
     /// Runs the beam search until it has enough flips.
-    async fn levels(&mut self, neighbours: usize) -> Step<()> {
+    async fn levels(&mut self, reach: Reach, replacements: usize) -> Step<()> {
         let mut singles: Vec<Changes> =
             (0..self.trials.words.len()).map(|word| vec![(word, None)]).collect();
         // Deletions need no gradient, so they give a result even if time is short.
         go!(self.try_all(&singles).await?);
-        singles.extend(go!(self.replacements(neighbours).await?));
+        singles.extend(go!(self.replacements(reach, replacements).await?));
         go!(self.try_all(&singles).await?);
         let mut moves: Vec<Changes> =
             singles.into_iter().filter(|changes| !self.trials.flips(changes)).collect();
@@ -117,15 +118,15 @@ impl<'a> Search<'a> {
     }
 
     /// Returns the most promising replacements as single changes.
-    async fn replacements(&self, neighbours: usize) -> Step<Vec<Changes>> {
+    async fn replacements(&self, reach: Reach, count: usize) -> Step<Vec<Changes>> {
         let (words, labels) = (&self.trials.words, self.trials.labels());
         let filler = self.options.filler.as_ref();
         let (predictor, original) = (self.predictor, self.original);
-        let all = candidates::replacements(predictor, original, filler, words, labels, neighbours);
+        let all = candidates::replacements(predictor, original, filler, words, labels, reach);
         let all = all.await?;
         let Some(all) = all else { return Ok(Err(Stop::Time)) };
         let single = |one: candidates::Replacement| vec![(one.word, Some(Arc::from(one.to)))];
-        Ok(Ok(all.into_iter().take(REPLACEMENTS).map(single).collect()))
+        Ok(Ok(all.into_iter().take(count).map(single).collect()))
     }
 
     /// Predicts these sets and keeps the flips, each reduced to a minimal set. If it has to stop,

@@ -33,17 +33,38 @@ fn row(cells: &[String]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-/// Escapes text for Markdown and for HTML, which Markdown may contain.
+/// Escapes text for Markdown and for HTML, which Markdown may contain. Underscores within words stay,
+/// because they are not emphasis.
 fn escape(text: &str) -> String {
+    let text = clean(text);
     let mut escaped = String::with_capacity(text.len());
-    for c in clean(text).chars() {
+    let (mut before, mut chars) = (None, text.chars().peekable());
+    while let Some(c) = chars.next() {
+        let is_in_word =
+            [before, chars.peek().copied()].iter().all(|c| c.is_some_and(char::is_alphanumeric));
         match c {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '|' | '`' | '*' | '\\' | '[' | ']' | '~' => escaped.extend(['\\', c]),
+            '_' if !is_in_word => escaped.extend(['\\', c]),
+            // Would begin a heading, a list or a rule.
+            '#' | '-' | '+' | '=' if before.is_none() => escaped.extend(['\\', c]),
             c => escaped.push(c),
         }
+        before = Some(c);
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_is_escaped() {
+        assert_eq!(escape("# _a_ integrated_gradients"), "\\# \\_a\\_ integrated_gradients");
+        assert_eq!(escape("<b>*|`"), "&lt;b&gt;\\*\\|\\`");
+        assert_eq!(escape("a - b"), "a - b");
+    }
 }

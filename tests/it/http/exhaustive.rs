@@ -122,10 +122,7 @@ async fn the_smallest_anchor() {
         assert!((found - exact).abs() < if rule["exact"] == true { 1e-6 } else { 0.05 }, "{rule}");
         let sizes = (0..all.labels.len()).filter(|set| all.precision(*set) >= 0.95);
         let smallest = sizes.map(usize::count_ones).min().unwrap();
-        // The sets of more than seven words are not all tried.
-        let allowed =
-            if all.words.len() > 7 { smallest..=smallest + 1 } else { smallest..=smallest };
-        assert!(allowed.contains(&held.count_ones()), "{text}: not {smallest}: {rule}");
+        assert_eq!(held.count_ones(), smallest, "{text}: {rule}");
     }
 }
 
