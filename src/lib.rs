@@ -43,6 +43,8 @@ mod attention;
 mod tasks;
 mod warnings;
 
+mod inside;
+
 pub mod explainer;
 
 pub mod evidence;

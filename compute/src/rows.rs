@@ -4,6 +4,7 @@
 //! and what to return. A queued row takes a few dozen bytes, and a gradient comes back as one
 //! number per token instead of `[tokens, hidden]`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::random::Generator;
@@ -31,13 +32,15 @@ impl Tokens {
     }
 }
 
-/// The embedding layer at which a path runs and gradients are taken.
+/// Where a path runs and gradients are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
     /// The word embeddings, before position and type embeddings and layer norm.
     WordEmbeddings,
     /// The output of the embedding block, after its layer norm.
     Embeddings,
+    /// The output of this transformer layer, from 1, before a final layer norm.
+    Hidden(usize),
 }
 
 /// The baseline `x'` that an input is compared with.
@@ -49,6 +52,25 @@ pub enum Baseline {
     Ids(Arc<[u32]>),
     /// Zero vectors at the path's layer.
     Zero,
+    /// The states at a [`Layer::Hidden`], where a path has no other baseline.
+    States(Arc<Ends>),
+}
+
+/// The ends of a path through the states after a layer, `[tokens, hidden]` each.
+#[derive(Debug, PartialEq)]
+pub struct Ends {
+    pub input: Vec<f64>,
+    pub baseline: Vec<f64>,
+}
+
+impl Ends {
+    /// Returns the states at `alpha`, one vector per token.
+    fn at(&self, alpha: f64, tokens: usize) -> Vec<Vec<f64>> {
+        let width = self.input.len() / tokens.max(1);
+        let numbers = self.baseline.iter().zip(&self.input);
+        let states: Vec<f64> = numbers.map(|(from, to)| from + alpha * (to - from)).collect();
+        states.chunks(width.max(1)).map(<[f64]>::to_vec).collect()
+    }
 }
 
 /// The point `x' + alpha (x - x')` at the row's layer.
@@ -169,6 +191,36 @@ pub enum Reduce {
     Keep,
 }
 
+impl Reduce {
+    /// Reduces the gradients of tokens at a [`Layer::Hidden`] with these states, where `path` may
+    /// run. `[tokens]`, or `[tokens · hidden]` without reduction.
+    pub fn hidden(
+        self,
+        gradient: &[Vec<f64>],
+        states: &[Vec<f64>],
+        path: Option<&Path>,
+    ) -> Vec<f64> {
+        let pairs = gradient.iter().zip(states);
+        match self {
+            Self::Norm(norm) => gradient.iter().map(|gradient| norm.of(gradient)).collect(),
+            Self::TimesInput => pairs.map(|(gradient, state)| dot(gradient, state)).collect(),
+            Self::TimesDifference => {
+                let Some(Path { baseline: Baseline::States(ends), .. }) = path else {
+                    return vec![0.; gradient.len()];
+                };
+                let width = states.first().map_or(1, Vec::len).max(1);
+                let ends = ends.input.chunks(width).zip(ends.baseline.chunks(width));
+                let score = |(gradient, (input, baseline)): (&Vec<f64>, (&[f64], &[f64]))| {
+                    let difference = input.iter().zip(baseline).map(|(x, other)| x - other);
+                    gradient.iter().zip(difference).map(|(g, d)| g * d).sum()
+                };
+                gradient.iter().zip(ends).map(score).collect()
+            }
+            Self::Keep => gradient.concat(),
+        }
+    }
+}
+
 /// Which attention maps a row returns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Maps {
@@ -213,6 +265,9 @@ pub enum MapHeads {
     Each,
     /// One map per layer: the heads' mean or, for [`MapKind::Norms`], the norm of the heads' sum.
     Together,
+    /// One number per head: the sum of its map. Of [`MapKind::Gradients`] it is the derivative
+    /// with respect to a factor of the head's context, at 1 (Michel, Levy & Neubig 2019).
+    Sums,
 }
 
 /// A row's states after one layer, pooled to one vector.
@@ -247,6 +302,11 @@ pub enum Want {
     Values(Vec<Scalar>),
     /// The values of scalars and their gradients with respect to the row's layer.
     Gradients(Reduce, Vec<Scalar>),
+    /// The states after these transformer layers, from 1, the gradient of a scalar with respect to
+    /// each, and the scalar's value.
+    Layers(Range<usize>, Scalar),
+    /// All outputs, and those that the head computes from the states after every layer.
+    Lens,
     /// The attention flow from this token at the last layer down to each input token through all
     /// layers (see [`crate::flow`]); `[tokens]`, in `token_scores`.
     Flow(usize),
@@ -263,7 +323,16 @@ pub struct Row {
     /// The tokens whose outputs to return, ascending, for a head with outputs per token; empty for
     /// other heads.
     pub reads: Arc<[usize]>,
+    /// An attention head whose context is zero. Only for rows without gradients.
+    pub without: Option<AttentionHead>,
     pub want: Want,
+}
+
+/// An attention head, both indices from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttentionHead {
+    pub layer: usize,
+    pub head: usize,
 }
 
 impl Row {
@@ -275,6 +344,7 @@ impl Row {
             path: None,
             maps: Maps::default(),
             reads,
+            without: None,
             want: Want::Outputs,
         }
     }
@@ -283,15 +353,48 @@ impl Row {
     pub fn differentiated(&self) -> &[Scalar] {
         match &self.want {
             Want::Gradients(_, scalars) => scalars,
-            Want::Outputs | Want::States | Want::Pooled(_) | Want::Values(_) | Want::Flow(_) => &[],
+            Want::Layers(_, scalar) => std::slice::from_ref(scalar),
+            Want::Outputs
+            | Want::States
+            | Want::Pooled(_)
+            | Want::Values(_)
+            | Want::Lens
+            | Want::Flow(_) => &[],
         }
     }
 
     /// Returns the scalars to evaluate.
     pub fn scalars(&self) -> &[Scalar] {
         match &self.want {
-            Want::Gradients(_, scalars) | Want::Values(scalars) => scalars,
-            Want::Outputs | Want::States | Want::Pooled(_) | Want::Flow(_) => &[],
+            Want::Values(scalars) => scalars,
+            _ => self.differentiated(),
+        }
+    }
+
+    /// Returns the states to start with, one vector per token, if the row does not start with the
+    /// embeddings but after layer [`Self::first_layer`].
+    pub fn start(&self) -> Option<Vec<Vec<f64>>> {
+        let path = self.path.as_ref()?;
+        match &path.baseline {
+            Baseline::States(ends) => Some(ends.at(path.alpha, self.tokens.len())),
+            Baseline::Ids(_) | Baseline::Zero => None,
+        }
+    }
+
+    /// Returns the number of transformer layers that the row skips.
+    pub fn first_layer(&self) -> usize {
+        match (self.layer, &self.path) {
+            (Layer::Hidden(layer), Some(Path { baseline: Baseline::States(_), .. })) => layer,
+            _ => 0,
+        }
+    }
+
+    /// Returns the transformer layers, from 1, after which the row needs the states.
+    pub fn kept_layers(&self) -> Range<usize> {
+        match (&self.want, self.layer) {
+            (Want::Layers(layers, _), _) => layers.clone(),
+            (Want::Gradients(..), Layer::Hidden(layer)) => layer..layer + 1,
+            _ => 0..0,
         }
     }
 }
@@ -326,6 +429,12 @@ impl AttentionMap {
         weights
     }
 
+    /// Sums over queries and keys: one number per head.
+    pub fn sums(self) -> Self {
+        let maps = self.weights.chunks((self.tokens * self.tokens).max(1));
+        Self { heads: self.heads, tokens: 1, weights: maps.map(|map| map.iter().sum()).collect() }
+    }
+
     /// Applies `change` to each element and its index.
     pub fn map(mut self, change: impl Fn(usize, f64) -> f64) -> Self {
         self.weights.iter_mut().enumerate().for_each(|(i, weight)| *weight = change(i, *weight));
@@ -350,6 +459,24 @@ pub struct RowOutput {
     /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` without reduction; the attention flow
     /// if requested; else empty.
     pub token_scores: Vec<Vec<f64>>,
+    /// Of [`Want::Layers`], one per layer.
+    pub layers: Vec<LayerOutput>,
+    /// Of [`Want::Lens`], from the states after the embeddings and after every layer.
+    pub lens: Vec<LensOutput>,
+}
+
+/// The states after one layer and the gradient there, `[tokens · hidden]` each.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LayerOutput {
+    pub states: Vec<f64>,
+    pub gradient: Vec<f64>,
+}
+
+/// What the head computes from the states after one layer, in the shape of the row's outputs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LensOutput {
+    pub logits: Vec<f64>,
+    pub probabilities: Vec<f64>,
 }
 
 impl RowOutput {
@@ -357,7 +484,9 @@ impl RowOutput {
     pub fn is_finite(&self) -> bool {
         let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
         let lists = [&self.logits, &self.probabilities, &self.states, &self.values];
-        lists.into_iter().all(|list| finite(list))
+        let layers = self.layers.iter().flat_map(|layer| [&layer.states, &layer.gradient]);
+        let lens = self.lens.iter().flat_map(|layer| [&layer.logits, &layer.probabilities]);
+        lists.into_iter().chain(layers).chain(lens).all(|list| finite(list))
             && self.attention.iter().all(|map| finite(&map.weights))
             && self.token_scores.iter().all(|scores| finite(scores))
     }

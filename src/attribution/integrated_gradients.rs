@@ -3,6 +3,7 @@
 //! until the scores converge.
 
 use futures_util::FutureExt;
+use serde_json::Map;
 
 use super::nested::Rule;
 use super::options::{AUTO, OptionValue, Preset};
@@ -13,6 +14,7 @@ use super::{
 use super::{Subject, baseline, quadrature, samples};
 use crate::choice::Choice;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::passes::Passes;
 use crate::rows::{Baseline, Layer, Path, Reduce, Row, RowOutput, Want, norm};
 
@@ -117,7 +119,7 @@ fn max_steps(options: &Options) -> usize {
 
 /// `score_t = Σ_d (x - x')_td Σ_i w_i ∂F(x' + α_i (x - x'))/∂x_td`
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
-    let path = PathRows::new(passes, subject, options)?;
+    let path = PathRows::new(passes.model(), subject, options)?;
     match options.integer("n_steps") {
         Some(n_steps) => fixed(passes, &path, n_steps, options).await,
         None => adaptive(passes, &path, options).await,
@@ -184,7 +186,7 @@ async fn adaptive(
 }
 
 /// Merges the outputs of the previous rule with those of the new nodes between them.
-fn interleave(old: Vec<RowOutput>, fresh: Vec<RowOutput>) -> Vec<RowOutput> {
+pub fn interleave(old: Vec<RowOutput>, fresh: Vec<RowOutput>) -> Vec<RowOutput> {
     if old.is_empty() {
         return fresh;
     }
@@ -197,17 +199,22 @@ impl Choice for Layer {
     const ALL: &'static [Self] = &[Self::WordEmbeddings, Self::Embeddings];
 }
 
+/// Returns the path of the default options.
+pub fn default_path<'a>(model: &Model, subject: Subject<'a>) -> Result<PathRows<'a>> {
+    PathRows::new(model, subject, &ENTRY.options(&Map::new())?)
+}
+
 /// Builds the rows of one path and integrates their outputs.
-struct PathRows<'a> {
+pub struct PathRows<'a> {
     subject: Subject<'a>,
     layer: Layer,
     baseline: Baseline,
 }
 
 impl<'a> PathRows<'a> {
-    fn new(passes: &Passes, subject: Subject<'a>, options: &Options) -> Result<Self> {
+    fn new(model: &Model, subject: Subject<'a>, options: &Options) -> Result<Self> {
         let layer = options.choice("layer");
-        let baseline = baseline::resolve(passes.model(), subject.encoding, options)?;
+        let baseline = baseline::resolve(model, subject.encoding, options)?;
         Ok(Self { subject, layer, baseline })
     }
 
@@ -221,7 +228,8 @@ impl<'a> PathRows<'a> {
         self.at(0., Want::Values(self.subject.scalars.to_vec()))
     }
 
-    fn at(&self, alpha: f64, want: Want) -> Row {
+    /// Builds the row at a point of the path.
+    pub fn at(&self, alpha: f64, want: Want) -> Row {
         let path = Some(Path { baseline: self.baseline.clone(), alpha, noise: None, held: 0 });
         Row { layer: self.layer, path, ..self.subject.row(want) }
     }

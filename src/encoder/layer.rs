@@ -104,16 +104,18 @@ impl<B: Backend> Layer<B> {
         })
     }
 
-    /// `[total, hidden]` → the states of the output tokens.
+    /// `[total, hidden]` → the states of the output tokens. The heads of `without`, each with the
+    /// index of its row, contribute nothing.
     pub fn forward(
         &self,
         b: &B,
         x: &B::Array,
         outputs: &OutputTokens,
+        without: &[(usize, usize)],
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         match self.order {
-            Order::After => self.forward_norms_after(b, x, outputs),
-            Order::Before => self.forward_norms_before(b, x, outputs),
+            Order::After => self.forward_norms_after(b, x, outputs, without),
+            Order::Before => self.forward_norms_before(b, x, outputs, without),
         }
     }
 
@@ -150,11 +152,22 @@ impl<B: Backend> Layer<B> {
         queries: &B::Array,
         x: &B::Array,
         outputs: &OutputTokens,
+        without: &[(usize, usize)],
     ) -> Result<(B::Array, B::Attended), B::Error> {
         let query = b.linear(&self.query, queries, None)?;
         let key = b.linear(&self.key, x, None)?;
         let value = b.linear(&self.value, x, None)?;
-        b.attention(&self.attention, [query, key, value], outputs.spans())
+        let (context, attended) =
+            b.attention(&self.attention, [query, key, value], outputs.spans())?;
+        if without.is_empty() {
+            return Ok((context, attended));
+        }
+        let size = self.attention.heads.size;
+        let part = |&(row, head): &(usize, usize)| {
+            (outputs.spans()[row].queries.clone(), head * size..(head + 1) * size)
+        };
+        let parts: Vec<_> = without.iter().map(part).collect();
+        Ok((b.without(context, &parts)?, attended))
     }
 
     /// Gradient at the context → at all of `x`. `onto` is added at the queries.
@@ -181,10 +194,11 @@ impl<B: Backend> Layer<B> {
         b: &B,
         x: &B::Array,
         outputs: &OutputTokens,
+        without: &[(usize, usize)],
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
-        let (context, attended) = self.attend(b, queried, x, outputs)?;
+        let (context, attended) = self.attend(b, queried, x, outputs, without)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
         let (sum, feed_forward) = self.feed_forward.forward(b, &h, &h)?;
@@ -212,11 +226,12 @@ impl<B: Backend> Layer<B> {
         b: &B,
         x: &B::Array,
         outputs: &OutputTokens,
+        without: &[(usize, usize)],
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
         let chosen = outputs.gather(b, &normed)?;
         let queried = chosen.as_ref().unwrap_or(&normed);
-        let (context, attended) = self.attend(b, queried, &normed, outputs)?;
+        let (context, attended) = self.attend(b, queried, &normed, outputs, without)?;
         let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;

@@ -21,6 +21,7 @@ impl<B: Backend> Layer<B> {
         Ok(match heads {
             MapHeads::Each => per_head(weights, &vectors),
             MapHeads::Together => summed(&weights, &vectors),
+            MapHeads::Sums => per_head(weights, &vectors).sums(),
         })
     }
 

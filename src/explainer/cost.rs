@@ -8,6 +8,7 @@ use crate::attention::ResolvedSelection;
 use crate::attribution::{Cost, Extent};
 use crate::engine::{Admission, Demand};
 use crate::explanation::{Candidates, Finder, Load, Question};
+use crate::inside;
 use crate::model::Model;
 use crate::rows::Output;
 use crate::tasks::{self, zero_shot};
@@ -90,6 +91,11 @@ impl Sequence<'_> {
         settings.reference_cost() + (0..self.question.methods.len()).map(of_method).sum::<usize>()
     }
 
+    /// Returns the rows of the views inside the model.
+    fn inside_rows(&self) -> Cost {
+        inside::cost(self.question, self.tokens)
+    }
+
     /// Returns the rows that belong to no method.
     fn other_rows(&self) -> usize {
         self.first_rows + self.measure_rows()
@@ -161,6 +167,7 @@ pub fn demand(checked: &Checked, admission: &Admission, limit: Duration) -> Dema
     for sequence in sequences(checked) {
         let (model, tokens) = (&question.model, sequence.tokens);
         fixed.add(model, tokens, forward(sequence.first_rows));
+        fixed.add(model, tokens, sequence.inside_rows());
         elastic.add(model, tokens, forward(sequence.measure_rows()));
         for (method, (entry, options)) in question.methods.iter().enumerate() {
             let cost = sequence.method_rows(method);
@@ -237,6 +244,11 @@ pub fn estimate(checked: &Checked, admission: &Admission, limit: Duration) -> Es
     let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
     let others: Vec<(usize, usize)> =
         sequences.iter().map(|sequence| (sequence.tokens, sequence.other_rows())).collect();
+    let inside: Vec<(usize, Cost)> =
+        sequences.iter().map(|sequence| (sequence.tokens, sequence.inside_rows())).collect();
+    let inside_rows =
+        |of: fn(&Cost) -> usize| inside.iter().map(|(_, cost)| of(cost)).sum::<usize>();
+    let inside_time: Duration = inside.iter().map(|&(tokens, cost)| time_for(tokens, cost)).sum();
     let other_time: Duration =
         others.iter().map(|&(tokens, rows)| time_for(tokens, forward(rows))).sum();
     let other_rows = others.iter().map(|&(_, rows)| rows).sum();
@@ -245,9 +257,12 @@ pub fn estimate(checked: &Checked, admission: &Admission, limit: Duration) -> Es
     let all = || methods.iter().chain(&evidence);
     Estimate {
         tokens: sequences.iter().map(|sequence| sequence.tokens).sum(),
-        forward_rows: other_rows + all().map(|method| method.forward_rows).sum::<usize>(),
-        gradient_rows: all().map(|method| method.gradient_rows).sum(),
-        time: all().map(|method| method.time).sum::<Duration>() + other_time,
+        forward_rows: other_rows
+            + inside_rows(|cost| cost.forward_rows)
+            + all().map(|method| method.forward_rows).sum::<usize>(),
+        gradient_rows: inside_rows(|cost| cost.gradient_rows)
+            + all().map(|method| method.gradient_rows).sum::<usize>(),
+        time: all().map(|method| method.time).sum::<Duration>() + other_time + inside_time,
         methods,
         evidence,
         other_rows,

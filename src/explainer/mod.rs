@@ -193,6 +193,7 @@ impl Explainer {
         tasks::check(&question)?;
         windows::check(&question)?;
         check_evidence(&question)?;
+        inside::check(&question)?;
         if question.evaluate.is_some() && question.model.task == Task::Embedding {
             let detail = "measures remove words from one text, but a similarity has two";
             return Err(Error::field("/evaluate", detail));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 
 use super::events::Follow;
 use super::steps::{ExplanationParts, ScoredMethod, assemble, attributions};
@@ -11,6 +11,7 @@ use crate::attention::{self, ResolvedSelection};
 use crate::attribution::{Attribution, MaskValues, Subject};
 use crate::error::{Error, Result};
 use crate::explanation::{Explained, Predicted, Question, Resolved};
+use crate::inside;
 use crate::passes::Passes;
 use crate::rows::{Maps, Row, RowOutput, Want};
 use crate::tasks::embedding;
@@ -46,11 +47,14 @@ pub async fn explain(
         Ok(scored.into_iter().map(|one| pad(one, other, side.segment)).collect::<Vec<_>>())
     };
     let of_text = sides[0].subject(question, &no_reads, &value);
+    let output = &RowOutput::default();
+    let read = ModelOutput { model: &question.model, encoding: &text, reads: &no_reads, output };
     // Concurrently, so that one text's methods do not use up the other's time.
-    let (mut scored, of_pair, attention) = try_join3(
+    let (mut scored, of_pair, attention, inside) = try_join4(
         of_side(&sides[0]),
         of_side(&sides[1]),
         attention::answer(attention_selection, passes, of_text, Some(&sides[0].target), maps),
+        inside::look(question, passes, of_text, Some(&sides[0].target), &read),
     )
     .await?;
     scored.iter_mut().zip(of_pair).for_each(|(all, second)| {
@@ -60,8 +64,13 @@ pub async fn explain(
     let targets = sides.map(|side| side.target).into();
     let predicted = Predicted::Similarity(similarity);
     let values = value.repeat(2);
+    let inside = inside.map(|mut inside| {
+        inside.pad(pair.tokens.len(), pair.words.len());
+        inside
+    });
+    let evaluation = None;
     let parts =
-        ExplanationParts { predicted, scored, targets, values, attention, evaluation: None };
+        ExplanationParts { predicted, scored, targets, values, attention, inside, evaluation };
     Ok(assemble(question, joined(text, pair), parts))
 }
 

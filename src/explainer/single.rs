@@ -1,6 +1,6 @@
 //! Explains one text, or a pair of texts in one sequence.
 
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
 use super::events::Follow;
 use super::steps::{
@@ -11,6 +11,7 @@ use crate::attention::{self, ResolvedSelection};
 use crate::attribution::{MaskValues, Subject};
 use crate::error::Result;
 use crate::explanation::{Explained, Question};
+use crate::inside;
 use crate::passes::Passes;
 use crate::rows::Scalar;
 use crate::tasks::{self, ModelOutput};
@@ -43,15 +44,17 @@ pub async fn explain(
     };
     let method_passes = passes.for_a_share(methods_share(question));
     // Concurrently, so that methods do not use up the time for attention.
-    let (scored, attention) = try_join(
+    let (scored, attention, inside) = try_join3(
         attributions(question, &method_passes, subject, &targets, follow),
         attention::answer(attention_selection, passes, subject, targets.first(), maps),
+        inside::look(question, &method_passes, subject, targets.first(), &read),
     )
     .await?;
     let evaluation = match (&question.evaluate, targets.first()) {
         (Some(_), Some(_)) => Some(evaluate(question, passes, subject, &scored, &output).await?),
         _ => None,
     };
-    let parts = ExplanationParts { predicted, scored, targets, values, attention, evaluation };
+    let parts =
+        ExplanationParts { predicted, scored, targets, values, attention, inside, evaluation };
     Ok(assemble(question, encoding, parts))
 }

@@ -5,6 +5,7 @@ use crate::attention::ResolvedSelection;
 use crate::attribution::Granularity;
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
+use crate::inside;
 use crate::tasks;
 use crate::text::Encoding;
 
@@ -49,7 +50,8 @@ fn scores(checked: &Checked) -> usize {
         let targets = tasks::most(question, whole);
         let units: usize = question.granularity.iter().map(|unit| count(whole, *unit)).sum();
         let units = units + whole.spans.len();
-        question.methods.len().saturating_mul(targets).saturating_mul(units)
+        let of_methods = question.methods.len().saturating_mul(targets).saturating_mul(units);
+        of_methods.saturating_add(inside::numbers(question, whole.tokens.len()))
     };
     checked.tokenized.iter().flatten().map(of_input).fold(0, usize::saturating_add)
 }

@@ -10,8 +10,8 @@ use crate::attribution::{Attribution, Granularity, MaskValues, Normalize, Subjec
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
-    Attention, AttentionKind, AttentionSelection, Explained, Explanation, Predicted, Question,
-    Resolved, UnitScores,
+    Attention, AttentionKind, AttentionSelection, Explained, Explanation, Inside, Predicted,
+    Question, Resolved, UnitScores,
 };
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput};
@@ -52,7 +52,9 @@ pub fn targets(question: &Question, read: &ModelOutput<'_>) -> Result<Vec<Resolv
 /// Returns whether there is anything to explain.
 pub fn has_targets(question: &Question) -> bool {
     let gradient = |selection: &AttentionSelection| selection.kind == AttentionKind::Gradient;
-    !question.methods.is_empty() || question.attention.as_ref().is_some_and(gradient)
+    !question.methods.is_empty()
+        || !question.inside.is_empty()
+        || question.attention.as_ref().is_some_and(gradient)
 }
 
 /// Returns the share of the remaining time for methods; measures need the rest.
@@ -149,6 +151,7 @@ pub struct ExplanationParts {
     pub targets: Vec<Resolved>,
     pub values: Vec<f64>,
     pub attention: Option<Attention>,
+    pub inside: Option<Inside>,
     pub evaluation: Option<Evaluation>,
 }
 
@@ -197,6 +200,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         predicted: parts.predicted,
         explanations,
         attention: parts.attention,
+        inside: parts.inside,
         evaluation: parts.evaluation,
         evidence: Vec::new(),
         warnings,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Attention, Found, Predicted, Resolved};
+use super::{Attention, Found, Inside, Predicted, Resolved};
 use crate::attribution::{Completeness, Granularity, MethodEntry, Options, Sampling};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Warning};
@@ -34,7 +34,9 @@ impl Explained {
             one.sampling.is_none_or(|sampling| sampling.finished)
                 && one.completeness.is_none_or(|completeness| completeness.converged)
         };
+        let conductance = self.inside.as_ref().and_then(|inside| inside.conductance.as_ref());
         self.explanations.iter().all(complete)
+            && conductance.is_none_or(|conductance| conductance.converged)
             && self.evidence.iter().all(|found| found.is_lasting())
             && self.evaluation.as_ref().is_none_or(|evaluation| evaluation.skipped.is_empty())
     }
@@ -77,6 +79,8 @@ pub struct Explained {
     pub spans: Option<Vec<CallerSpan>>,
     pub explanations: Vec<Explanation>,
     pub attention: Option<Attention>,
+    /// Set if views inside the model were requested.
+    pub inside: Option<Inside>,
     /// Set if measures were requested.
     pub evaluation: Option<Evaluation>,
     /// The requested kinds of evidence.

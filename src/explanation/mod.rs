@@ -3,6 +3,7 @@
 mod answer;
 mod attention;
 mod evidence;
+mod inside;
 mod predicted;
 mod question;
 mod target;
@@ -12,6 +13,7 @@ pub use attention::{
     Attention, AttentionKind, AttentionSelection, HeadPattern, Heads, Pair, Pattern, Selection,
 };
 pub use evidence::{Found, Load, found};
+pub use inside::{Conductance, HeadImportance, Inside, Lens, View};
 pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,
     TokenScore,

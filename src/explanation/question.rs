@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::{AttentionSelection, Found, Load, Target};
+use super::{AttentionSelection, Found, Load, Target, View};
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
 use crate::choice::choices;
 use crate::error::Result;
@@ -29,6 +29,8 @@ pub struct Question {
     pub output: Output,
     pub methods: Vec<(&'static MethodEntry, Options)>,
     pub attention: Option<AttentionSelection>,
+    /// The views inside the model, of the first target.
+    pub inside: Vec<View>,
     pub granularity: Vec<Granularity>,
     pub normalize: Normalize,
     /// The measures of how far to trust the explanations.
@@ -60,6 +62,7 @@ impl Question {
             output: Output::Logit,
             methods: Vec::new(),
             attention: None,
+            inside: Vec::new(),
             granularity: Vec::new(),
             normalize: Normalize::None,
             evaluate: None,

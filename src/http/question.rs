@@ -12,7 +12,7 @@ use super::request::{
     AllName, AttentionObject, ExplainRequest, GranularityName, HeadsName, PredictRequest,
     WindowObject,
 };
-use super::shapes::{Name, NameOrList, OneOrMany, PlainOr};
+use super::shapes::{Name, NameOrList, OneOrMany, PlainOr, distinct};
 use super::target::target;
 use super::task_options;
 use crate::attribution::{Granularity, Normalize};
@@ -20,7 +20,7 @@ use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
-    Aggregation, AttentionKind, AttentionSelection, Heads, Question, Selection, Window,
+    Aggregation, AttentionKind, AttentionSelection, Heads, Question, Selection, View, Window,
 };
 use crate::model::Model;
 use crate::passes::ANYONE;
@@ -63,6 +63,7 @@ impl IntoQuestion for ExplainRequest {
             output: self.output.map_or(Output::Logit, Name::value),
             methods: methods(self.methods, limits.methods)?,
             attention: attention(self.attention),
+            inside: inside(self.inside)?,
             granularity: granularity(self.granularity)?,
             normalize: self.normalize.map_or(Normalize::None, Name::value),
             evaluate: self.evaluate.map(measures::settings).transpose()?,
@@ -185,6 +186,14 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Result<Vec<Granular
             let pointer = format!("/granularity/{index}");
             Err(Error::field(pointer, "granularity names a unit twice"))
         }
+    }
+}
+
+fn inside(shape: Option<OneOrMany<Name<View>>>) -> Result<Vec<View>> {
+    match shape {
+        None => Ok(Vec::new()),
+        Some(OneOrMany::One(name)) => Ok(vec![name.value()]),
+        Some(OneOrMany::Many(names)) => distinct(names, "inside"),
     }
 }
 

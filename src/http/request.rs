@@ -12,7 +12,7 @@ use super::shapes::{Name, NameOrList, OneOrMany, Plain, PlainOr};
 use super::target::{ClassShape, TargetObject, TargetShape};
 use super::task_options::{AnswerLength, AnswersShape, CandidatesShape};
 use crate::attribution::Normalize;
-use crate::explanation::{Aggregation, AttentionKind, Combine};
+use crate::explanation::{Aggregation, AttentionKind, Combine, View};
 use crate::rows::Output;
 
 /// The body of POST /explain. Only `inputs` is required.
@@ -38,6 +38,10 @@ pub struct ExplainRequest {
     /// `{"layers": [-1], "heads": "mean"}` by default.
     #[schema(inline)]
     pub attention: Option<PlainOr<bool, AttentionObject>>,
+    /// Views inside the model, of the first target: `lens`, what the head answers from the states
+    /// after each layer; `conductance`, the score of each token at each layer; `head_importance`.
+    #[schema(inline)]
+    pub inside: Option<OneOrMany<Name<View>>>,
     /// Spans of the text to score, `[start, end]` in code points. Only for a single input; in a
     /// list, each input has its own.
     #[schema(value_type = Option<Vec<SpanShape>>)]

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::choice::Choice;
 use crate::config::named;
+use crate::error::Result;
 
 /// A named choice, such as `"eraser"`.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,18 @@ pub struct Name<T>(pub T);
 impl<T> Name<T> {
     pub fn value(self) -> T {
         self.0
+    }
+}
+
+/// Returns the choices that the list in `field` names, and checks that they differ.
+pub fn distinct<T: Choice>(names: Vec<Name<T>>, field: &str) -> Result<Vec<T>> {
+    let list: Vec<T> = names.into_iter().map(Name::value).collect();
+    match (1..list.len()).find(|&index| list[..index].contains(&list[index])) {
+        Some(index) => {
+            let detail = format!("{field} names {} twice", list[index].name());
+            Err(crate::error::Error::field(format!("/{field}/{index}"), detail))
+        }
+        None => Ok(list),
     }
 }
 

@@ -257,7 +257,9 @@ impl Loaded {
             | Want::States
             | Want::Pooled(_)
             | Want::Values(_)
-            | Want::Gradients(..) => tokens,
+            | Want::Gradients(..)
+            | Want::Layers(..)
+            | Want::Lens => tokens,
         }
     }
 
@@ -353,6 +355,11 @@ impl Loaded {
 
     pub fn layers(&self) -> usize {
         self.encoder.sequence.len()
+    }
+
+    /// Returns the size of a hidden state.
+    pub fn width(&self) -> usize {
+        self.encoder.layers.first().map_or(0, |layer| layer.output_norm.size)
     }
 
     pub fn heads(&self) -> usize {

@@ -1,6 +1,10 @@
 //! One pass: runs packed rows through encoder and head, and computes the requested gradients.
 
+mod hidden;
+mod lens;
 mod states;
+
+use std::collections::BTreeMap;
 
 use super::packed::{Packed, backward_passes};
 use crate::backend::Backend;
@@ -10,7 +14,9 @@ use crate::encoder::loader::Loader;
 use crate::encoder::{Encoder, Head, OutputTokens, convolution, head, layer};
 use crate::flow;
 use crate::heads::activation::OutputActivation;
-use crate::rows::{AttentionMap, Layer, MapHeads, MapKind, Maps, Row, RowOutput, Scalar, Want};
+use crate::rows::{
+    AttentionMap, Layer, LensOutput, MapHeads, MapKind, Maps, Row, RowOutput, Scalar, Want,
+};
 
 /// A model's weights on one back end.
 pub struct Network<B: Backend> {
@@ -21,7 +27,9 @@ pub struct Network<B: Backend> {
 
 /// The results of a forward pass, and what it saved for the gradients.
 struct Forwarded<B: Backend> {
-    embedded: B::Embedded,
+    /// `None` if the rows start after a layer.
+    embedded: Option<B::Embedded>,
+    /// From the first layer that was run.
     layers: Vec<layer::Saved<B>>,
     convolution: Option<convolution::Saved<B>>,
     final_norm: Option<B::Normalized>,
@@ -32,11 +40,20 @@ struct Forwarded<B: Backend> {
     probabilities: Vec<Vec<f64>>,
     labels: usize,
     outputs: Vec<RowOutput>,
+    kept: hidden::Kept,
 }
 
-/// Called with each layer's index and its gradients during a backward pass.
-type GradientObserver<'a, B> =
-    dyn FnMut(usize, &layer::LayerGradients<B>) -> Result<(), <B as Backend>::Error> + 'a;
+/// Observes a backward pass.
+trait Observer<B: Backend> {
+    /// Called with the gradient at the states after each layer, from 1; last layer first.
+    fn after(&mut self, layer: usize, gradient: &B::Array) -> Result<(), B::Error>;
+
+    /// Called with each layer's index, from 0, and its gradients.
+    fn within(&mut self, index: usize, grads: &layer::LayerGradients<B>) -> Result<(), B::Error>;
+}
+
+/// The states before the first layer, and what the embedding block saved.
+type Started<B> = (<B as Backend>::Array, Option<<B as Backend>::Embedded>);
 
 /// The pooled states, and what pooling saved.
 type Pooled<B> = (<B as Backend>::Array, Option<<B as Backend>::Pooled>);
@@ -47,6 +64,8 @@ struct Pass<'a, B> {
     packed: Packed<'a>,
     /// Per layer, the tokens whose output states are computed.
     output_tokens: Vec<OutputTokens>,
+    /// The number of layers that the rows skip.
+    first_layer: usize,
 }
 
 impl<B: Backend> Network<B> {
@@ -64,11 +83,28 @@ impl<B: Backend> Network<B> {
 
     /// Runs rows of any lengths together; returns one output per row, in the same order.
     pub fn run(&self, b: &B, rows: &[Row]) -> Result<Vec<RowOutput>, B::Error> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        let mut by_start: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            by_start.entry(row.first_layer()).or_default().push(index);
         }
+        let mut outputs = vec![RowOutput::default(); rows.len()];
+        for (first_layer, indices) in by_start {
+            let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
+            let run = self.run_from(b, first_layer, &own)?;
+            indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
+        }
+        Ok(outputs)
+    }
+
+    /// Runs rows that all start after `first_layer` layers.
+    fn run_from(
+        &self,
+        b: &B,
+        first_layer: usize,
+        rows: &[&Row],
+    ) -> Result<Vec<RowOutput>, B::Error> {
         let packed = Packed::new(rows, &self.head.pooling);
-        let pass = Pass { b, output_tokens: self.output_tokens(&packed), packed };
+        let pass = Pass { b, output_tokens: self.output_tokens(&packed), packed, first_layer };
         let forwarded = self.forward(&pass)?;
         let outputs = self.backward(&pass, forwarded)?;
         let mut in_order: Vec<(usize, RowOutput)> =
@@ -94,18 +130,19 @@ impl<B: Backend> Network<B> {
     /// gradient needs it.
     fn forward(&self, pass: &Pass<'_, B>) -> Result<Forwarded<B>, B::Error> {
         let (b, packed) = (pass.b, &pass.packed);
-        let (mut hidden, embedded) = b.embed(&self.encoder.embeddings, &packed.rows)?;
-        if let Some(projection) = &self.encoder.projection {
-            hidden = b.linear(projection, &hidden, None)?;
-        }
+        let (mut hidden, embedded) = self.start(pass)?;
+        let mut kept = hidden::Kept::new(packed);
+        let mut lens = vec![Vec::new(); packed.rows.len()];
         let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); packed.rows.len()];
         let mut states = vec![Vec::new(); packed.rows.len()];
         let last = self.encoder.running().len() - 1;
         let (mut layers, mut convolution) = (Vec::new(), None);
-        for (number, layer) in self.encoder.running().enumerate() {
+        for (number, layer) in self.encoder.running().enumerate().skip(pass.first_layer) {
             states::pooled(pass, &hidden, number, &mut states)?;
+            kept.keep(pass, &hidden, number)?;
+            self.look(pass, &hidden, &mut lens)?;
             let tokens = &pass.output_tokens[number];
-            let (output, saved) = layer.forward(b, &hidden, tokens)?;
+            let (output, saved) = layer.forward(b, &hidden, tokens, &packed.without(number))?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
                     let map = forward_map(b, layer, &saved, tokens, i, &row.maps)?;
@@ -124,6 +161,7 @@ impl<B: Backend> Network<B> {
                 }
             };
         }
+        kept.keep(pass, &hidden, last + 1)?;
         let mut final_norm = None;
         if let Some(norm) = &self.encoder.final_norm {
             let (output, saved) = b.layer_norm(norm, hidden)?;
@@ -143,10 +181,17 @@ impl<B: Backend> Network<B> {
         };
         let activated = |logits: &Vec<f64>| self.activation.probabilities(logits, labels);
         let probabilities: Vec<Vec<f64>> = logits.iter().map(activated).collect();
-        let rows = packed.rows.iter().zip(logits.iter().zip(&probabilities)).zip(maps).zip(states);
-        let outputs = rows.map(|(((row, (logits, probabilities)), maps), states)| {
+        let rows = packed.rows.iter().zip(logits.iter().zip(&probabilities));
+        let rows = rows.zip(maps).zip(states).zip(lens);
+        let outputs = rows.map(|((((row, (logits, probabilities)), maps), states), mut lens)| {
             let attention = in_order(&row.maps.layers, maps);
             match row.want {
+                Want::Lens => {
+                    let output = Self::output(row, logits, probabilities);
+                    let RowOutput { logits, probabilities, .. } = output.clone();
+                    lens.push(LensOutput { logits, probabilities });
+                    RowOutput { attention, lens, ..output }
+                }
                 Want::Flow(query) => RowOutput {
                     token_scores: vec![flow::from_query(&attention, query)],
                     ..RowOutput::default()
@@ -166,20 +211,36 @@ impl<B: Backend> Network<B> {
             probabilities,
             labels,
             outputs,
+            kept,
         })
+    }
+
+    /// Returns the states that the first layer of the pass reads, and what the embedding block
+    /// saved.
+    fn start(&self, pass: &Pass<'_, B>) -> Result<Started<B>, B::Error> {
+        let (b, rows) = (pass.b, &pass.packed.rows);
+        if pass.first_layer > 0 {
+            let states = rows.iter().filter_map(|row| row.start()).flatten().collect::<Vec<_>>();
+            return Ok((b.array(&states)?, None));
+        }
+        let (hidden, embedded) = b.embed(&self.encoder.embeddings, rows)?;
+        match &self.encoder.projection {
+            Some(projection) => Ok((b.linear(projection, &hidden, None)?, Some(embedded))),
+            None => Ok((hidden, Some(embedded))),
+        }
     }
 
     /// Returns what the row requests of its logits and probabilities.
     fn output(row: &Row, logits: &[f64], probabilities: &[f64]) -> RowOutput {
         match &row.want {
-            Want::Outputs | Want::States | Want::Pooled(_) => RowOutput {
+            Want::Outputs | Want::States | Want::Pooled(_) | Want::Lens => RowOutput {
                 logits: logits.to_vec(),
                 probabilities: probabilities.to_vec(),
                 ..RowOutput::default()
             },
-            Want::Values(scalars) | Want::Gradients(_, scalars) => {
+            Want::Values(_) | Want::Gradients(..) | Want::Layers(..) => {
                 let value = |scalar: &Scalar| scalar.value(logits, probabilities);
-                let values = scalars.iter().map(value).collect();
+                let values = row.scalars().iter().map(value).collect();
                 RowOutput { values, ..RowOutput::default() }
             }
             Want::Flow(_) => RowOutput::default(),
@@ -237,22 +298,28 @@ impl<B: Backend> Network<B> {
         let packed = &pass.packed;
         for k in 0..packed.rows.first().map_or(0, |row| backward_passes(row)) {
             let count = packed.with_backward(k);
-            let mut maps: Vec<Vec<(usize, AttentionMap)>> = vec![Vec::new(); count];
-            let mut observe = |layer: usize, grads: &layer::LayerGradients<B>| match k {
-                0 => self.gradient_maps(pass, &forwarded, layer, &grads.context, &mut maps),
-                _ => Ok(()),
+            let mut observed = Observed {
+                network: self,
+                pass,
+                forwarded: &forwarded,
+                k,
+                maps: vec![Vec::new(); count],
+                hidden: vec![Vec::new(); count],
             };
-            let block_grad = self.backward_layers(pass, &forwarded, k, count, &mut observe)?;
+            let start_grad = self.backward_layers(pass, &forwarded, k, count, &mut observed)?;
+            let Observed { maps, hidden, .. } = observed;
             for (i, maps) in maps.into_iter().enumerate().filter(|(_, maps)| !maps.is_empty()) {
                 forwarded.outputs[i].attention = in_order(&packed.rows[i].maps.layers, maps);
             }
-            let embedded = &forwarded.embedded;
-            let word_grad = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &block_grad)?;
+            forwarded.kept.settle(packed, hidden, &mut forwarded.outputs);
+            let Some(embedded) = &forwarded.embedded else { continue };
+            let word_grad = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &start_grad)?;
             for (i, row) in packed.rows[..count].iter().enumerate() {
                 let Want::Gradients(reduce, _) = row.want else { continue };
                 let grad = match row.layer {
                     Layer::WordEmbeddings => &word_grad,
-                    Layer::Embeddings => &block_grad,
+                    Layer::Embeddings => &start_grad,
+                    Layer::Hidden(_) => continue,
                 };
                 let tokens = packed.tokens[i].clone();
                 let scores = pass.b.reduce(embedded, i, tokens, grad, reduce)?;
@@ -275,7 +342,8 @@ impl<B: Backend> Network<B> {
         let rows = pass.packed.rows[..maps.len()].iter().enumerate();
         for (i, row) in rows.filter(|(_, row)| wants(row)) {
             let Some(layer) = self.encoder.running().nth(number) else { continue };
-            let (saved, tokens) = (&forwarded.layers[number], &pass.output_tokens[number]);
+            let saved = &forwarded.layers[number - pass.first_layer];
+            let tokens = &pass.output_tokens[number];
             let weights = pass.b.attention_weights(&saved.attended, i)?.weights;
             let gradient = layer.weights_vjp(pass.b, saved, tokens, i, context)?;
             let min = match row.maps.kind {
@@ -288,16 +356,16 @@ impl<B: Backend> Network<B> {
         Ok(())
     }
 
-    /// Returns the gradient of the `k`-th scalar of each of the first `count` rows at the
-    /// embedding block's output, `[tokens of those rows, width]`. Passes each layer's gradients to
-    /// `observe`.
+    /// Returns the gradient of the `k`-th scalar of each of the first `count` rows where the rows
+    /// start: at the embedding block's output, or after the first layer that was not run; `[tokens
+    /// of those rows, width]`.
     fn backward_layers(
         &self,
         pass: &Pass<'_, B>,
         forwarded: &Forwarded<B>,
         k: usize,
         count: usize,
-        observe: &mut GradientObserver<'_, B>,
+        observer: &mut impl Observer<B>,
     ) -> Result<B::Array, B::Error> {
         let b = pass.b;
         let logit_grads = self.logit_gradients(pass, forwarded, k, count);
@@ -308,9 +376,10 @@ impl<B: Backend> Network<B> {
         {
             grad = b.layer_norm_vjp(norm, saved, &grad)?;
         }
-        for (number, layer) in self.encoder.running().enumerate().rev() {
+        let layers: Vec<_> = self.encoder.running().enumerate().skip(pass.first_layer).collect();
+        for (&(number, layer), saved) in layers.iter().zip(&forwarded.layers).rev() {
+            observer.after(number + 1, &grad)?;
             let tokens = pass.output_tokens[number].first(count);
-            let saved = &forwarded.layers[number];
             let parallel = self.encoder.convolution.as_ref().zip(forwarded.convolution.as_ref());
             let grads = match parallel.filter(|_| number == 0) {
                 None => layer.vjp(b, saved, &tokens, &grad)?,
@@ -321,8 +390,12 @@ impl<B: Backend> Network<B> {
                     layer::LayerGradients { input: b.add(&grads.input, &input_grad)?, ..grads }
                 }
             };
-            observe(number, &grads)?;
+            observer.within(number, &grads)?;
             grad = grads.input;
+        }
+        if pass.first_layer > 0 {
+            observer.after(pass.first_layer, &grad)?;
+            return Ok(grad);
         }
         match &self.encoder.projection {
             Some(projection) => b.linear_vjp(projection, &grad, None),
@@ -351,6 +424,36 @@ impl<B: Backend> Network<B> {
     }
 }
 
+/// What rows request of one backward pass.
+struct Observed<'a, B: Backend> {
+    network: &'a Network<B>,
+    pass: &'a Pass<'a, B>,
+    forwarded: &'a Forwarded<B>,
+    /// Index of the scalar.
+    k: usize,
+    /// Per row, the layers' gradient-based maps.
+    maps: Vec<Vec<(usize, AttentionMap)>>,
+    /// Per row, the gradients after kept layers.
+    hidden: Vec<Vec<hidden::Gradient>>,
+}
+
+impl<B: Backend> Observer<B> for Observed<'_, B> {
+    fn after(&mut self, layer: usize, gradient: &B::Array) -> Result<(), B::Error> {
+        hidden::gradients(self.pass, gradient, layer, &mut self.hidden)
+    }
+
+    fn within(&mut self, index: usize, grads: &layer::LayerGradients<B>) -> Result<(), B::Error> {
+        // Maps are of the first scalar.
+        match self.k {
+            0 => {
+                let Self { network, pass, forwarded, maps, .. } = self;
+                network.gradient_maps(pass, forwarded, index, &grads.context, maps)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Computes a map that needs no gradient.
 fn forward_map<B: Backend>(
     b: &B,
@@ -370,6 +473,7 @@ fn merge_heads(map: AttentionMap, heads: MapHeads) -> AttentionMap {
     match heads {
         MapHeads::Each => map,
         MapHeads::Together => map.mean(),
+        MapHeads::Sums => map.sums(),
     }
 }
 

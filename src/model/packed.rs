@@ -40,10 +40,10 @@ fn consecutive(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
 }
 
 impl<'a> Packed<'a> {
-    pub fn new(rows: &'a [Row], pooling: &Pooling) -> Self {
+    pub fn new(rows: &[&'a Row], pooling: &Pooling) -> Self {
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_key(|&i| (Reverse(backward_passes(&rows[i])), rows[i].tokens.len()));
-        let rows: Vec<&Row> = order.iter().map(|&i| &rows[i]).collect();
+        order.sort_by_key(|&i| (Reverse(backward_passes(rows[i])), rows[i].tokens.len()));
+        let rows: Vec<&Row> = order.iter().map(|&i| rows[i]).collect();
         let read = |row: &&Row| match pooling {
             Pooling::Whole(pool) => pool.reads(row.tokens.len()).into(),
             Pooling::Tokens => Arc::clone(&row.reads),
@@ -95,6 +95,14 @@ impl<'a> Packed<'a> {
         self.reads.iter().zip(&self.tokens).flat_map(of_row).collect()
     }
 
+    /// Returns the heads that contribute nothing in a layer, each with the index of its row.
+    pub fn without(&self, layer: usize) -> Vec<(usize, usize)> {
+        let head = |(row, own): (usize, &&Row)| {
+            own.without.filter(|without| without.layer == layer).map(|without| (row, without.head))
+        };
+        self.rows.iter().enumerate().filter_map(head).collect()
+    }
+
     /// Whether the last layer must compute the states of all tokens.
     pub fn needs_all(&self, last: usize) -> bool {
         let needs = |row: &&Row| {
@@ -103,7 +111,7 @@ impl<'a> Packed<'a> {
                 Want::Pooled(state) => state.layer > last,
                 _ => false,
             };
-            wants || row.maps.layers.contains(&last)
+            wants || row.kept_layers().contains(&(last + 1)) || row.maps.layers.contains(&last)
         };
         self.rows.iter().any(needs)
     }

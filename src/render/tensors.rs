@@ -15,7 +15,9 @@ use super::json;
 use super::summary::Summary;
 use crate::attribution::Granularity;
 use crate::error::{Error, Result};
-use crate::explanation::{Answer, Attention, Explained, Explanation, Predicted, Similarity};
+use crate::explanation::{
+    Answer, Attention, Explained, Explanation, Inside, Predicted, Similarity,
+};
 
 /// The metadata key that holds the JSON.
 const KEY: &str = "explaind";
@@ -33,6 +35,11 @@ impl Tensor {
     fn new(pointer: String, shape: Vec<usize>, values: &[f64]) -> Self {
         let bytes = values.iter().flat_map(|&value| json::number(value).to_le_bytes()).collect();
         Self { pointer, shape, bytes }
+    }
+
+    fn matrix(pointer: String, rows: Vec<Vec<f64>>) -> Self {
+        let shape = vec![rows.len(), rows.first().map_or(0, Vec::len)];
+        Self::new(pointer, shape, &rows.concat())
     }
 
     fn vector(pointer: String, values: &[f64]) -> Self {
@@ -98,6 +105,9 @@ fn take_result(explained: &mut Explained, path: &str, tensors: &mut Vec<Tensor>)
     if let Some(attention) = &mut explained.attention {
         tensors.push(take_attention(attention, &format!("{path}/attention")));
     }
+    if let Some(inside) = &mut explained.inside {
+        take_inside(inside, &format!("{path}/inside"), tensors);
+    }
     if let Predicted::Similarity(similarity) = &mut explained.predicted {
         take_similarity(similarity, &format!("{path}/similarity"), tensors);
     }
@@ -123,6 +133,18 @@ fn take_attention(attention: &mut Attention, path: &str) -> Tensor {
     Tensor::new(format!("{path}/weights"), shape, &mem::take(&mut attention.weights))
 }
 
+fn take_inside(inside: &mut Inside, path: &str, tensors: &mut Vec<Tensor>) {
+    if let Some(conductance) = &mut inside.conductance {
+        let path = format!("{path}/conductance");
+        tensors.push(Tensor::matrix(format!("{path}/token"), mem::take(&mut conductance.tokens)));
+        tensors.push(Tensor::matrix(format!("{path}/word"), mem::take(&mut conductance.words)));
+    }
+    if let Some(heads) = &mut inside.head_importance {
+        let path = format!("{path}/head_importance/scores");
+        tensors.push(Tensor::matrix(path, mem::take(&mut heads.scores)));
+    }
+}
+
 fn take_similarity(similarity: &mut Similarity, path: &str, tensors: &mut Vec<Tensor>) {
     let embedding = mem::take(&mut similarity.embedding);
     tensors.push(Tensor::vector(format!("{path}/embedding"), &embedding));
@@ -130,7 +152,6 @@ fn take_similarity(similarity: &mut Similarity, path: &str, tensors: &mut Vec<Te
     let embedding = mem::take(&mut pair.embedding);
     tensors.push(Tensor::vector(format!("{path}/embedding_pair"), &embedding));
     if let Some(rows) = &mut pair.matrix {
-        let shape = vec![rows.len(), rows.first().map_or(0, Vec::len)];
-        tensors.push(Tensor::new(format!("{path}/matrix"), shape, &mem::take(rows).concat()));
+        tensors.push(Tensor::matrix(format!("{path}/matrix"), mem::take(rows)));
     }
 }

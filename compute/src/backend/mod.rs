@@ -303,6 +303,13 @@ pub trait Backend: Send + Sync + 'static {
     /// Returns the rows of `x` at `indices`, in that order.
     fn gather(&self, x: &Self::Array, indices: &[usize]) -> Result<Self::Array, Self::Error>;
 
+    /// Returns `x` with zeros where the range of rows and the range of columns of a part meet.
+    fn without(
+        &self,
+        x: Self::Array,
+        parts: &[(Range<usize>, Range<usize>)],
+    ) -> Result<Self::Array, Self::Error>;
+
     /// Returns `[total, width]` with the rows of `x` at `indices` and zeros elsewhere.
     fn scatter(
         &self,

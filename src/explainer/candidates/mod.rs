@@ -60,7 +60,15 @@ pub async fn explain(
     };
     let predicted = Predicted::Labels(ranked);
     let encoding = pairs.swap_remove(shown);
-    let parts = ExplanationParts { predicted, scored, targets, values, attention, evaluation };
+    let parts = ExplanationParts {
+        predicted,
+        scored,
+        targets,
+        values,
+        attention,
+        inside: None,
+        evaluation,
+    };
     Ok(steps::assemble(question, encoding, parts))
 }
 

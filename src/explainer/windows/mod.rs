@@ -84,6 +84,7 @@ pub async fn explain(
         targets: plan.targets,
         values: plan.values,
         attention: None,
+        inside: None,
         evaluation: None,
     };
     let mut explained = steps::assemble(question, whole, all);

@@ -71,8 +71,8 @@ impl IntoQuery for ProbeRequest {
         let question = common.into_question(explainer)?;
         let most = explainer.limits.evidence_terms;
         let pairs = parse_pairs(self.pairs.as_deref().unwrap_or_default(), most)?;
-        let properties = distinct(self.properties, "properties")?;
-        let groups = distinct(self.groups, "groups")?;
+        let properties = self.properties.map(|list| distinct(list, "properties")).transpose()?;
+        let groups = self.groups.map(|list| distinct(list, "groups")).transpose()?;
         let changes = changes(pairs, properties, groups);
         let seed = question.seed;
         Ok(Query { question, kind: Probe { changes, seed, effects: Effects::PredictionAndScore } })
@@ -117,19 +117,6 @@ fn parse_pairs(pairs: &[[String; 2]], most: usize) -> Result<Vec<Vec<String>>> {
         }
     };
     pairs.iter().enumerate().map(pair).collect()
-}
-
-/// Returns the choices that a list names, and checks that they differ.
-fn distinct<T: Choice>(names: Option<Vec<Name<T>>>, field: &str) -> Result<Option<Vec<T>>> {
-    let Some(names) = names else { return Ok(None) };
-    let list: Vec<T> = names.into_iter().map(Name::value).collect();
-    match (1..list.len()).find(|&index| list[..index].contains(&list[index])) {
-        Some(index) => {
-            let detail = format!("{field} names {} twice", list[index].name());
-            Err(Error::field(format!("/{field}/{index}"), detail))
-        }
-        None => Ok(Some(list)),
-    }
 }
 
 evidence_routes! {

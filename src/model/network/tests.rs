@@ -83,22 +83,48 @@ fn gradients(folder: &str) -> Vec<Vec<f64>> {
         Network::load(&model.encoder, &model.head.block, model.activation(), &b, &checkpoint)
             .expect("the weights");
     let rows = [Row { want: Want::Gradients(Reduce::TimesInput, logit()), ..row(folder, &model) }];
-    let packed = Packed::new(&rows, &network.head.pooling);
-    let pass = Pass { b: &b, output_tokens: network.output_tokens(&packed), packed };
+    let packed = Packed::new(&[&rows[0]], &network.head.pooling);
+    let pass =
+        Pass { b: &b, output_tokens: network.output_tokens(&packed), packed, first_layer: 0 };
     let forwarded = network.forward(&pass).expect("a forward pass");
-    let row_norms = |grad: &_| {
-        let rows = b.rows(grad).expect("numbers");
-        rows.iter().map(|row| crate::rows::norm(row)).collect::<Vec<f64>>()
-    };
-    let mut norms = Vec::new();
-    let block_grad = network
-        .backward_layers(&pass, &forwarded, 0, 1, &mut |_, grads| {
-            norms.push(row_norms(&grads.input));
-            Ok(())
-        })
-        .expect("a backward pass");
-    norms.push(row_norms(&block_grad));
-    norms
+    let mut norms = Norms { b: &b, norms: Vec::new() };
+    let start = network.backward_layers(&pass, &forwarded, 0, 1, &mut norms);
+    let at_start = norms.of(&start.expect("a backward pass"));
+    norms.norms.push(at_start);
+    norms.norms
+}
+
+/// Records the gradient's norm per token at each layer's input.
+struct Norms<'a> {
+    b: &'a Candle,
+    norms: Vec<Vec<f64>>,
+}
+
+impl Norms<'_> {
+    fn of(&self, gradient: &<Candle as Backend>::Array) -> Vec<f64> {
+        let rows = self.b.rows(gradient).expect("numbers");
+        rows.iter().map(|row| crate::rows::norm(row)).collect()
+    }
+}
+
+impl Observer<Candle> for Norms<'_> {
+    fn after(
+        &mut self,
+        _layer: usize,
+        _gradient: &<Candle as Backend>::Array,
+    ) -> Result<(), <Candle as Backend>::Error> {
+        Ok(())
+    }
+
+    fn within(
+        &mut self,
+        _index: usize,
+        grads: &layer::LayerGradients<Candle>,
+    ) -> Result<(), <Candle as Backend>::Error> {
+        let norms = self.of(&grads.input);
+        self.norms.push(norms);
+        Ok(())
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::{
     Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
     Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
-    PredictResponse, Predicted, ScalarName, Span, Target, Token, Unit, Usage, number, trust,
-    windows,
+    PredictResponse, Predicted, ScalarName, Span, Target, Token, Unit, Usage, inside, number,
+    trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::choice::Choice;
@@ -71,6 +71,7 @@ pub fn explained_json(
         spans: explained.spans.map(|list| list.into_iter().map(span).collect()),
         explanations: explanations.map(explanation_json).collect(),
         attention: explained.attention.map(attention),
+        inside: explained.inside.map(inside::inside),
         evaluation,
         agreement,
         evidence: beside::json(&explained.evidence, model),

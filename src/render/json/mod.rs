@@ -1,6 +1,7 @@
 //! JSON responses. Numbers are written as f32: the models compute in it, and it halves the digits.
 
 mod convert;
+mod inside;
 mod lines;
 mod prediction;
 mod trust;
@@ -16,6 +17,7 @@ use super::evidence::beside::EvidenceBody;
 use super::summary::Summary;
 
 pub use convert::{explain, model_echo, option, predict, usage};
+pub use inside::Inside;
 pub use lines::{Line, line};
 pub use prediction::{Prediction, PredictionBody};
 pub use trust::{Agreement, Measured, Warning};
@@ -109,6 +111,9 @@ pub struct Explained {
     pub explanations: Vec<Explanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
+    /// The views inside the model that the request asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
     /// Evaluation of the explanations of the first target, by method; `random` is the average of
     /// random rankings.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -95,7 +95,7 @@ impl Embeddings {
 
     fn word_baseline(&self, path: &Path, input: &Tensor) -> Result<Tensor> {
         match &path.baseline {
-            Baseline::Zero => input.zeros_like(),
+            Baseline::Zero | Baseline::States(_) => input.zeros_like(),
             Baseline::Ids(ids) => self.lookup(&self.word, ids),
         }
     }
@@ -121,7 +121,7 @@ impl Embeddings {
 
     fn block_baseline(&self, path: &Path, row: &Row, input: &Tensor) -> Result<Tensor> {
         match &path.baseline {
-            Baseline::Zero => input.zeros_like(),
+            Baseline::Zero | Baseline::States(_) => input.zeros_like(),
             Baseline::Ids(ids) => {
                 let words = self.lookup(&self.word, ids)?;
                 let positions = self.numbering.positions(ids);
@@ -137,7 +137,9 @@ impl Embeddings {
         for (row, point) in rows.iter().zip(points) {
             parts.push(match row.layer {
                 Layer::Embeddings => point.value.clone(),
-                Layer::WordEmbeddings => output.narrow(0, start, row.tokens.len())?,
+                Layer::WordEmbeddings | Layer::Hidden(_) => {
+                    output.narrow(0, start, row.tokens.len())?
+                }
             });
             start += row.tokens.len();
         }

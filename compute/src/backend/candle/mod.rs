@@ -297,6 +297,17 @@ impl Backend for Candle {
         x.index_select(&self.indices(indices)?, 0)
     }
 
+    fn without(&self, x: Tensor, parts: &[(Range<usize>, Range<usize>)]) -> Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        let mut factors = vec![1_f64; rows * width];
+        for (rows, columns) in parts {
+            for row in rows.clone() {
+                factors[row * width..][columns.clone()].fill(0.);
+            }
+        }
+        &x * Tensor::from_vec(factors, (rows, width), &self.device)?.to_dtype(self.dtype)?
+    }
+
     fn scatter(&self, x: &Tensor, indices: &[usize], total: usize) -> Result<Tensor> {
         let zeros = Tensor::zeros((total, x.dim(1)?), self.dtype, &self.device)?;
         zeros.index_add(&self.indices(indices)?, x, 0)

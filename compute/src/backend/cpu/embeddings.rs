@@ -91,7 +91,7 @@ impl Embeddings {
                     let baseline = match &path.baseline {
                         _ if i >= moved => Some(input),
                         Baseline::Ids(ids) => Some(self.word(ids[i])),
-                        Baseline::Zero => None,
+                        Baseline::Zero | Baseline::States(_) => None,
                     };
                     interpolate(input, baseline, path.alpha, point, difference.row_mut(start + i));
                 }

@@ -230,6 +230,13 @@ impl Backend for Cpu {
         Ok(elementwise::gather(x, indices))
     }
 
+    fn without(&self, mut x: Array, parts: &[(Range<usize>, Range<usize>)]) -> Done<Array> {
+        for (rows, columns) in parts {
+            rows.clone().for_each(|row| x.row_mut(row)[columns.clone()].fill(0.));
+        }
+        Ok(x)
+    }
+
     fn scatter(&self, x: &Array, indices: &[usize], total: usize) -> Done<Array> {
         Ok(elementwise::scatter(x, indices, total))
     }

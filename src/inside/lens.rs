@@ -1,0 +1,74 @@
+//! The lens (nostalgebraist 2020): what the head answers from the states after each layer, as if
+//! they were the last ones.
+
+use crate::attribution::Subject;
+use crate::error::Result;
+use crate::explanation::{Lens, Predicted, Question};
+use crate::passes::Passes;
+use crate::rows::{LensOutput, RowOutput, Want};
+use crate::tasks::{self, ModelOutput};
+
+/// The most outputs per layer and token that an answer shows of a large vocabulary.
+pub const SHOWN: usize = 64;
+
+/// Runs one forward row. `read` is the model's own output.
+pub async fn lens(
+    question: &Question,
+    passes: &Passes,
+    subject: Subject<'_>,
+    read: &ModelOutput<'_>,
+) -> Result<Lens> {
+    let output = passes.run_one(subject.row(Want::Lens)).await?;
+    let behaviour = tasks::of(question.model.task);
+    let predicted = |LensOutput { logits, probabilities }: LensOutput| {
+        let output = RowOutput { logits, probabilities, ..RowOutput::default() };
+        behaviour.predicted(question, &ModelOutput { output: &output, ..*read })
+    };
+    let predictions: Vec<Predicted> =
+        output.lens.into_iter().map(predicted).collect::<Result<_>>()?;
+    let decided_at = decided_at(&predictions);
+    Ok(Lens { predictions, decided_at })
+}
+
+/// Returns the first layer from which on all predictions agree with the last one.
+fn decided_at(predictions: &[Predicted]) -> usize {
+    let Some((own, before)) = predictions.split_last() else { return 0 };
+    let own = best(own);
+    before.iter().rposition(|predicted| best(predicted) != own).map_or(0, |layer| layer + 1)
+}
+
+/// Returns what is predicted, without scores: labels per token or mask, or the bounds of an answer.
+fn best(predicted: &Predicted) -> Vec<usize> {
+    let first = |list: &Vec<crate::explanation::Prediction>| list.first().map(|best| best.index);
+    match predicted {
+        Predicted::Labels(list) => first(list).into_iter().collect(),
+        Predicted::Tokens { predictions, .. } => predictions.iter().filter_map(first).collect(),
+        Predicted::Answer { answer, .. } => vec![answer.start_token, answer.end_token],
+        Predicted::Masks(masks) => {
+            masks.iter().filter_map(|mask| first(&mask.predictions)).collect()
+        }
+        Predicted::Similarity(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explanation::Prediction;
+
+    fn label(index: usize) -> Predicted {
+        let (label, decoded) = (String::new(), None);
+        Predicted::Labels(vec![Prediction { index, label, decoded, logit: 0., probability: 0. }])
+    }
+
+    #[test]
+    fn the_prediction_is_decided_where_it_stays() {
+        let at = |labels: &[usize]| {
+            decided_at(&labels.iter().map(|&index| label(index)).collect::<Vec<_>>())
+        };
+        assert_eq!(at(&[1, 1, 1]), 0);
+        assert_eq!(at(&[1, 0, 1, 1]), 2);
+        assert_eq!(at(&[0, 0, 1]), 2);
+        assert_eq!(at(&[1]), 0);
+    }
+}

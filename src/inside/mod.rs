@@ -1,0 +1,94 @@
+//! Views inside the model: what its layers and heads contribute to one output.
+//!
+//! To add a view, add a file and a line in [`look`] and [`cost`].
+
+mod conductance;
+mod head_importance;
+mod lens;
+
+use futures_util::future::OptionFuture;
+
+use crate::attribution::{Cost, Subject};
+use crate::error::{Code, Error, Result};
+use crate::explanation::{Inside, Question, Resolved, View};
+use crate::heads::Task;
+use crate::passes::Passes;
+use crate::tasks::ModelOutput;
+
+/// Checks that the views are possible for any input of the question.
+pub fn check(question: &Question) -> Result<()> {
+    let at = |index: usize| format!("/inside/{index}");
+    let divided = question.window.is_some() || question.candidates.is_some();
+    if divided && !question.inside.is_empty() {
+        let detail = "inside looks at whole texts and the model's own labels; leave out window \
+                      and candidate_labels, or inside";
+        return Err(Error::field("/inside", detail));
+    }
+    let lens = question.inside.iter().position(|view| *view == View::Lens);
+    match lens.filter(|_| question.model.task == Task::Embedding) {
+        Some(index) => {
+            let detail = "the lens needs a head with labels, and an embedding model has none";
+            Err(Error::new(Code::MethodNotSupported, detail).at(at(index)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns the rows of all views for a sequence of `tokens`.
+pub fn cost(question: &Question, tokens: usize) -> Cost {
+    let of_view = |view: &View| match view {
+        View::Lens => Cost { forward_rows: 1, ..Cost::default() },
+        View::Conductance => Cost {
+            gradient_rows: conductance::expected_rows(&question.model, tokens),
+            ..Cost::default()
+        },
+        View::HeadImportance => Cost { gradient_rows: 1, ..Cost::default() },
+    };
+    question.inside.iter().map(of_view).fold(Cost::default(), |sum, cost| Cost {
+        forward_rows: sum.forward_rows + cost.forward_rows,
+        gradient_rows: sum.gradient_rows + cost.gradient_rows,
+        ..sum
+    })
+}
+
+/// Returns the number of scores in the answer for a sequence of `tokens`.
+pub fn numbers(question: &Question, tokens: usize) -> usize {
+    let (layers, heads) = (question.model.layers(), question.model.heads());
+    let of_view = |view: &View| match view {
+        View::Lens => (layers + 1) * question.model.outputs().min(lens::SHOWN) * tokens,
+        View::Conductance => 2 * layers * tokens,
+        View::HeadImportance => layers * heads,
+    };
+    question.inside.iter().map(of_view).sum()
+}
+
+/// Returns the requested views of the first of `subject`'s scalars, which is that of `target`.
+pub async fn look(
+    question: &Question,
+    passes: &Passes,
+    subject: Subject<'_>,
+    target: Option<&Resolved>,
+    read: &ModelOutput<'_>,
+) -> Result<Option<Inside>> {
+    if question.inside.is_empty() {
+        return Ok(None);
+    }
+    let target = target.ok_or_else(|| Error::field("/inside", "there is no target to explain"))?;
+    let wants = |view: View| question.inside.contains(&view);
+    let lens = wants(View::Lens).then(|| lens::lens(question, passes, subject, read));
+    let conductance =
+        wants(View::Conductance).then(|| conductance::conductance(passes, subject, target));
+    let heads = wants(View::HeadImportance)
+        .then(|| head_importance::head_importance(passes, subject, target));
+    let (lens, conductance, head_importance) = futures_util::future::join3(
+        OptionFuture::from(lens),
+        OptionFuture::from(conductance),
+        OptionFuture::from(heads),
+    )
+    .await;
+    Ok(Some(Inside {
+        lens: lens.transpose()?,
+        conductance: conductance.transpose()?,
+        head_importance: head_importance.transpose()?,
+    }))
+}

@@ -1,0 +1,98 @@
+//! The states after layers, and the gradients there, for the rows that request them.
+
+use std::ops::Range;
+
+use super::Pass;
+use crate::backend::Backend;
+use crate::model::packed::Packed;
+use crate::rows::{LayerOutput, RowOutput, Want};
+
+/// The states of one row after one layer, `[tokens, hidden]`.
+type States = Vec<Vec<f64>>;
+
+/// The states of every row after its kept layers.
+pub struct Kept {
+    /// `[rows][kept layers]`
+    states: Vec<Vec<States>>,
+}
+
+/// The gradient of one row after a layer.
+pub struct Gradient {
+    layer: usize,
+    /// `[tokens, hidden]`
+    gradient: States,
+}
+
+impl Kept {
+    pub fn new(packed: &Packed<'_>) -> Self {
+        Self { states: vec![Vec::new(); packed.rows.len()] }
+    }
+
+    /// Keeps the states after `layer`, from 1, of the rows that need them.
+    pub fn keep<B: Backend>(
+        &mut self,
+        pass: &Pass<'_, B>,
+        hidden: &B::Array,
+        layer: usize,
+    ) -> Result<(), B::Error> {
+        for ((row, tokens), kept) in
+            pass.packed.rows.iter().zip(&pass.packed.tokens).zip(&mut self.states)
+        {
+            if row.kept_layers().contains(&layer) {
+                kept.push(of_row(pass, hidden, tokens)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the gradients of one scalar, `[rows][kept layers]`, to the outputs of the first rows.
+    pub fn settle(
+        &self,
+        packed: &Packed<'_>,
+        gradients: Vec<Vec<Gradient>>,
+        outputs: &mut [RowOutput],
+    ) {
+        for (i, gradients) in gradients.into_iter().enumerate() {
+            let (row, kept) = (packed.rows[i], &self.states[i]);
+            let first = row.kept_layers().start;
+            // The last layer comes first.
+            for Gradient { layer, gradient } in gradients.into_iter().rev() {
+                let states = &kept[layer - first];
+                match row.want {
+                    Want::Gradients(reduce, _) => {
+                        let scores = reduce.hidden(&gradient, states, row.path.as_ref());
+                        outputs[i].token_scores.push(scores);
+                    }
+                    _ => outputs[i]
+                        .layers
+                        .push(LayerOutput { states: states.concat(), gradient: gradient.concat() }),
+                }
+            }
+        }
+    }
+}
+
+/// Adds the gradient after `layer`, from 1, of the rows that request it. `gradient` covers the
+/// first rows, as many as `all` has.
+pub fn gradients<B: Backend>(
+    pass: &Pass<'_, B>,
+    gradient: &B::Array,
+    layer: usize,
+    all: &mut [Vec<Gradient>],
+) -> Result<(), B::Error> {
+    for ((row, tokens), own) in pass.packed.rows.iter().zip(&pass.packed.tokens).zip(all) {
+        if row.kept_layers().contains(&layer) {
+            own.push(Gradient { layer, gradient: of_row(pass, gradient, tokens)? });
+        }
+    }
+    Ok(())
+}
+
+fn of_row<B: Backend>(
+    pass: &Pass<'_, B>,
+    array: &B::Array,
+    tokens: &Range<usize>,
+) -> Result<States, B::Error> {
+    let positions: Vec<usize> = tokens.clone().collect();
+    pass.b.rows(&pass.b.gather(array, &positions)?)
+}

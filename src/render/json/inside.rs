@@ -1,0 +1,118 @@
+//! Views inside the model.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Nested, PredictionBody, Target, convert, number};
+use crate::explanation as plain;
+
+/// What the layers and heads contribute to the first target.
+#[derive(Serialize, ToSchema)]
+pub struct Inside {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lens: Option<Lens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conductance: Option<Conductance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_importance: Option<HeadImportance>,
+}
+
+/// What the head answers from the states after each layer.
+#[derive(Serialize, ToSchema)]
+pub struct Lens {
+    /// 0 is the embedding block; the last one is the served prediction.
+    pub layers: Vec<usize>,
+    /// Per layer, in the form that `predictions`, `masks` or `answer` of the result has.
+    pub predictions: Vec<LensPrediction>,
+    /// The first layer from which on the prediction is the served one.
+    pub decided_at: usize,
+}
+
+/// The prediction of one layer: of the text, of each token, of each mask, or an answer.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum LensPrediction {
+    Labels(Vec<super::Prediction>),
+    Tokens(Vec<Vec<super::Prediction>>),
+    Masks(Vec<super::prediction::Mask>),
+    Answer(super::prediction::BestAnswer),
+}
+
+/// The score of each token and word at each layer. The scores of all tokens of a layer add up to
+/// the change of the scalar from the baseline.
+#[derive(Serialize, ToSchema)]
+pub struct Conductance {
+    pub target: Target,
+    /// Counted from 1.
+    pub layers: Vec<usize>,
+    /// `[layer][token]`
+    #[schema(value_type = Vec<Vec<f32>>)]
+    pub token: Nested,
+    /// `[layer][word]`
+    #[schema(value_type = Vec<Vec<f32>>)]
+    pub word: Nested,
+    /// The largest difference, over the layers, of the sum of the scores from that change.
+    pub convergence_delta: f32,
+    /// Whether every layer's delta is within one percent of its scores' magnitudes and the last
+    /// doubling of the steps did not move them.
+    pub converged: bool,
+    pub n_steps: usize,
+}
+
+/// The derivative of the scalar with respect to a factor on each head's context, at 1.
+#[derive(Serialize, ToSchema)]
+pub struct HeadImportance {
+    pub target: Target,
+    /// The numbers of layers and heads.
+    #[schema(min_items = 2, max_items = 2)]
+    pub shape: [usize; 2],
+    /// `[layer][head]`, signed.
+    #[schema(value_type = Vec<Vec<f32>>)]
+    pub scores: Nested,
+}
+
+pub fn inside(inside: plain::Inside) -> Inside {
+    Inside {
+        lens: inside.lens.map(lens),
+        conductance: inside.conductance.map(conductance),
+        head_importance: inside.head_importance.map(head_importance),
+    }
+}
+
+fn lens(lens: plain::Lens) -> Lens {
+    let prediction = |predicted: plain::Predicted| match PredictionBody::from(predicted) {
+        PredictionBody::Labels { predictions } => Some(LensPrediction::Labels(predictions)),
+        PredictionBody::Tokens { predictions, .. } => Some(LensPrediction::Tokens(predictions)),
+        PredictionBody::Masks { masks } => Some(LensPrediction::Masks(masks)),
+        PredictionBody::Answer { answer, .. } => Some(LensPrediction::Answer(answer)),
+        // The lens is refused for embedding models.
+        PredictionBody::Similarity { .. } => None,
+    };
+    Lens {
+        layers: (0..lens.predictions.len()).collect(),
+        predictions: lens.predictions.into_iter().filter_map(prediction).collect(),
+        decided_at: lens.decided_at,
+    }
+}
+
+fn conductance(conductance: plain::Conductance) -> Conductance {
+    Conductance {
+        target: convert::target(&conductance.target),
+        layers: (1..=conductance.tokens.len()).collect(),
+        convergence_delta: number(conductance.convergence_delta()),
+        converged: conductance.converged,
+        n_steps: conductance.n_steps,
+        token: matrix(conductance.tokens),
+        word: matrix(conductance.words),
+    }
+}
+
+fn head_importance(heads: plain::HeadImportance) -> HeadImportance {
+    let shape = [heads.scores.len(), heads.scores.first().map_or(0, Vec::len)];
+    HeadImportance { target: convert::target(&heads.target), shape, scores: matrix(heads.scores) }
+}
+
+fn matrix(rows: Vec<Vec<f64>>) -> Nested {
+    let shape = vec![rows.len(), rows.first().map_or(0, Vec::len)];
+    Nested { shape, values: rows.concat() }
+}
