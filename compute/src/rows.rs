@@ -302,9 +302,9 @@ pub enum Want {
     Values(Vec<Scalar>),
     /// The values of scalars and their gradients with respect to the row's layer.
     Gradients(Reduce, Vec<Scalar>),
-    /// The states after these transformer layers, from 1, the gradient of a scalar with respect to
-    /// each, and the scalar's value.
-    Layers(Range<usize>, Scalar),
+    /// The states after these transformer layers, from 1; of a scalar, its value and its gradient
+    /// with respect to each.
+    Layers(Range<usize>, Option<Scalar>),
     /// All outputs, and those that the head computes from the states after every layer.
     Lens,
     /// The attention flow from this token at the last layer down to each input token through all
@@ -353,7 +353,7 @@ impl Row {
     pub fn differentiated(&self) -> &[Scalar] {
         match &self.want {
             Want::Gradients(_, scalars) => scalars,
-            Want::Layers(_, scalar) => std::slice::from_ref(scalar),
+            Want::Layers(_, scalar) => scalar.as_slice(),
             Want::Outputs
             | Want::States
             | Want::Pooled(_)
@@ -465,7 +465,8 @@ pub struct RowOutput {
     pub lens: Vec<LensOutput>,
 }
 
-/// The states after one layer and the gradient there, `[tokens · hidden]` each.
+/// The states after one layer and the gradient there, `[tokens · hidden]` each; without a scalar,
+/// the gradient is empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LayerOutput {
     pub states: Vec<f64>,

@@ -3,17 +3,18 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject, layer};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::Reduce;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "input_x_gradient",
-    summary: "Word embedding times the gradient of the explained scalar, summed over the hidden \
-              dimension.",
+    summary: "Word embedding, or state after a layer, times the gradient of the explained scalar \
+              there, summed over the hidden dimension. After a layer, Captum's \
+              LayerGradientXActivation.",
     paper: "Shrikumar et al. 2016, arXiv:1605.01713",
-    options: &[],
+    options: &[layer::OPTION],
     settle: AS_GIVEN,
     signed: true,
     complete: false,
@@ -23,12 +24,12 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run,
 };
 
-/// Returns `Σ_d e_td ∂F/∂e_td` for each token t with word embedding e. Runs one row for any number
+/// Returns `Σ_d e_td ∂F/∂e_td` for each token t with word embedding, or state, e. Runs one row for any number
 /// of scalars.
 fn run<'a>(
     passes: &'a Passes,
     subject: Subject<'a>,
-    _options: &'a Options,
+    options: &'a Options,
 ) -> BoxFuture<'a, Result<Vec<Attribution>>> {
-    subject.gradient_at_input(passes, Reduce::TimesInput).boxed()
+    subject.gradient_at_input(passes, Reduce::TimesInput, options).boxed()
 }

@@ -2,8 +2,9 @@
 //! `LayerIntegratedGradients` on an embedding layer. The number of steps is fixed, or it is doubled
 //! until the scores converge.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
-use serde_json::Map;
 
 use super::nested::Rule;
 use super::options::{AUTO, OptionValue, Preset};
@@ -11,12 +12,11 @@ use super::quadrature::Quadrature;
 use super::{
     Attribution, Completeness, Cost, Extent, MethodEntry, OptionKind, OptionSpec, Options,
 };
-use super::{Subject, baseline, quadrature, samples};
-use crate::choice::Choice;
+use super::{Subject, baseline, layer, quadrature, samples};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{Baseline, Layer, Path, Reduce, Row, RowOutput, Want, norm};
+use crate::rows::{Baseline, Ends, Layer, Path, Reduce, Row, RowOutput, Want, norm};
 
 /// Maximum number of steps, which bounds the cost of a request. No input has needed more.
 const MAX_STEPS: u64 = 2_000;
@@ -31,16 +31,15 @@ pub const ENTRY: MethodEntry = MethodEntry {
     paper: "Sundararajan, Taly & Yan 2017, arXiv:1703.01365",
     options: &[
         OptionSpec {
-            name: "layer",
-            kind: OptionKind::Choice(Layer::NAMES),
-            default: Preset::Name("word_embeddings"),
             help: "Where the path runs: through the word embeddings, before position, type and \
-                   layer norm, or through the outputs of the whole embedding block.",
+                   layer norm; through the outputs of the whole embedding block; or through the \
+                   outputs of a transformer layer, counted from 1.",
+            ..layer::OPTION
         },
         baseline::OPTION,
         OptionSpec {
             name: "n_steps",
-            kind: OptionKind::IntegerOrAuto { min: 1, max: MAX_STEPS },
+            kind: OptionKind::IntegerOrName { names: &[AUTO], min: 1, max: MAX_STEPS },
             default: Preset::Name(AUTO),
             help: "Number of points on the path at which the gradient is taken. auto takes 9, 17, \
                    33, 65, … until the scores are within the tolerance; the response's n_steps \
@@ -102,24 +101,22 @@ const EXPECTED_STEPS: usize = 17;
 
 /// The cost that admission assumes.
 fn cost(options: &Options, of: Extent) -> Cost {
-    match options.integer("n_steps") {
-        Some(n_steps) => {
-            Cost { forward_rows: 1, gradient_rows: of.targets * n_steps, ..Cost::default() }
-        }
-        None => {
-            let steps = Rule::largest(max_steps(options)).min(EXPECTED_STEPS);
-            Cost { gradient_rows: of.targets * steps, ..Cost::default() }
-        }
-    }
+    let (own_rows, steps) = match options.integer("n_steps") {
+        Some(n_steps) => (1, n_steps),
+        None => (0, Rule::largest(max_steps(options)).min(EXPECTED_STEPS)),
+    };
+    let forward_rows = own_rows + if layer::is_hidden(options) { 2 } else { 0 };
+    Cost { forward_rows, gradient_rows: of.targets * steps, ..Cost::default() }
 }
 
-fn max_steps(options: &Options) -> usize {
+/// Returns the most steps that `n_steps: auto` may take.
+pub fn max_steps(options: &Options) -> usize {
     options.integer("max_steps").unwrap_or_default()
 }
 
 /// `score_t = Σ_d (x - x')_td Σ_i w_i ∂F(x' + α_i (x - x'))/∂x_td`
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
-    let path = PathRows::new(passes.model(), subject, options)?;
+    let path = PathRows::new(passes, subject, options).await?;
     match options.integer("n_steps") {
         Some(n_steps) => fixed(passes, &path, n_steps, options).await,
         None => adaptive(passes, &path, options).await,
@@ -194,14 +191,31 @@ pub fn interleave(old: Vec<RowOutput>, fresh: Vec<RowOutput>) -> Vec<RowOutput> 
     old.into_iter().flat_map(|node| std::iter::once(node).chain(fresh.next())).collect()
 }
 
-impl Choice for Layer {
-    const NAMES: &'static [&'static str] = &["word_embeddings", "embeddings"];
-    const ALL: &'static [Self] = &[Self::WordEmbeddings, Self::Embeddings];
+/// Returns the path through embeddings that `options` of this method describe.
+pub fn path<'a>(model: &Model, subject: Subject<'a>, options: &Options) -> Result<PathRows<'a>> {
+    let baseline = baseline::resolve(model, subject.encoding, options)?;
+    Ok(PathRows { subject, layer: layer::resolve(model, options)?, baseline })
 }
 
-/// Returns the path of the default options.
-pub fn default_path<'a>(model: &Model, subject: Subject<'a>) -> Result<PathRows<'a>> {
-    PathRows::new(model, subject, &ENTRY.options(&Map::new())?)
+/// Returns the states of the input and of the baseline after `layer`.
+async fn ends(
+    passes: &Passes,
+    subject: Subject<'_>,
+    layer: usize,
+    baseline: Baseline,
+) -> Result<Baseline> {
+    let input = subject.row(Want::Layers(layer..layer + 1, None));
+    let is_zero = baseline == Baseline::Zero;
+    // The baseline itself, with the positions that the model gives it.
+    let path = Some(Path { baseline, alpha: 0., noise: None, held: 0 });
+    let at_baseline = Row { layer: Layer::Embeddings, path, ..input.clone() };
+    let outputs = passes.run(vec![input, at_baseline]).await?;
+    let mut states = outputs.into_iter().flat_map(|output| output.layers).map(|own| own.states);
+    let (Some(input), Some(other)) = (states.next(), states.next()) else {
+        return Err(Error::internal("a row returned no states"));
+    };
+    let baseline = if is_zero { vec![0.; input.len()] } else { other };
+    Ok(Baseline::States(Arc::new(Ends { input, baseline })))
 }
 
 /// Builds the rows of one path and integrates their outputs.
@@ -212,9 +226,14 @@ pub struct PathRows<'a> {
 }
 
 impl<'a> PathRows<'a> {
-    fn new(model: &Model, subject: Subject<'a>, options: &Options) -> Result<Self> {
-        let layer = options.choice("layer");
-        let baseline = baseline::resolve(model, subject.encoding, options)?;
+    /// Runs two forward rows for a path through the states after a layer.
+    async fn new(passes: &Passes, subject: Subject<'a>, options: &Options) -> Result<Self> {
+        let layer = layer::resolve(passes.model(), options)?;
+        let resolved = baseline::resolve(passes.model(), subject.encoding, options)?;
+        let baseline = match layer {
+            Layer::WordEmbeddings | Layer::Embeddings => resolved,
+            Layer::Hidden(layer) => ends(passes, subject, layer, resolved).await?,
+        };
         Ok(Self { subject, layer, baseline })
     }
 

@@ -13,6 +13,7 @@ mod gradient_shap;
 mod input_x_gradient;
 pub mod integrated_gradients;
 mod kernel_shap;
+pub mod layer;
 mod least_squares;
 mod lime;
 pub mod nested;
@@ -92,10 +93,17 @@ impl Subject<'_> {
         Ok(passes.run_one(row).await?.attention)
     }
 
-    /// Returns the gradient of each scalar with respect to the word embeddings, reduced to one
-    /// number per token. Runs one row.
-    async fn gradient_at_input(self, passes: &Passes, reduce: Reduce) -> Result<Vec<Attribution>> {
-        let row = self.row(Want::Gradients(reduce, self.scalars.to_vec()));
+    /// Returns the gradient of each scalar with respect to the layer that `options` select,
+    /// reduced to one number per token. Runs one row.
+    async fn gradient_at_input(
+        self,
+        passes: &Passes,
+        reduce: Reduce,
+        options: &Options,
+    ) -> Result<Vec<Attribution>> {
+        let layer = layer::resolve(passes.model(), options)?;
+        let want = Want::Gradients(reduce, self.scalars.to_vec());
+        let row = Row { layer, ..self.row(want) };
         let output = passes.run_one(row).await?;
         Ok(output.token_scores.into_iter().map(Attribution::plain).collect())
     }

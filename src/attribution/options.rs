@@ -25,8 +25,9 @@ pub enum OptionKind {
         min: u64,
         max: u64,
     },
-    /// An integer in this range, or `"auto"`.
-    IntegerOrAuto {
+    /// An integer in this range, or one of these names.
+    IntegerOrName {
+        names: &'static [&'static str],
         min: u64,
         max: u64,
     },
@@ -181,8 +182,8 @@ impl OptionKind {
                 .as_u64()
                 .filter(|number| (min..=max).contains(number))
                 .map(OptionValue::Integer),
-            Self::IntegerOrAuto { min, max } => {
-                choice(&[AUTO], value).or_else(|| Self::Integer { min, max }.read(value))
+            Self::IntegerOrName { names, min, max } => {
+                choice(names, value).or_else(|| Self::Integer { min, max }.read(value))
             }
             Self::Number { min, max } => value
                 .as_f64()
@@ -199,8 +200,9 @@ impl OptionKind {
                 format!("one of {}, or {{\"text\": \"…\"}}", names.join(", "))
             }
             Self::Integer { min, max } => format!("an integer from {min} to {max}"),
-            Self::IntegerOrAuto { min, max } => {
-                format!("\"{AUTO}\" or an integer from {min} to {max}")
+            Self::IntegerOrName { names, min, max } => {
+                let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+                format!("{} or an integer from {min} to {max}", names.join(", "))
             }
             Self::Number { min, max } => format!("a number from {min} to {max}"),
         }
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn numbers_and_auto_are_read() {
-        let steps = OptionKind::IntegerOrAuto { min: 1, max: 9 };
+        let steps = OptionKind::IntegerOrName { names: &[AUTO], min: 1, max: 9 };
         assert_eq!(steps.read(&json!("auto")), Some(OptionValue::Name(AUTO)));
         assert_eq!(steps.read(&json!(3)), Some(OptionValue::Integer(3)));
         assert_eq!(steps.read(&json!("automatic")), None);

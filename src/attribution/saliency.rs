@@ -1,19 +1,20 @@
-//! Saliency: the norm of the gradient at each word embedding.
+//! Saliency: the norm of the gradient at each word embedding, or at each token's state after a
+//! layer.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::reduce::NORM;
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject, layer};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{Norm, Reduce};
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "saliency",
-    summary: "Norm of the gradient of the explained scalar at each word embedding.",
+    summary: "Norm of the gradient of the explained scalar at each word embedding, or after a layer.",
     paper: "Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
-    options: &[NORM],
+    options: &[NORM, layer::OPTION],
     settle: AS_GIVEN,
     signed: false,
     complete: false,
@@ -23,7 +24,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     run,
 };
 
-/// Returns `‖∂F/∂e_t‖` for each token t with word embedding e. Runs one row for any number of
+/// Returns `‖∂F/∂e_t‖` for each token t with word embedding, or state, e. Runs one row for any number of
 /// scalars.
 fn run<'a>(
     passes: &'a Passes,
@@ -31,5 +32,5 @@ fn run<'a>(
     options: &'a Options,
 ) -> BoxFuture<'a, Result<Vec<Attribution>>> {
     let norm: Norm = options.choice(NORM.name);
-    subject.gradient_at_input(passes, Reduce::Norm(norm)).boxed()
+    subject.gradient_at_input(passes, Reduce::Norm(norm), options).boxed()
 }

@@ -27,6 +27,7 @@ use crate::engine::{Admitted, Corpora, Engine, ModelPool};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Question};
 use crate::heads::Task;
+use crate::inside;
 use crate::passes::{Passes, TimeLimit};
 use crate::tasks;
 use crate::text::tokenizer::Truncate;

@@ -14,7 +14,7 @@ use crate::explanation::{Explained, Predicted, Question, Resolved};
 use crate::inside;
 use crate::passes::Passes;
 use crate::rows::{Maps, Row, RowOutput, Want};
-use crate::tasks::embedding;
+use crate::tasks::{ModelOutput, embedding};
 use crate::text::{Encoding, Unit};
 
 /// Explains the similarity of `text` and `pair`. Attention is that of `text`.

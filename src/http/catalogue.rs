@@ -12,7 +12,6 @@ use super::evidence_kinds::KindInfo;
 use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
 use super::tokenizer::TokenizerInfo;
-use crate::attribution::options::AUTO;
 use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
 use crate::engine::{Progress, Status};
 use crate::error::Result;
@@ -269,7 +268,7 @@ impl OptionInfo {
             takes: spec.kind.expects(),
             choices: match spec.kind {
                 OptionKind::Choice(names) | OptionKind::ChoiceOrText(names) => Some(names),
-                OptionKind::IntegerOrAuto { .. } => Some(&[AUTO]),
+                OptionKind::IntegerOrName { names, .. } => Some(names),
                 OptionKind::Integer { .. } | OptionKind::Number { .. } => None,
             },
             default: json::option(&spec.default.value()),

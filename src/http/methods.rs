@@ -8,7 +8,6 @@ use utoipa::openapi::{Array, Object, ObjectBuilder, OneOfBuilder, Schema};
 
 use super::schemas::{AnySchema, integer, named, names, number, one_of, shape};
 use super::shapes::{OneOrMany, PlainOr};
-use crate::attribution::options::AUTO;
 use crate::attribution::{
     self, DEFAULT_METHOD, METHODS, MethodEntry, OptionKind, OptionSpec, OptionValue, Options,
 };
@@ -94,7 +93,9 @@ fn option(spec: &OptionSpec) -> AnySchema {
             either(names(choices.iter().copied()), text(), default)
         }
         OptionKind::Integer { min, max } => plain(integer(min, max), default),
-        OptionKind::IntegerOrAuto { min, max } => either(names([AUTO]), integer(min, max), default),
+        OptionKind::IntegerOrName { names: own, min, max } => {
+            either(names(own.iter().copied()), integer(min, max), default)
+        }
         OptionKind::Number { min, max } => {
             plain(number().minimum(Some(min)).maximum(Some(max)), default)
         }

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::OneOfBuilder;
 
 use super::evidence::beside::EvidenceObject;
 use super::inputs::{InputShape, InputsShape};
 use super::measures::{EvaluateObject, EvaluateShape};
 use super::methods::{MethodShape, MethodsShape};
-use super::schemas::{SpanShape, optional_name};
+use super::schemas::{SpanShape, optional_name, optional_names};
 use super::shapes::{Name, NameOrList, OneOrMany, Plain, PlainOr};
 use super::target::{ClassShape, TargetObject, TargetShape};
 use super::task_options::{AnswerLength, AnswersShape, CandidatesShape};
@@ -40,7 +41,7 @@ pub struct ExplainRequest {
     pub attention: Option<PlainOr<bool, AttentionObject>>,
     /// Views inside the model, of the first target: `lens`, what the head answers from the states
     /// after each layer; `conductance`, the score of each token at each layer; `head_importance`.
-    #[schema(inline)]
+    #[schema(schema_with = views, required = false)]
     pub inside: Option<OneOrMany<Name<View>>>,
     /// Spans of the text to score, `[start, end]` in code points. Only for a single input; in a
     /// list, each input has its own.
@@ -98,6 +99,14 @@ pub struct ExplainRequest {
     /// Time limit for the response, in milliseconds.
     #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
+}
+
+fn views() -> OneOfBuilder {
+    optional_names::<View>().description(Some(
+        "Views inside the model, of the first target: `lens`, what the head answers from the states \
+         after each layer; `conductance`, the score of each token at each layer; \
+         `head_importance`, the derivative with respect to a factor on each head.",
+    ))
 }
 
 /// The body of POST /predict.

@@ -3,26 +3,31 @@
 //!
 //! With `h(α)` the state at a point of the path and `g(α)` the gradient of the scalar there, the
 //! score of a token is `∫ g · dh`. It is the limit of Captum's `LayerConductance` for many steps.
-//! One row per point returns both for all layers. The trapezoid rule over neighbouring points,
-//! `Σ (g_i + g_{i+1})/2 · (h_{i+1} - h_i)`, has an error in even powers of the step, two of which
-//! are eliminated by Romberg's extrapolation.
+//! One row per point returns both for all layers. The integral is that of the cubic splines through
+//! both; on the built-in models its error at 17 points is a tenth of the trapezoid rule's with
+//! Romberg's extrapolation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use serde_json::Map;
+
+use super::spline;
 use crate::attribution::nested::Rule;
-use crate::attribution::{Granularity, Normalize, Subject, integrated_gradients, reduce};
+use crate::attribution::{
+    Granularity, Normalize, Options, Subject, integrated_gradients, layer, reduce,
+};
 use crate::error::Result;
-use crate::explanation::{Conductance, Resolved};
+use crate::explanation::{Conductance, Question, Resolved};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{LayerOutput, Row, RowOutput, Want, norm};
-
-/// As of integrated gradients.
-const TOLERANCE: f64 = 0.01;
-const MAX_STEPS: usize = 135;
+use crate::rows::{LayerOutput, Row, RowOutput, Want, dot, norm};
 
 /// Number of steps that admission assumes.
 const EXPECTED_STEPS: usize = 17;
+
+/// Most steps if integrated gradients have a fixed number.
+const MAX_STEPS: usize = 135;
 
 /// The bytes of states and gradients that one input may hold at a time. Layers that do not fit
 /// together run one group after the other.
@@ -46,15 +51,40 @@ fn groups(model: &Model, tokens: usize) -> Vec<Range<usize>> {
 }
 
 /// Returns the most steps for which a group fits into memory.
-fn max_steps(model: &Model, tokens: usize, group: &Range<usize>) -> usize {
+fn fitting_steps(model: &Model, tokens: usize, group: &Range<usize>) -> usize {
     let fits = MAX_BYTES / (group.len() * bytes_per_point(model, tokens)).max(1);
-    fits.clamp(EXPECTED_STEPS, MAX_STEPS)
+    fits.max(EXPECTED_STEPS)
+}
+
+/// How the path is integrated: as by the integrated gradients of the same request, if they run
+/// through embeddings, or as by default.
+pub struct Settings {
+    options: Options,
+    tolerance: f64,
+    max_steps: usize,
+}
+
+impl Settings {
+    pub fn of(question: &Question) -> Result<Self> {
+        let own = question.methods.iter().find(|(method, options)| {
+            method.name == integrated_gradients::ENTRY.name && !layer::is_hidden(options)
+        });
+        let default = integrated_gradients::ENTRY.options(&Map::new())?;
+        let options = own.map_or(default, |(_, options)| options.clone());
+        let max_steps = match options.integer("n_steps") {
+            None => integrated_gradients::max_steps(&options),
+            // The points of a fixed number of steps are not nested.
+            Some(_) => MAX_STEPS,
+        };
+        Ok(Self { tolerance: options.number("tolerance"), max_steps, options })
+    }
 }
 
 pub async fn conductance(
     passes: &Passes,
     subject: Subject<'_>,
     target: &Resolved,
+    settings: &Settings,
 ) -> Result<Conductance> {
     let (model, tokens) = (passes.model(), subject.encoding.len());
     let mut all = Conductance {
@@ -66,8 +96,9 @@ pub async fn conductance(
         n_steps: 0,
     };
     for group in groups(model, tokens) {
-        let max_steps = max_steps(model, tokens, &group);
-        let found = Path { passes, subject, target, group }.integrate(max_steps).await?;
+        let max_steps = fitting_steps(model, tokens, &group).min(settings.max_steps);
+        let path = Path { passes, subject, target, settings, group };
+        let found = path.integrate(max_steps).await?;
         all.tokens.extend(found.scores);
         all.deltas.extend(found.deltas);
         all.converged &= found.converged;
@@ -85,6 +116,7 @@ struct Path<'a> {
     passes: &'a Passes,
     subject: Subject<'a>,
     target: &'a Resolved,
+    settings: &'a Settings,
     group: Range<usize>,
 }
 
@@ -99,8 +131,9 @@ struct Integrated {
 impl Path<'_> {
     /// Doubles the number of steps until all layers converge, or steps or time run out.
     async fn integrate(&self, max_steps: usize) -> Result<Integrated> {
-        let path = integrated_gradients::default_path(self.passes.model(), self.subject)?;
-        let want = Want::Layers(self.group.clone(), self.target.scalar.clone());
+        let path =
+            integrated_gradients::path(self.passes.model(), self.subject, &self.settings.options)?;
+        let want = Want::Layers(self.group.clone(), Some(self.target.scalar.clone()));
         let mut points: Vec<RowOutput> = Vec::new();
         let mut found = None;
         for rule in Rule::up_to(max_steps) {
@@ -113,7 +146,8 @@ impl Path<'_> {
             };
             let Some(fresh) = fresh else { break };
             points = integrated_gradients::interleave(points, fresh);
-            let integrated = self.by(&points);
+            let integrated;
+            (points, integrated) = self.by(points).await?;
             let converged = integrated.converged;
             found = Some(integrated);
             if converged {
@@ -123,71 +157,67 @@ impl Path<'_> {
         found.ok_or_else(|| self.passes.late())
     }
 
-    fn by(&self, points: &[RowOutput]) -> Integrated {
-        let change = points.last().map_or(0., |end| end.values[0])
-            - points.first().map_or(0., |start| start.values[0]);
-        let allowed = TOLERANCE * if self.passes.model().is_smooth() { 5. } else { 1. };
-        let (mut scores, mut deltas, mut converged) = (Vec::new(), Vec::new(), true);
-        for layer in 0..self.group.len() {
-            let layers: Vec<&LayerOutput> =
-                points.iter().map(|point| &point.layers[layer]).collect();
-            let own = romberg(&layers, self.subject.encoding.len());
-            let previous: Vec<&LayerOutput> = layers.iter().copied().step_by(2).collect();
-            let previous = romberg(&previous, self.subject.encoding.len());
-            let delta = own.iter().sum::<f64>() - change;
-            let size: f64 = own.iter().map(|score| score.abs()).sum();
-            let moved: Vec<f64> = own.iter().zip(&previous).map(|(a, b)| a - b).collect();
-            converged &= delta.abs() <= TOLERANCE * size && norm(&moved) <= allowed * norm(&own);
-            scores.push(own);
-            deltas.push(delta);
-        }
-        Integrated { scores, deltas, converged, n_steps: points.len() }
+    /// Integrates on a thread that may block. Returns the points for the next rule.
+    async fn by(&self, points: Vec<RowOutput>) -> Result<(Vec<RowOutput>, Integrated)> {
+        let model = Arc::clone(self.passes.model());
+        let (layers, tokens) = (self.group.len(), self.subject.encoding.len());
+        let tolerance = self.settings.tolerance;
+        // With smooth gradients the last doubling moves the scores by several times the remaining
+        // error.
+        let allowed = tolerance * if model.is_smooth() { 2. } else { 1. };
+        let integrate = move || {
+            let integrated = Integrated::of(&points, layers, tokens, (tolerance, allowed));
+            (points, integrated)
+        };
+        self.passes.compute(integrate).await
     }
 }
 
-/// Returns the scores of one layer from its states and gradients at equally spaced points.
-fn romberg(points: &[&LayerOutput], tokens: usize) -> Vec<f64> {
-    let [fine, middle, coarse] = [1, 2, 4].map(|step| trapezoid(points, step, tokens));
-    let extrapolated = |fine: &[f64], coarse: &[f64], factor: f64| -> Vec<f64> {
-        let pairs = fine.iter().zip(coarse);
-        pairs.map(|(fine, coarse)| fine + (fine - coarse) / (factor - 1.)).collect()
-    };
-    let first = extrapolated(&fine, &middle, 4.);
-    extrapolated(&first, &extrapolated(&middle, &coarse, 4.), 16.)
+impl Integrated {
+    /// A layer has converged if its scores add up to the change of the scalar within the tolerance,
+    /// a share of their magnitudes, and the previous rule's scores are as close as `allowed`.
+    fn of(
+        points: &[RowOutput],
+        layers: usize,
+        tokens: usize,
+        (tolerance, allowed): (f64, f64),
+    ) -> Self {
+        let value = |point: Option<&RowOutput>| point.map_or(0., |point| point.values[0]);
+        let change = value(points.last()) - value(points.first());
+        let previous: Vec<&RowOutput> = points.iter().step_by(2).collect();
+        let points: Vec<&RowOutput> = points.iter().collect();
+        let weights = [&points, &previous].map(|points| spline::product_weights(points.len()));
+        let mut all =
+            Self { scores: Vec::new(), deltas: Vec::new(), converged: true, n_steps: points.len() };
+        for layer in 0..layers {
+            let [own, before] = [(&points, &weights[0]), (&previous, &weights[1])]
+                .map(|(points, weights)| scores(points, weights, layer, tokens));
+            let delta = own.iter().sum::<f64>() - change;
+            let size: f64 = own.iter().map(|score| score.abs()).sum();
+            let moved: Vec<f64> = own.iter().zip(&before).map(|(a, b)| a - b).collect();
+            all.converged &=
+                delta.abs() <= tolerance * size && norm(&moved) <= allowed * norm(&own);
+            all.scores.push(own);
+            all.deltas.push(delta);
+        }
+        all
+    }
 }
 
-/// Uses every `step`-th point.
-fn trapezoid(points: &[&LayerOutput], step: usize, tokens: usize) -> Vec<f64> {
-    let used: Vec<&&LayerOutput> = points.iter().step_by(step).collect();
+/// Returns `Σ_ij w_ij g_i · h_j` per token of one layer.
+fn scores(points: &[&RowOutput], weights: &[f64], layer: usize, tokens: usize) -> Vec<f64> {
+    let layers: Vec<&LayerOutput> = points.iter().map(|point| &point.layers[layer]).collect();
+    // Splines forget what is far away.
+    let largest = weights.iter().fold(0_f64, |largest, weight| largest.max(weight.abs()));
     let mut scores = vec![0.; tokens];
-    for pair in used.windows(2) {
-        let (a, b) = (pair[0], pair[1]);
-        let width = a.states.len() / tokens.max(1);
-        for (token, score) in scores.iter_mut().enumerate() {
-            let own = token * width..(token + 1) * width;
-            let gradients = a.gradient[own.clone()].iter().zip(&b.gradient[own.clone()]);
-            let states = a.states[own.clone()].iter().zip(&b.states[own]);
-            let parts = gradients.zip(states).map(|((g, k), (from, to))| (g + k) * (to - from));
-            *score += parts.sum::<f64>() / 2.;
+    for (a, row) in layers.iter().zip(weights.chunks(layers.len())) {
+        for (b, weight) in layers.iter().zip(row).filter(|(_, w)| w.abs() > 1e-12 * largest) {
+            let width = a.gradient.len() / tokens.max(1);
+            let vectors = a.gradient.chunks(width.max(1)).zip(b.states.chunks(width.max(1)));
+            for (score, (gradient, state)) in scores.iter_mut().zip(vectors) {
+                *score += weight * dot(gradient, state);
+            }
         }
     }
     scores
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn romberg_integrates_polynomials_of_degree_five() {
-        // One token, one dimension: h = α³, g = α², so ∫ g dh = 3/5.
-        let point = |k: usize| {
-            let alpha = k as f64 / 8.;
-            LayerOutput { states: vec![alpha.powi(3)], gradient: vec![alpha.powi(2)] }
-        };
-        let points: Vec<LayerOutput> = (0..9).map(point).collect();
-        let points: Vec<&LayerOutput> = points.iter().collect();
-        assert!((romberg(&points, 1)[0] - 0.6).abs() < 1e-12);
-        assert!((trapezoid(&points, 1, 1)[0] - 0.6).abs() > 1e-4);
-    }
 }

@@ -5,7 +5,9 @@
 mod conductance;
 mod head_importance;
 mod lens;
+mod spline;
 
+use conductance::Settings;
 use futures_util::future::OptionFuture;
 
 use crate::attribution::{Cost, Subject};
@@ -76,8 +78,9 @@ pub async fn look(
     let target = target.ok_or_else(|| Error::field("/inside", "there is no target to explain"))?;
     let wants = |view: View| question.inside.contains(&view);
     let lens = wants(View::Lens).then(|| lens::lens(question, passes, subject, read));
-    let conductance =
-        wants(View::Conductance).then(|| conductance::conductance(passes, subject, target));
+    let settings = Settings::of(question)?;
+    let conductance = wants(View::Conductance)
+        .then(|| conductance::conductance(passes, subject, target, &settings));
     let heads = wants(View::HeadImportance)
         .then(|| head_importance::head_importance(passes, subject, target));
     let (lens, conductance, head_importance) = futures_util::future::join3(

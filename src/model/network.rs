@@ -199,7 +199,8 @@ impl<B: Backend> Network<B> {
                 _ => RowOutput { attention, states, ..Self::output(row, logits, probabilities) },
             }
         });
-        let outputs = outputs.collect();
+        let mut outputs: Vec<RowOutput> = outputs.collect();
+        kept.without_gradients(packed, &mut outputs);
         Ok(Forwarded {
             embedded,
             layers,

@@ -213,7 +213,8 @@ impl Joint {
         let path = row.path.as_ref().map(|path| {
             let text = tokens.len() - held;
             let baseline = match &path.baseline {
-                Baseline::Zero => Baseline::Zero,
+                // Paths after a layer are refused with candidates.
+                Baseline::Zero | Baseline::States(_) => Baseline::Zero,
                 Baseline::Ids(ids) => {
                     let end = &tokens.input_ids[text..];
                     Baseline::Ids(ids[..text].iter().chain(end).copied().collect())

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::{different, not_found, numbered, unsuited};
+use crate::attribution::{Options, layer};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{
     Candidates, Class, HypothesisWords, LabelChoice, Named, Prediction, Question, Resolved,
@@ -23,6 +24,11 @@ pub fn check(question: &Question, candidates: &Candidates) -> Result<()> {
     if question.window.is_some() {
         let detail = "candidate_labels need one text in full; send truncate: true to cut it";
         return Err(Error::field("/window", detail));
+    }
+    let hidden = |(_, options): &(_, Options)| layer::is_hidden(options);
+    if let Some(index) = question.methods.iter().position(hidden) {
+        let detail = "with candidate_labels, a layer is word_embeddings or embeddings";
+        return Err(Error::field(format!("/methods/{index}/layer"), detail));
     }
     match &question.target {
         Target::Predicted | Target::All => {}

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+import numpy
 import torch
+from scipy.interpolate import CubicSpline
 
 
 def modules(reference) -> list[tuple[torch.nn.Module, int]]:
@@ -96,32 +98,27 @@ def states(reference, function, *args) -> tuple[torch.Tensor, list[torch.Tensor]
     return value, [found[k] for k in range(len(calls))]
 
 
-def conductance(reference, encoded, function, baseline: str, n: int) -> torch.Tensor:
-    """Dhamdhere et al. 2018, [layers, tokens], with gradients at the left end of each of n steps, as in Captum's
-    LayerConductance, but with the mean of both ends, whose error is of second order."""
+def conductance(reference, encoded, function, baseline: str, n: int = 512) -> torch.Tensor:
+    """Dhamdhere et al. 2018, [layers, tokens]: the integral of the gradient at a layer's states along their way, both
+    as cubic splines through n + 1 points."""
     path = reference.from_layer("word_embeddings", function)
     ends = [encoded.with_ids(reference.replaced_ids(encoded, baseline)), encoded]
     start, end = (reference.activation("word_embeddings", one) for one in ends)
-    before, total = None, 0
+    along, gradients = [], []
     for i in range(n + 1):
         point = (start + i / n * (end - start)).requires_grad_()
         value, own = states(reference, path, point, *encoded.model_args)
-        now = list(zip(own, torch.autograd.grad(value.sum(), own), strict=True))
-        now = [(state.detach(), gradient) for state, gradient in now]
-        if before is not None:
-            pairs = zip(before, now, strict=True)
-            total = total + torch.stack(
-                [((g + k) / 2 * (b - a)).sum(-1)[0] for (a, g), (b, k) in pairs]
-            )
-        before = now
-    return total
-
-
-def extrapolated(reference, encoded, function, baseline: str, n: int = 32) -> torch.Tensor:
-    """The conductance by Romberg's rule, whose error is of sixth order."""
-    a, b, c = (conductance(reference, encoded, function, baseline, n * factor) for factor in (1, 2, 4))
-    first, second = b + (b - a) / 3, c + (c - b) / 3
-    return second + (second - first) / 15
+        gradients.append(torch.cat(torch.autograd.grad(value.sum(), own)).numpy())
+        along.append(torch.cat([state.detach() for state in own]).numpy())
+    alphas = numpy.linspace(0, 1, n + 1)
+    state, gradient = (CubicSpline(alphas, numpy.stack(part)) for part in (along, gradients))
+    nodes, weights = numpy.polynomial.legendre.leggauss(3)  # exact for the splines' product
+    total = 0
+    for k in range(n):
+        for node, weight in zip(nodes, weights, strict=True):
+            at = (k + (node + 1) / 2) / n
+            total = total + weight / (2 * n) * (gradient(at) * state(at, 1)).sum(-1)
+    return torch.tensor(total)
 
 
 def head_importance(reference, encoded, function) -> torch.Tensor:
@@ -210,5 +207,7 @@ def at_layer(reference, encoded, function, layer: int, baseline: str, n_steps: i
         "layer": layer,
         "integrated_gradients": (mean * (end - start)).sum(-1)[0].tolist(),
         "input_x_gradient": (own * end).sum(-1)[0].tolist(),
+        # If a norm follows directly, the sums are 0 except for its epsilon.
+        "scale": (own * end).abs().sum(-1).max().item(),
         "saliency": own.pow(2).sum(-1).sqrt()[0].tolist(),
     }

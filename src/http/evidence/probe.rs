@@ -11,7 +11,7 @@ use super::super::inputs::{InputShape, InputsShape};
 use super::super::openapi::WorkProblems;
 use super::super::problem::{Failure, Problem};
 use super::super::schemas::{PairShape, optional_names};
-use super::super::shapes::{Name, OneOrMany};
+use super::super::shapes::{Name, OneOrMany, distinct};
 use super::super::timeout::RequestTimeout;
 use super::{Call, Common, IntoQuery};
 use crate::choice::Choice;

@@ -17,6 +17,7 @@ pub struct Kept {
 }
 
 /// The gradient of one row after a layer.
+#[derive(Clone)]
 pub struct Gradient {
     layer: usize,
     /// `[tokens, hidden]`
@@ -43,6 +44,17 @@ impl Kept {
             }
         }
         Ok(())
+    }
+
+    /// Adds the states to the outputs of the rows that request no gradient.
+    pub fn without_gradients(&self, packed: &Packed<'_>, outputs: &mut [RowOutput]) {
+        for ((row, kept), output) in packed.rows.iter().zip(&self.states).zip(outputs) {
+            if matches!(row.want, Want::Layers(_, None)) {
+                let layer =
+                    |states: &States| LayerOutput { states: states.concat(), gradient: Vec::new() };
+                output.layers = kept.iter().map(layer).collect();
+            }
+        }
     }
 
     /// Adds the gradients of one scalar, `[rows][kept layers]`, to the outputs of the first rows.

@@ -3,6 +3,7 @@
 //! docs/reference/models.md.
 
 mod answers;
+mod inside;
 mod methods;
 pub mod sentences;
 mod tasks;
