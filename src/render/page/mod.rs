@@ -7,6 +7,7 @@
 mod agreement;
 mod evaluation;
 mod explanation;
+mod inside;
 mod legend;
 mod matrices;
 mod matrix;
@@ -148,6 +149,7 @@ fn parts(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
         (evaluation::part(explained, room))
         (agreement::part(explained, room))
         (beside::page(&explained.evidence, model))
+        (inside::part(explained, room))
         (matrices::attention(explained, room))
         (matrices::similarity(explained, room))
     }

@@ -15,6 +15,7 @@ mod faults;
 mod formats;
 mod gateways;
 mod hosts;
+mod inside;
 mod keys;
 mod languages;
 mod limits;

@@ -25,7 +25,7 @@ const HOSTILE: [&str; 8] = [
 
 impl Running {
     /// POST /explain with an Accept header.
-    async fn render(&self, accept: &str, body: Value) -> Reply {
+    pub async fn render(&self, accept: &str, body: Value) -> Reply {
         self.request("POST", "/explain", &[("accept", accept)], body).await
     }
 }

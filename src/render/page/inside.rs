@@ -1,0 +1,140 @@
+//! Views inside the model: the lens, conductance and the importance of heads.
+
+use maud::{Markup, html};
+
+use super::super::heat::Scale;
+use super::super::room::Room;
+use super::super::sheet;
+use super::matrix::labels;
+use super::{fold, omitted};
+use crate::explanation::{Conductance, Explained, HeadImportance, Lens, Predicted};
+
+pub fn part(explained: &Explained, room: &mut Room) -> Markup {
+    let Some(inside) = &explained.inside else { return html! {} };
+    html! {
+        @if let Some(lens) = &inside.lens { (fold("Prediction after each layer", &lens_table(lens, room))) }
+        @if let Some(conductance) = &inside.conductance {
+            (fold("Scores of the words at each layer", &words(explained, conductance, room)))
+        }
+        @if let Some(heads) = &inside.head_importance {
+            (fold("Importance of the attention heads", &heads_table(heads, room)))
+        }
+    }
+}
+
+fn lens_table(lens: &Lens, room: &mut Room) -> Markup {
+    let rows: Vec<(String, String)> = lens.predictions.iter().map(best).collect();
+    html! {
+        p.xp-soft {
+            "What the head predicts from the states after each layer. Layer 0 is the embeddings. From layer "
+            (lens.decided_at) " on, the prediction is that of the whole model."
+        }
+        @if room.cells(2 * rows.len()) {
+            table.xp-grid {
+                thead { tr { th scope="col" { "layer" } th scope="col" { "prediction" } th scope="col" { "probability" } } }
+                tbody {
+                    @for (layer, (label, probability)) in rows.iter().enumerate() {
+                        tr {
+                            th scope="row" { (layer) }
+                            td { bdi { (label) } }
+                            td.xp-num { (probability) }
+                        }
+                    }
+                }
+            }
+        } @else { (omitted()) }
+    }
+}
+
+/// Returns the best label, or those of all tokens or masks, and its probability.
+fn best(predicted: &Predicted) -> (String, String) {
+    let number = |probability: f64| format!("{probability:.3}");
+    let one = |list: &[crate::explanation::Prediction]| {
+        list.first().map_or_else(String::new, |best| best.label.clone())
+    };
+    match predicted {
+        Predicted::Labels(list) => {
+            (one(list), list.first().map_or_else(String::new, |best| number(best.probability)))
+        }
+        Predicted::Tokens { predictions, .. } => {
+            let labels: Vec<String> = predictions.iter().map(|list| one(list)).collect();
+            (labels.join(" "), String::new())
+        }
+        Predicted::Masks(masks) => {
+            let labels: Vec<String> = masks.iter().map(|mask| one(&mask.predictions)).collect();
+            (labels.join(" "), String::new())
+        }
+        Predicted::Answer { answer, .. } => (answer.text.clone(), number(answer.probability)),
+        Predicted::Similarity(_) => (String::new(), String::new()),
+    }
+}
+
+fn words(explained: &Explained, conductance: &Conductance, room: &mut Room) -> Markup {
+    let names = labels(explained.words.iter().map(|word| word.text.as_str()));
+    let scale = Scale::of(&conductance.words.concat(), true);
+    html! {
+        p.xp-soft {
+            "Conductance: the scores of all tokens after a layer, special tokens included, add up to the change of the explained "
+            "output from the baseline. "
+            (conductance.n_steps) " steps"
+            @if !conductance.converged { ", not converged" }
+            "."
+        }
+        @if room.cells(names.len() * conductance.words.len()) {
+            div.xp-wide role="group" aria-label="Scores of the words at each layer" tabindex="0" {
+                table.xp-grid {
+                    caption.xp-num { "The score of each word after each layer" }
+                    thead {
+                        tr {
+                            th scope="col" { "layer" }
+                            @for name in &names { th scope="col" { bdi { (name) } } }
+                        }
+                    }
+                    tbody {
+                        @for (index, scores) in conductance.words.iter().enumerate() {
+                            tr {
+                                th scope="row" { (index + 1) }
+                                @for score in scores { (cell(scale, *score)) }
+                            }
+                        }
+                    }
+                }
+            }
+        } @else { (omitted()) }
+    }
+}
+
+fn heads_table(heads: &HeadImportance, room: &mut Room) -> Markup {
+    let scale = Scale::of(&heads.scores.concat(), true);
+    let count = heads.scores.first().map_or(0, Vec::len);
+    html! {
+        p.xp-soft {
+            "How the explained output would change with a factor on the head: positive heads support it. "
+            "Layers and heads are counted from 0, as in the attention."
+        }
+        @if room.cells(heads.scores.len() * count) {
+            div.xp-wide role="group" aria-label="Importance of the attention heads" tabindex="0" {
+                table.xp-grid {
+                    caption.xp-num { "The importance of each attention head" }
+                    thead {
+                        tr { td {} @for head in 0..count { th scope="col" { "head " (head) } } }
+                    }
+                    tbody {
+                        @for (layer, scores) in heads.scores.iter().enumerate() {
+                            tr {
+                                th scope="row" { "layer " (layer) }
+                                @for score in scores { (cell(scale, *score)) }
+                            }
+                        }
+                    }
+                }
+            }
+        } @else { (omitted()) }
+    }
+}
+
+fn cell(scale: Scale, score: f64) -> Markup {
+    html! {
+        td { span class={ "xp-w " (sheet::class(scale.shade(score))) } { (scale.number(score)) } }
+    }
+}
