@@ -1,14 +1,14 @@
 //! Conversion of an answer to the JSON types.
 
+use super::target::target;
 use super::{
-    Attention, Attributions, Class, ExplainItem, ExplainResponse, Explained, Explanation, Failed,
-    Fit, Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
-    PredictResponse, Predicted, ScalarName, Span, Target, Token, Unit, Usage, inside, number,
-    trust, windows,
+    Attention, Attributions, ExplainItem, ExplainResponse, Explained, Explanation, Failed, Fit,
+    Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
+    PredictResponse, Predicted, Span, Token, Unit, Usage, inside, number, trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::choice::Choice;
-use crate::explanation::{self, Answer, Named, Resolved};
+use crate::explanation::{self, Answer};
 use crate::model::Model;
 use crate::passes;
 use crate::render::evidence::beside;
@@ -123,22 +123,6 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
         attribution::OptionValue::Number(number) => OptionValue::Number(Number::Real(*number)),
         attribution::OptionValue::Text(text) => OptionValue::Text { text: text.clone() },
     }
-}
-
-pub fn target(target: &Resolved) -> Target {
-    let class = |named: &Named| Class { label: named.label.to_string(), index: named.index };
-    let what = match &target.what {
-        explanation::ScalarName::Class(named) => ScalarName::Class(class(named)),
-        explanation::ScalarName::Contrast(a, b) => {
-            ScalarName::Contrast { contrast: [class(a), class(b)] }
-        }
-        explanation::ScalarName::SpanBoundary(boundary) => {
-            ScalarName::SpanBoundary { position: boundary.name() }
-        }
-        explanation::ScalarName::Cosine(0) => ScalarName::Cosine { cosine: "text" },
-        explanation::ScalarName::Cosine(_) => ScalarName::Cosine { cosine: "text_pair" },
-    };
-    Target { token: target.token, what }
 }
 
 pub fn model_echo(model: &Model) -> ModelEcho {

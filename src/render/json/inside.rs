@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Nested, PredictionBody, Target, convert, number};
+use super::target::target;
+use super::{Nested, PredictionBody, Target, number};
 use crate::explanation as plain;
 
 /// What the layers and heads contribute to the first target.
@@ -97,7 +98,7 @@ fn lens(lens: plain::Lens) -> Lens {
 
 fn conductance(conductance: plain::Conductance) -> Conductance {
     Conductance {
-        target: convert::target(&conductance.target),
+        target: target(&conductance.target),
         layers: (1..=conductance.tokens.len()).collect(),
         convergence_delta: number(conductance.convergence_delta()),
         converged: conductance.converged,
@@ -109,7 +110,7 @@ fn conductance(conductance: plain::Conductance) -> Conductance {
 
 fn head_importance(heads: plain::HeadImportance) -> HeadImportance {
     let shape = [heads.scores.len(), heads.scores.first().map_or(0, Vec::len)];
-    HeadImportance { target: convert::target(&heads.target), shape, scores: matrix(heads.scores) }
+    HeadImportance { target: target(&heads.target), shape, scores: matrix(heads.scores) }
 }
 
 fn matrix(rows: Vec<Vec<f64>>) -> Nested {

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::convert::{attributions, explained_json, model_echo, target, usage};
+use super::convert::{attributions, explained_json, model_echo, usage};
+use super::target::target;
 use super::{Attributions, ExplainItem, Failed, ModelEcho, Target, Usage};
 use crate::error::Error;
 use crate::explainer::{Event, Progress};

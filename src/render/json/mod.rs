@@ -4,6 +4,7 @@ mod convert;
 mod inside;
 mod lines;
 mod prediction;
+mod target;
 mod trust;
 mod windows;
 
