@@ -95,6 +95,16 @@ impl<'a> Bench<'a> {
         words.iter().map(|tokens| tokens.iter().map(|&token| scores[token]).sum()).collect()
     }
 
+    /// Returns the scores of the tokens that the text consists of, and whether the rationale
+    /// contains each.
+    pub fn rationale(&self, scores: &[f64]) -> (Vec<f64>, Vec<bool>) {
+        let encoding = self.subject.encoding;
+        let content = (0..encoding.tokens.len()).filter(|&token| encoding.is_content(token));
+        content
+            .map(|token| (scores[token], encoding.rationale.binary_search(&token).is_ok()))
+            .unzip()
+    }
+
     /// Returns the values at the unperturbed input.
     pub fn unperturbed(&self) -> TargetValue {
         TargetValue { scalar: self.subject.values[0], probability: self.subject.values[1] }

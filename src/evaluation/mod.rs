@@ -9,6 +9,7 @@ pub mod bench;
 mod complexity;
 mod infidelity;
 mod loo_correlation;
+mod plausibility;
 pub mod ranking;
 mod rationale;
 pub mod statistics;
@@ -100,6 +101,7 @@ pub static MEASURES: &[MeasureEntry] = &[
     infidelity::ENTRY,
     baseline_sensitivity::ENTRY,
     complexity::ENTRY,
+    plausibility::ENTRY,
 ];
 
 /// Returns every name that `evaluate` accepts.

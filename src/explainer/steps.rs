@@ -1,5 +1,6 @@
 //! The steps from a first pass to an explanation, shared by every way to read an input.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -178,13 +179,16 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         let of_targets = scored.attributions.into_iter().zip(&parts.targets).zip(&parts.values);
         for ((attribution, target), &output_value) in of_targets {
             let scores = &attribution.scores;
-            words.push(reduce::scores(scores, &encoding, Granularity::Word, Normalize::None));
+            let of_words = reduce::scores(scores, &encoding, Granularity::Word, Normalize::None);
+            let lexicon = in_groups(question, &encoding, &of_words);
+            words.push(of_words);
             explanations.push(Explanation {
                 method,
                 options: options.clone(),
                 target: target.clone(),
                 output: question.output,
                 scores: scale(scores, &encoding, &units, question.normalize),
+                lexicon,
                 output_value,
                 completeness: attribution.completeness,
                 sampling: attribution.sampling,
@@ -211,6 +215,19 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         sentences: units.contains(&Granularity::Sentence).then_some(encoding.sentences),
         spans: units.contains(&Granularity::Span).then_some(encoding.spans),
     }
+}
+
+/// Returns the sum of the scores of each group of words, in the order of the question.
+fn in_groups(question: &Question, encoding: &Encoding, scores: &[f64]) -> Vec<(String, f64)> {
+    let words: Vec<String> = match question.lexicon.is_empty() {
+        true => Vec::new(),
+        false => encoding.words.iter().map(|word| word.text.to_lowercase()).collect(),
+    };
+    let sum = |group: &HashSet<String>| {
+        let own = words.iter().zip(scores).filter(|(word, _)| group.contains(*word));
+        own.map(|(_, score)| score).sum()
+    };
+    question.lexicon.iter().map(|(name, group)| (name.clone(), sum(group))).collect()
 }
 
 /// Returns one list of scores per kind of unit.

@@ -123,6 +123,8 @@ pub struct Explanation {
     pub output: Output,
     /// One list of scores per requested granularity: `[tokens]`, `[words]`, ….
     pub scores: UnitScores,
+    /// The sum of the scores of each group of the lexicon's words.
+    pub lexicon: Vec<(String, f64)>,
     /// Value of the explained scalar at the input.
     pub output_value: f64,
     pub completeness: Option<Completeness>,

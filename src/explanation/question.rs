@@ -1,5 +1,6 @@
 //! A question: what to explain, and how.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub struct Question {
     /// The views inside the model, of the first target.
     pub inside: Vec<View>,
     pub granularity: Vec<Granularity>,
+    /// Groups of words by name, in lower case, whose scores are added up.
+    pub lexicon: Vec<(String, HashSet<String>)>,
     pub normalize: Normalize,
     /// The measures of how far to trust the explanations.
     pub evaluate: Option<Settings>,
@@ -64,6 +67,7 @@ impl Question {
             attention: None,
             inside: Vec::new(),
             granularity: Vec::new(),
+            lexicon: Vec::new(),
             normalize: Normalize::None,
             evaluate: None,
             evidence: Vec::new(),

@@ -84,6 +84,10 @@ pub struct InputObject {
     /// Spans of the text to score, `[start, end]` in code points.
     #[schema(value_type = Option<Vec<SpanShape>>)]
     pub spans: Option<Vec<[usize; 2]>>,
+    /// What a person marked as the reason for the label, `[start, end]` in code points; for the
+    /// measure `plausibility`.
+    #[schema(value_type = Option<Vec<SpanShape>>)]
+    pub rationale: Option<Vec<[usize; 2]>>,
 }
 
 shape! {
@@ -154,13 +158,18 @@ pub fn inputs(
     let too_many = |what: &str, count: usize, max: usize, pointer: &str| {
         Err(Error::field(pointer, format!("{count} {what}; at most {max} are accepted")))
     };
-    for Input { words, spans, pointer, spans_pointer, .. } in &inputs {
+    for input in &inputs {
+        let Input { words, spans, rationale, pointer, spans_pointer, .. } = input;
         let words = words.as_ref().map_or(0, Vec::len);
         if words > limits.words {
             return too_many("words", words, limits.words, pointer);
         }
         if spans.len() > limits.spans {
             return too_many("spans", spans.len(), limits.spans, spans_pointer);
+        }
+        if rationale.len() > limits.spans {
+            let pointer = input.rationale_pointer();
+            return too_many("spans", rationale.len(), limits.spans, &pointer);
         }
     }
     Ok(inputs)
@@ -236,6 +245,7 @@ fn input(shape: InputShape, pointer: &str) -> error::Result<Input> {
         words: object.words,
         text_pair: object.text_pair,
         spans: spans(object.spans),
+        rationale: spans(object.rationale),
         pointer: format!("{pointer}/{name}"),
         spans_pointer,
     })

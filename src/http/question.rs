@@ -1,5 +1,6 @@
 //! Converts a request's body to a validated [`Question`].
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ impl IntoQuestion for ExplainRequest {
             attention: attention(self.attention),
             inside: inside(self.inside)?,
             granularity: granularity(self.granularity)?,
+            lexicon: lexicon(self.lexicon, limits.evidence_terms)?,
             normalize: self.normalize.map_or(Normalize::None, Name::value),
             evaluate: self.evaluate.map(measures::settings).transpose()?,
             evidence: evidence.unwrap_or_default(),
@@ -187,6 +189,20 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Result<Vec<Granular
             Err(Error::field(pointer, "granularity names a unit twice"))
         }
     }
+}
+
+type Lexicon = Option<BTreeMap<String, Vec<String>>>;
+
+fn lexicon(groups: Lexicon, limit: usize) -> Result<Vec<(String, HashSet<String>)>> {
+    let groups = groups.unwrap_or_default();
+    let count = groups.len() + groups.values().map(Vec::len).sum::<usize>();
+    if count > limit {
+        let detail =
+            format!("the lexicon has {count} names and words; at most {limit} are accepted");
+        return Err(Error::field("/lexicon", detail));
+    }
+    let lower = |words: Vec<String>| words.iter().map(|word| word.trim().to_lowercase()).collect();
+    Ok(groups.into_iter().map(|(name, words)| (name, lower(words))).collect())
 }
 
 fn inside(shape: Option<OneOrMany<Name<View>>>) -> Result<Vec<View>> {

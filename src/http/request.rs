@@ -1,14 +1,17 @@
 //! The request bodies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::OneOfBuilder;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder};
 
 use super::evidence::beside::EvidenceObject;
 use super::inputs::{InputShape, InputsShape};
 use super::measures::{EvaluateObject, EvaluateShape};
 use super::methods::{MethodShape, MethodsShape};
-use super::schemas::{SpanShape, optional_name, optional_names};
+use super::schemas::{SpanShape, optional_name, optional_names, shape, string};
 use super::shapes::{Name, NameOrList, OneOrMany, Plain, PlainOr};
 use super::target::{ClassShape, TargetObject, TargetShape};
 use super::task_options::{AnswerLength, AnswersShape, CandidatesShape};
@@ -50,6 +53,10 @@ pub struct ExplainRequest {
     /// The units to return scores for; token and word by default.
     #[schema(inline)]
     pub granularity: Option<OneOrMany<GranularityName>>,
+    /// Groups of words by name, such as `{"negation": ["not", "never"]}`: `attributions.lexicon` has
+    /// the sum of the scores of each group's words. Case does not matter.
+    #[schema(value_type = Option<LexiconShape>)]
+    pub lexicon: Option<BTreeMap<String, Vec<String>>>,
     /// Scales each list of scores to a norm of 1. `none` by default, which preserves completeness.
     #[schema(schema_with = optional_name::<Normalize>, required = false)]
     pub normalize: Option<Name<Normalize>>,
@@ -99,6 +106,14 @@ pub struct ExplainRequest {
     /// Time limit for the response, in milliseconds.
     #[schema(minimum = 1, maximum = 3_600_000, example = 5000)]
     pub budget_ms: Option<u64>,
+}
+
+shape! {
+    /// Groups of words by name.
+    LexiconShape []
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(ArrayBuilder::new().items(string())))
 }
 
 fn views() -> OneOfBuilder {

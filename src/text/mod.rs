@@ -35,6 +35,8 @@ pub struct Input {
     pub text_pair: Option<String>,
     /// Additional units to score: spans of `text`, in code points.
     pub spans: Vec<borders::Span>,
+    /// What a person marked as the reason for the label: spans of `text`, in code points.
+    pub rationale: Vec<borders::Span>,
     /// JSON pointer of `text` or `words` in the request, for errors.
     pub pointer: String,
     /// JSON pointer of `spans`.
@@ -45,6 +47,12 @@ impl Input {
     /// Returns one text per segment.
     pub fn texts(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.text).chain(&self.text_pair)
+    }
+
+    /// Returns the JSON pointer of the rationale.
+    pub fn rationale_pointer(&self) -> String {
+        let object = self.pointer.rsplit_once('/').map_or("", |(object, _)| object);
+        format!("{object}/rationale")
     }
 
     /// Returns the JSON pointer of the second text: `text_pair` next to `text`, or the second
@@ -68,6 +76,8 @@ pub struct Encoding {
     pub words: Vec<Unit>,
     pub sentences: Vec<Unit>,
     pub spans: Vec<CallerSpan>,
+    /// The tokens of the rationale, ascending.
+    pub rationale: Vec<usize>,
     /// Whether the input was truncated to fit the model.
     pub truncated: bool,
     /// The second text, if the model encodes it separately.

@@ -208,7 +208,7 @@ impl TextEncoder {
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }
-        let Units { words, sentences, spans } = units(input, excerpts, &tokens, cut)?;
+        let Units { words, sentences, spans, rationale } = units(input, excerpts, &tokens, cut)?;
         for (index, word) in words.iter().enumerate() {
             for &token in &word.tokens {
                 tokens[token].word = Some(index);
@@ -228,6 +228,7 @@ impl TextEncoder {
             words,
             sentences,
             spans,
+            rationale,
             truncated: cut.is_some(),
             separate_pair: None,
             held: 0,
@@ -324,15 +325,17 @@ pub enum Truncate {
     Windows { most: usize },
 }
 
+#[derive(Default)]
 struct Units {
     words: Vec<Unit>,
     sentences: Vec<Unit>,
     spans: Vec<CallerSpan>,
+    rationale: Vec<usize>,
 }
 
 /// Returns the units of all segments, without those that were cut off.
 fn units(input: &Input, from: &Excerpts<'_>, tokens: &[Token], cut: Option<Side>) -> Result<Units> {
-    let mut units = Units { words: Vec::new(), sentences: Vec::new(), spans: Vec::new() };
+    let mut units = Units::default();
     for (segment, (text, part)) in input.texts().zip(&from.parts).enumerate() {
         let spans = TokenSpans::new(text, segment, tokens);
         let kept =
@@ -350,6 +353,9 @@ fn units(input: &Input, from: &Excerpts<'_>, tokens: &[Token], cut: Option<Side>
         if segment == 0 {
             let caller_spans = spans.caller_spans(&input.spans);
             units.spans = caller_spans.map_err(|error| error.within(&input.spans_pointer))?;
+            let rationale = spans.marked(&input.rationale);
+            units.rationale =
+                rationale.map_err(|error| error.within(&input.rationale_pointer()))?;
         }
     }
     Ok(units)

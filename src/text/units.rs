@@ -80,16 +80,7 @@ impl TokenSpans {
     /// Rejects empty and overlapping spans and those outside the text. Error pointers are
     /// relative to the list.
     pub fn caller_spans(&self, requested: &[Span]) -> Result<Vec<CallerSpan>> {
-        let length = self.chars.len();
-        for (index, &(start, end)) in requested.iter().enumerate() {
-            if start >= end || end > length {
-                let detail = format!(
-                    "[{start}, {end}] is not a span of the text, which has {length} code points; a span \
-                     is [start, end], with end excluded"
-                );
-                return Err(Error::field(format!("/{index}"), detail));
-            }
-        }
+        self.check(requested)?;
         let spans: Vec<CallerSpan> = requested
             .iter()
             .map(|&requested| CallerSpan { unit: self.unit(self.round(requested)), requested })
@@ -104,6 +95,31 @@ impl TokenSpans {
                 Err(Error::field(format!("/{second}"), detail))
             }
         }
+    }
+
+    /// Returns the tokens that these spans touch, ascending. Rejects empty spans and those outside
+    /// the text. Error pointers are relative to the list.
+    pub fn marked(&self, requested: &[Span]) -> Result<Vec<usize>> {
+        self.check(requested)?;
+        let touches = |span: &Span| requested.iter().any(|own| span.0 < own.1 && own.0 < span.1);
+        let marked = self.tokens.iter().filter(|(_, span)| touches(span));
+        let mut tokens: Vec<usize> = marked.map(|(token, _)| *token).collect();
+        tokens.sort_unstable();
+        Ok(tokens)
+    }
+
+    fn check(&self, requested: &[Span]) -> Result<()> {
+        let length = self.chars.len();
+        for (index, &(start, end)) in requested.iter().enumerate() {
+            if start >= end || end > length {
+                let detail = format!(
+                    "[{start}, {end}] is not a span of the text, which has {length} code points; a span \
+                     is [start, end], with end excluded"
+                );
+                return Err(Error::field(format!("/{index}"), detail));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the smallest span around `requested` that splits no token.

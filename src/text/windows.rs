@@ -122,6 +122,7 @@ fn window(
         words,
         sentences: whole.sentences.iter().filter_map(remapped).collect(),
         spans: Vec::new(),
+        rationale: Vec::new(),
         truncated: false,
         separate_pair: None,
         held: 0,

@@ -102,8 +102,10 @@ fn cut(encoding: Encoding, text: &TextEncoder, count: usize) -> Encoding {
         unit.tokens = unit.tokens.iter().filter_map(new_position).collect();
         (unit.segment == 1 || unit.start < end).then_some(unit)
     };
+    let rationale = encoding.rationale.iter().filter_map(new_position).collect();
     Encoding {
         ids: Arc::new(ids),
+        rationale,
         tokens: positions.iter().map(|&position| encoding.tokens[position].clone()).collect(),
         words: encoding.words.into_iter().filter_map(remaining).collect(),
         sentences: encoding.sentences.into_iter().filter_map(remaining).collect(),

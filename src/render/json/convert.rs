@@ -1,5 +1,7 @@
 //! Conversion of an answer to the JSON types.
 
+use std::collections::BTreeMap;
+
 use super::target::target;
 use super::{
     Attention, Attributions, ExplainItem, ExplainResponse, Explained, Explanation, Failed, Fit,
@@ -91,7 +93,10 @@ fn explanation_json(explanation: explanation::Explanation) -> Explanation {
             Output::Logit => "logit",
             Output::Probability => "probability",
         },
-        attributions: attributions(&explanation.scores),
+        attributions: Attributions {
+            lexicon: lexicon(explanation.lexicon),
+            ..attributions(&explanation.scores)
+        },
         output_value: number(explanation.output_value),
         baseline_value: completeness.map(|c| number(c.baseline_value)),
         convergence_delta: completeness.map(|c| number(c.convergence_delta)),
@@ -113,7 +118,12 @@ pub fn attributions(scores: &[(Granularity, Vec<f64>)]) -> Attributions {
         word: by(Granularity::Word),
         sentence: by(Granularity::Sentence),
         span: by(Granularity::Span),
+        lexicon: BTreeMap::new(),
     }
+}
+
+fn lexicon(groups: Vec<(String, f64)>) -> BTreeMap<String, f32> {
+    groups.into_iter().map(|(name, sum)| (name, number(sum))).collect()
 }
 
 pub fn option(value: &attribution::OptionValue) -> OptionValue {

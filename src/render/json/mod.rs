@@ -287,6 +287,10 @@ pub struct Attributions {
     pub sentence: Option<Vec<f32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub span: Option<Vec<f32>>,
+    /// If the request has a `lexicon`: the sum of the scores of each group's words, before any
+    /// normalisation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lexicon: BTreeMap<String, f32>,
 }
 
 /// Attention weights, `[layer][head][query][key]`.

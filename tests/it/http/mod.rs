@@ -22,6 +22,7 @@ mod limits;
 mod loads;
 mod models;
 mod operations;
+mod people;
 mod priced;
 mod probe;
 mod rules;
