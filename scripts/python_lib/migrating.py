@@ -15,7 +15,7 @@ SERVICE = re.compile(r"^explaind --model (\S+)=(\S+) &$", re.MULTILINE)
 
 
 def run(language: str, code: str) -> object:
-    """Returns what a block gives: its variable `before` or `after`, or the importances it prints."""
+    """Returns a block's variable `before` or `after`, or the importances that it prints."""
     if language == "python":
         names: dict[str, object] = {}
         exec(compile(code, "migrating.md", "exec"), names)
@@ -34,7 +34,7 @@ def strongest(scores: dict[str, float]) -> str:
 
 def difference(before, after) -> float:
     assert len(before) == len(after), (before, after)
-    return max(abs(one - other) for one, other in zip(before, after))
+    return max(abs(one - other) for one, other in zip(before, after, strict=True))
 
 
 def check(how: str, before, after) -> str:
