@@ -4,7 +4,7 @@
 # The service writes no files except the hub's cache: --read-only --cap-drop all works.
 # For releases, pin both base images by digest: --build-arg RUST=…@sha256:… and RUNTIME=…@sha256:….
 ARG RUST=docker.io/library/rust:1.95-bookworm
-ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot
+ARG RUNTIME=gcr.io/distroless/base-nossl-debian12:nonroot
 
 FROM ${RUST} AS build
 WORKDIR /src
@@ -26,6 +26,12 @@ RUN find src compute/src -name '*.rs' -exec touch {} + \
     && cargo build --release --locked \
     && cp target/release/explaind /explaind \
     && mkdir /cache
+# Symbols take 10 MB; panics name their place in the source without them. The runtime image has the
+# other libraries.
+RUN strip /explaind \
+    && install -D -t /runtime/usr/local/bin /explaind \
+    && library=$(readlink -f "$(gcc -print-file-name=libgcc_s.so.1)") \
+    && install -D -m 0644 -t "/runtime$(dirname "$library")" "$library"
 
 FROM ${RUNTIME}
 ARG VERSION=0.1.0
@@ -35,7 +41,7 @@ LABEL org.opencontainers.image.title="explaind" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build --chmod=0755 /explaind /usr/local/bin/explaind
+COPY --from=build /runtime/ /
 # A user id without an account or files.
 USER 10001:10001
 # Models from the hub are kept in this volume.
