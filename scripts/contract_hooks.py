@@ -34,7 +34,7 @@ POINTERS = re.compile(
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)
     | /methods/\d+(/(baseline(/text)?|max_steps|n_steps|quadrature|replacement|unit))?
     | /(granularity|evaluate|evaluate/measures)/\d+     # duplicates
-    | /target/(contrast|token)
+    | /target(/(contrast|token))?       # `all` for TorchServe's routes, combinations
     | /truncate                         # with window
     | /candidate_labels(/\d+)?          # another task, duplicates, or blank
     | /(explain_hypothesis|hypothesis_template|multi_label)     # without candidates

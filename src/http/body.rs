@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +21,9 @@ use crate::error::{Code, Error, Result, pointer_part};
 /// A request's body parsed as `T`, and its memory permit, which should be held as long as the
 /// parsed value.
 pub struct JsonBody<T>(pub T, pub MemoryPermit);
+
+/// A request's body of any media type, and its memory permit.
+pub struct RawBody(pub Vec<u8>, pub MemoryPermit);
 
 /// Memory reserved for a body.
 pub struct MemoryPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>); // held, not read
@@ -57,19 +60,33 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Service> for JsonBody<T> 
     type Rejection = Failure;
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Failure> {
-        check_type(&request)?;
-        let time_limit = service.limits.request_time();
-        let late = |_| Error::new(Code::RequestTimeout, "the body did not arrive in time");
-        let body = read(request.into_body(), service.limits.body_bytes, &service.body_memory);
-        let (bytes, permit) = tokio::time::timeout(time_limit, body).await.map_err(late)??;
+        check_type(request.headers())?;
+        let RawBody(bytes, permit) = RawBody::from_request(request, service).await?;
         service.work.run(async move { Ok(Self(parse(&bytes)?, permit)) }).await
     }
 }
 
-fn check_type(request: &Request) -> Result<()> {
-    let given = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = given.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
+impl FromRequest<Service> for RawBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, service: &Service) -> Result<Self, Failure> {
+        let time_limit = service.limits.request_time();
+        let late = |_| Error::new(Code::RequestTimeout, "the body did not arrive in time");
+        let body = read(request.into_body(), service.limits.body_bytes, &service.body_memory);
+        let (bytes, permit) = tokio::time::timeout(time_limit, body).await.map_err(late)??;
+        Ok(Self(bytes, permit))
+    }
+}
+
+/// The body's media type in lower case, without parameters; empty if there is none.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = given.unwrap_or_default().split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
+fn check_type(headers: &HeaderMap) -> Result<()> {
+    if media_type(headers) == "application/json" {
         return Ok(());
     }
     let detail = "the body must be JSON; send Content-Type: application/json";

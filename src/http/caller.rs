@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Routes for orchestrators and readers. They run no model and need no key.
-pub const OPEN: [&str; 9] = [
+pub const OPEN: [&str; 10] = [
     "/livez",
     "/readyz",
+    "/ping",
     "/metrics",
     "/openapi.json",
     "/problems",

@@ -51,6 +51,7 @@ mod task_options;
 mod timeout;
 mod tls;
 mod tokenizer;
+mod torchserve;
 mod trace;
 mod unread;
 mod unsent;
@@ -228,6 +229,9 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
+        .routes(routes!(torchserve::explanations))
+        .routes(routes!(torchserve::predictions))
+        .routes(routes!(torchserve::ping))
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(problem_pages::index))
         .routes(routes!(problem_pages::page))

@@ -29,6 +29,7 @@ use super::problem::Problem;
         (name = "evidence", description = "Similar samples, rules, and what would change a prediction"),
         (name = "catalogue", description = "Models and methods"),
         (name = "health", description = "For orchestrators and monitoring"),
+        (name = "torchserve", description = "For clients of TorchServe"),
         (name = "problems", description = "What each error means and what to do"),
         (name = "pages", description = "Pages for browsers"),
     ),

@@ -48,9 +48,10 @@ pub fn guide(code: Code) -> [&'static str; 3] {
              prediction.",
         ],
         Code::MethodNotSupported => [
-            "There is no such method.",
-            "`methods` contains a name that GET /methods does not list.",
-            "Use one of the names of GET /methods.",
+            "There is no such method, or it does not apply to the model.",
+            "`methods` contains a name that GET /methods does not list, or the route or an option \
+             does not apply to the model's task.",
+            "Use one of the names of GET /methods, or what `detail` suggests.",
         ],
         Code::ModelNotFound => [
             "No model has this id.",

@@ -140,7 +140,7 @@ fn server_timing(used: &Used) -> Option<HeaderValue> {
 }
 
 /// Runs the question. If all inputs fail, returns their errors.
-async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
+pub async fn answer(service: &Service, question: Question) -> Result<Answer, Failure> {
     let answer = service.explainer.explain(question).await?;
     let failed = |(_, result): &(_, Result<_>)| result.as_ref().err().cloned();
     let errors: Option<Vec<Error>> = answer.results.iter().map(failed).collect();

@@ -30,6 +30,7 @@ mod shorthand;
 mod streaming;
 mod summaries;
 mod tasks;
+mod torchserve;
 mod trust;
 mod unsent;
 mod web;
