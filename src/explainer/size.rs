@@ -49,7 +49,9 @@ fn scores(checked: &Checked) -> usize {
         let targets = tasks::most(question, whole);
         let units: usize = question.granularity.iter().map(|unit| count(whole, *unit)).sum();
         let units = units + whole.spans.len();
-        question.methods.len().saturating_mul(targets).saturating_mul(units)
+        // Methods that sample have as many standard errors.
+        let sampled = question.methods.iter().filter(|(_, options)| options.sample()).count();
+        (question.methods.len() + sampled).saturating_mul(targets).saturating_mul(units)
     };
     checked.tokenized.iter().flatten().map(of_input).fold(0, usize::saturating_add)
 }
