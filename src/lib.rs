@@ -4,7 +4,7 @@
 //! The modules are listed from the bottom up: each uses only those listed before it. See
 //! ARCHITECTURE.md in the repository.
 
-pub use explaind_compute::{backend, blocks, flow, nearest, random, rows};
+pub use explaind_compute::{backend, blocks, flow, nearest, random, rows, shapley};
 
 pub mod choice;
 pub mod error;

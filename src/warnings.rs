@@ -21,6 +21,9 @@ const FEW: usize = 4;
 /// Coefficient of determination below which a surrogate fits poorly.
 const POOR_FIT: f64 = 0.5;
 
+/// Share of the coefficients of a surrogate above which the penalty decides.
+const SHRUNK: f64 = 0.25;
+
 /// Returns the warnings for an answer of a model whose outputs go through `activation`. `words` are
 /// the scores of the words, per explanation.
 pub fn of(
@@ -64,11 +67,14 @@ fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
             ),
         );
     }
-    if one.completeness.is_some_and(|completeness| !completeness.converged) {
-        warn(
-            "not_converged",
-            format!("the scores of {name} do not add up to what they explain within tolerance"),
-        );
+    if one.converged() == Some(false) {
+        let detail = match one.sampling {
+            Some(_) => format!("the standard errors of {name} are above the tolerance"),
+            None => {
+                format!("the scores of {name} do not add up to what they explain within tolerance")
+            }
+        };
+        warn("not_converged", detail);
     }
     if let Some(sampling) = one.sampling {
         if !sampling.finished {
@@ -81,6 +87,15 @@ fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
                 "poor_fit",
                 format!(
                     "the linear model of {name} explains {share:.0} % of what it was fitted to"
+                ),
+            );
+        } else if let Some(fit) = sampling.fit.filter(|fit| fit.shrinkage > SHRUNK) {
+            let share = 100. * fit.shrinkage;
+            warn(
+                "poor_fit",
+                format!(
+                    "the penalty of {name} takes away {share:.0} % of its coefficients; a lower \
+                     alpha or a larger kernel_width leaves more of them"
                 ),
             );
         }

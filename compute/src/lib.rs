@@ -9,6 +9,8 @@ pub mod rows;
 
 pub mod flow;
 
+pub mod shapley;
+
 pub mod blocks;
 
 pub mod backend;

@@ -3,8 +3,9 @@
 
 use futures_util::FutureExt;
 
-use super::options::{OptionKind, OptionSpec, Preset};
-use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL, Work};
+use super::groups::{Groups, Jackknife};
+use super::options::{OptionSpec, Preset};
+use super::samples::{self, Collect, Goal, N_SAMPLES, NOISE_LEVEL, TOLERANCE, Work};
 use super::{
     ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, Subject, baseline,
 };
@@ -12,13 +13,6 @@ use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
 use crate::rows::{Baseline, Noise, Path, Reduce, Row, RowOutput, Want};
-
-const TOLERANCE: OptionSpec = OptionSpec {
-    name: "tolerance",
-    kind: OptionKind::Number { min: 1e-6, max: 1. },
-    default: Preset::Number(0.05),
-    help: "converged is true if |convergence_delta| is at most this share of the sum of |scores|.",
-};
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "gradient_shap",
@@ -35,7 +29,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: true,
     stops_in_time: ALWAYS,
-    cost_note: "n_samples gradient rows and 1 forward row",
+    cost_note: "n_samples gradient rows at most, fewer if the tolerance is reached, and 1 forward row",
     cost: |options, of| Cost {
         forward_rows: 1,
         gradient_rows: of.targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
@@ -66,29 +60,22 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let means = Means {
         values: subject.values.to_vec(),
         baseline_values: at_baseline.values,
-        tolerance: options.number(TOLERANCE.name),
-        count: 0,
-        sums: vec![vec![0.; subject.encoding.tokens.len()]; subject.scalars.len()],
+        samples: vec![Groups::default(); subject.scalars.len()],
     };
-    samples::run(passes, count, row, means).await
+    samples::run(passes, Goal::new(count, options, subject.encoding), row, means).await
 }
 
 #[derive(Clone)]
 struct Means {
     values: Vec<f64>,
     baseline_values: Vec<f64>,
-    tolerance: f64,
-    count: usize,
-    /// `[scalars][tokens]`
-    sums: Vec<Vec<f64>>,
+    /// `[scalars]`, of `[tokens]`.
+    samples: Vec<Groups>,
 }
 
 impl Collect<RowOutput> for Means {
     fn take(&mut self, output: RowOutput) {
-        self.count += 1;
-        for (sums, scores) in self.sums.iter_mut().zip(output.token_scores) {
-            sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
-        }
+        self.samples.iter_mut().zip(output.token_scores).for_each(|(all, one)| all.add(one));
     }
 
     fn so_far(&self) -> Work {
@@ -99,12 +86,13 @@ impl Collect<RowOutput> for Means {
 
 impl Means {
     fn attributions(&self) -> Vec<Attribution> {
-        let of_scalar = |(k, sums): (usize, &Vec<f64>)| {
-            let scores: Vec<f64> = sums.iter().map(|sum| sum / self.count as f64).collect();
+        let of_scalar = |(k, samples): (usize, &Groups)| {
+            let Jackknife { value: scores, deviations } = samples.jackknife(<[f64]>::to_vec);
             let (value, baseline_value) = (self.values[k], self.baseline_values[k]);
-            let completeness = Completeness::of(&scores, value, baseline_value, self.tolerance);
-            Attribution { completeness: Some(completeness), ..Attribution::plain(scores) }
+            // Whether the scores have converged is for their standard errors to say.
+            let completeness = Some(Completeness::of(&scores, value, baseline_value, 0.));
+            Attribution { completeness, deviations, ..Attribution::plain(scores) }
         };
-        self.sums.iter().enumerate().map(of_scalar).collect()
+        self.samples.iter().enumerate().map(of_scalar).collect()
     }
 }

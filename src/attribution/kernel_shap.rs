@@ -1,85 +1,123 @@
-//! KernelSHAP: Shapley values by weighted least squares over coalitions, like the package shap's
-//! `KernelExplainer` without regularisation.
+//! Shapley values from sampled coalitions, with standard errors; see [`shapley`](crate::shapley).
+//!
+//! Named after KernelSHAP, which estimates the same values by weighted least squares over
+//! coalitions. The estimate here needs a fraction of its evaluations for the same error
+//! (docs/concepts/attribution.md).
 
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::coalitions;
-use super::least_squares::{Sample, with_sum};
+use super::deviations::of_covariance;
+use super::enumeration::{self, FEW_UNITS, complete};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, Units};
-use super::samples::{self, Collect, MAX_EVALS, Work};
-use super::{ALWAYS, AS_GIVEN, Attribution, Completeness, MethodEntry, Options, Subject};
+use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
+use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
+use crate::random::Generator;
+use crate::shapley::{Estimator, Order};
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "kernel_shap",
-    summary: "Shapley values of the units, by least squares over coalitions of them; exact if \
-              max_evals allows all. Scores add up to the change from no units to the input.",
-    paper: "Lundberg & Lee 2017, arXiv:1705.07874",
-    options: &[UNIT, REPLACEMENT, MAX_EVALS],
+    summary: "Shapley values of the units with standard errors, from random coalitions and their \
+              complements; exact for up to 8 units. Scores add up to the change from no units to \
+              the input.",
+    paper: "Lundberg & Lee 2017, arXiv:1705.07874; Witter, Liu & Musco 2025, arXiv:2506.11849",
+    options: &[UNIT, REPLACEMENT, MAX_EVALS, TOLERANCE],
     settle: AS_GIVEN,
     signed: true,
     complete: true,
     stops_in_time: ALWAYS,
-    cost_note: "max_evals forward rows, or 2 to the number of units if that is less",
+    cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
+                if the tolerance is reached",
     cost: samples::masks_cost,
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
-/// Returns the φ that minimise `Σ_S k(S) (F(S) - F(∅) - Σ_{u ∈ S} φ_u)²` and sum to `F(x) - F(∅)`,
-/// with the Shapley kernel k.
+/// Runs all coalitions of a few units, or if sampling would not end before them; otherwise samples.
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
-    let budget = options.integer(MAX_EVALS.name).unwrap_or_default() - 2;
+    let units = perturbation.count();
+    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
+    let is_exact = units <= FEW_UNITS || options.number(TOLERANCE.name) == 0.;
+    if is_exact && enumeration::is_allowed(units, max_evals) {
+        if let Some(all) = enumeration::run(passes, &perturbation, subject).await? {
+            let goal = Goal::new(all.len(), options, subject.encoding);
+            return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
+        }
+    }
+    sampled(passes, &perturbation, subject, options, max_evals).await
+}
+
+async fn sampled(
+    passes: &Passes,
+    perturbation: &Perturbation<'_>,
+    subject: Subject<'_>,
+    options: &Options,
+    max_evals: usize,
+) -> Result<Vec<Attribution>> {
     let (units, seed) = (perturbation.count(), subject.seed);
-    let drawn = passes.compute(move || coalitions::choose(units, budget, seed)).await?;
-    let coalitions = Arc::new(drawn);
-    let masks: Vec<Mask> = coalitions.iter().map(|sample| sample.present.clone()).collect();
-    let empty = perturbation.values(passes, &[vec![false; units]]).await?;
+    // Two evaluations are for all units and for none.
+    let pairs = (max_evals - 2) / 2;
+    let prepare = move || {
+        let coalitions: Vec<Mask> =
+            Order::new(units, Generator::stream(seed, 0)).take(pairs).collect();
+        (Arc::new(Estimator::new(units)), Arc::new(coalitions))
+    };
+    let (estimator, coalitions) = passes.compute(prepare).await?;
+    let complement = |one: &Mask| one.iter().map(|present| !present).collect::<Mask>();
+    let masks: Vec<Mask> =
+        coalitions.iter().flat_map(|one| [one.clone(), complement(one)]).collect();
+    let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
     let shapley = Shapley {
         units: Arc::clone(perturbation.units()),
+        estimator,
         coalitions,
         values: subject.values.to_vec(),
-        empty: empty.concat(),
-        gains: vec![Vec::new(); subject.scalars.len()],
+        empty,
+        evaluated: vec![Vec::new(); subject.scalars.len()],
     };
-    samples::run_masks(passes, &perturbation, &masks, shapley).await
+    let goal = Goal::new(masks.len(), options, subject.encoding);
+    samples::run_masks(passes, goal, perturbation, &masks, shapley).await
 }
 
 #[derive(Clone)]
 struct Shapley {
     units: Arc<Units>,
-    coalitions: Arc<Vec<Sample>>,
+    estimator: Arc<Estimator>,
+    coalitions: Arc<Vec<Mask>>,
     values: Vec<f64>,
     empty: Vec<f64>,
-    /// `F(S) - F(∅)` per coalition S, `[scalars][coalitions]`.
-    gains: Vec<Vec<f64>>,
+    /// F of each coalition and of its complement, `[scalars][2 · coalitions]`.
+    evaluated: Vec<Vec<f64>>,
 }
 
 impl Collect<Vec<f64>> for Shapley {
     fn take(&mut self, sample: Vec<f64>) {
-        let scalars = self.gains.iter_mut().zip(&self.empty).zip(sample);
-        scalars.for_each(|((gains, empty), value)| gains.push(value - empty));
+        self.evaluated.iter_mut().zip(sample).for_each(|(list, value)| list.push(value));
     }
 
     fn so_far(&self) -> Work {
         let shapley = self.clone();
-        Box::new(move || (0..shapley.gains.len()).map(|k| shapley.solve(k)).collect())
+        Box::new(move || shapley.attributions())
     }
 }
 
 impl Shapley {
-    /// Solves for the Shapley values of the `k`-th scalar.
-    fn solve(&self, k: usize) -> Attribution {
-        let (value, empty, gains) = (self.values[k], self.empty[k], &self.gains[k]);
-        let units = match self.units.tokens.len() {
-            1 => vec![value - empty],
-            _ => with_sum(&self.coalitions[..gains.len()], gains, value - empty),
+    fn attributions(&self) -> Vec<Attribution> {
+        let pairs = self.evaluated.first().map_or(0, |list| list.len() / 2);
+        let fit = self.estimator.fit(&self.coalitions[..pairs]);
+        let of_scalar = |((evaluated, &value), &empty): ((&Vec<f64>, &f64), &f64)| {
+            let differences: Vec<f64> =
+                evaluated.chunks_exact(2).map(|pair| pair[0] - pair[1]).collect();
+            let estimate = fit.estimate(&differences, value - empty);
+            let vectors = of_covariance(estimate.covariance);
+            Attribution {
+                deviations: vectors.iter().map(|vector| self.units.spread(vector)).collect(),
+                ..complete(&self.units, &estimate.values, value, empty)
+            }
         };
-        let scores = self.units.spread(&units);
-        let completeness = Completeness::of(&scores, value, empty, 1e-3);
-        Attribution { completeness: Some(completeness), ..Attribution::plain(scores) }
+        self.evaluated.iter().zip(&self.values).zip(&self.empty).map(of_scalar).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Weighted least squares over the presence of units: the surrogate models of LIME and KernelSHAP.
+//! Weighted ridge regression over the presence of units: LIME's surrogate model.
 
 /// A perturbed input: which units are present, and its weight.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Line {
     pub intercept: f64,
     /// Weighted coefficient of determination.
     pub r2: f64,
+    /// `[coefficients][coefficients]`, of random samples.
+    pub covariance: Vec<Vec<f64>>,
 }
 
 fn indicator(present: bool) -> f64 {
@@ -22,6 +24,10 @@ fn indicator(present: bool) -> f64 {
 
 /// Fits a ridge regression whose intercept is not penalised: minimises
 /// `Σ w (y - b - c·z)² + alpha ‖c‖²`.
+///
+/// The covariance is `A⁻¹ (Σ w² r² z zᵀ) A⁻¹` with the matrix A of the normal equations, centred z,
+/// and the residuals r that each sample would have without being fitted (HC3: MacKinnon & White
+/// 1985).
 pub fn ridge(samples: &[Sample], y: &[f64], alpha: f64) -> Line {
     let n = samples.first().map_or(0, |sample| sample.present.len());
     let total: f64 = samples.iter().map(|sample| sample.weight).sum();
@@ -31,87 +37,83 @@ pub fn ridge(samples: &[Sample], y: &[f64], alpha: f64) -> Line {
     let y_mean = mean(&|i| y[i]);
     let z_means: Vec<f64> =
         (0..n).map(|unit| mean(&|i| indicator(samples[i].present[unit]))).collect();
-    let centred = |sample: &Sample| -> Vec<f64> {
-        sample.present.iter().zip(&z_means).map(|(&z, mean)| indicator(z) - mean).collect()
-    };
-    let rows = samples.iter().zip(y).map(|(s, y)| (centred(s), y - y_mean, s.weight));
-    let penalty = |largest: f64, i, j| if i == j { alpha.max(RIDGE * largest) } else { 0. };
-    let coefficients = solve(n, rows, penalty);
-    let dot = |z: &[f64]| z.iter().zip(&coefficients).map(|(z, c)| z * c).sum::<f64>();
-    let mut residual = 0.;
-    let mut variance = 0.;
-    for (sample, y) in samples.iter().zip(y) {
-        residual += sample.weight * (y - y_mean - dot(&centred(sample))).powi(2);
+    let centred: Vec<Vec<f64>> = samples
+        .iter()
+        .map(|sample| sample.present.iter().zip(&z_means).map(|(&z, m)| indicator(z) - m).collect())
+        .collect();
+    let (factor, rhs) = normal_equations(samples, &centred, |i| y[i] - y_mean, alpha);
+    let coefficients = solve(&factor, rhs);
+    let (mut residual, mut variance) = (0., 0.);
+    let mut covariance = vec![vec![0.; n]; n];
+    for ((sample, z), y) in samples.iter().zip(&centred).zip(y) {
+        let own = y - y_mean - dot(z, &coefficients);
+        residual += sample.weight * own.powi(2);
         variance += sample.weight * (y - y_mean).powi(2);
+        let weighted = z.iter().map(|z| z * sample.weight).collect();
+        let influence = solve(&factor, weighted);
+        let leverage = dot(z, &influence) + sample.weight / total;
+        let left_out = (own / (1. - leverage.min(MAX_LEVERAGE))).powi(2);
+        for (row, a) in covariance.iter_mut().zip(&influence) {
+            row.iter_mut().zip(&influence).for_each(|(cell, b)| *cell += left_out * a * b);
+        }
     }
     let r2 = if variance > 0. { 1. - residual / variance } else { 1. };
-    Line { intercept: y_mean - dot(&z_means), coefficients, r2 }
+    Line { intercept: y_mean - dot(&z_means, &coefficients), coefficients, r2, covariance }
 }
 
-/// Returns the coefficients that add up to `sum` and minimise `Σ w (y - c·z)²`; if the samples
-/// leave a choice, those nearest to an even split. The deviations from the even split add up to 0:
-/// the last one is eliminated, and the remaining problem is unconstrained.
-pub fn with_sum(samples: &[Sample], y: &[f64], sum: f64) -> Vec<f64> {
-    let n = samples.first().map_or(0, |sample| sample.present.len());
-    let Some(last) = n.checked_sub(1) else { return Vec::new() };
-    let even = sum / n as f64;
-    let rows = samples.iter().zip(y).map(|(sample, y)| {
-        let present_count = sample.present.iter().filter(|present| **present).count();
-        let z_last = indicator(sample.present[last]);
-        let z = sample.present[..last].iter().map(|&z| indicator(z) - z_last).collect();
-        (z, y - even * present_count as f64, sample.weight)
-    });
-    // The square of the last deviation is the square of the sum of the others.
-    let penalty = |largest: f64, i, j| RIDGE * largest * if i == j { 2. } else { 1. };
-    let mut deviations = solve(last, rows, penalty);
-    deviations.push(-deviations.iter().sum::<f64>());
-    deviations.into_iter().map(|deviation| even + deviation).collect()
-}
+/// A sample of leverage 1 determines its own fit, and has no residual.
+const MAX_LEVERAGE: f64 = 0.99;
 
-/// Minimum ridge penalty, relative to the largest diagonal entry. It selects the smallest solution
-/// if there are too few samples to tell the units apart, which leaves the matrix singular.
+/// Minimum penalty, relative to the largest diagonal entry. It selects the smallest solution if
+/// there are too few samples to tell the units apart, which leaves the matrix singular.
 const RIDGE: f64 = 1e-12;
 
-/// Solves `(Σ w z zᵀ + P) c = Σ w z y` for c, `[n]`. `penalty` returns the entries of P, given the
-/// largest diagonal entry.
-fn solve(
-    n: usize,
-    rows: impl Iterator<Item = (Vec<f64>, f64, f64)>,
-    penalty: impl Fn(f64, usize, usize) -> f64,
-) -> Vec<f64> {
+/// Returns the Cholesky factor of `Σ w z zᵀ + alpha I`, and `Σ w z y`.
+fn normal_equations(
+    samples: &[Sample],
+    z: &[Vec<f64>],
+    y: impl Fn(usize) -> f64,
+    alpha: f64,
+) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let n = z.first().map_or(0, Vec::len);
     let mut matrix = vec![vec![0.; n]; n];
     let mut rhs = vec![0.; n];
-    for (z, y, weight) in rows {
-        for (i, &zi) in z.iter().enumerate().filter(|(_, z)| **z != 0.) {
-            let weighted = weight * zi;
-            matrix[i][..=i].iter_mut().zip(&z).for_each(|(cell, zj)| *cell += weighted * zj);
-            rhs[i] += weighted * y;
+    for (number, (sample, z)) in samples.iter().zip(z).enumerate() {
+        for (i, zi) in z.iter().enumerate() {
+            let weighted = sample.weight * zi;
+            matrix[i][..=i].iter_mut().zip(z).for_each(|(cell, zj)| *cell += weighted * zj);
+            rhs[i] += weighted * y(number);
         }
     }
     let largest = (0..n).map(|i| matrix[i][i]).fold(0., f64::max);
-    for (i, row) in matrix.iter_mut().enumerate() {
-        row[..=i].iter_mut().enumerate().for_each(|(j, cell)| *cell += penalty(largest, i, j));
-    }
-    cholesky_solve(matrix, rhs)
+    (0..n).for_each(|i| matrix[i][i] += alpha.max(RIDGE * largest));
+    (cholesky(matrix), rhs)
 }
 
-/// Solves `A x = b` for a positive definite A, given by its lower triangle.
-fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
-    let n = b.len();
-    for i in 0..n {
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Factors a positive definite matrix, given by its lower triangle, as `L Lᵀ`.
+fn cholesky(mut a: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    for i in 0..a.len() {
         for j in 0..=i {
-            let inner: f64 = (0..j).map(|k| a[i][k] * a[j][k]).sum();
-            let rest = a[i][j] - inner;
+            let rest = a[i][j] - dot(&a[i][..j], &a[j][..j]);
             a[i][j] = if i == j { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / a[j][j] };
         }
     }
+    a
+}
+
+/// Solves `L Lᵀ x = b`.
+fn solve(lower: &[Vec<f64>], mut b: Vec<f64>) -> Vec<f64> {
+    let n = b.len();
     for i in 0..n {
-        let inner: f64 = (0..i).map(|k| a[i][k] * b[k]).sum();
-        b[i] = (b[i] - inner) / a[i][i];
+        b[i] = (b[i] - dot(&lower[i][..i], &b[..i])) / lower[i][i];
     }
     for i in (0..n).rev() {
-        let inner: f64 = (i + 1..n).map(|k| a[k][i] * b[k]).sum();
-        b[i] = (b[i] - inner) / a[i][i];
+        let inner: f64 = (i + 1..n).map(|k| lower[k][i] * b[k]).sum();
+        b[i] = (b[i] - inner) / lower[i][i];
     }
     b
 }
@@ -119,6 +121,7 @@ fn cholesky_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Generator;
 
     fn all_samples(n: usize) -> Vec<Sample> {
         (0..1 << n)
@@ -142,22 +145,34 @@ mod tests {
             assert!((found - expected).abs() < 1e-9);
         }
         assert!((line.intercept - 0.25).abs() < 1e-9 && (line.r2 - 1.).abs() < 1e-9);
+        assert!(line.covariance.iter().flatten().all(|cell| cell.abs() < 1e-18));
     }
 
     #[test]
-    fn the_sum_holds_for_any_samples() {
-        let samples = all_samples(3);
-        let y: Vec<f64> = samples.iter().map(linear).collect();
-        let exact = with_sum(&samples, &y, 1.5);
-        assert!((exact[0] - 2.).abs() < 1e-9 && (exact[1] + 1.).abs() < 1e-9);
-        // These samples determine only the first coefficient, 2 of 7: the others share the rest,
-        // whichever of them is eliminated.
-        let few = with_sum(&samples[..2], &y[..2], 7.);
-        for (found, expected) in few.iter().zip([2., 2.5, 2.5]) {
-            assert!((found - expected).abs() < 1e-3, "{few:?}");
+    fn standard_errors_cover_the_coefficients_of_all_samples() {
+        let all = all_samples(3);
+        let value = |sample: &Sample| {
+            linear(sample) + if sample.present[0] && sample.present[1] { 1. } else { 0. }
+        };
+        let y: Vec<f64> = all.iter().map(value).collect();
+        let uniform: Vec<Sample> =
+            all.iter().map(|sample| Sample { weight: 1., ..sample.clone() }).collect();
+        let exact = ridge(&uniform, &y, 0.).coefficients;
+        let (runs, mut covered) = (400, 0);
+        for run in 0..runs {
+            let mut generator = Generator::stream(2, run);
+            let drawn: Vec<usize> = (0..60).map(|_| generator.below(all.len())).collect();
+            let samples: Vec<Sample> = drawn.iter().map(|&i| uniform[i].clone()).collect();
+            let y: Vec<f64> = drawn.iter().map(|&i| y[i]).collect();
+            let line = ridge(&samples, &y, 0.);
+            covered += (0..3)
+                .filter(|&i| {
+                    let error = line.covariance[i][i].sqrt();
+                    (line.coefficients[i] - exact[i]).abs() <= 2. * error
+                })
+                .count();
         }
-        // This sample determines no coefficient.
-        let none = with_sum(&samples[..1], &y[..1], 6.);
-        assert_eq!(none, [2., 2., 2.]);
+        let share = covered as f64 / (3 * runs) as f64;
+        assert!((share - 0.95).abs() < 0.03, "{share}");
     }
 }

@@ -8,8 +8,10 @@ mod attention_gradient;
 mod attention_norm;
 mod attention_rollout;
 pub mod baseline;
-mod coalitions;
+mod deviations;
+mod enumeration;
 mod gradient_shap;
+mod groups;
 mod input_x_gradient;
 pub mod integrated_gradients;
 mod kernel_shap;
@@ -118,15 +120,21 @@ pub struct Attribution {
     pub completeness: Option<Completeness>,
     /// Set by methods that sample.
     pub sampling: Option<Sampling>,
+    /// The uncertainty of the scores: vectors, `[tokens]` each, whose outer products sum to the
+    /// scores' covariance. The variance of a sum of scores is the sum of the squares of the same sum
+    /// in each vector. Empty if the scores are exact.
+    pub deviations: Vec<Vec<f64>>,
 }
 
-/// How many samples a method used, and how well they fit.
+/// How many samples a method used, and how good they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// Number of samples behind the scores.
     pub n_samples: usize,
-    /// Whether all requested samples were run; `false` if time ran short.
+    /// Whether sampling ended as requested; `false` if time ran short.
     pub finished: bool,
+    /// Whether the standard errors of the words are within the tolerance.
+    pub converged: bool,
     pub fit: Option<Fit>,
 }
 
@@ -136,12 +144,14 @@ pub struct Fit {
     pub intercept: f64,
     /// Weighted coefficient of determination.
     pub r2: f64,
+    /// Share of the coefficients' norm that the penalty takes away.
+    pub shrinkage: f64,
 }
 
 impl Attribution {
     /// Creates an attribution that has only scores.
     pub fn plain(scores: Vec<f64>) -> Self {
-        Self { scores, completeness: None, sampling: None }
+        Self { scores, completeness: None, sampling: None, deviations: Vec::new() }
     }
 
     /// Returns whether the scores are within the requested tolerance.

@@ -35,6 +35,8 @@ pub enum OptionKind {
         min: f64,
         max: f64,
     },
+    /// `true` or `false`.
+    Boolean,
 }
 
 /// The value that lets the method choose a number.
@@ -46,6 +48,7 @@ pub enum Preset {
     Name(&'static str),
     Integer(u64),
     Number(f64),
+    Boolean(bool),
 }
 
 /// The value of an option.
@@ -55,6 +58,7 @@ pub enum OptionValue {
     Text(String),
     Integer(u64),
     Number(f64),
+    Boolean(bool),
 }
 
 /// The options of one method, with defaults filled in, in the order of declaration.
@@ -111,6 +115,11 @@ impl Options {
         self.values.iter().any(|(name, _)| *name == option)
     }
 
+    /// Returns whether they are those of a method that samples.
+    pub fn sample(&self) -> bool {
+        ["max_evals", "n_samples"].into_iter().any(|option| self.has(option))
+    }
+
     /// Returns whether the caller set `option`.
     pub fn is_given(&self, option: &str) -> bool {
         self.given.contains(&option)
@@ -142,7 +151,7 @@ impl Options {
     pub fn choice<T: Choice>(&self, option: &str) -> T {
         let choice = match self.value(option) {
             OptionValue::Name(name) => T::named(name),
-            OptionValue::Text(_) | OptionValue::Integer(_) | OptionValue::Number(_) => None,
+            _ => None,
         };
         choice.expect("methods read an option as the type whose names it is declared with")
     }
@@ -167,9 +176,14 @@ impl Options {
     pub fn number(&self, option: &str) -> f64 {
         let number = match self.value(option) {
             OptionValue::Number(value) => Some(*value),
-            OptionValue::Name(_) | OptionValue::Text(_) | OptionValue::Integer(_) => None,
+            _ => None,
         };
         number.expect("methods read only number options as numbers")
+    }
+
+    /// Returns the value of a boolean option that the method has; `false` if it was ruled out.
+    pub fn is_set(&self, option: &str) -> bool {
+        self.has(option) && *self.value(option) == OptionValue::Boolean(true)
     }
 }
 
@@ -189,6 +203,7 @@ impl OptionKind {
                 .as_f64()
                 .filter(|number| (min..=max).contains(number))
                 .map(OptionValue::Number),
+            Self::Boolean => value.as_bool().map(OptionValue::Boolean),
         }
     }
 
@@ -205,6 +220,7 @@ impl OptionKind {
                 format!("{} or an integer from {min} to {max}", names.join(", "))
             }
             Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::Boolean => "true or false".to_owned(),
         }
     }
 }
@@ -215,6 +231,7 @@ impl Preset {
             Self::Name(name) => OptionValue::Name(name),
             Self::Integer(value) => OptionValue::Integer(value),
             Self::Number(value) => OptionValue::Number(value),
+            Self::Boolean(value) => OptionValue::Boolean(value),
         }
     }
 }

@@ -2,180 +2,233 @@
 //! units; like the package shap's `Partition`.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use futures_util::FutureExt;
 
-use super::owen::{Shares, Tree};
+use super::enumeration;
+use super::owen::{Orders, Tree, gains, prefixes};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT};
-use super::samples::{self, MAX_EVALS};
-use super::{
-    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, Extent, MethodEntry, Options, Sampling,
-    Subject,
-};
+use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
+use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::text::Encoding;
 
-/// Nodes to expand per round, with two rows each. The first round is small, to measure the pace
-/// early. The order of expansion does not depend on the time left.
-const FIRST_ROUND: usize = 4;
-const LARGEST_ROUND: usize = 32;
+/// Rows of the first round, and of the largest.
+const FIRST_ROUND: usize = 16;
+const LARGEST_ROUND: usize = 128;
+
+/// Pairs of orders of the first round: two, for standard errors.
+const FIRST_PAIRS: usize = 2;
+
+/// Pairs of orders for which there must be evaluations, if not all orders can be run.
+const FEWEST: usize = 4;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "partition_shap",
     summary: "Shapley values of the units, exact if there are at most max_evals coalitions; else \
-              Owen values over sentences, clauses and halves of them, largest contributions first. \
-              Scores always add up to the change from no units to the input.",
+              Owen values over sentences, clauses and halves of them with standard errors, from \
+              random orders of the units, exact if max_evals allows all orders. Scores always add \
+              up to the change from no units to the input.",
     paper: "Shapley 1953; Owen 1977; Lundberg & Lee 2017, arXiv:1705.07874",
-    options: &[UNIT, REPLACEMENT, MAX_EVALS],
+    options: &[UNIT, REPLACEMENT, MAX_EVALS, TOLERANCE],
     settle: AS_GIVEN,
     signed: true,
     complete: true,
     stops_in_time: ALWAYS,
-    cost_note: "max_evals forward rows per target, or 2 to the number of units for all targets if \
-                that is less",
-    cost,
+    cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
+                if the tolerance is reached",
+    cost: samples::masks_cost,
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
 
-/// Assumes that targets share no coalitions, although shared ones are run only once.
-fn cost(options: &Options, of: Extent) -> Cost {
-    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
-    let forward_rows = match samples::evaluations(max_evals, of.tokens) {
-        all if all < max_evals => all,
-        max_evals => max_evals.saturating_mul(of.targets),
-    };
-    Cost { forward_rows, ..Cost::default() }
-}
-
-/// Uses all coalitions if the budget allows ([`shapley`]), otherwise a tree of the units
-/// ([`owen`]).
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
+    if enumeration::is_allowed(units, max_evals) {
+        if let Some(all) = enumeration::run(passes, &perturbation, subject).await? {
+            let goal = Goal::new(all.len(), options, subject.encoding);
+            return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
+        }
+    }
+    let borders = borders(subject.encoding, &perturbation);
+    let parts = parts(units, &borders, max_evals);
+    let tree = Tree::over(0..units, &borders, parts);
     let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
-    let full = subject.values;
-    let mut attributions = Vec::new();
-    let mut previous: Vec<Vec<f64>> = Vec::new();
-    let all = match units < 20 && 1 << units <= max_evals {
-        true => all_coalitions(passes, &perturbation, full).await?,
-        false => None,
-    };
-    for k in 0..full.len() {
-        let (shares, n_samples, finished) = match &all {
-            Some(all) => (shapley(units, |bits| all[bits][k]), all.len(), true),
-            None => {
-                let target = Target { k, empty: empty[k], full: full[k], previous: &previous };
-                owen(passes, subject.encoding, &perturbation, target, max_evals).await?
+    let goal = Goal::new(max_evals, options, subject.encoding);
+    let walk = Walk { perturbation: &perturbation, subject, tree: &tree, parts, empty, goal };
+    walk.run(passes).await
+}
+
+/// Returns into how many parts to split the units: all of them if the coalitions of all orders can
+/// be run, otherwise so many that those of a few orders can.
+fn parts(units: usize, borders: &[Vec<usize>], max_evals: usize) -> usize {
+    match Tree::over(0..units, borders, units).coalitions() {
+        all if all <= max_evals as f64 => units,
+        _ => units.min(1 + (max_evals - 2) / (2 * FEWEST)),
+    }
+}
+
+/// One pair of orders: each unit's mean gain in both, `[scalars][units]`.
+type Gains = Vec<Vec<f64>>;
+
+/// A sample of orders.
+struct Walk<'a> {
+    perturbation: &'a Perturbation<'a>,
+    subject: Subject<'a>,
+    tree: &'a Tree,
+    parts: usize,
+    /// The scalars without any units.
+    empty: Vec<f64>,
+    goal: Goal<'a>,
+}
+
+impl Walk<'_> {
+    /// Takes pairs of orders until all scalars have reached the goal, or all pairs, or as many as
+    /// evaluations and time allow.
+    async fn run(&self, passes: &Passes) -> Result<Vec<Attribution>> {
+        let units = self.perturbation.count();
+        let mut orders = Orders::new(self.tree, self.subject.seed).peekable();
+        let all_pairs = Orders::new(self.tree, self.subject.seed).pairs();
+        let mut used: HashSet<Mask> = [vec![false; units], vec![true; units]].into();
+        let mut pairs: Vec<Gains> = Vec::new();
+        let mut results = self.updated(Vec::new(), &pairs, all_pairs, used.len(), false);
+        let mut rows = FIRST_ROUND;
+        while !results.iter().all(samples::is_converged) {
+            let count =
+                (rows / (2 * self.parts)).max(if pairs.is_empty() { FIRST_PAIRS } else { 1 });
+            rows = (2 * rows).min(LARGEST_ROUND);
+            let mut round = Vec::new();
+            let mut fits = |order: &Vec<Range<usize>>| {
+                let masks = both(order).map(|order| prefixes(&order, units));
+                let masks = masks.into_iter().flatten();
+                let new: HashSet<Mask> = masks.filter(|mask| !used.contains(mask)).collect();
+                let fits = used.len() + new.len() <= self.goal.count;
+                used.extend(new.into_iter().filter(|_| fits));
+                fits
+            };
+            while let Some(order) = orders.next_if(|order| round.len() < count && fits(order)) {
+                round.push(order);
             }
-        };
-        let scores = perturbation.units().spread(&shares);
-        previous.push(scores.clone());
-        let completeness = Completeness::of(&scores, full[k], empty[k], 1e-3);
-        let sampling = Sampling { n_samples, finished, fit: None };
-        attributions.push(Attribution {
-            completeness: Some(completeness),
-            sampling: Some(sampling),
-            ..Attribution::plain(scores)
-        });
-    }
-    Ok(attributions)
-}
-
-/// Returns the scalars of every coalition, in the order of [`mask`]'s numbers; `None` if there is
-/// no time to run them all.
-async fn all_coalitions(
-    passes: &Passes,
-    perturbation: &Perturbation<'_>,
-    full: &[f64],
-) -> Result<Option<Vec<Vec<f64>>>> {
-    let units = perturbation.count();
-    let partial: Vec<Mask> = (0..(1 << units) - 1).map(|bits| mask(bits, units)).collect();
-    let mut values = Vec::with_capacity(partial.len() + 1);
-    for round in partial.chunks(LARGEST_ROUND) {
-        match perturbation.values_in_time(passes, round).await? {
-            Some(round) => values.extend(round),
-            None => return Ok(None),
+            if round.is_empty() {
+                break;
+            }
+            let Some(new) = self.gains(passes, &round, pairs.is_empty()).await? else {
+                return Ok(results);
+            };
+            pairs.extend(new);
+            let is_last = pairs.len() as f64 == all_pairs;
+            results = self.updated(results, &pairs, all_pairs, used.len(), is_last);
+            let scores = || samples::scores(results.clone());
+            passes.report(used.len(), self.goal.count, scores);
         }
+        // Sampling ended as requested: by the tolerance, or for want of orders or evaluations.
+        results.iter_mut().filter_map(|one| one.sampling.as_mut()).for_each(|s| s.finished = true);
+        Ok(results)
     }
-    values.push(full.to_vec());
-    Ok(Some(values))
-}
 
-/// Returns the coalition whose units are the set bits of `bits`.
-fn mask(bits: usize, units: usize) -> Mask {
-    (0..units).map(|unit| bits >> unit & 1 == 1).collect()
-}
-
-/// Returns `φ_u = Σ_S |S|! (n - |S| - 1)! / n! (v(S ∪ u) - v(S))` over all S without u.
-fn shapley(units: usize, value: impl Fn(usize) -> f64) -> Vec<f64> {
-    // 1 / (n C(n - 1, s)), for coalitions of size s.
-    let mut weights = vec![1. / units as f64; units];
-    for size in 1..units {
-        weights[size] = weights[size - 1] * size as f64 / (units - size) as f64;
-    }
-    let of_unit = |unit: usize| {
-        let without = (0..1usize << units).filter(|bits| bits >> unit & 1 == 0);
-        let gain = |bits: usize| {
-            weights[bits.count_ones() as usize] * (value(bits | 1 << unit) - value(bits))
-        };
-        without.map(gain).sum()
-    };
-    (0..units).map(of_unit).collect()
-}
-
-/// The `k`-th scalar: its values without any units and with all, and the scores of the previous
-/// scalars.
-#[derive(Clone, Copy)]
-struct Target<'a> {
-    k: usize,
-    empty: f64,
-    full: f64,
-    previous: &'a [Vec<f64>],
-}
-
-/// Returns one scalar's shares, the number of coalitions used, and whether time sufficed.
-async fn owen(
-    passes: &Passes,
-    encoding: &Encoding,
-    perturbation: &Perturbation<'_>,
-    target: Target<'_>,
-    max_evals: usize,
-) -> Result<(Vec<f64>, usize, bool)> {
-    let Target { k, empty, full, previous } = target;
-    let units = perturbation.count();
-    let tree = Tree::over(0..units, &borders(encoding, perturbation));
-    let mut shares = Shares::new(&tree, empty, full);
-    let mut used: HashSet<Mask> = [vec![false; units], vec![true; units]].into();
-    let mut size = FIRST_ROUND;
-    while !shares.is_done() {
-        let affordable = (max_evals - used.len().min(max_evals)) / 2;
-        if affordable == 0 {
-            break;
-        }
-        let (round, masks) = shares.round(affordable.min(size));
-        size = (2 * size).min(LARGEST_ROUND);
-        let values = match shares.is_untouched() {
+    /// Returns the gains of each pair of orders; `None` if there is no time.
+    async fn gains(
+        &self,
+        passes: &Passes,
+        orders: &[Vec<Range<usize>>],
+        is_first: bool,
+    ) -> Result<Option<Vec<Gains>>> {
+        let units = self.perturbation.count();
+        let both: Vec<Vec<Range<usize>>> = orders.iter().flat_map(both).collect();
+        let masks: Vec<Mask> = both.iter().flat_map(|order| prefixes(order, units)).collect();
+        let values = match is_first {
             // One round is the minimum for a response.
-            true => Some(perturbation.values(passes, &masks).await?),
-            false => perturbation.values_in_time(passes, &masks).await?,
+            true => Some(self.perturbation.values(passes, &masks).await?),
+            false => self.perturbation.values_in_time(passes, &masks).await?,
         };
-        let Some(values) = values else {
-            shares.put_back(round);
-            break;
+        let Some(values) = values else { return Ok(None) };
+        let mut values = values.chunks(both[0].len() - 1);
+        let mut of_order = |order: &Vec<Range<usize>>| {
+            let values = values.next().unwrap_or_default();
+            let of_scalar = |(k, (&empty, &full)): (usize, (&f64, &f64))| {
+                let values: Vec<f64> = values.iter().map(|values| values[k]).collect();
+                gains(order, &values, empty, full)
+            };
+            self.empty.iter().zip(self.subject.values).enumerate().map(of_scalar).collect::<Gains>()
         };
-        used.extend(masks);
-        shares.take(round, &values.iter().map(|values| values[k]).collect::<Vec<_>>());
-        passes.report(used.len(), max_evals, || {
-            let current = perturbation.units().spread(&shares.scores());
-            previous.iter().cloned().chain([current]).collect()
-        });
+        let of_pair = |pair: &[Vec<Range<usize>>]| {
+            let (mut first, second) = (of_order(&pair[0]), of_order(&pair[1]));
+            for (a, b) in first.iter_mut().flatten().zip(second.iter().flatten()) {
+                *a = (*a + b) / 2.;
+            }
+            first
+        };
+        Ok(Some(both.chunks(2).map(of_pair).collect()))
     }
-    // Nodes that are not expanded because of `max_evals` are as requested.
-    let finished = shares.is_done() || used.len() + 2 > max_evals;
-    Ok((shares.scores(), used.len(), finished))
+
+    /// Returns the scores of the pairs so far; those that were within the tolerance before are
+    /// final. Units that share a part are never within it.
+    fn updated(
+        &self,
+        old: Vec<Attribution>,
+        pairs: &[Gains],
+        all_pairs: f64,
+        used: usize,
+        is_last: bool,
+    ) -> Vec<Attribution> {
+        let of_scalar = |k: usize| {
+            let (shares, deviations) = match pairs {
+                [] => self.unsampled(k),
+                pairs => mean(pairs.iter().map(|pair| pair[k].as_slice()).collect(), all_pairs),
+            };
+            let units = self.perturbation.units();
+            let (value, empty) = (self.subject.values[k], self.empty[k]);
+            let vectors = deviations.iter().map(|vector| units.spread(vector)).collect();
+            let attribution = enumeration::complete(units, &shares, value, empty);
+            let attribution = Attribution { deviations: vectors, ..attribution };
+            let mut judged = self.goal.judged(attribution, used, is_last);
+            if self.parts < shares.len() {
+                judged.completeness.iter_mut().for_each(|whole| whole.converged = false);
+                judged.sampling.iter_mut().for_each(|sampling| sampling.converged = false);
+            }
+            judged
+        };
+        samples::updated(old, (0..self.empty.len()).map(of_scalar).collect())
+    }
+
+    /// Splits the change evenly, and counts all of it as uncertain.
+    fn unsampled(&self, k: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let units = self.perturbation.count();
+        let share = (self.subject.values[k] - self.empty[k]) / units as f64;
+        (vec![share; units], vec![vec![share; units]])
+    }
 }
+
+/// Returns an order and its reverse.
+fn both(order: &Vec<Range<usize>>) -> [Vec<Range<usize>>; 2] {
+    [order.clone(), order.iter().rev().cloned().collect()]
+}
+
+/// Returns the mean of samples from `all` ones, without replacement, and vectors whose outer
+/// products sum to its covariance.
+fn mean(samples: Vec<&[f64]>, all: f64) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let count = samples.len() as f64;
+    let mean: Vec<f64> = (0..samples[0].len())
+        .map(|unit| samples.iter().map(|sample| sample[unit]).sum::<f64>() / count)
+        .collect();
+    if count >= all {
+        return (mean, Vec::new());
+    }
+    if count < 2. {
+        return (mean.clone(), vec![mean]);
+    }
+    let factor = ((1. + FEW / count) * (1. - count / all) / (count * (count - 1.))).sqrt();
+    let deviation =
+        |sample: &&[f64]| sample.iter().zip(&mean).map(|(a, m)| factor * (a - m)).collect();
+    let deviations = samples.iter().map(deviation).collect();
+    (mean, deviations)
+}
+
+/// What is added to the factor of the variance for one pair: a few samples underestimate it.
+const FEW: f64 = 4.;
 
 /// Returns where units may be separated: between texts, between sentences, after punctuation. One
 /// list per kind.
@@ -196,33 +249,4 @@ fn borders(encoding: &Encoding, perturbation: &Perturbation<'_>) -> Vec<Vec<usiz
         borders_where(&|unit| sentence(unit) != sentence(unit - 1)),
         borders_where(&|unit| is_punctuation(unit - 1)),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shapley_values_are_the_mean_over_all_orders() {
-        let value = |bits: usize| ((bits * 37 + 11) % 17) as f64;
-        let units = 4;
-        let mut by_orders = vec![0.; units];
-        let mut orders = 0.;
-        for order in (0..units.pow(units as u32)).map(|n| [n % 4, n / 4 % 4, n / 16 % 4, n / 64]) {
-            let mut sorted = order;
-            sorted.sort_unstable();
-            if sorted != [0, 1, 2, 3] {
-                continue;
-            }
-            orders += 1.;
-            let mut bits = 0;
-            for unit in order {
-                by_orders[unit] += value(bits | 1 << unit) - value(bits);
-                bits |= 1 << unit;
-            }
-        }
-        for (ours, sum) in shapley(units, value).iter().zip(by_orders) {
-            assert!((ours - sum / orders).abs() < 1e-12);
-        }
-    }
 }

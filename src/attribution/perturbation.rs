@@ -87,21 +87,34 @@ impl Units {
 /// Which units are present.
 pub type Mask = Vec<bool>;
 
-type Kind = (UnitKind, ReplacementKind);
-
-/// The values of one subject's scalars without some units, which its methods share. Admission
-/// limits the rows of a request, and so the number of masks.
+/// The values of one subject's scalars without some tokens, which its methods and measures share.
+/// Admission limits the rows of a request, and so the number of masks.
 #[derive(Default)]
-pub struct MaskValues(Mutex<Vec<(Kind, Arc<Memo<Mask>>)>>);
+pub struct MaskValues {
+    /// A scalar that is evaluated after the subject's, and its value at the unperturbed input.
+    also: Option<(Scalar, f64)>,
+    /// By which tokens are present.
+    known: Mutex<Vec<(Replacement, Arc<Memo<Mask>>)>>,
+}
 
 impl MaskValues {
-    fn of(&self, kind: Kind) -> Arc<Memo<Mask>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = all.iter().find(|(other, _)| *other == kind) {
+    /// Creates values that include those of one more scalar, with `value` at the unperturbed input.
+    pub fn also(scalar: Scalar, value: f64) -> Self {
+        Self { also: Some((scalar, value)), ..Self::default() }
+    }
+
+    /// Returns whether the values include those of one more scalar.
+    pub fn has_more(&self) -> bool {
+        self.also.is_some()
+    }
+
+    fn of(&self, replacement: Replacement) -> Arc<Memo<Mask>> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = all.iter().find(|(other, _)| *other == replacement) {
             return Arc::clone(known);
         }
         let known = Arc::default();
-        all.push((kind, Arc::clone(&known)));
+        all.push((replacement, Arc::clone(&known)));
         known
     }
 }
@@ -120,15 +133,23 @@ pub struct Perturbation<'a> {
 impl<'a> Perturbation<'a> {
     /// Creates a perturbation from a method's options.
     pub fn by(model: &'a Model, subject: Subject<'a>, options: &Options) -> Result<Self> {
+        Self::of(model, subject, options, units(subject.encoding, options.choice(UNIT.name)))
+    }
+
+    /// Creates a perturbation of `units`, replaced as a method's options say.
+    pub fn of(
+        model: &'a Model,
+        subject: Subject<'a>,
+        options: &Options,
+        units: Vec<Vec<usize>>,
+    ) -> Result<Self> {
         let locate = |error: Error| match error.code {
             Code::InvalidField => error.at(format!("/{}", REPLACEMENT.name)),
             _ => error,
         };
-        let (unit, kind) = (options.choice(UNIT.name), options.choice(REPLACEMENT.name));
+        let kind = options.choice(REPLACEMENT.name);
         let replacement = Replacement::of(kind, model).map_err(locate)?;
-        let units = units(subject.encoding, unit);
-        let known = subject.mask_values.of((unit, kind));
-        let perturbation = Self { known, ..Self::new(model, subject, units, replacement) };
+        let perturbation = Self::new(model, subject, units, replacement);
         if perturbation.count() == 0 {
             let detail = "no unit of this kind can be removed; send spans or choose another unit";
             return Err(Error::field(format!("/{}", UNIT.name), detail));
@@ -152,7 +173,8 @@ impl<'a> Perturbation<'a> {
             tokens.iter().for_each(|&token| unit_of[token] = Some(unit));
         }
         let units = Arc::new(Units { tokens: units, token_count: subject.encoding.tokens.len() });
-        Self { subject, model, units, unit_of, replacement, known: Arc::default() }
+        let known = subject.mask_values.of(replacement);
+        Self { subject, model, units, unit_of, replacement, known }
     }
 
     /// Returns the number of units.
@@ -165,9 +187,28 @@ impl<'a> Perturbation<'a> {
     }
 
     /// Returns every scalar with only the units of each mask present, `[masks][scalars]`. Runs one
-    /// row per mask that no method has run.
+    /// row per set of present tokens that no method or measure of the subject has run.
     pub async fn values(&self, passes: &Passes, masks: &[Mask]) -> Result<Vec<Vec<f64>>> {
-        self.known.values(passes, masks, |mask| self.row(|unit| mask[unit])).await
+        let mut values = self.values_and_more(passes, masks).await?;
+        values.iter_mut().for_each(|values| values.truncate(self.subject.scalars.len()));
+        Ok(values)
+    }
+
+    /// Like [`Self::values`], followed by the value of the scalar of [`MaskValues::also`].
+    pub async fn values_and_more(&self, passes: &Passes, masks: &[Mask]) -> Result<Vec<Vec<f64>>> {
+        let also = self.subject.mask_values.also.iter().map(|(_, value)| *value);
+        let full: Vec<f64> = self.subject.values.iter().copied().chain(also).collect();
+        let partial: Vec<Mask> =
+            masks.iter().filter(|mask| !is_full(mask)).map(|mask| self.tokens(mask)).collect();
+        let row = |tokens: &Mask| self.of_tokens(|token| tokens[token]);
+        let mut rest = self.known.values(passes, &partial, row).await?.into_iter();
+        let value = |mask| if is_full(mask) { Some(full.clone()) } else { rest.next() };
+        Ok(masks.iter().filter_map(value).collect())
+    }
+
+    /// Returns which tokens are present.
+    fn tokens(&self, mask: &Mask) -> Mask {
+        self.unit_of.iter().map(|unit| unit.is_none_or(|unit| mask[unit])).collect()
     }
 
     /// Like [`Self::values`]; returns `None` if there is no time to run the rows.
@@ -176,7 +217,8 @@ impl<'a> Perturbation<'a> {
         passes: &Passes,
         masks: &[Mask],
     ) -> Result<Option<Vec<Vec<f64>>>> {
-        match self.known.missing(masks) {
+        let partial = masks.iter().filter(|mask| !is_full(mask)).map(|mask| self.tokens(mask));
+        match self.known.missing(&partial.collect::<Vec<_>>()) {
             missing if missing > 0 && !passes.have_time_for(missing) => Ok(None),
             _ => passes.in_time(self.values(passes, masks)).await.transpose(),
         }
@@ -185,18 +227,27 @@ impl<'a> Perturbation<'a> {
     /// Builds the row that evaluates every scalar with only those units for which `present` returns
     /// true.
     pub fn row(&self, present: impl Fn(usize) -> bool) -> Row {
-        let keep = |token: usize| self.unit_of[token].is_none_or(&present);
+        self.of_tokens(|token| self.unit_of[token].is_none_or(&present))
+    }
+
+    fn of_tokens(&self, keep: impl Fn(usize) -> bool) -> Row {
         match self.replacement {
             Replacement::Token(id) => self.replaced(id, keep),
             Replacement::Removed => self.removed(keep),
         }
     }
 
+    /// Returns the scalars that a row evaluates.
+    fn scalars(&self) -> impl Iterator<Item = &Scalar> {
+        let also = self.subject.mask_values.also.iter().map(|(scalar, _)| scalar);
+        self.subject.scalars.iter().chain(also)
+    }
+
     fn replaced(&self, id: u32, keep: impl Fn(usize) -> bool) -> Row {
         let tokens = &self.subject.encoding.ids;
         let ids = tokens.input_ids.iter().enumerate();
         let ids = ids.map(|(token, &original)| if keep(token) { original } else { id }).collect();
-        let row = self.subject.row(Want::Values(self.subject.scalars.to_vec()));
+        let row = self.subject.row(Want::Values(self.scalars().cloned().collect()));
         Row { tokens: Arc::new(tokens.with_ids(ids)), ..row }
     }
 
@@ -227,10 +278,14 @@ impl<'a> Perturbation<'a> {
             },
             other => other.clone(),
         };
-        let scalars = self.subject.scalars.iter().map(renumbered).collect();
+        let scalars = self.scalars().map(renumbered).collect();
         let row = self.subject.row(Want::Values(scalars));
         Row { tokens: Arc::new(ids), reads: reads.into(), ..row }
     }
+}
+
+fn is_full(mask: &Mask) -> bool {
+    mask.iter().all(|present| *present)
 }
 
 /// Returns the masks that lack one unit each.

@@ -2,7 +2,7 @@
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use crate::choice::{Choice, choices};
-use crate::rows::Norm;
+use crate::rows::{Norm, norm};
 use crate::text::{Encoding, Unit};
 
 /// The option for how a gradient is reduced to a token's score.
@@ -43,8 +43,28 @@ pub fn scores(tokens: &[f64], encoding: &Encoding, unit: Granularity, how: Norma
         Granularity::Sentence => sums(tokens, encoding.sentences.iter()),
         Granularity::Span => sums(tokens, encoding.spans.iter().map(|span| &span.unit)),
     };
-    normalize(&mut scores, how);
+    let size = size(&scores, how);
+    scores.iter_mut().for_each(|score| *score /= size);
     scores
+}
+
+/// Returns the standard errors of the scores of the units of kind `unit`, scaled like the scores
+/// `tokens`. `deviations` are those of an [`Attribution`](super::Attribution).
+pub fn errors(
+    tokens: &[f64],
+    deviations: &[Vec<f64>],
+    encoding: &Encoding,
+    unit: Granularity,
+    how: Normalize,
+) -> Vec<f64> {
+    let scores = scores(tokens, encoding, unit, Normalize::None);
+    let size = size(&scores, how);
+    let mut variances = vec![0.; scores.len()];
+    for deviation in deviations {
+        let sums = self::scores(deviation, encoding, unit, Normalize::None);
+        variances.iter_mut().zip(sums).for_each(|(variance, sum)| *variance += sum * sum);
+    }
+    variances.into_iter().map(|variance| variance.sqrt() / size).collect()
 }
 
 /// Sums the token scores of each unit.
@@ -53,18 +73,16 @@ fn sums<'a>(scores: &[f64], units: impl Iterator<Item = &'a Unit>) -> Vec<f64> {
     units.map(|unit| unit.tokens.iter().fold(0., |sum, &token| sum + scores[token])).collect()
 }
 
-/// Scales a list so that its L1 norm, L2 norm or largest magnitude is 1. A list of zeros remains
-/// unchanged.
-fn normalize(scores: &mut [f64], how: Normalize) {
+/// Returns the number to divide a list by, so that its L1 norm, L2 norm or largest magnitude is 1;
+/// 1 for a list of zeros.
+fn size(scores: &[f64], how: Normalize) -> f64 {
     let size = match how {
-        Normalize::None => return,
+        Normalize::None => 1.,
         Normalize::L1 => scores.iter().map(|score| score.abs()).sum(),
-        Normalize::L2 => scores.iter().map(|score| score * score).sum::<f64>().sqrt(),
+        Normalize::L2 => norm(scores),
         Normalize::Max => scores.iter().fold(0., |max: f64, score| max.max(score.abs())),
     };
-    if size > 0. {
-        scores.iter_mut().for_each(|score| *score /= size);
-    }
+    if size > 0. { size } else { 1. }
 }
 
 #[cfg(test)]
@@ -79,12 +97,9 @@ mod tests {
             (Normalize::L2, [0.6, -0.8, 0.]),
             (Normalize::Max, [0.75, -1., 0.]),
         ] {
-            let mut scores = [3., -4., 0.];
-            normalize(&mut scores, how);
-            assert_eq!(scores, expected, "{how:?}");
+            let size = size(&[3., -4., 0.], how);
+            assert_eq!([3. / size, -4. / size, 0.], expected, "{how:?}");
         }
-        let mut zeros = [0., 0.];
-        normalize(&mut zeros, Normalize::L2);
-        assert_eq!(zeros, [0., 0.]);
+        assert_eq!(size(&[0., 0.], Normalize::L2), 1.);
     }
 }

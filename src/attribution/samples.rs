@@ -1,13 +1,17 @@
-//! Runs samples in rounds: all that were requested, or as many as there is time for.
+//! Runs samples in rounds: until the scores are within the tolerance, or all that were requested,
+//! or as many as there is time for.
 
 use std::ops::Range;
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation};
-use super::{Attribution, Cost, Extent, Options, Sampling};
+use super::{
+    Attribution, Completeness, Cost, Extent, Granularity, Normalize, Options, Sampling, reduce,
+};
 use crate::error::Result;
 use crate::passes::Passes;
-use crate::rows::{Row, RowOutput};
+use crate::rows::{Row, RowOutput, norm};
+use crate::text::Encoding;
 
 /// Rows per round. The first round is small, so that there are partial scores early.
 const FIRST_ROUND: usize = 16;
@@ -24,12 +28,22 @@ pub const MAX_EVALS: OptionSpec = OptionSpec {
     help: "Maximum number of perturbed inputs to run through the model.",
 };
 
+/// The option for when to stop sampling.
+pub const TOLERANCE: OptionSpec = OptionSpec {
+    name: "tolerance",
+    kind: OptionKind::Number { min: 0., max: 1. },
+    default: Preset::Number(0.05),
+    help: "Sampling ends as soon as the Euclidean norm of the words' standard errors is at most \
+           this share of the norm of the words' scores; converged says whether it is. 0 takes all \
+           samples.",
+};
+
 /// The option for the number of samples, of methods with noise or random path points.
 pub const N_SAMPLES: OptionSpec = OptionSpec {
     name: "n_samples",
     kind: OptionKind::Integer { min: 1, max: 10_000 },
     default: Preset::Integer(25),
-    help: "Number of gradients to average.",
+    help: "Maximum number of gradients to average.",
 };
 
 /// The option for the amount of noise.
@@ -40,6 +54,40 @@ pub const NOISE_LEVEL: OptionSpec = OptionSpec {
     help: "Standard deviation of the Gaussian noise that is added to each word embedding, as a \
            share of the range (largest minus smallest number) of the input's embeddings.",
 };
+
+/// When to stop.
+#[derive(Clone, Copy)]
+pub struct Goal<'a> {
+    /// Maximum number of samples.
+    pub count: usize,
+    pub tolerance: f64,
+    pub encoding: &'a Encoding,
+}
+
+impl<'a> Goal<'a> {
+    /// Takes up to `count` samples, with the tolerance of a method's options.
+    pub fn new(count: usize, options: &Options, encoding: &'a Encoding) -> Self {
+        Self { count, tolerance: options.number(TOLERANCE.name), encoding }
+    }
+
+    /// Returns whether the words' standard errors are within the tolerance.
+    pub fn is_reached(self, attribution: &Attribution) -> bool {
+        let Attribution { scores, deviations, .. } = attribution;
+        let (unit, how) = (Granularity::Word, Normalize::None);
+        let errors = reduce::errors(scores, deviations, self.encoding, unit, how);
+        norm(&errors) <= self.tolerance * norm(&reduce::scores(scores, self.encoding, unit, how))
+    }
+
+    /// Adds how many samples were taken, and whether their scores are within the tolerance.
+    pub fn judged(self, attribution: Attribution, n_samples: usize, finished: bool) -> Attribution {
+        let converged = self.is_reached(&attribution);
+        let fit = attribution.sampling.and_then(|sampling| sampling.fit);
+        let completeness = attribution.completeness.map(|sum| Completeness { converged, ..sum });
+        let finished = finished || converged;
+        let sampling = Some(Sampling { n_samples, finished, converged, fit });
+        Attribution { completeness, sampling, ..attribution }
+    }
+}
 
 /// A possibly long computation that returns one attribution per scalar.
 pub type Work = Box<dyn FnOnce() -> Vec<Attribution> + Send>;
@@ -53,39 +101,47 @@ pub trait Collect<T> {
     fn so_far(&self) -> Work;
 }
 
-/// Runs the rows of `count` samples; see [`run_rounds`].
+/// Runs the rows of samples; see [`run_rounds`].
 pub async fn run(
     passes: &Passes,
-    count: usize,
+    goal: Goal<'_>,
     row: impl Fn(usize) -> Row,
     collect: impl Collect<RowOutput> + Sync,
 ) -> Result<Vec<Attribution>> {
     let outputs = |samples: Range<usize>| passes.run(samples.map(&row).collect());
-    run_rounds(passes, count, outputs, collect).await
+    run_rounds(passes, goal, outputs, collect).await
 }
 
 /// Evaluates the inputs with these units present; see [`run_rounds`].
 pub async fn run_masks(
     passes: &Passes,
+    goal: Goal<'_>,
     perturbation: &Perturbation<'_>,
     masks: &[Mask],
     collect: impl Collect<Vec<f64>> + Sync,
 ) -> Result<Vec<Attribution>> {
     let values = |samples: Range<usize>| perturbation.values(passes, &masks[samples]);
-    run_rounds(passes, masks.len(), values, collect).await
+    run_rounds(passes, goal, values, collect).await
 }
 
-/// Takes `count` samples and returns the attributions; if time is short, those of the last complete
-/// round. The first round is always taken.
+/// Takes samples until every scalar has reached the goal, and returns the attributions; if time is
+/// short, those of the last complete round. The first round is always taken. The scores of a scalar
+/// that has reached the goal are final: scalars do not depend on each other.
 async fn run_rounds<T, F: Future<Output = Result<Vec<T>>>>(
     passes: &Passes,
-    count: usize,
+    goal: Goal<'_>,
     take: impl Fn(Range<usize>) -> F,
     mut collect: impl Collect<T> + Sync,
 ) -> Result<Vec<Attribution>> {
     let (mut done, mut round) = (0, FIRST_ROUND);
-    while done < count {
-        let size = passes.affordable(round, SMALLEST_ROUND).min(count - done);
+    let mut results: Vec<Attribution> = Vec::new();
+    let judged = |new: Vec<Attribution>, done| -> Vec<Attribution> {
+        new.into_iter().map(|one| goal.judged(one, done, done == goal.count)).collect()
+    };
+    // Otherwise, scores are computed only once.
+    let is_watched = goal.tolerance > 0. || passes.has_listener();
+    while done < goal.count && (results.is_empty() || !results.iter().all(is_converged)) {
+        let size = passes.affordable(round, SMALLEST_ROUND).min(goal.count - done);
         let samples = take(done..done + size);
         let samples = match done {
             0 => samples.await?,
@@ -98,32 +154,28 @@ async fn run_rounds<T, F: Future<Output = Result<Vec<T>>>>(
         samples.into_iter().for_each(|sample| collect.take(sample));
         done += size;
         round = (2 * round).min(LARGEST_ROUND);
-        if done < count {
-            report(passes, done, count, &collect).await?;
+        if is_watched {
+            let new = passes.compute(collect.so_far()).await?;
+            results = updated(results, judged(new, done));
+            passes.report(done, goal.count, || scores(results.clone()));
         }
     }
-    let with_sampling = |attribution: Attribution| {
-        let fit = attribution.sampling.and_then(|sampling| sampling.fit);
-        let sampling = Sampling { n_samples: done, finished: done == count, fit };
-        Attribution { sampling: Some(sampling), ..attribution }
-    };
-    let work = collect.so_far();
-    Ok(passes.compute(work).await?.into_iter().map(with_sampling).collect())
+    match is_watched {
+        true => Ok(results),
+        false => Ok(judged(passes.compute(collect.so_far()).await?, done)),
+    }
 }
 
-/// Reports the scores of the samples so far to the progress listener.
-async fn report<T>(
-    passes: &Passes,
-    done: usize,
-    total: usize,
-    collect: &(impl Collect<T> + Sync),
-) -> Result<()> {
-    if passes.has_listener() {
-        let work = collect.so_far();
-        let partial = passes.compute(work).await?;
-        passes.report(done, total, || scores(partial));
-    }
-    Ok(())
+/// Returns whether the scores are within the tolerance.
+pub fn is_converged(attribution: &Attribution) -> bool {
+    attribution.sampling.is_some_and(|sampling| sampling.converged)
+}
+
+/// Returns the new scores, or the old ones where they were within the tolerance: those are final.
+pub fn updated(old: Vec<Attribution>, new: Vec<Attribution>) -> Vec<Attribution> {
+    let mut old = old.into_iter();
+    let update = |new| old.next().filter(is_converged).unwrap_or(new);
+    new.into_iter().map(update).collect()
 }
 
 /// Extracts the scores, `[scalars][tokens]`.

@@ -4,8 +4,9 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::groups::{Groups, Jackknife};
 use super::reduce::NORM;
-use super::samples::{self, Collect, N_SAMPLES, NOISE_LEVEL, Work};
+use super::samples::{self, Collect, Goal, N_SAMPLES, NOISE_LEVEL, TOLERANCE, Work};
 use super::{ALWAYS, AS_GIVEN, Attribution, Cost, MethodEntry, Options, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -17,12 +18,12 @@ pub const ENTRY: MethodEntry = MethodEntry {
     summary: "Norm of the mean gradient at each word embedding, over copies of the input with \
               noise.",
     paper: "Smilkov et al. 2017, arXiv:1706.03825",
-    options: &[N_SAMPLES, NOISE_LEVEL, NORM],
+    options: &[N_SAMPLES, NOISE_LEVEL, NORM, TOLERANCE],
     settle: AS_GIVEN,
     signed: false,
     complete: false,
     stops_in_time: ALWAYS,
-    cost_note: "n_samples gradient rows",
+    cost_note: "n_samples gradient rows at most, fewer if the tolerance is reached",
     cost: |options, of| Cost {
         gradient_rows: of.targets * options.integer(N_SAMPLES.name).unwrap_or_default(),
         ..Cost::default()
@@ -46,50 +47,44 @@ fn run<'a>(
         let want = Want::Gradients(Reduce::Keep, subject.scalars.to_vec());
         Row { path: Some(path), ..subject.row(want) }
     };
-    let sums = Sums {
+    let gradients = Gradients {
         tokens: subject.encoding.tokens.len(),
         norm: options.choice(NORM.name),
-        count: 0,
-        gradients: vec![Vec::new(); subject.scalars.len()],
+        samples: vec![Groups::default(); subject.scalars.len()],
     };
-    samples::run(passes, count, row, sums).boxed()
+    let goal = Goal::new(count, options, subject.encoding);
+    async move { samples::run(passes, goal, row, gradients).await }.boxed()
 }
 
-/// The sums of the gradients of all samples.
 #[derive(Clone)]
-struct Sums {
+struct Gradients {
     tokens: usize,
     norm: Norm,
-    count: usize,
-    /// `[scalars][tokens · hidden]`
-    gradients: Vec<Vec<f64>>,
+    /// `[scalars]`, of `[tokens · hidden]`.
+    samples: Vec<Groups>,
 }
 
-impl Collect<RowOutput> for Sums {
+impl Collect<RowOutput> for Gradients {
     fn take(&mut self, output: RowOutput) {
-        self.count += 1;
-        for (sum, gradient) in self.gradients.iter_mut().zip(output.token_scores) {
-            match sum.is_empty() {
-                true => *sum = gradient,
-                false => sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g),
-            }
-        }
+        self.samples.iter_mut().zip(output.token_scores).for_each(|(all, one)| all.add(one));
     }
 
     fn so_far(&self) -> Work {
-        let sums = self.clone();
-        Box::new(move || sums.attributions())
+        let gradients = self.clone();
+        Box::new(move || gradients.attributions())
     }
 }
 
-impl Sums {
+impl Gradients {
     fn attributions(&self) -> Vec<Attribution> {
-        let count = self.count as f64;
-        let size = |gradient: &[f64]| self.norm.of(gradient) / count;
-        let of_scalar = |sum: &Vec<f64>| {
-            let hidden = sum.len() / self.tokens;
-            Attribution::plain(sum.chunks(hidden.max(1)).map(size).collect())
+        let sizes = |mean: &[f64]| {
+            let hidden = mean.len() / self.tokens;
+            mean.chunks(hidden.max(1)).map(|gradient| self.norm.of(gradient)).collect()
         };
-        self.gradients.iter().map(of_scalar).collect()
+        let of_scalar = |samples: &Groups| {
+            let Jackknife { value, deviations } = samples.jackknife(sizes);
+            Attribution { deviations, ..Attribution::plain(value) }
+        };
+        self.samples.iter().map(of_scalar).collect()
     }
 }

@@ -18,6 +18,7 @@ pub fn methods() -> Result<(), Failure> {
                 Preset::Name(name) => name.to_owned(),
                 Preset::Integer(number) => number.to_string(),
                 Preset::Number(number) => number.to_string(),
+                Preset::Boolean(value) => value.to_string(),
             };
             writeln!(out, "  {}: {}; {default}", option.name, option.kind.expects())?;
         }

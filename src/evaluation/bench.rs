@@ -31,33 +31,42 @@ pub struct Bench<'a> {
     pub settings: &'a Settings,
     /// Rows fail with `deadline_exceeded` while there is still time to respond.
     passes: Passes,
+    /// Its first scalar is measured.
     subject: Subject<'a>,
+    /// The target's probability at the unperturbed input.
+    probability: f64,
     perturbation: Perturbation<'a>,
     /// Values for methods that are run with other options.
     reruns: MaskValues,
 }
 
-/// Returns the explained scalar, and the same outputs as probabilities.
-pub fn scalars(explained: &Scalar) -> [Scalar; 2] {
-    let probability = match explained {
+/// Returns the outputs of the explained scalar as probabilities.
+pub fn probability(explained: &Scalar) -> Scalar {
+    match explained {
         Scalar::Sum { terms, .. } => {
             Scalar::Sum { output: Output::Probability, terms: terms.clone() }
         }
         cosine @ Scalar::Cosine(_) => cosine.clone(),
-    };
-    [explained.clone(), probability]
+    }
 }
 
 impl<'a> Bench<'a> {
-    /// Creates a bench for a `subject` with the two scalars of [`scalars`].
-    pub fn new(passes: &'a Passes, subject: Subject<'a>, settings: &'a Settings) -> Result<Self> {
+    /// Creates a bench for the first scalar of a `subject` whose mask values include its
+    /// [`probability`], and that probability at the unperturbed input.
+    pub fn new(
+        passes: &'a Passes,
+        subject: Subject<'a>,
+        probability: f64,
+        settings: &'a Settings,
+    ) -> Result<Self> {
         let model = passes.model();
         let replacement = Replacement::of(settings.replacement, model)
             .map_err(|error| Error::field("/evaluate/replacement", error.detail))?;
         let units = perturbation::units(subject.encoding, settings.unit);
         let perturbation = Perturbation::new(model, subject, units, replacement);
         let passes = passes.expendable();
-        Ok(Self { settings, passes, subject, perturbation, reruns: MaskValues::default() })
+        let reruns = MaskValues::default();
+        Ok(Self { settings, passes, subject, probability, perturbation, reruns })
     }
 
     /// Returns the number of tokens in the input.
@@ -107,14 +116,14 @@ impl<'a> Bench<'a> {
 
     /// Returns the values at the unperturbed input.
     pub fn unperturbed(&self) -> TargetValue {
-        TargetValue { scalar: self.subject.values[0], probability: self.subject.values[1] }
+        TargetValue { scalar: self.subject.values[0], probability: self.probability }
     }
 
     /// Returns the values with only the units of each mask present.
     pub async fn values(&self, masks: &[Mask]) -> Result<Vec<TargetValue>> {
-        let values = self.perturbation.values(&self.passes, masks).await?;
-        let value = |of: &Vec<f64>| TargetValue { scalar: of[0], probability: of[1] };
-        Ok(values.iter().map(value).collect())
+        let values = self.perturbation.values_and_more(&self.passes, masks).await?;
+        let value = |of: &Vec<f64>| Some(TargetValue { scalar: of[0], probability: *of.last()? });
+        Ok(values.iter().filter_map(value).collect())
     }
 
     /// Computes a method's scores of the explained scalar with other options.

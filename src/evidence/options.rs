@@ -47,7 +47,7 @@ impl Entry {
         let value = given.map(|value| value as u64);
         let value = value.or_else(|| match self.option(name)?.default? {
             Preset::Integer(value) => Some(value),
-            Preset::Name(_) | Preset::Number(_) => None,
+            Preset::Name(_) | Preset::Number(_) | Preset::Boolean(_) => None,
         });
         self.check(name, value.map(|value| value as f64))?;
         Ok(value.map(|value| value as usize))
@@ -68,7 +68,7 @@ impl Entry {
     pub fn number(&self, name: &str, given: Option<f64>) -> Result<f64> {
         let value = given.or_else(|| match self.option(name)?.default? {
             Preset::Number(value) => Some(value),
-            Preset::Name(_) | Preset::Integer(_) => None,
+            Preset::Name(_) | Preset::Integer(_) | Preset::Boolean(_) => None,
         });
         self.check(name, value)?;
         value.ok_or_else(|| no_default(name))

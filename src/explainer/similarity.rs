@@ -102,9 +102,11 @@ impl<'a> Side<'a> {
 
 /// Pads the scores of one text with zeros for the tokens of the other.
 fn pad(mut scored: ScoredMethod, other: &Encoding, segment: usize) -> ScoredMethod {
-    let pad_scores = |Attribution { scores, .. }: &mut Attribution| {
-        let position = if segment == 0 { scores.len() } else { 0 };
-        scores.splice(position..position, std::iter::repeat_n(0., other.tokens.len()));
+    let pad_scores = |Attribution { scores, deviations, .. }: &mut Attribution| {
+        for list in std::iter::once(scores).chain(deviations) {
+            let position = if segment == 0 { list.len() } else { 0 };
+            list.splice(position..position, std::iter::repeat_n(0., other.tokens.len()));
+        }
     };
     scored.attributions.iter_mut().for_each(pad_scores);
     scored

@@ -4,11 +4,11 @@ use futures_util::future::try_join3;
 
 use super::events::Follow;
 use super::steps::{
-    ExplanationParts, FirstPass, assemble, attributions, evaluate, first_pass, methods_share,
-    targets, values,
+    ExplanationParts, FirstPass, assemble, attributions, evaluate, first_pass, mask_values,
+    methods_share, targets, values,
 };
 use crate::attention::{self, ResolvedSelection};
-use crate::attribution::{MaskValues, Subject};
+use crate::attribution::Subject;
 use crate::error::Result;
 use crate::explanation::{Explained, Question};
 use crate::inside;
@@ -39,7 +39,7 @@ pub async fn explain(
         reads: &reads,
         scalars: &scalars,
         values: &values,
-        mask_values: &MaskValues::default(),
+        mask_values: &mask_values(question, &targets, &output),
         seed,
     };
     let method_passes = passes.for_a_share(methods_share(question));

@@ -50,7 +50,10 @@ fn scores(checked: &Checked) -> usize {
         let targets = tasks::most(question, whole);
         let units: usize = question.granularity.iter().map(|unit| count(whole, *unit)).sum();
         let units = units + whole.spans.len();
-        let of_methods = question.methods.len().saturating_mul(targets).saturating_mul(units);
+        // Methods that sample have as many standard errors.
+        let sampled = question.methods.iter().filter(|(_, options)| options.sample()).count();
+        let lists = question.methods.len() + sampled;
+        let of_methods = lists.saturating_mul(targets).saturating_mul(units);
         of_methods.saturating_add(inside::numbers(question, whole.tokens.len()))
     };
     checked.tokenized.iter().flatten().map(of_input).fold(0, usize::saturating_add)

@@ -8,6 +8,7 @@ use metrics::{counter, histogram};
 
 use super::events::{Event, Follow, Progress};
 use crate::attribution::{Attribution, Granularity, MaskValues, Normalize, Subject, reduce};
+use crate::blocks::Pooling;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
@@ -118,6 +119,21 @@ fn followed(
     })
 }
 
+/// Returns the store for values at perturbed inputs. If the first target is measured too, and rows
+/// for all targets are rows for the first one, measures use the same values. They are not if the
+/// targets are read from different tokens, which then may not be removed.
+pub fn mask_values(question: &Question, targets: &[Resolved], output: &RowOutput) -> MaskValues {
+    let same_rows = targets.len() == 1 || *question.model.pooling() != Pooling::Tokens;
+    match targets.first().filter(|_| question.evaluate.is_some() && same_rows) {
+        Some(first) => {
+            let scalar = bench::probability(&first.scalar);
+            let value = scalar.value(&output.logits, &output.probabilities);
+            MaskValues::also(scalar, value)
+        }
+        None => MaskValues::default(),
+    }
+}
+
 /// Measures the scores of the first target.
 pub async fn evaluate(
     question: &Question,
@@ -127,11 +143,17 @@ pub async fn evaluate(
     output: &RowOutput,
 ) -> Result<Evaluation> {
     let Some(settings) = &question.evaluate else { return Ok(Evaluation::default()) };
-    let scalars = bench::scalars(&subject.scalars[0]);
-    let values = scalars.clone().map(|s| s.value(&output.logits, &output.probabilities));
-    let mask_values = &MaskValues::default();
-    let subject = Subject { scalars: &scalars, values: &values, mask_values, ..subject };
-    let bench = Bench::new(passes, subject, settings)?;
+    let scalar = bench::probability(&subject.scalars[0]);
+    let probability = scalar.value(&output.logits, &output.probabilities);
+    let mask_values = &MaskValues::also(scalar, probability);
+    let alone = Subject {
+        scalars: &subject.scalars[..1],
+        values: &subject.values[..1],
+        mask_values,
+        ..subject
+    };
+    let subject = if subject.mask_values.has_more() { subject } else { alone };
+    let bench = Bench::new(passes, subject, probability, settings)?;
     let methods: Vec<Scored<'_>> = question
         .methods
         .iter()
@@ -159,7 +181,7 @@ pub struct ExplanationParts {
 /// Counts explanations that are incomplete, and records numbers of steps.
 fn count(explanation: &Explanation) {
     let method = explanation.method.name;
-    if explanation.completeness.is_some_and(|completeness| !completeness.converged) {
+    if explanation.converged() == Some(false) {
         counter!("explaind_not_converged_total", "method" => method).increment(1);
     }
     if explanation.sampling.is_some_and(|sampling| !sampling.finished) {
@@ -192,6 +214,9 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
                 output_value,
                 completeness: attribution.completeness,
                 sampling: attribution.sampling,
+                standard_error: attribution
+                    .sampling
+                    .map(|_| errors(&attribution, &encoding, &units, question.normalize)),
                 usage: scored.usage,
             });
         }
@@ -228,6 +253,17 @@ fn in_groups(question: &Question, encoding: &Encoding, scores: &[f64]) -> Vec<(S
         own.map(|(_, score)| score).sum()
     };
     question.lexicon.iter().map(|(name, group)| (name.clone(), sum(group))).collect()
+}
+
+/// Returns one list of standard errors per kind of unit.
+fn errors(
+    of: &Attribution,
+    encoding: &Encoding,
+    units: &[Granularity],
+    how: Normalize,
+) -> UnitScores {
+    let by = |unit| reduce::errors(&of.scores, &of.deviations, encoding, unit, how);
+    units.iter().map(|&unit| (unit, by(unit))).collect()
 }
 
 /// Returns one list of scores per kind of unit.

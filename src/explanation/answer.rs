@@ -30,9 +30,9 @@ impl Answer {
 
 impl Explained {
     fn is_complete(&self) -> bool {
-        let complete = |one: &Explanation| {
-            one.sampling.is_none_or(|sampling| sampling.finished)
-                && one.completeness.is_none_or(|completeness| completeness.converged)
+        let complete = |one: &Explanation| match (one.sampling, one.completeness) {
+            (Some(sampling), _) => sampling.finished,
+            (None, completeness) => completeness.is_none_or(|completeness| completeness.converged),
         };
         let conductance = self.inside.as_ref().and_then(|inside| inside.conductance.as_ref());
         self.explanations.iter().all(complete)
@@ -112,6 +112,14 @@ pub struct WindowShare {
     pub completeness: Option<Completeness>,
 }
 
+impl Explanation {
+    /// Returns whether the scores are within the method's tolerance, if it has one.
+    pub fn converged(&self) -> Option<bool> {
+        let sampled = self.sampling.map(|sampling| sampling.converged);
+        sampled.or(self.completeness.map(|completeness| completeness.converged))
+    }
+}
+
 /// One list of scores per kind of unit.
 pub type UnitScores = Vec<(Granularity, Vec<f64>)>;
 
@@ -129,6 +137,8 @@ pub struct Explanation {
     pub output_value: f64,
     pub completeness: Option<Completeness>,
     pub sampling: Option<Sampling>,
+    /// The standard errors of `scores`, in their shape. Set by methods that sample.
+    pub standard_error: Option<UnitScores>,
     /// What the method used, for all targets.
     pub usage: Usage,
 }

@@ -269,7 +269,9 @@ impl OptionInfo {
             choices: match spec.kind {
                 OptionKind::Choice(names) | OptionKind::ChoiceOrText(names) => Some(names),
                 OptionKind::IntegerOrName { names, .. } => Some(names),
-                OptionKind::Integer { .. } | OptionKind::Number { .. } => None,
+                OptionKind::Integer { .. } | OptionKind::Number { .. } | OptionKind::Boolean => {
+                    None
+                }
             },
             default: json::option(&spec.default.value()),
             help: spec.help,

@@ -79,6 +79,7 @@ fn option(spec: &OptionSpec) -> AnySchema {
         OptionValue::Name(name) => json!(name),
         OptionValue::Integer(number) => json!(number),
         OptionValue::Number(number) => json!(number),
+        OptionValue::Boolean(value) => json!(value),
         OptionValue::Text(text) => json!({ "text": text }),
     });
     let plain = |object: ObjectBuilder, default: Option<Value>| -> AnySchema {
@@ -99,6 +100,7 @@ fn option(spec: &OptionSpec) -> AnySchema {
         OptionKind::Number { min, max } => {
             plain(number().minimum(Some(min)).maximum(Some(max)), default)
         }
+        OptionKind::Boolean => plain(ObjectBuilder::new().schema_type(Type::Boolean), default),
     }
 }
 

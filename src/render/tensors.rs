@@ -16,7 +16,7 @@ use super::summary::Summary;
 use crate::attribution::Granularity;
 use crate::error::{Error, Result};
 use crate::explanation::{
-    Answer, Attention, Explained, Explanation, Inside, Predicted, Similarity,
+    Answer, Attention, Explained, Inside, Predicted, Similarity, UnitScores,
 };
 
 /// The metadata key that holds the JSON.
@@ -99,8 +99,11 @@ fn take_tensors(answer: &mut Answer) -> Vec<Tensor> {
 
 fn take_result(explained: &mut Explained, path: &str, tensors: &mut Vec<Tensor>) {
     for (index, explanation) in explained.explanations.iter_mut().enumerate() {
-        let path = format!("{path}/explanations/{index}/attributions");
-        take_explanation(explanation, &path, tensors);
+        let path = format!("{path}/explanations/{index}");
+        take_scores(&mut explanation.scores, &format!("{path}/attributions"), tensors);
+        if let Some(errors) = &mut explanation.standard_error {
+            take_scores(errors, &format!("{path}/standard_error"), tensors);
+        }
     }
     if let Some(attention) = &mut explained.attention {
         tensors.push(take_attention(attention, &format!("{path}/attention")));
@@ -113,7 +116,7 @@ fn take_result(explained: &mut Explained, path: &str, tensors: &mut Vec<Tensor>)
     }
 }
 
-fn take_explanation(explanation: &mut Explanation, path: &str, tensors: &mut Vec<Tensor>) {
+fn take_scores(scores: &mut UnitScores, path: &str, tensors: &mut Vec<Tensor>) {
     for (unit, name) in [
         (Granularity::Token, "token"),
         (Granularity::Word, "word"),
@@ -121,7 +124,7 @@ fn take_explanation(explanation: &mut Explanation, path: &str, tensors: &mut Vec
         (Granularity::Span, "span"),
     ] {
         // A granularity that was requested twice has scores once.
-        if let Some((_, scores)) = explanation.scores.iter_mut().find(|(own, _)| *own == unit) {
+        if let Some((_, scores)) = scores.iter_mut().find(|(own, _)| *own == unit) {
             tensors.push(Tensor::vector(format!("{path}/{name}"), &mem::take(scores)));
         }
     }

@@ -1,13 +1,13 @@
 //! Descriptions shared by the page, picture and terminal formats. Text from the input is not
 //! sanitized here: the formats call `clean` on their output.
 
-use crate::attribution::{Completeness, OptionValue, Sampling};
+use crate::attribution::{Completeness, OptionValue};
 use crate::choice::Choice;
 use crate::explanation::{
     Explained, Explanation, FoundAnswer, Predicted, Resolved, ScalarName, WindowPart,
 };
 use crate::passes::Usage;
-use crate::rows::Output;
+use crate::rows::{Output, norm};
 use crate::text::{Token, Unit};
 
 pub const TRUNCATED: &str = "The text was truncated to the model's maximum length.";
@@ -51,6 +51,7 @@ pub fn options(explanation: &Explanation) -> String {
         OptionValue::Name(name) => (*name).to_owned(),
         OptionValue::Integer(number) => number.to_string(),
         OptionValue::Number(number) => number.to_string(),
+        OptionValue::Boolean(value) => value.to_string(),
         OptionValue::Text(text) => format!("“{text}”"),
     };
     let list: Vec<String> =
@@ -58,25 +59,45 @@ pub fn options(explanation: &Explanation) -> String {
     list.join(", ")
 }
 
-/// Reports the convergence delta: the sum of the scores minus the expected sum.
-pub fn completeness(completeness: Completeness) -> String {
-    let verdict = if completeness.converged { "converged" } else { "not converged" };
+/// Reports how sure the scores are: the convergence delta (the sum of the scores minus the expected
+/// sum), and the standard errors of a sampling method with the fit of its linear model.
+pub fn certainty(explanation: &Explanation) -> Vec<String> {
+    let completeness = explanation.completeness;
+    let delta = completeness.map(|sum| match explanation.sampling {
+        Some(_) => format!("convergence delta {:+.5}", sum.convergence_delta),
+        None => converged_delta(sum),
+    });
+    delta.into_iter().chain(sampling(explanation)).collect()
+}
+
+fn converged_delta(completeness: Completeness) -> String {
     let steps = completeness.n_steps.map_or_else(String::new, |n| format!(" in {n} steps"));
-    let delta = completeness.convergence_delta;
+    let (delta, verdict) = (completeness.convergence_delta, verdict(completeness.converged));
     format!("convergence delta {delta:+.5}: {verdict}{steps}")
 }
 
-/// Reports the samples of a sampling method and the fit of its linear model.
-pub fn sampling(sampling: Sampling) -> String {
+fn verdict(converged: bool) -> &'static str {
+    if converged { "converged" } else { "not converged" }
+}
+
+fn sampling(explanation: &Explanation) -> Option<String> {
+    let sampling = explanation.sampling?;
     let samples = sampling.n_samples;
-    let count = match sampling.finished {
+    let mut text = match sampling.finished {
         true => format!("{samples} samples"),
         false => format!("stopped early after {samples} samples"),
     };
-    match sampling.fit {
-        Some(fit) => format!("{count}; R² of the linear model {:.3}", fit.r2),
-        None => count,
+    let scores = explanation.scores.first();
+    let errors = explanation.standard_error.as_ref().and_then(|errors| errors.first());
+    if let (Some((_, scores)), Some((_, errors))) = (scores, errors) {
+        let share = 100. * norm(errors) / norm(scores).max(f64::MIN_POSITIVE);
+        let verdict = verdict(sampling.converged);
+        text.push_str(&format!("; standard error {share:.1} % of the scores: {verdict}"));
     }
+    if let Some(fit) = sampling.fit {
+        text.push_str(&format!("; R² of the linear model {:.3}", fit.r2));
+    }
+    Some(text)
 }
 
 /// Reports the rows and the compute time of a method.

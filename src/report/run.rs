@@ -133,10 +133,10 @@ fn measured(evaluation: &Evaluation, explained: &Explained) -> Vec<Measured> {
         // The targets of a method share its usage, so the first one is enough.
         let index = names.iter().position(|other| other == name);
         let one = index.map(|index| &explained.explanations[index]);
-        let completeness = one.and_then(|one| one.completeness);
-        measures.extend(completeness.map(|completeness| {
-            (CONVERGED.to_owned(), f64::from(u8::from(completeness.converged)))
-        }));
+        let converged = one.and_then(|one| one.converged());
+        measures.extend(
+            converged.map(|converged| (CONVERGED.to_owned(), f64::from(u8::from(converged)))),
+        );
         let usage = one.map(|one| one.usage).unwrap_or_default();
         Measured {
             name: name.clone(),

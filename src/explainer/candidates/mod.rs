@@ -219,9 +219,11 @@ impl<'a> Text<'a> {
 /// Maps the scores of one pair's tokens to another pair. The text's scores are the same; those of
 /// an unchanged hypothesis are 0.
 fn remapped(mut scored: ScoredMethod, from: &Encoding, to: &Encoding) -> ScoredMethod {
-    let remap = |Attribution { scores, .. }: &mut Attribution| {
-        scores.truncate(from.tokens.len() - from.held);
-        scores.resize(to.tokens.len(), 0.);
+    let remap = |Attribution { scores, deviations, .. }: &mut Attribution| {
+        for list in std::iter::once(scores).chain(deviations) {
+            list.truncate(from.tokens.len() - from.held);
+            list.resize(to.tokens.len(), 0.);
+        }
     };
     scored.attributions.iter_mut().for_each(remap);
     scored

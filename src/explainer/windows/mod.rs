@@ -184,17 +184,25 @@ impl Merged<'_> {
 
     fn merge(&self, method: usize, target: usize) -> Attribution {
         let mut scores = vec![0.; self.whole.tokens.len()];
-        let mut weighted = Vec::new();
+        let (mut weighted, mut deviations) = (Vec::new(), Vec::new());
         for ((part, tasks), scored) in self.parts.iter().zip(self.tasks).zip(self.results) {
             let Some(k) = tasks.iter().position(|task| task.target == target) else { continue };
             let (weight, attribution) = (tasks[k].weight, &scored[method].attributions[k]);
             for (position, score) in part.positions.iter().zip(&attribution.scores) {
                 scores[*position] += weight * score;
             }
+            // The samples of windows are independent of each other.
+            deviations.extend(attribution.deviations.iter().map(|own| {
+                let mut deviation = vec![0.; scores.len()];
+                for (position, value) in part.positions.iter().zip(own) {
+                    deviation[*position] += weight * value;
+                }
+                deviation
+            }));
             weighted.push((weight, attribution));
         }
         let (completeness, sampling) = (completeness(&weighted), sampling(&weighted));
-        Attribution { scores, completeness, sampling }
+        Attribution { scores, completeness, sampling, deviations }
     }
 }
 
@@ -219,6 +227,7 @@ fn sampling(parts: &[(f64, &Attribution)]) -> Option<Sampling> {
     Some(Sampling {
         n_samples: all.iter().map(|sampling| sampling.n_samples).sum(),
         finished: all.iter().all(|sampling| sampling.finished),
+        converged: all.iter().all(|sampling| sampling.converged),
         fit: None,
     })
 }

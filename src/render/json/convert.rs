@@ -97,10 +97,11 @@ fn explanation_json(explanation: explanation::Explanation) -> Explanation {
             lexicon: lexicon(explanation.lexicon),
             ..attributions(&explanation.scores)
         },
+        standard_error: explanation.standard_error.as_deref().map(attributions),
         output_value: number(explanation.output_value),
         baseline_value: completeness.map(|c| number(c.baseline_value)),
         convergence_delta: completeness.map(|c| number(c.convergence_delta)),
-        converged: completeness.map(|c| c.converged),
+        converged: explanation.converged(),
         n_steps: completeness.and_then(|c| c.n_steps),
         n_samples: sampling.map(|sampling| sampling.n_samples),
         finished: sampling.map(|sampling| sampling.finished),
@@ -131,6 +132,7 @@ pub fn option(value: &attribution::OptionValue) -> OptionValue {
         attribution::OptionValue::Name(name) => OptionValue::Name(name),
         attribution::OptionValue::Integer(number) => OptionValue::Number(Number::Integer(*number)),
         attribution::OptionValue::Number(number) => OptionValue::Number(Number::Real(*number)),
+        attribution::OptionValue::Boolean(value) => OptionValue::Boolean(*value),
         attribution::OptionValue::Text(text) => OptionValue::Text { text: text.clone() },
     }
 }

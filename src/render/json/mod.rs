@@ -3,6 +3,7 @@
 mod convert;
 mod inside;
 mod lines;
+mod option;
 mod prediction;
 mod target;
 mod trust;
@@ -20,6 +21,7 @@ use super::summary::Summary;
 pub use convert::{explain, model_echo, option, predict, usage};
 pub use inside::Inside;
 pub use lines::{Line, line};
+pub use option::{Number, OptionValue};
 pub use prediction::{Prediction, PredictionBody};
 pub use trust::{Agreement, Measured, Warning};
 pub use windows::WindowPart;
@@ -180,6 +182,10 @@ pub struct Explanation {
     /// `logit` or `probability`.
     pub output: &'static str,
     pub attributions: Attributions,
+    /// Standard errors of the attributions, for methods that sample; 0 where nothing was left to
+    /// chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<Attributions>,
     /// The explained scalar for the input.
     pub output_value: f32,
     /// The explained scalar for the baseline.
@@ -188,7 +194,8 @@ pub struct Explanation {
     /// sum(attributions) - (output_value - baseline_value), before any normalisation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convergence_delta: Option<f32>,
-    /// Whether the convergence delta is within the method's tolerance; see its options.
+    /// Whether the convergence delta, or for methods that sample the standard errors, are within the
+    /// method's tolerance; see its options.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converged: Option<bool>,
     /// Number of gradients along the path.
@@ -197,7 +204,8 @@ pub struct Explanation {
     /// Number of samples that the scores are computed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_samples: Option<usize>,
-    /// Whether all requested samples were taken; false if time ran out.
+    /// Whether sampling ended at the tolerance or the requested number of samples; false if time ran
+    /// out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<bool>,
     /// For methods with a linear surrogate model.
@@ -220,26 +228,6 @@ pub struct Fit {
     pub intercept: f32,
     /// Weighted coefficient of determination.
     pub r2: f32,
-}
-
-/// The value of an option: a name, a number or a text.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum OptionValue {
-    Name(&'static str),
-    #[schema(value_type = f64)]
-    Number(Number),
-    Text {
-        text: String,
-    },
-}
-
-/// Integers are written without a decimal point.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub enum Number {
-    Integer(u64),
-    Real(f64),
 }
 
 /// The explained scalar, and its token if the model has one output per token.

@@ -29,11 +29,8 @@ pub fn part(
 fn computation(explanation: &Explanation) -> Markup {
     html! {
         p.xp-soft { (explained_value(explanation)) bdi { (wording::options(explanation)) } }
-        @if let Some(completeness) = explanation.completeness {
-            p.xp-soft { (wording::completeness(completeness)) }
-        }
-        @if let Some(sampling) = explanation.sampling {
-            p.xp-soft { (wording::sampling(sampling)) }
+        @for text in wording::certainty(explanation) {
+            p.xp-soft { (text) }
         }
         p.xp-soft { (wording::cost(explanation.usage)) }
     }

@@ -63,8 +63,8 @@ fn draw(
         drawing.words(text, heat.scale);
     }
     legend(drawing, heat.scale, &target);
-    if let Some(completeness) = explanation.completeness {
-        drawing.line(&wording::completeness(completeness));
+    for text in wording::certainty(explanation) {
+        drawing.line(&text);
     }
     format!("{heading}: {}.", numbers(heat))
 }

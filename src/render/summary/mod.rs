@@ -50,7 +50,7 @@ impl Summary {
 }
 
 fn is_inexact(explanation: &Explanation) -> bool {
-    explanation.completeness.is_some_and(|completeness| !completeness.converged)
+    explanation.converged() == Some(false)
         || explanation.sampling.is_some_and(|sampling| !sampling.finished)
 }
 

@@ -108,11 +108,8 @@ fn explanation_text(
     line(out, format_args!(""));
     bars(out, colours, heat);
     line(out, format_args!("\n{}", legend(colours, heat.scale, target)));
-    if let Some(completeness) = explanation.completeness {
-        line(out, format_args!("{}", wording::completeness(completeness)));
-    }
-    if let Some(sampling) = explanation.sampling {
-        line(out, format_args!("{}", wording::sampling(sampling)));
+    for text in wording::certainty(explanation) {
+        line(out, format_args!("{text}"));
     }
 }
 

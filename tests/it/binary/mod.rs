@@ -163,7 +163,7 @@ fn splits_a_long_text_into_windows() {
     let output = run(&["explain", &long]);
     assert!(text(&output.stderr).contains("128"));
     let out = text(&run(&["explain", "--window", "4", "--method", "lime", &long]).stdout);
-    assert!(out.contains("\n1000 samples\n"), "{out}");
+    assert!(out.contains("\n1000 samples; standard error "), "{out}");
     let windows: Vec<&str> =
         out.split("\nSplit into 2 windows:\n").nth(1).expect("windows").lines().collect();
     assert!(windows[0].starts_with("  1  characters 0 to "), "{out}");

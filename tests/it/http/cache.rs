@@ -193,7 +193,7 @@ async fn errors_and_partial_results_are_not_cached() {
     }
     let clock = PausedClock::new();
     let stopped = json!({"inputs": "A tiger in a film, of all things!", "budget_ms": 1_000,
-                         "methods": [{"name": "kernel_shap", "max_evals": 200}]});
+                         "methods": [{"name": "kernel_shap", "max_evals": 200, "tolerance": 0}]});
     for _ in 0..2 {
         let held = Held::after(3, "tiger");
         let request = service.post("/explain", &stopped);

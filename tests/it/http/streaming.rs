@@ -75,7 +75,7 @@ async fn a_single_input_has_progress_lines() {
     let service = start().await;
     let body = json!({
         "inputs": {"text": GREAT, "spans": [[0, 4]]}, "target": "all", "attention": false,
-        "methods": ["integrated_gradients", {"name": "lime", "max_evals": 100}],
+        "methods": ["integrated_gradients", {"name": "lime", "max_evals": 50, "tolerance": 0}],
     });
     let lines = lines(&service, body).await;
     let shape = |line: &Value| (line["progress"].is_object(), line["usage"].is_object());

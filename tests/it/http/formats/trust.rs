@@ -179,7 +179,7 @@ async fn windows_and_warnings_are_shown() {
 
 #[tokio::test]
 async fn cost_and_samples_of_methods_are_shown() {
-    let lime = json!({"name": "lime", "max_evals": 40});
+    let lime = json!({"name": "lime", "max_evals": 40, "tolerance": 0});
     let body = json!({"inputs": GREAT, "methods": [lime], "attention": false});
     let service = start().await;
     let usage = service.explain(body.clone()).await["usage"]["methods"][0].clone();
@@ -187,13 +187,14 @@ async fn cost_and_samples_of_methods_are_shown() {
     let (answer, page) = json_and_page(&service, body).await;
     let fit = answer["explanations"][0]["fit"]["r2"].as_f64().unwrap();
     let text = all(&page);
-    assert!(text.contains(&format!("40 samples; R² of the linear model {fit:.3}")), "{text}");
+    assert!(text.contains("40 samples; standard error "), "{text}");
+    assert!(text.contains(&format!("not converged; R² of the linear model {fit:.3}")), "{text}");
     assert!(rows < 40, "some of the 40 samples are equal");
     assert!(text.contains(&format!("took {rows} forward rows, ")), "{text}");
     assert!(!text.contains("stopped early"));
     let short_budget = json!({
         "inputs": "a prison film, and a good one at that",
-        "methods": [{"name": "lime", "max_evals": 200}], "attention": false, "budget_ms": 1_000,
+        "methods": [{"name": "lime", "max_evals": 200, "tolerance": 0}], "attention": false, "budget_ms": 1_000,
     });
     let (service, clock) = (start_single_threaded().await, PausedClock::new());
     let held = Held::after(3, "prison");

@@ -1,0 +1,42 @@
+//! Shapley values of a game: a number for every set of present units (a *coalition*).
+//!
+//! Few units: [`exact`] from all coalitions. More: [`Order`] draws coalitions, each with its
+//! complement, and [`Estimator`] estimates the values and their covariance from any number of the
+//! first pairs.
+//!
+//! A Shapley value weighs every coalition size alike, and depends only on the odd part of the game,
+//! `y(S) = (F(S) - F(complement of S)) / 2`. With `h_s(S) = 2n / (s (n - s)) (1_S - s/n)`, half of
+//! it for the size n/2, it is
+//!
+//! ```text
+//! φ = (F(all) - F(none)) / n + Σ_{s ≤ n/2} mean over the coalitions S of size s of h_s(S) y(S)
+//! ```
+//!
+//! The estimate replaces the mean of each size by the mean over a sample of that size, which is
+//! unbiased, and takes it of what a regression does not predict, which has a lower variance
+//! (regression-adjusted Monte Carlo: Witter, Liu & Musco 2025, arXiv:2506.11849). The regression is
+//! a Gaussian process, whose own mean over all coalitions of a size has a closed form, and whose
+//! prediction of a pair that it was not fitted to follows from a single fit.
+
+mod estimate;
+mod exact;
+mod means;
+mod order;
+mod regression;
+
+pub use estimate::{Estimate, Estimator};
+pub use exact::exact;
+pub use order::Order;
+
+/// Which units are present.
+pub type Coalition = Vec<bool>;
+
+/// Returns the number of subsets of size `k` of `n` units, as a float because it may be huge.
+fn binomial(n: usize, k: usize) -> f64 {
+    (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product::<f64>().round()
+}
+
+/// Returns the number of pairs of complementary coalitions whose smaller one has `size` units.
+fn pairs(units: usize, size: usize) -> f64 {
+    binomial(units, size) * if 2 * size == units { 0.5 } else { 1. }
+}
