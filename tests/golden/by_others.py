@@ -12,7 +12,8 @@ from shap.explainers import KernelExplainer, PartitionExplainer
 from draws import stream
 from methods import NORMS, ends
 from noisy import noise
-from owen import Node, tree
+from owen import Node, shapley, tree
+from perturbed import coalitions
 from units import Game, Question
 
 
@@ -84,21 +85,48 @@ def by_ablation(question: Question, token, unit, replacement):
 # shap.
 
 
-def by_kernel_explainer(question: Question, token, unit, replacement, **_):
-    """KernelExplainer with every coalition."""
+def by_kernel_explainer(question: Question, token, max_evals, unit, replacement):
+    """KernelExplainer, and Shapley values if it evaluates every coalition."""
     game = Game(question, unit, replacement)
-    yield "Shapley values = shap's of all coalitions", relative(by_kernel(game), token)
+    explainer, values = kernel_explainer(question.seed, game, max_evals)
+    yield "kernel_shap = shap's", relative(game.spread(values), token)
+    if len(game) > 1:
+        rows, weights = coalitions(question.seed, len(game), max_evals)
+        count = explainer.nsamplesAdded
+        assert (explainer.maskMatrix[:count] == rows).all()
+        yield (
+            "weights of coalitions = shap's",
+            relative(explainer.kernelWeights[:count], weights),
+        )
+    if max_evals >= 2 ** len(game):
+        yield "all coalitions = Shapley values", relative(game.spread(shapley(game)), token)
 
 
-def by_kernel(game: Game) -> list[float]:
+def kernel_explainer(seed: int, game: Game, max_evals: int):
+    """Runs shap's explainer with our random sizes and permutations; returns it and its scores."""
     n = len(game)
+    draws, members = stream(seed, 0), []
+
+    def choice(count, size, p):
+        sizes = []
+        for _ in range(size):
+            number = draws.uniform()
+            sizes.append(min(int(np.searchsorted(np.cumsum(p), number, "right")), count - 1))
+            chosen = draws.subset(n, sizes[-1] + n // 2 - count + 1)
+            members.append([*chosen, *(unit for unit in range(n) if unit not in chosen)])
+        return np.array(sizes)
+
     explainer = KernelExplainer(
         lambda rows: np.array([game(row) for row in rows]), np.zeros((1, n))
     )
-    values = explainer.shap_values(
-        np.ones((1, n)), nsamples=2**n, l1_reg=False, silent=True
-    )
-    return game.spread(values[0])
+    with (
+        mock.patch("numpy.random.choice", choice),
+        mock.patch("numpy.random.permutation", lambda _: np.array(members.pop(0))),
+    ):
+        values = explainer.shap_values(
+            np.ones((1, n)), nsamples=max_evals - 2, l1_reg=False, silent=True
+        )
+    return explainer, values[0]
 
 
 class Mask:
@@ -112,12 +140,13 @@ class Mask:
         return (np.asarray(mask, dtype=float)[None],)
 
 
-def by_partition_explainer(question: Question, token, max_evals, unit, replacement, tolerance):
+def by_partition_explainer(question: Question, token, max_evals, unit, replacement):
     """PartitionExplainer with our tree, or KernelExplainer with every coalition."""
     game = Game(question, unit, replacement)
     n = len(game)
     if 2**n <= max_evals:
-        yield "Shapley values = shap's of all coalitions", relative(by_kernel(game), token)
+        _, values = kernel_explainer(question.seed, game, 2**n)
+        yield "Shapley values = shap's of all coalitions", relative(game.spread(values), token)
         return
     clusters: list[list[float]] = []
     linkage(tree(game.units, 0, n), n, clusters)

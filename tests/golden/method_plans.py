@@ -54,7 +54,7 @@ def gradient_shap(n_samples: int, baseline: str, **more) -> tuple[str, dict]:
 def by_evaluations(name: str, *evaluations: int) -> Methods:
     """A perturbation method with a budget for each of WAYS; 0 omits it."""
     return [
-        (name, {"max_evals": count, **way, "tolerance": 0})
+        (name, {"max_evals": count, **way})
         for count, way in zip(evaluations, WAYS, strict=True)
         if count
     ]
@@ -68,14 +68,13 @@ PATHS = [
     gradient_shap(3, "pad", noise_level=0.2),
 ]
 FROM_ZERO = [gradient_shap(6, "zero"), gradient_shap(4, "zero", noise_level=0.1)]
-# For 9 words: lime with samples; kernel_shap with all coalitions; partition_shap with Owen and
-# Shapley values.
+# For 9 words: kernel_shap with some and all coalitions; partition_shap with Owen and Shapley values.
 WIDE = [
     *SMOOTH,
     *PATHS,
     *OCCLUSIONS,
     *by_evaluations("lime", 60, 40, 50, 30, 40, 50),
-    *by_evaluations("kernel_shap", 0, 0, 0, 512, 600, 4000),
+    *by_evaluations("kernel_shap", 80, 41, 30, 22, 50, 4000),
     *by_evaluations("partition_shap", 200, 300, 250, 512, 4000, 200),
 ]
 # Some of each.
@@ -83,13 +82,14 @@ SMALL = [
     smooth_grad(4, 0.1, "l2"),
     gradient_shap(4, "pad", noise_level=0.1),
     ("occlusion", {"unit": "word", "replacement": "mask"}),
-    *by_evaluations("lime", 0, 0, 0, 100, 0, 20),
-    *by_evaluations("kernel_shap", 0, 0, 0, 512, 0, 0),
+    *by_evaluations("lime", 0, 0, 0, 30, 0, 30),
+    *by_evaluations("kernel_shap", 0, 0, 40, 30, 0, 0),
     *by_evaluations("partition_shap", 0, 0, 0, 0, 512, 0),
 ]
 # For a text of up to 16 words.
 LONG = [
     *by_evaluations("lime", 0, 0, 60, 0, 50, 0),
+    *by_evaluations("kernel_shap", 150, 0, 0, 65, 60, 250),
     *by_evaluations("partition_shap", 0, 0, 400, 300, 0, 300),
 ]
 GRADIENTS = [
@@ -98,5 +98,5 @@ GRADIENTS = [
     integrated_gradients("word_embeddings", n_steps=20),
 ]
 ONE_UNIT = [*OCCLUSIONS[3:], *by_evaluations("lime", 0, 0, 0, 10, 0, 0)] + [
-    (name, {"max_evals": 10, **WAYS[3], "tolerance": 0}) for name in ("kernel_shap", "partition_shap")
+    (name, {"max_evals": 10, **WAYS[3]}) for name in ("kernel_shap", "partition_shap")
 ]

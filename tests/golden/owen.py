@@ -102,12 +102,9 @@ def shapley(game: Game) -> np.ndarray:
     return scores
 
 
-def partition_shap(
-    question: Question, max_evals: int, unit: str, replacement: str, tolerance: float
-) -> dict:
+def partition_shap(question: Question, max_evals: int, unit: str, replacement: str) -> dict:
     """shap's Partition: Shapley values if all 2^n coalitions are within `max_evals`, else Owen
     values, here always completely expanded."""
-    assert tolerance == 0
     game = Game(question, unit, replacement)
     if 2 ** len(game) <= max_evals:
         scores = shapley(game)

@@ -94,7 +94,7 @@ fn explanation_json(explanation: explanation::Explanation) -> Explanation {
             Output::Probability => "probability",
         },
         attributions: Attributions {
-            lexicon: lexicon(explanation.lexicon),
+            lexicon: lexicon(&explanation.lexicon),
             ..attributions(&explanation.scores)
         },
         standard_error: explanation.standard_error.as_deref().map(attributions),
@@ -123,8 +123,8 @@ pub fn attributions(scores: &[(Granularity, Vec<f64>)]) -> Attributions {
     }
 }
 
-fn lexicon(groups: Vec<(String, f64)>) -> BTreeMap<String, f32> {
-    groups.into_iter().map(|(name, sum)| (name, number(sum))).collect()
+fn lexicon(groups: &[(String, f64)]) -> BTreeMap<String, f32> {
+    groups.iter().map(|(name, sum)| (name.clone(), number(*sum))).collect()
 }
 
 pub fn option(value: &attribution::OptionValue) -> OptionValue {
