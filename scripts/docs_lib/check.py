@@ -153,12 +153,22 @@ def post(excerpt: dict) -> None:
         raise AssertionError(f"{body}: {error.read().decode()}") from error
 
 
+def missing_links(path: Path) -> list[str]:
+    """The relative links of a document to files that do not exist."""
+    links = re.findall(r"\]\(([^)#\s]+)", path.read_text())
+    relative = [link for link in links if "://" not in link]
+    return [link for link in relative if not (path.parent / link).exists()]
+
+
 def main(paths: list[str]) -> None:
     failed = 0
     total: Counter[str] = Counter()
     for path in map(Path, paths):
         counts: Counter[str] = Counter()
         document = Document(counts)
+        for link in missing_links(path):
+            failed += 1
+            print(f"{path}: {link} does not exist\n")
         for block in blocks.blocks(path):
             try:
                 document.check(block)
