@@ -1,8 +1,8 @@
 //! Shapley values from sampled coalitions, with standard errors; see [`shapley`](crate::shapley).
 //!
 //! Named after KernelSHAP, which estimates the same values by weighted least squares over
-//! coalitions. The estimate here needs a fraction of its evaluations for the same error
-//! (docs/concepts/attribution.md).
+//! coalitions. From some hundred evaluations on, the estimate here has a fraction of its error
+//! (docs/reference/benchmarks.md).
 
 use std::sync::Arc;
 
