@@ -93,12 +93,16 @@ class Game:
         }
 
     def shaps(self, evaluations: int, seed: int, l1_reg) -> np.ndarray:
-        """KernelExplainer; two of the evaluations are for all words and for none."""
+        """KernelExplainer; two of the evaluations are for all words and for none. NaN if it fails:
+        its default needs more evaluations than words."""
         np.random.seed(seed)
         explainer = shap.KernelExplainer(self, np.zeros((1, len(self))))
-        values = explainer.shap_values(
-            np.ones((1, len(self))), nsamples=evaluations - 2, l1_reg=l1_reg, silent=True
-        )
+        try:
+            values = explainer.shap_values(
+                np.ones((1, len(self))), nsamples=evaluations - 2, l1_reg=l1_reg, silent=True
+            )
+        except ValueError:
+            return np.full(len(self), np.nan)
         return np.asarray(values)[0]
 
     def exact(self) -> np.ndarray:
@@ -122,7 +126,7 @@ def side_by_side(game: Game, exact: np.ndarray, seeds: int) -> None:
         default = rms([game.shaps(evaluations, seed, "auto") for seed in rows], exact)
         print(
             f"| {len(game)} | {evaluations} | {100 * ours:.1f} % | {100 * plain:.1f} % "
-            f"| {100 * default:.1f} % | {min(plain, default) / ours:.1f}x |",
+            f"| {100 * default:.1f} % | {np.nanmin([plain, default]) / ours:.1f}x |",
             flush=True,
         )
 

@@ -1,8 +1,8 @@
 //! Shapley values from sampled coalitions, with standard errors; see [`shapley`](crate::shapley).
 //!
 //! Named after KernelSHAP, which estimates the same values by weighted least squares over
-//! coalitions. The estimate here needs a fraction of its evaluations for the same error
-//! (docs/concepts/attribution.md).
+//! coalitions. From some hundred evaluations on, the estimate here has a fraction of its error
+//! (docs/reference/benchmarks.md).
 
 use std::sync::Arc;
 
@@ -41,11 +41,12 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= FEW_UNITS || options.number(TOLERANCE.name) == 0.;
-    if is_exact && enumeration::is_allowed(units, max_evals) {
-        if let Some(all) = enumeration::run(passes, &perturbation, subject).await? {
-            let goal = Goal::new(all.len(), options, subject.encoding);
-            return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
-        }
+    if is_exact
+        && enumeration::is_allowed(units, max_evals)
+        && let Some(all) = enumeration::run(passes, &perturbation, subject).await?
+    {
+        let goal = Goal::new(all.len(), options, subject.encoding);
+        return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
     }
     sampled(passes, &perturbation, subject, options, max_evals).await
 }

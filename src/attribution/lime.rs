@@ -89,16 +89,16 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         values: vec![Vec::new(); subject.scalars.len()],
     };
     let width = options.number(KERNEL_WIDTH.name);
-    if units <= FEW_UNITS && enumeration::is_allowed(units, count) {
-        if let Some(all) = enumeration::run(passes, &perturbation, subject).await? {
-            let samples = Arc::new(average(units, count, width));
-            let mut surrogate = surrogate(samples);
-            all.into_iter().for_each(|values| surrogate.take(values));
-            let goal = Goal::new(1 << units, options, subject.encoding);
-            let exact = |one| Attribution { deviations: Vec::new(), ..one };
-            let judged = |one| goal.judged(exact(one), goal.count, true);
-            return Ok(surrogate.so_far()().into_iter().map(judged).collect());
-        }
+    if units <= FEW_UNITS
+        && enumeration::is_allowed(units, count)
+        && let Some(all) = enumeration::run(passes, &perturbation, subject).await?
+    {
+        let mut surrogate = surrogate(Arc::new(average(units, count, width)));
+        all.into_iter().for_each(|values| surrogate.take(values));
+        let goal = Goal::new(1 << units, options, subject.encoding);
+        let exact = |one| Attribution { deviations: Vec::new(), ..one };
+        let judged = |one| goal.judged(exact(one), goal.count, true);
+        return Ok(surrogate.so_far()().into_iter().map(judged).collect());
     }
     let seed = subject.seed;
     let samples = Arc::new(passes.compute(move || draw(units, count, width, seed)).await?);

@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(tree.halves.as_ref().unwrap().0.units, 0..4);
         let change = game(&vec![true; 11]) - game(&vec![false; 11]);
         let exact = mean(&tree, usize::MAX, 0);
-        let mut means = vec![0.; 11];
+        let mut means = [0.; 11];
         for seed in 0..400 {
             let scores = mean(&tree, 2, seed);
             assert!((scores.iter().sum::<f64>() - change).abs() < 1e-12);

@@ -47,11 +47,11 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
-    if enumeration::is_allowed(units, max_evals) {
-        if let Some(all) = enumeration::run(passes, &perturbation, subject).await? {
-            let goal = Goal::new(all.len(), options, subject.encoding);
-            return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
-        }
+    if enumeration::is_allowed(units, max_evals)
+        && let Some(all) = enumeration::run(passes, &perturbation, subject).await?
+    {
+        let goal = Goal::new(all.len(), options, subject.encoding);
+        return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
     }
     let borders = borders(subject.encoding, &perturbation);
     let parts = parts(units, &borders, max_evals);
@@ -137,7 +137,7 @@ impl Walk<'_> {
         is_first: bool,
     ) -> Result<Option<Vec<Gains>>> {
         let units = self.perturbation.count();
-        let both: Vec<Vec<Range<usize>>> = orders.iter().flat_map(both).collect();
+        let both: Vec<Vec<Range<usize>>> = orders.iter().flat_map(|order| both(order)).collect();
         let masks: Vec<Mask> = both.iter().flat_map(|order| prefixes(order, units)).collect();
         let values = match is_first {
             // One round is the minimum for a response.
@@ -203,8 +203,8 @@ impl Walk<'_> {
 }
 
 /// Returns an order and its reverse.
-fn both(order: &Vec<Range<usize>>) -> [Vec<Range<usize>>; 2] {
-    [order.clone(), order.iter().rev().cloned().collect()]
+fn both(order: &[Range<usize>]) -> [Vec<Range<usize>>; 2] {
+    [order.to_vec(), order.iter().rev().cloned().collect()]
 }
 
 /// Returns the mean of samples from `all` ones, without replacement, and vectors whose outer

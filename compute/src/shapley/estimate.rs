@@ -268,7 +268,7 @@ mod tests {
     /// all estimates is the true value.
     #[test]
     fn estimates_are_unbiased_and_their_errors_are_honest() {
-        let (games, seeds) = (8, 25);
+        let (games, seeds) = (40, 25);
         for count in [12, 40, 120] {
             let (mut covered, mut bias, mut error) = (0, 0., 0.);
             for number in 0..games {
@@ -296,7 +296,6 @@ mod tests {
         }
     }
 
-    /// At least as good as the regression by weighted least squares on the same pairs.
     #[test]
     fn pairs_after_the_fitted_ones_improve_the_estimate() {
         let game = Game::new(13, 3);
