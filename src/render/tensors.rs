@@ -15,9 +15,7 @@ use super::json;
 use super::summary::Summary;
 use crate::attribution::Granularity;
 use crate::error::{Error, Result};
-use crate::explanation::{
-    Answer, Attention, Explained, Inside, Predicted, Similarity, UnitScores,
-};
+use crate::explanation::{Answer, Attention, Explained, Inside, Predicted, Similarity, UnitScores};
 
 /// The metadata key that holds the JSON.
 const KEY: &str = "explaind";

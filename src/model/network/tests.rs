@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::backward::Observer;
 use super::*;
 use crate::backend::candle::Candle;
 use crate::checkpoint::{Cancellation, Source};

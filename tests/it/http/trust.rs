@@ -26,8 +26,9 @@ async fn every_measure_of_every_method() {
         .iter()
         .map(|method| method["name"].as_str().unwrap())
         .collect();
+    let input = json!({"text": GREAT, "rationale": [[0, 4]]});
     let answer = service
-        .explain(json!({"inputs": GREAT, "methods": names, "evaluate": "all", "seed": 3}))
+        .explain(json!({"inputs": input, "methods": names, "evaluate": "all", "seed": 3}))
         .await;
     let result = &answer["results"][0];
     let evaluation = result["evaluation"].as_object().unwrap();
