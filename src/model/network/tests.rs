@@ -11,7 +11,7 @@ use super::*;
 use crate::backend::candle::Candle;
 use crate::checkpoint::{Cancellation, Source};
 use crate::model::{Model, Placement};
-use crate::rows::{Baseline, Output, Path, Reduce, Scalar};
+use crate::rows::{Baseline, Layer, Output, Path, Reduce, Scalar};
 use crate::text::Input;
 use crate::text::tokenizer::Truncate;
 
