@@ -13,7 +13,7 @@ pub mod examples;
 mod fill;
 pub mod global_tree;
 pub mod identity;
-mod masked_path;
+pub mod masked_path;
 pub mod options;
 pub mod perturb;
 pub mod places;

@@ -60,9 +60,9 @@ pub struct RowOutput {
     /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` without reduction; the attention flow
     /// if requested; else empty.
     pub token_scores: Vec<Vec<f64>>,
-    /// Of [`Want::Layers`], one per layer.
+    /// Of [`Want::Layers`](super::Want::Layers), one per layer.
     pub layers: Vec<LayerOutput>,
-    /// Of [`Want::Lens`], from the states after the embeddings and after every layer.
+    /// Of [`Want::Lens`](super::Want::Lens), from the states after the embeddings and after every layer.
     pub lens: Vec<LensOutput>,
 }
 
