@@ -15,6 +15,10 @@ const BYTES_PER_NUMBER: usize = 4;
 /// Fails if the answer would be too large in every response format.
 pub fn check(checked: &Checked, limits: &Limits) -> Result<()> {
     check_attention(checked, limits.attention_values)?;
+    for input in checked.tokenized.iter().flatten() {
+        let longest = input.encodings().into_iter().map(Encoding::len).max();
+        inside::check_length(&checked.question, longest.unwrap_or_default())?;
+    }
     let numbers = scores(checked);
     if numbers.saturating_mul(BYTES_PER_NUMBER) <= limits.response_bytes {
         return Ok(());

@@ -11,13 +11,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Map;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::spline;
 use crate::attribution::nested::Rule;
 use crate::attribution::{
     Granularity, Normalize, Options, Subject, integrated_gradients, layer, reduce,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::explanation::{Conductance, Question, Resolved};
 use crate::model::Model;
 use crate::passes::Passes;
@@ -31,7 +32,11 @@ const MAX_STEPS: usize = 135;
 
 /// The bytes of states and gradients that one input may hold at a time. Layers that do not fit
 /// together run one group after the other.
-const MAX_BYTES: usize = 128 << 20;
+const MAX_BYTES: usize = 256 << 20;
+
+/// The mebibytes that all inputs of all requests may hold at a time; more wait.
+const MAX_MEBIBYTES_TOTAL: usize = 512;
+static MEMORY: Semaphore = Semaphore::const_new(MAX_MEBIBYTES_TOTAL);
 
 /// Returns the number of gradient rows that admission assumes.
 pub fn expected_rows(model: &Model, tokens: usize) -> usize {
@@ -43,6 +48,11 @@ fn bytes_per_point(model: &Model, tokens: usize) -> usize {
     2 * tokens * model.width() * size_of::<f64>()
 }
 
+/// Returns the most tokens for which one layer fits into memory with the fewest steps.
+pub fn max_tokens(model: &Model) -> usize {
+    MAX_BYTES / (Rule::largest(0) * bytes_per_point(model, 1)).max(1)
+}
+
 /// Divides the layers, from 1, into groups that fit into memory with the expected steps.
 fn groups(model: &Model, tokens: usize) -> Vec<Range<usize>> {
     let of_layer = EXPECTED_STEPS * bytes_per_point(model, tokens);
@@ -52,8 +62,7 @@ fn groups(model: &Model, tokens: usize) -> Vec<Range<usize>> {
 
 /// Returns the most steps for which a group fits into memory.
 fn fitting_steps(model: &Model, tokens: usize, group: &Range<usize>) -> usize {
-    let fits = MAX_BYTES / (group.len() * bytes_per_point(model, tokens)).max(1);
-    fits.max(EXPECTED_STEPS)
+    MAX_BYTES / (group.len() * bytes_per_point(model, tokens)).max(1)
 }
 
 /// How the path is integrated: as by the integrated gradients of the same request, if they run
@@ -95,10 +104,19 @@ pub async fn conductance(
         converged: true,
         n_steps: 0,
     };
-    for group in groups(model, tokens) {
-        let max_steps = fitting_steps(model, tokens, &group).min(settings.max_steps);
-        let path = Path { passes, subject, target, settings, group };
-        let found = path.integrate(max_steps).await?;
+    let mut groups = groups(model, tokens);
+    groups.reverse();
+    while let Some(group) = groups.pop() {
+        let fitting = fitting_steps(model, tokens, &group);
+        let path = Path { passes, subject, target, settings, group: group.clone() };
+        let found = path.integrate(fitting.min(settings.max_steps)).await?;
+        // Fewer layers together have room for more steps.
+        let more = Rule::largest(2 * fitting) > found.n_steps && fitting < settings.max_steps;
+        if !found.converged && more && group.len() > 1 && passes.have_time_for(found.n_steps) {
+            let middle = group.start + group.len() / 2;
+            groups.extend([middle..group.end, group.start..middle]);
+            continue;
+        }
         all.tokens.extend(found.scores);
         all.deltas.extend(found.deltas);
         all.converged &= found.converged;
@@ -134,6 +152,7 @@ impl Path<'_> {
         let path =
             integrated_gradients::path(self.passes.model(), self.subject, &self.settings.options)?;
         let want = Want::Layers(self.group.clone(), Some(self.target.scalar.clone()));
+        let _memory = self.reserve(max_steps).await?;
         let mut points: Vec<RowOutput> = Vec::new();
         let mut found = None;
         for rule in Rule::up_to(max_steps) {
@@ -155,6 +174,17 @@ impl Path<'_> {
             }
         }
         found.ok_or_else(|| self.passes.late())
+    }
+
+    /// Waits for the memory of the points.
+    async fn reserve(&self, max_steps: usize) -> Result<SemaphorePermit<'static>> {
+        let tokens = self.subject.encoding.len();
+        let of_point = self.group.len() * bytes_per_point(self.passes.model(), tokens);
+        let mebibytes = 1 + ((Rule::largest(max_steps) * of_point) >> 20);
+        let permits = mebibytes.min(MAX_MEBIBYTES_TOTAL) as u32;
+        let reserved = self.passes.in_time(MEMORY.acquire_many(permits)).await;
+        // The semaphore is never closed.
+        reserved.ok_or_else(|| self.passes.late())?.map_err(Error::internal)
     }
 
     /// Integrates on a thread that may block. Returns the points for the next rule.

@@ -36,6 +36,21 @@ pub fn check(question: &Question) -> Result<()> {
     }
 }
 
+/// Checks that a sequence of `tokens` is not too long for the views.
+pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
+    let most = conductance::max_tokens(&question.model);
+    match question.inside.iter().position(|view| *view == View::Conductance) {
+        Some(index) if tokens > most => {
+            let detail = format!(
+                "conductance of {} takes at most {most} tokens, and the text has {tokens}",
+                question.model.id
+            );
+            Err(Error::new(Code::ResponseTooLarge, detail).at(format!("/inside/{index}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns the rows of all views for a sequence of `tokens`.
 pub fn cost(question: &Question, tokens: usize) -> Cost {
     let of_view = |view: &View| match view {

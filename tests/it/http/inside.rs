@@ -134,3 +134,18 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
     let scores = &result["inside"]["conductance"]["token"][0];
     assert_eq!(scores.as_array().unwrap().len(), result["tokens"].as_array().unwrap().len());
 }
+
+/// Inputs of one request reserve memory one after the other, and all are answered.
+#[tokio::test]
+async fn many_inputs_share_the_memory() {
+    let service = start().await;
+    let text = "wonderful ".repeat(40);
+    let body = json!({"inputs": vec![text; 12], "inside": "conductance", "methods": [],
+                      "attention": false});
+    let reply = service.post("/explain", &body).await;
+    assert_eq!(reply.status, 200);
+    let answer = reply.json();
+    let results = answer["results"].as_array().unwrap();
+    assert!(results.iter().all(|one| one["inside"] == results[0]["inside"]));
+    assert!(!results[0]["inside"]["conductance"].is_null(), "{}", results[0]);
+}
