@@ -31,8 +31,11 @@ POINTERS = re.compile(
     | /source                           # a missing folder
     | /inputs/\d+                       # different scripts in one list
     | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
+    | /inputs(/\d+)?/rationale(/\d+)?   # outside of the text
+    | /inside(/\d+)?                    # with window or candidates, another task, duplicates
+    | /lexicon                          # too many words
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)
-    | /methods/\d+(/(baseline(/text)?|max_steps|n_steps|quadrature|replacement|unit))?
+    | /methods/\d+(/(baseline(/text)?|layer|max_steps|n_steps|quadrature|replacement|unit))?
     | /(granularity|evaluate|evaluate/measures)/\d+     # duplicates
     | /target(/(contrast|token))?       # `all` for TorchServe's routes, combinations
     | /truncate                         # with window
