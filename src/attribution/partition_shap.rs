@@ -145,7 +145,8 @@ impl Walk<'_> {
             false => self.perturbation.values_in_time(passes, &masks).await?,
         };
         let Some(values) = values else { return Ok(None) };
-        let mut values = values.chunks(both[0].len() - 1);
+        // An order of a single part has no coalitions between the empty and the full one.
+        let mut values = values.chunks((both[0].len() - 1).max(1));
         let mut of_order = |order: &Vec<Range<usize>>| {
             let values = values.next().unwrap_or_default();
             let of_scalar = |(k, (&empty, &full)): (usize, (&f64, &f64))| {

@@ -125,8 +125,9 @@ pub async fn run_masks(
 }
 
 /// Takes samples until every scalar has reached the goal, and returns the attributions; if time is
-/// short, those of the last complete round. The first round is always taken. The scores of a scalar
-/// that has reached the goal are final: scalars do not depend on each other.
+/// short, those of the samples so far, which are not finished. Whether the goal is reached is asked
+/// at the ends of rounds only, which do not depend on time, so that answers do not either. The
+/// scores of a scalar that has reached the goal are final: scalars do not depend on each other.
 async fn run_rounds<T, F: Future<Output = Result<Vec<T>>>>(
     passes: &Passes,
     goal: Goal<'_>,
@@ -135,35 +136,56 @@ async fn run_rounds<T, F: Future<Output = Result<Vec<T>>>>(
 ) -> Result<Vec<Attribution>> {
     let (mut done, mut round) = (0, FIRST_ROUND);
     let mut results: Vec<Attribution> = Vec::new();
-    let judged = |new: Vec<Attribution>, done| -> Vec<Attribution> {
-        new.into_iter().map(|one| goal.judged(one, done, done == goal.count)).collect()
-    };
     // Otherwise, scores are computed only once.
     let is_watched = goal.tolerance > 0. || passes.has_listener();
     while done < goal.count && (results.is_empty() || !results.iter().all(is_converged)) {
-        let size = passes.affordable(round, SMALLEST_ROUND).min(goal.count - done);
-        let samples = take(done..done + size);
-        let samples = match done {
-            0 => samples.await?,
-            _ if !passes.have_time_for(size) => break,
-            _ => match passes.in_time(samples).await.transpose()? {
-                Some(samples) => samples,
-                None => break,
-            },
-        };
-        samples.into_iter().for_each(|sample| collect.take(sample));
-        done += size;
+        let end = goal.count.min(done + round);
         round = (2 * round).min(LARGEST_ROUND);
-        if is_watched {
-            let new = passes.compute(collect.so_far()).await?;
-            results = updated(results, judged(new, done));
+        done = fill(passes, done..end, &take, &mut collect).await?;
+        let is_cut = done < end;
+        if is_watched || is_cut || done == goal.count {
+            let new = passes.compute(collect.so_far()).await?.into_iter();
+            let new = new.map(|one| goal.judged(one, done, done == goal.count));
+            let new = new.map(|one| if is_cut { unfinished(one) } else { one });
+            results = updated(results, new.collect());
             passes.report(done, goal.count, || scores(results.clone()));
         }
+        if is_cut {
+            break;
+        }
     }
-    match is_watched {
-        true => Ok(results),
-        false => Ok(judged(passes.compute(collect.so_far()).await?, done)),
+    Ok(results)
+}
+
+/// Takes these samples, in parts if time is short, and returns the end of those that were taken. The
+/// first part of all is always taken.
+async fn fill<T, F: Future<Output = Result<Vec<T>>>>(
+    passes: &Passes,
+    samples: Range<usize>,
+    take: &impl Fn(Range<usize>) -> F,
+    collect: &mut (impl Collect<T> + Sync),
+) -> Result<usize> {
+    let mut done = samples.start;
+    while done < samples.end {
+        let left = samples.end - done;
+        let size = passes.affordable(left, SMALLEST_ROUND).min(left);
+        let taken = take(done..done + size);
+        let taken = match done {
+            0 => Some(taken.await?),
+            _ if !passes.have_time_for(size) => None,
+            _ => passes.in_time(taken).await.transpose()?,
+        };
+        let Some(taken) = taken else { break };
+        taken.into_iter().for_each(|sample| collect.take(sample));
+        done += size;
     }
+    Ok(done)
+}
+
+/// Marks an attribution as cut short, even if it is within the tolerance.
+fn unfinished(mut attribution: Attribution) -> Attribution {
+    attribution.sampling.iter_mut().for_each(|sampling| sampling.finished = false);
+    attribution
 }
 
 /// Returns whether the scores are within the tolerance.

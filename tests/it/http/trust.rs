@@ -94,7 +94,7 @@ async fn shapley_and_owen_values_are_complete() {
     let service = service::start().await;
     let text = "The plot is not good, but the cast is great. I would see it again, and again!";
     for replacement in ["mask", "pad", "remove"] {
-        for max_evals in [10, 60, 300] {
+        for max_evals in [4, 8, 10, 60, 300] {
             let options = json!({"max_evals": max_evals, "replacement": replacement});
             let mut methods = vec![options.clone(), options];
             methods[0]["name"] = json!("kernel_shap");
