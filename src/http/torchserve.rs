@@ -66,7 +66,7 @@ pub struct Ping {
 /// For text classification. POST /explain has more methods, and explains models of other tasks.
 #[utoipa::path(
     post, path = "/explanations/{id}", tag = "torchserve",
-    params(("id" = String, Path, description = "A model's id"), RequestTimeout),
+    params(("id" = String, Path, description = "A model's id", example = "sentiment-en"), RequestTimeout),
     request_body(content(
         (TorchServeRequest = "application/json", example = json!({"text": "This movie is really great.", "target": 1})),
         (String = "text/plain", example = json!("This movie is really great.")),
@@ -91,7 +91,7 @@ pub async fn explanations(
 /// `[token, label]`.
 #[utoipa::path(
     post, path = "/predictions/{id}", tag = "torchserve",
-    params(("id" = String, Path, description = "A model's id"), RequestTimeout),
+    params(("id" = String, Path, description = "A model's id", example = "sentiment-en"), RequestTimeout),
     request_body(content(
         (TorchServeRequest = "application/json", example = json!({"text": "This movie is really great."})),
         (String = "text/plain", example = json!("This movie is really great.")),
