@@ -1,7 +1,7 @@
 //! All combinations of present units, for inputs of a few units.
 
 use super::perturbation::{Mask, Perturbation, Units};
-use super::samples::Goal;
+use super::samples::{self, Goal};
 use super::{Attribution, Completeness, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -23,9 +23,24 @@ pub fn mask(bits: usize, units: usize) -> Mask {
     (0..units).map(|unit| bits >> unit & 1 == 1).collect()
 }
 
-/// Returns the scalars of every combination, in the order of [`mask`]'s numbers; `None` if there is
-/// no time to run them all.
-pub async fn run(
+/// Returns what `exact` makes of the scalars of every combination, in the order of [`mask`]'s
+/// numbers. If there is no time to run them all, returns the attributions of `sampled` as cut short:
+/// with more time, the same request has other scores.
+pub async fn exact_or(
+    passes: &Passes,
+    perturbation: &Perturbation<'_>,
+    subject: Subject<'_>,
+    exact: impl FnOnce(Vec<Vec<f64>>) -> Vec<Attribution>,
+    sampled: impl Future<Output = Result<Vec<Attribution>>>,
+) -> Result<Vec<Attribution>> {
+    match run(passes, perturbation, subject).await? {
+        Some(all) => Ok(exact(all)),
+        None => Ok(sampled.await?.into_iter().map(samples::unfinished).collect()),
+    }
+}
+
+/// Returns the scalars of every combination; `None` if there is no time to run them all.
+async fn run(
     passes: &Passes,
     perturbation: &Perturbation<'_>,
     subject: Subject<'_>,

@@ -204,17 +204,16 @@ async fn ends(
     layer: usize,
     baseline: Baseline,
 ) -> Result<Baseline> {
-    let input = subject.row(Want::Layers(layer..layer + 1, None));
-    let is_zero = baseline == Baseline::Zero;
-    // The baseline itself, with the positions that the model gives it.
-    let path = Some(Path { baseline, alpha: 0., noise: None, held: 0 });
-    let at_baseline = Row { layer: Layer::Embeddings, path, ..input.clone() };
-    let outputs = passes.run(vec![input, at_baseline]).await?;
+    let mut rows = vec![subject.row(Want::Layers(layer..layer + 1, None))];
+    if baseline != Baseline::Zero {
+        // The baseline itself, with the positions that the model gives it.
+        let path = Some(Path { baseline, alpha: 0., noise: None, held: 0 });
+        rows.push(Row { layer: Layer::Embeddings, path, ..rows[0].clone() });
+    }
+    let outputs = passes.run(rows).await?;
     let mut states = outputs.into_iter().flat_map(|output| output.layers).map(|own| own.states);
-    let (Some(input), Some(other)) = (states.next(), states.next()) else {
-        return Err(Error::internal("a row returned no states"));
-    };
-    let baseline = if is_zero { vec![0.; input.len()] } else { other };
+    let input = states.next().ok_or_else(|| Error::internal("a row returned no states"))?;
+    let baseline = states.next().unwrap_or_else(|| vec![0.; input.len()]);
     Ok(Baseline::States(Arc::new(Ends { input, baseline })))
 }
 

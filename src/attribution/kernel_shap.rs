@@ -41,14 +41,15 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= FEW_UNITS || options.number(TOLERANCE.name) == 0.;
-    if is_exact
-        && enumeration::is_allowed(units, max_evals)
-        && let Some(all) = enumeration::run(passes, &perturbation, subject).await?
-    {
-        let goal = Goal::new(all.len(), options, subject.encoding);
-        return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
+    let sampled = sampled(passes, &perturbation, subject, options, max_evals);
+    if !is_exact || !enumeration::is_allowed(units, max_evals) {
+        return sampled.await;
     }
-    sampled(passes, &perturbation, subject, options, max_evals).await
+    let exact = |all: Vec<Vec<f64>>| {
+        let goal = Goal::new(all.len(), options, subject.encoding);
+        enumeration::shapley_values(&perturbation, subject, &all, goal)
+    };
+    enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
 }
 
 async fn sampled(

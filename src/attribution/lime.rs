@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::random::Generator;
 use crate::rows::norm;
+use crate::shapley::binomial;
 use crate::text::Encoding;
 
 const KERNEL_WIDTH: OptionSpec = OptionSpec {
@@ -89,22 +90,25 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         values: vec![Vec::new(); subject.scalars.len()],
     };
     let width = options.number(KERNEL_WIDTH.name);
-    if units <= FEW_UNITS
-        && enumeration::is_allowed(units, count)
-        && let Some(all) = enumeration::run(passes, &perturbation, subject).await?
-    {
+    let sampled = async {
+        let seed = subject.seed;
+        let samples = Arc::new(passes.compute(move || draw(units, count, width, seed)).await?);
+        let masks: Vec<Mask> = samples.iter().map(|sample| sample.present.clone()).collect();
+        let goal = Goal::new(count, options, subject.encoding);
+        samples::run_masks(passes, goal, &perturbation, &masks, surrogate(samples)).await
+    };
+    if units > FEW_UNITS || !enumeration::is_allowed(units, count) {
+        return sampled.await;
+    }
+    let exact = |all: Vec<Vec<f64>>| {
         let mut surrogate = surrogate(Arc::new(average(units, count, width)));
         all.into_iter().for_each(|values| surrogate.take(values));
         let goal = Goal::new(1 << units, options, subject.encoding);
         let exact = |one| Attribution { deviations: Vec::new(), ..one };
         let judged = |one| goal.judged(exact(one), goal.count, true);
-        return Ok(surrogate.so_far()().into_iter().map(judged).collect());
-    }
-    let seed = subject.seed;
-    let samples = Arc::new(passes.compute(move || draw(units, count, width, seed)).await?);
-    let masks: Vec<Mask> = samples.iter().map(|sample| sample.present.clone()).collect();
-    let goal = Goal::new(count, options, subject.encoding);
-    samples::run_masks(passes, goal, &perturbation, &masks, surrogate(samples)).await
+        surrogate.so_far()().into_iter().map(judged).collect()
+    };
+    enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
 }
 
 /// Returns the tokens of each different word, in the order of first occurrence.
@@ -140,7 +144,7 @@ fn average(units: usize, count: usize, width: f64) -> Vec<Sample> {
     let sample = |bits: usize| {
         let present = enumeration::mask(bits, units);
         let absent = units - bits.count_ones() as usize;
-        let of_size: f64 = (0..absent).map(|i| (units - i) as f64 / (i + 1) as f64).product();
+        let of_size = binomial(units, absent);
         let times = match absent {
             0 => 1.,
             _ => (count - 1) as f64 / (units as f64 * of_size),

@@ -252,6 +252,12 @@ const NEVER: fn(&Options) -> bool = |_| false;
 const AS_GIVEN: fn(&mut Options) -> Result<()> = |_| Ok(());
 
 impl MethodEntry {
+    /// Returns whether the scores may have standard errors.
+    pub fn samples(&self) -> bool {
+        let bounds = [samples::MAX_EVALS.name, samples::N_SAMPLES.name];
+        self.options.iter().any(|option| bounds.contains(&option.name))
+    }
+
     /// Validates the options in `given`, fills in defaults and resolves dependencies.
     pub fn options(&self, given: &Map<String, Value>) -> Result<Options> {
         let mut options = Options::read(self.options, given)?;

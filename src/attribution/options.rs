@@ -115,11 +115,6 @@ impl Options {
         self.values.iter().any(|(name, _)| *name == option)
     }
 
-    /// Returns whether they are those of a method that samples.
-    pub fn sample(&self) -> bool {
-        ["max_evals", "n_samples"].into_iter().any(|option| self.has(option))
-    }
-
     /// Returns whether the caller set `option`.
     pub fn is_given(&self, option: &str) -> bool {
         self.given.contains(&option)

@@ -47,18 +47,32 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
-    if enumeration::is_allowed(units, max_evals)
-        && let Some(all) = enumeration::run(passes, &perturbation, subject).await?
-    {
-        let goal = Goal::new(all.len(), options, subject.encoding);
-        return Ok(enumeration::shapley_values(&perturbation, subject, &all, goal));
+    let sampled = sampled(passes, &perturbation, subject, options, max_evals);
+    if !enumeration::is_allowed(units, max_evals) {
+        return sampled.await;
     }
-    let borders = borders(subject.encoding, &perturbation);
+    let exact = |all: Vec<Vec<f64>>| {
+        let goal = Goal::new(all.len(), options, subject.encoding);
+        enumeration::shapley_values(&perturbation, subject, &all, goal)
+    };
+    enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
+}
+
+/// Averages over random orders.
+async fn sampled(
+    passes: &Passes,
+    perturbation: &Perturbation<'_>,
+    subject: Subject<'_>,
+    options: &Options,
+    max_evals: usize,
+) -> Result<Vec<Attribution>> {
+    let units = perturbation.count();
+    let borders = borders(subject.encoding, perturbation);
     let parts = parts(units, &borders, max_evals);
     let tree = Tree::over(0..units, &borders, parts);
     let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
     let goal = Goal::new(max_evals, options, subject.encoding);
-    let walk = Walk { perturbation: &perturbation, subject, tree: &tree, parts, empty, goal };
+    let walk = Walk { perturbation, subject, tree: &tree, parts, empty, goal };
     walk.run(passes).await
 }
 

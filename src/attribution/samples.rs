@@ -183,7 +183,7 @@ async fn fill<T, F: Future<Output = Result<Vec<T>>>>(
 }
 
 /// Marks an attribution as cut short, even if it is within the tolerance.
-fn unfinished(mut attribution: Attribution) -> Attribution {
+pub fn unfinished(mut attribution: Attribution) -> Attribution {
     attribution.sampling.iter_mut().for_each(|sampling| sampling.finished = false);
     attribution
 }

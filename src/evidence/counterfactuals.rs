@@ -28,7 +28,7 @@ pub static ENTRY: Entry = Entry {
               predicted as returned, and none of its edits can be undone.",
     paper: "Ebrahimi, Rao, Lowd & Dou 2018, arXiv:1712.06751; Ross, Marasović & Peters 2021, \
             arXiv:2012.13985",
-    cost_note: "at most max_rows forward rows, 8 gradient rows; with a masked language model, one \
+    cost_note: "at most max_rows forward rows, 4 gradient rows; with a masked language model, one \
                 row of it per word",
     options: &[
         OptionSpec {
@@ -162,7 +162,7 @@ impl Kind for Counterfactuals {
         let tokens = encoding.len();
         let mut loads = vec![
             Load::forward(model, tokens, self.max_rows),
-            Load::gradients(model, tokens, search::ROUNDS.len() * masked_path::POINTS),
+            Load::gradients(model, tokens, masked_path::POINTS),
         ];
         if let Some(filler) = &self.filler {
             loads.push(Load::forward(filler, tokens, encoding.words.len()));

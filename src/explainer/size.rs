@@ -55,7 +55,7 @@ fn scores(checked: &Checked) -> usize {
         let units: usize = question.granularity.iter().map(|unit| count(whole, *unit)).sum();
         let units = units + whole.spans.len();
         // Methods that sample have as many standard errors.
-        let sampled = question.methods.iter().filter(|(_, options)| options.sample()).count();
+        let sampled = question.methods.iter().filter(|(method, _)| method.samples()).count();
         let lists = question.methods.len() + sampled;
         let of_methods = lists.saturating_mul(targets).saturating_mul(units);
         of_methods.saturating_add(inside::numbers(question, whole.tokens.len()))

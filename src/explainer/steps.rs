@@ -195,6 +195,7 @@ fn count(explanation: &Explanation) {
 /// Assembles the answer for one input: scores of the requested units, and warnings.
 pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts) -> Explained {
     let units = units(question, &encoding);
+    let groups = groups(question, &encoding);
     let mut explanations = Vec::new();
     let mut words = Vec::new();
     for ((method, options), scored) in question.methods.iter().zip(parts.scored) {
@@ -202,7 +203,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         for ((attribution, target), &output_value) in of_targets {
             let scores = &attribution.scores;
             let of_words = reduce::scores(scores, &encoding, Granularity::Word, Normalize::None);
-            let lexicon = in_groups(question, &encoding, &of_words);
+            let lexicon = in_groups(&groups, &of_words);
             words.push(of_words);
             explanations.push(Explanation {
                 method,
@@ -242,17 +243,22 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
     }
 }
 
-/// Returns the sum of the scores of each group of words, in the order of the question.
-fn in_groups(question: &Question, encoding: &Encoding, scores: &[f64]) -> Vec<(String, f64)> {
-    let words: Vec<String> = match question.lexicon.is_empty() {
-        true => Vec::new(),
-        false => encoding.words.iter().map(|word| word.text.to_lowercase()).collect(),
+/// Returns the indices of the words of each group of the lexicon.
+fn groups(question: &Question, encoding: &Encoding) -> Vec<(String, Vec<usize>)> {
+    if question.lexicon.is_empty() {
+        return Vec::new();
+    }
+    let words: Vec<String> = encoding.words.iter().map(|word| word.text.to_lowercase()).collect();
+    let own = |group: &HashSet<String>| {
+        (0..words.len()).filter(|&word| group.contains(&words[word])).collect()
     };
-    let sum = |group: &HashSet<String>| {
-        let own = words.iter().zip(scores).filter(|(word, _)| group.contains(*word));
-        own.map(|(_, score)| score).sum()
-    };
-    question.lexicon.iter().map(|(name, group)| (name.clone(), sum(group))).collect()
+    question.lexicon.iter().map(|(name, group)| (name.clone(), own(group))).collect()
+}
+
+/// Returns the sum of the words' scores in each group.
+fn in_groups(groups: &[(String, Vec<usize>)], scores: &[f64]) -> Vec<(String, f64)> {
+    let sum = |words: &Vec<usize>| words.iter().map(|&word| scores[word]).sum();
+    groups.iter().map(|(name, words)| (name.clone(), sum(words))).collect()
 }
 
 /// Returns one list of standard errors per kind of unit.

@@ -2,6 +2,7 @@
 
 use super::{Predicted, Resolved};
 use crate::choice::choices;
+use crate::rows::AttentionHead;
 
 choices! {
     /// A view inside the model.
@@ -70,4 +71,6 @@ pub struct HeadImportance {
     pub target: Resolved,
     /// `[layers][heads]`
     pub scores: Vec<Vec<f64>>,
+    /// The heads with the largest scores in magnitude, and how much the scalar changes without each.
+    pub ablated: Vec<(AttentionHead, f64)>,
 }

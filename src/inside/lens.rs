@@ -8,9 +8,6 @@ use crate::passes::Passes;
 use crate::rows::{LensOutput, RowOutput, Want};
 use crate::tasks::{self, ModelOutput};
 
-/// The most outputs per layer and token that an answer shows of a large vocabulary.
-pub const SHOWN: usize = 64;
-
 /// Runs one forward row. `read` is the model's own output.
 pub async fn lens(
     question: &Question,

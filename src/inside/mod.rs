@@ -15,11 +15,10 @@ use crate::error::{Code, Error, Result};
 use crate::explanation::{Inside, Question, Resolved, View};
 use crate::heads::Task;
 use crate::passes::Passes;
-use crate::tasks::ModelOutput;
+use crate::tasks::{ModelOutput, masks};
 
 /// Checks that the views are possible for any input of the question.
 pub fn check(question: &Question) -> Result<()> {
-    let at = |index: usize| format!("/inside/{index}");
     let divided = question.window.is_some() || question.candidates.is_some();
     if divided && !question.inside.is_empty() {
         let detail = "inside looks at whole texts and the model's own labels; leave out window \
@@ -30,7 +29,7 @@ pub fn check(question: &Question) -> Result<()> {
     match lens.filter(|_| question.model.task == Task::Embedding) {
         Some(index) => {
             let detail = "the lens needs a head with labels, and an embedding model has none";
-            Err(Error::new(Code::MethodNotSupported, detail).at(at(index)))
+            Err(Error::new(Code::MethodNotSupported, detail).at(format!("/inside/{index}")))
         }
         None => Ok(()),
     }
@@ -38,12 +37,13 @@ pub fn check(question: &Question) -> Result<()> {
 
 /// Checks that a sequence of `tokens` is not too long for the views.
 pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
-    let most = conductance::max_tokens(&question.model);
+    let most = || conductance::max_tokens(&question.model);
     match question.inside.iter().position(|view| *view == View::Conductance) {
-        Some(index) if tokens > most => {
+        Some(index) if tokens > most() => {
             let detail = format!(
-                "conductance of {} takes at most {most} tokens, and the text has {tokens}",
-                question.model.id
+                "conductance of {} takes at most {} tokens, and the text has {tokens}",
+                question.model.id,
+                most()
             );
             Err(Error::new(Code::ResponseTooLarge, detail).at(format!("/inside/{index}")))
         }
@@ -59,7 +59,11 @@ pub fn cost(question: &Question, tokens: usize) -> Cost {
             gradient_rows: conductance::expected_rows(&question.model, tokens),
             ..Cost::default()
         },
-        View::HeadImportance => Cost { gradient_rows: 1, ..Cost::default() },
+        View::HeadImportance => Cost {
+            forward_rows: head_importance::ablations(&question.model),
+            gradient_rows: 1,
+            ..Cost::default()
+        },
     };
     question.inside.iter().map(of_view).fold(Cost::default(), |sum, cost| Cost {
         forward_rows: sum.forward_rows + cost.forward_rows,
@@ -72,7 +76,14 @@ pub fn cost(question: &Question, tokens: usize) -> Cost {
 pub fn numbers(question: &Question, tokens: usize) -> usize {
     let (layers, heads) = (question.model.layers(), question.model.heads());
     let of_view = |view: &View| match view {
-        View::Lens => (layers + 1) * question.model.outputs().min(lens::SHOWN) * tokens,
+        View::Lens => {
+            let outputs = match question.model.task {
+                // Only the best ones of each mask are shown.
+                Task::FillMask => masks::BEST,
+                _ => question.model.outputs(),
+            };
+            (layers + 1) * outputs * tokens
+        }
         View::Conductance => 2 * layers * tokens,
         View::HeadImportance => layers * heads,
     };

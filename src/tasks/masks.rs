@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::text::Encoding;
 
 /// Number of predicted pieces per mask.
-const BEST: usize = 10;
+pub const BEST: usize = 10;
 
 pub struct Masks;
 

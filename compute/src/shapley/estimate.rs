@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::means::Means;
 use super::regression::{Bits, Inverse, Kernel};
-use super::{Coalition, pairs};
+use super::{Coalition, halved, pairs};
 
 /// The most pairs that the regression is fitted to, the first ones. Fitting takes the cube of their
 /// number; later pairs only correct its predictions.
@@ -64,8 +64,7 @@ impl Estimator {
     }
 
     fn scale(&self, size: usize) -> f64 {
-        let single = if 2 * size == self.units { 0.5 } else { 1. };
-        single * 2. * self.units as f64 / (size * (self.units - size)) as f64
+        halved(self.units, size) * 2. * self.units as f64 / (size * (self.units - size)) as f64
     }
 }
 

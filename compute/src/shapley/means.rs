@@ -1,5 +1,6 @@
 //! Means of the regression's predictions over all coalitions of a size.
 
+use super::halved;
 use super::regression::Kernel;
 
 /// For coalitions T of `t` units, the mean over all coalitions S of a size s of
@@ -19,11 +20,10 @@ impl Means {
             if t == 0 {
                 return 0.;
             }
-            let single = if 2 * s == units { 0.5 } else { 1. };
             let with =
                 chances.mean(units - 1, t - 1, s - 1, |both| kernel.at(s + t - 2 * both - 2));
             let without = chances.mean(units - 1, t - 1, s, |both| kernel.at(s + t - 2 * both));
-            single * 2. / units as f64 * (with - without)
+            halved(units, s) * 2. / units as f64 * (with - without)
         };
         let of_size = |s: usize| (0..=half).map(|t| inside(s, t)).collect();
         Self { units, inside: (1..=half).map(of_size).collect() }

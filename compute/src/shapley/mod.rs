@@ -32,11 +32,17 @@ pub use order::Order;
 pub type Coalition = Vec<bool>;
 
 /// Returns the number of subsets of size `k` of `n` units, as a float because it may be huge.
-fn binomial(n: usize, k: usize) -> f64 {
+pub fn binomial(n: usize, k: usize) -> f64 {
     (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product::<f64>().round()
 }
 
 /// Returns the number of pairs of complementary coalitions whose smaller one has `size` units.
 fn pairs(units: usize, size: usize) -> f64 {
-    binomial(units, size) * if 2 * size == units { 0.5 } else { 1. }
+    binomial(units, size) * halved(units, size)
+}
+
+/// Returns 1/2 if coalitions of this size are complements of each other, so that each pair would
+/// count twice, and 1 otherwise.
+fn halved(units: usize, size: usize) -> f64 {
+    if 2 * size == units { 0.5 } else { 1. }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Coalition, pairs};
+use super::{Coalition, halved, pairs};
 use crate::random::Generator;
 
 /// Draws coalitions of at most half the units, each of which stands for itself and its complement.
@@ -30,8 +30,7 @@ struct Size {
 
 impl Size {
     fn new(units: usize, size: usize) -> Self {
-        let single = if 2 * size == units { 0.5 } else { 1. };
-        let weight = single / ((size * (units - size)) as f64).sqrt();
+        let weight = halved(units, size) / ((size * (units - size)) as f64).sqrt();
         Self { size, pairs: pairs(units, size), weight, drawn: HashSet::new() }
     }
 

@@ -54,19 +54,17 @@ struct Target<'a> {
     gradients: Vec<&'a [f64]>,
 }
 
-/// Returns replacements of all words, highest gain first. Runs the gradient rows of a path
-/// and, with a masked language model, one row of it per word. `None` if time runs out.
+/// Returns replacements of all words, highest gain first. `gradient` is that of the difference of
+/// the logits at the word embeddings, `[tokens · width]`. With a masked language model, runs one row
+/// of it per word. `None` if time runs out.
 pub async fn replacements(
     predictor: &Predictor,
     original: &Original<'_>,
     filler: Option<&Arc<Model>>,
     words: &[&Unit],
-    labels: (usize, usize),
+    gradient: Arc<[f64]>,
     reach: Reach,
 ) -> Result<Option<Vec<Replacement>>> {
-    let (towards, from) = labels;
-    let gradient = predictor.gradients(original.encoding, towards, from).await?;
-    let Some(gradient) = gradient else { return Ok(None) };
     let fillings = match filler {
         None => None,
         Some(filler) => {

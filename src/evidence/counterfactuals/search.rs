@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::text::Unit;
 
 /// Where replacements come from in each round, and how many are tried alone.
-pub const ROUNDS: [(Reach, usize); 2] = [(Reach::Near, 96), (Reach::Everything, 288)];
+const ROUNDS: [(Reach, usize); 2] = [(Reach::Near, 96), (Reach::Everything, 288)];
 
 /// Sets of changes kept per level, and single changes that extend each.
 const BEAM: usize = 8;
@@ -38,6 +38,9 @@ pub struct Search<'a> {
     original: &'a Original<'a>,
     max_edits: usize,
     trials: Trials<'a>,
+    /// The gradient of the target's logit minus the original label's, `[tokens · width]`; `None`
+    /// until a round needs it.
+    gradient: Option<Arc<[f64]>>,
     /// Minimal flips found so far.
     found: HashSet<Changes>,
 }
@@ -51,7 +54,8 @@ impl<'a> Search<'a> {
         max_edits: usize,
     ) -> Self {
         let trials = Trials::new(predictor, original, words, options.to, options.max_rows);
-        Self { options, predictor, original, max_edits, trials, found: HashSet::new() }
+        let (gradient, found) = (None, HashSet::new());
+        Self { options, predictor, original, max_edits, trials, gradient, found }
     }
 
     pub async fn run(mut self) -> Result<Flips> {
@@ -118,15 +122,26 @@ impl<'a> Search<'a> {
     }
 
     /// Returns the most promising replacements as single changes.
-    async fn replacements(&self, reach: Reach, count: usize) -> Step<Vec<Changes>> {
-        let (words, labels) = (&self.trials.words, self.trials.labels());
+    async fn replacements(&mut self, reach: Reach, count: usize) -> Step<Vec<Changes>> {
+        let gradient = go!(self.gradient().await?);
+        let words = &self.trials.words;
         let filler = self.options.filler.as_ref();
         let (predictor, original) = (self.predictor, self.original);
-        let all = candidates::replacements(predictor, original, filler, words, labels, reach);
+        let all = candidates::replacements(predictor, original, filler, words, gradient, reach);
         let all = all.await?;
         let Some(all) = all else { return Ok(Err(Stop::Time)) };
         let single = |one: candidates::Replacement| vec![(one.word, Some(Arc::from(one.to)))];
         Ok(Ok(all.into_iter().take(count).map(single).collect()))
+    }
+
+    async fn gradient(&mut self) -> Step<Arc<[f64]>> {
+        if let Some(gradient) = &self.gradient {
+            return Ok(Ok(Arc::clone(gradient)));
+        }
+        let (towards, from) = self.trials.labels();
+        let gradient = self.predictor.gradients(self.original.encoding, towards, from).await?;
+        let Some(gradient) = gradient else { return Ok(Err(Stop::Time)) };
+        Ok(Ok(Arc::clone(self.gradient.insert(gradient.into()))))
     }
 
     /// Predicts these sets and keeps the flips, each reduced to a minimal set. If it has to stop,

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::target::target;
 use super::{Nested, PredictionBody, Target, number};
 use crate::explanation as plain;
+use crate::rows::AttentionHead;
 
 /// What the layers and heads contribute to the first target.
 #[derive(Serialize, ToSchema)]
@@ -70,6 +71,18 @@ pub struct HeadImportance {
     /// `[layer][head]`, signed.
     #[schema(value_type = Vec<Vec<f32>>)]
     pub scores: Nested,
+    /// The ten heads with the largest scores in magnitude, largest first.
+    pub ablated: Vec<Ablated>,
+}
+
+/// The effect of switching off one attention head.
+#[derive(Serialize, ToSchema)]
+pub struct Ablated {
+    /// Counted from 0, as in the attention.
+    pub layer: usize,
+    pub head: usize,
+    /// The scalar without the head minus the scalar.
+    pub change: f32,
 }
 
 pub fn inside(inside: plain::Inside) -> Inside {
@@ -109,8 +122,14 @@ fn conductance(conductance: plain::Conductance) -> Conductance {
 }
 
 fn head_importance(heads: plain::HeadImportance) -> HeadImportance {
+    let ablated = |(head, change): (AttentionHead, f64)| Ablated {
+        layer: head.layer,
+        head: head.head,
+        change: number(change),
+    };
+    let ablated = heads.ablated.into_iter().map(ablated).collect();
     let shape = [heads.scores.len(), heads.scores.first().map_or(0, Vec::len)];
-    HeadImportance { target: target(&heads.target), shape, scores: matrix(heads.scores) }
+    HeadImportance { target: target(&heads.target), shape, scores: matrix(heads.scores), ablated }
 }
 
 fn matrix(rows: Vec<Vec<f64>>) -> Nested {

@@ -71,7 +71,6 @@ fn best(predicted: &Predicted) -> (String, String) {
 
 fn words(explained: &Explained, conductance: &Conductance, room: &mut Room) -> Markup {
     let names = labels(explained.words.iter().map(|word| word.text.as_str()));
-    let scale = Scale::of(&conductance.words.concat(), true);
     html! {
         p.xp-soft {
             "Conductance: the scores of all tokens after a layer, special tokens included, add up to the change of the explained "
@@ -81,31 +80,13 @@ fn words(explained: &Explained, conductance: &Conductance, room: &mut Room) -> M
             "."
         }
         @if room.cells(names.len() * conductance.words.len()) {
-            div.xp-wide role="group" aria-label="Scores of the words at each layer" tabindex="0" {
-                table.xp-grid {
-                    caption.xp-num { "The score of each word after each layer" }
-                    thead {
-                        tr {
-                            th scope="col" { "layer" }
-                            @for name in &names { th scope="col" { bdi { (name) } } }
-                        }
-                    }
-                    tbody {
-                        @for (index, scores) in conductance.words.iter().enumerate() {
-                            tr {
-                                th scope="row" { (index + 1) }
-                                @for score in scores { (cell(scale, *score)) }
-                            }
-                        }
-                    }
-                }
-            }
+            @let columns = names.iter().map(|name| html! { bdi { (name) } });
+            (grid("The score of each word after each layer", columns, 1, &conductance.words))
         } @else { (omitted()) }
     }
 }
 
 fn heads_table(heads: &HeadImportance, room: &mut Room) -> Markup {
-    let scale = Scale::of(&heads.scores.concat(), true);
     let count = heads.scores.first().map_or(0, Vec::len);
     html! {
         p.xp-soft {
@@ -113,28 +94,44 @@ fn heads_table(heads: &HeadImportance, room: &mut Room) -> Markup {
             "Layers and heads are counted from 0, as in the attention."
         }
         @if room.cells(heads.scores.len() * count) {
-            div.xp-wide role="group" aria-label="Importance of the attention heads" tabindex="0" {
-                table.xp-grid {
-                    caption.xp-num { "The importance of each attention head" }
-                    thead {
-                        tr { td {} @for head in 0..count { th scope="col" { "head " (head) } } }
-                    }
-                    tbody {
-                        @for (layer, scores) in heads.scores.iter().enumerate() {
-                            tr {
-                                th scope="row" { "layer " (layer) }
-                                @for score in scores { (cell(scale, *score)) }
-                            }
-                        }
-                    }
+            @let columns = (0..count).map(|head| html! { "head " (head) });
+            (grid("The importance of each attention head", columns, 0, &heads.scores))
+            p.xp-soft {
+                "Change of the output without a head: "
+                @for (index, (head, change)) in heads.ablated.iter().enumerate() {
+                    @if index > 0 { "; " }
+                    "layer " (head.layer) ", head " (head.head) " " (format!("{change:+.3}"))
                 }
+                "."
             }
         } @else { (omitted()) }
     }
 }
 
-fn cell(scale: Scale, score: f64) -> Markup {
+/// Renders signed scores as a table with one row per layer, from `first`.
+fn grid(
+    caption: &str,
+    columns: impl Iterator<Item = Markup>,
+    first: usize,
+    scores: &[Vec<f64>],
+) -> Markup {
+    let scale = Scale::of(&scores.concat(), true);
     html! {
-        td { span class={ "xp-w " (sheet::class(scale.shade(score))) } { (scale.number(score)) } }
+        div.xp-wide role="group" aria-label=(caption) tabindex="0" {
+            table.xp-grid {
+                caption.xp-num { (caption) }
+                thead { tr { th scope="col" { "layer" } @for column in columns { th scope="col" { (column) } } } }
+                tbody {
+                    @for (index, scores) in scores.iter().enumerate() {
+                        tr {
+                            th scope="row" { (first + index) }
+                            @for score in scores {
+                                td { span class={ "xp-w " (sheet::class(scale.shade(*score))) } { (scale.number(*score)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

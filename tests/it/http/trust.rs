@@ -317,6 +317,31 @@ async fn sampling_stops_early_at_the_deadline() {
     }
 }
 
+/// If there is no time to run all combinations, the result is a sample, which is not finished
+/// however exact it is: with more time, the same request has other scores.
+#[tokio::test]
+async fn combinations_that_were_not_all_run_are_not_finished() {
+    let service = service::start_single_threaded().await;
+    let text = "The sailor sings well but not today.";
+    for method in ["lime", "kernel_shap", "partition_shap"] {
+        let methods = json!([{"name": method, "tolerance": 1}]);
+        let body =
+            json!({"inputs": text, "methods": methods, "attention": false, "budget_ms": 1_000});
+        let clock = PausedClock::new();
+        // One pass for the prediction, and one for the first of the eight rounds.
+        let held = Held::after(2, "sailor");
+        let (answer, ()) = tokio::join!(service.explain(body), async {
+            held.reached().await;
+            clock.advance(NEARLY_ALL).await;
+            held.open();
+        });
+        tokio::time::resume();
+        let one = &answer["results"][0]["explanations"][0];
+        assert_eq!(one["finished"], false, "{method}: {one}");
+        assert_ne!(one["n_samples"], 256, "{method}");
+    }
+}
+
 /// Adaptive steps stop with the last complete quadrature rule. Without any complete rule, the
 /// request fails.
 #[tokio::test]
