@@ -7,7 +7,7 @@ use explaind::render::terminal;
 use serde_json::{Value, json};
 
 use super::{GREAT, serving, with};
-use crate::support::service::{Running, start, start_with, untimed};
+use crate::support::service::{Running, start, start_with, start_with_shared_corpora, untimed};
 
 /// Returns the result of POST /examples without the fields that every result of /explain has.
 async fn by_route(service: &Running, body: &Value) -> Vec<Value> {
@@ -25,7 +25,7 @@ async fn by_route(service: &Running, body: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn examples_are_those_of_their_route() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     for (model, inputs) in [
         ("sentiment-en", json!([{"text": GREAT, "id": "x"}, "The food was not bad at all."])),
         ("sentiment-zh", json!(["这部电影真的很棒"])),
@@ -49,7 +49,7 @@ async fn examples_are_those_of_their_route() {
 
 #[tokio::test]
 async fn all_formats_show_the_evidence() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     let body = json!({"inputs": GREAT, "methods": [], "evidence": {"examples": {"k": 2}}});
     let expected = service.explain(body.clone()).await["results"][0]["evidence"].clone();
     assert_eq!(expected["examples"]["neighbours"].as_array().unwrap().len(), 2);
@@ -128,7 +128,7 @@ async fn a_corpus_that_cannot_be_read_fails_the_inputs() {
 
 #[tokio::test]
 async fn evidence_is_priced() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     for (similarity, rows) in [("cosine", [2, 0]), ("gradient", [1, 1])] {
         let body = json!({"inputs": [GREAT, "bad"], "methods": ["occlusion"]});
         let plain = service.post("/estimate", &body).await.json();
@@ -179,7 +179,7 @@ async fn cached_responses_depend_on_the_corpus() {
 /// The listed defaults are those in force, and the listed ranges those that are accepted.
 #[tokio::test]
 async fn kinds_are_listed_with_the_options_in_force() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     let listed = service.get("/methods").await.json();
     let kinds = listed["evidence"].as_array().unwrap();
     let names: Vec<&str> = kinds.iter().map(|kind| kind["name"].as_str().unwrap()).collect();

@@ -12,7 +12,7 @@ use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
 
 use super::{GREAT, serving, with};
-use crate::support::service::{Running, start, start_with, untimed};
+use crate::support::service::{Running, start, start_with, start_with_shared_corpora, untimed};
 use crate::support::{Held, input, wait_until_async};
 
 async fn answered(service: &Running, body: &Value) -> Value {
@@ -48,7 +48,7 @@ fn ids(list: &Value) -> Vec<&str> {
 /// Compares with a brute-force search in f64, without codes.
 #[tokio::test]
 async fn neighbours_and_dissent_match_a_brute_force_search() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     for (model, texts) in [
         ("sentiment-en", [GREAT, "The food was not bad at all.", "Colourless ideas sleep."]),
         ("sentiment-zh", ["这部电影真的很棒", "质量太差了", "天气"]),
@@ -98,7 +98,7 @@ async fn neighbours_and_dissent_match_a_brute_force_search() {
 /// Predictions of samples equal POST /predict on their texts.
 #[tokio::test]
 async fn predictions_of_samples_match_the_model() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     let answer = answered(&service, &json!({"inputs": GREAT, "model": "sentiment-en"})).await;
     let neighbours = answer["results"][0]["neighbours"].as_array().unwrap();
     let texts: Vec<&str> = neighbours.iter().map(|one| one["text"].as_str().unwrap()).collect();
@@ -114,7 +114,7 @@ async fn predictions_of_samples_match_the_model() {
 /// An identical text is the nearest neighbour, by states and by gradients.
 #[tokio::test]
 async fn an_identical_sample_is_the_nearest_neighbour() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     for model in ["sentiment-en", "sentiment-zh"] {
         for sample in samples(model).iter().step_by(97) {
             let body = json!({"model": model, "inputs": sample["text"], "k": 1});
@@ -265,7 +265,7 @@ async fn a_failed_corpus_is_reported() {
 /// An invalid input does not affect the others.
 #[tokio::test]
 async fn inputs_are_processed_independently() {
-    let service = start().await;
+    let service = start_with_shared_corpora();
     let answer = answered(&service, &json!({"inputs": [{"text": GREAT, "id": "x"}, ""]})).await;
     assert_eq!(answer["results"][0]["id"], "x");
     assert_eq!(answer["results"][1]["error"]["code"], "input_empty");

@@ -140,7 +140,7 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
 async fn many_inputs_share_the_memory() {
     let service = start().await;
     let text = "wonderful ".repeat(40);
-    let body = json!({"inputs": vec![text; 12], "inside": "conductance", "methods": [],
+    let body = json!({"inputs": vec![text; 9], "inside": "conductance", "methods": [],
                       "attention": false});
     let reply = service.post("/explain", &body).await;
     assert_eq!(reply.status, 200);

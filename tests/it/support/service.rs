@@ -6,7 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use std::sync::{Arc, LazyLock};
 
 use explaind::checkpoint::Source;
-use explaind::config::{AdminKey, Config, ModelEntry};
+use explaind::config::{AdminKey, Config, Limits, ModelEntry};
+use explaind::corpus;
+use explaind::engine::Corpora;
+use explaind::explainer::Explainer;
 use explaind::http::{Service, Work};
 use explaind::model::{Model, Placement};
 use explaind::{app, http, telemetry};
@@ -47,7 +50,10 @@ impl Reply {
 
 /// Starts a service without loading its models.
 pub fn unready(config: &Config) -> Running {
-    let explainer = app::explainer(config).expect("an explainer");
+    serve(app::explainer(config).expect("an explainer"), config)
+}
+
+fn serve(explainer: Explainer, config: &Config) -> Running {
     let metrics = telemetry::metrics().expect("metrics");
     let service = Service::new(explainer, Work::here(), metrics, config);
     Running { router: http::router(service.clone()), service }
@@ -91,6 +97,20 @@ pub fn untimed() -> Config {
 pub async fn start() -> Running {
     start_with(&untimed()).await
 }
+
+/// Starts a service whose corpora are embedded once per process. For tests that do not change them.
+pub fn start_with_shared_corpora() -> Running {
+    let config = untimed();
+    let mut explainer = app::explainer(&config).expect("an explainer");
+    explainer.pool.fill(BUILTINS.clone());
+    explainer.corpora = Arc::clone(&CORPORA);
+    serve(explainer, &config)
+}
+
+static CORPORA: LazyLock<Arc<Corpora>> = LazyLock::new(|| {
+    let Limits { corpus_rows, corpus_bytes, .. } = Config::default().limits;
+    Arc::new(Corpora::new(corpus::Limits { rows: corpus_rows, bytes: corpus_bytes }))
+});
 
 /// Starts a service with one worker, so that passes are sequential.
 pub async fn start_single_threaded() -> Running {

@@ -74,8 +74,8 @@ async fn the_best_values_of_the_evaluation_are_marked() {
 async fn agreement_is_a_coloured_table_and_sentences() {
     let body = json!({
         "inputs": MIXED,
-        "methods": ["saliency", "occlusion", {"name": "lime", "max_evals": 1_000},
-                    {"name": "lime", "max_evals": 2_000}],
+        "methods": ["saliency", "occlusion", {"name": "lime", "max_evals": 500},
+                    {"name": "lime", "max_evals": 1_000}],
         "evaluate": "agreement", "attention": false,
     });
     let (answer, page) = json_and_page(&start().await, body).await;
