@@ -184,6 +184,13 @@ pub enum MapKind {
     /// `‖A f(x)‖`, where `f` is a head's transform of a key's state up to the attention output
     /// (Kobayashi et al. 2020).
     Norms,
+    /// `‖T(x)‖`, where `T` maps a key's state to what it contributes to the query through the
+    /// attention of all heads, the residual connection and the layer norm after them (Kobayashi et
+    /// al. 2021). One map per layer.
+    BlockNorms,
+    /// The share of `T(x)` in the query's state after the attention block (ALTI, Ferrando et al.
+    /// 2022). One map per layer.
+    Alti,
     /// `A ∂F/∂A`, where `F` is the first scalar that the row differentiates.
     Gradients,
     /// `max(A ∂F/∂A, 0)` (Chefer et al. 2021).
@@ -241,7 +248,7 @@ pub enum Want {
     /// The values of scalars and their gradients with respect to the row's layer.
     Gradients(Reduce, Vec<Scalar>),
     /// The states after these transformer layers, from 1; of a scalar, its value and its gradient
-    /// with respect to each.
+    /// with respect to each. Without a scalar, the layers after them and the head do not run.
     Layers(Range<usize>, Option<Scalar>),
     /// All outputs, and those that the head computes from the states after every layer.
     Lens,
@@ -263,7 +270,16 @@ pub struct Row {
     pub reads: Arc<[usize]>,
     /// An attention head whose context is zero. Only for rows without gradients.
     pub without: Option<AttentionHead>,
+    /// A token whose value vectors are zero in one layer. Only for rows without gradients.
+    pub without_value: Option<TokenValue>,
     pub want: Want,
+}
+
+/// The value vectors of all heads for one token, both indices from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenValue {
+    pub layer: usize,
+    pub token: usize,
 }
 
 /// An attention head, both indices from 0.
@@ -283,6 +299,7 @@ impl Row {
             maps: Maps::default(),
             reads,
             without: None,
+            without_value: None,
             want: Want::Outputs,
         }
     }
@@ -324,6 +341,14 @@ impl Row {
         match (self.layer, &self.path) {
             (Layer::Hidden(layer), Some(Path { baseline: Baseline::States(_), .. })) => layer,
             _ => 0,
+        }
+    }
+
+    /// Returns the number of layers to run, if the row needs nothing of the others and of the head.
+    pub fn last_layer(&self) -> Option<usize> {
+        match &self.want {
+            Want::Layers(layers, None) if self.maps.layers.is_empty() => Some(layers.end - 1),
+            _ => None,
         }
     }
 

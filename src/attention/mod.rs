@@ -1,9 +1,11 @@
 //! Selects and computes the attention that answers include.
 
+mod mixing;
 mod patterns;
 
 use crate::attribution::Subject;
 use crate::attribution::spread::rollout;
+use crate::choice::Choice as _;
 use crate::error::{Error, Result};
 use crate::explanation::{
     Attention, AttentionKind, AttentionSelection, HeadPattern, Heads, Question, Resolved, Selection,
@@ -36,8 +38,9 @@ pub fn resolve_selection(question: &Question) -> Result<Option<ResolvedSelection
 fn resolve(selection: &AttentionSelection, model: &Model) -> Result<ResolvedSelection> {
     let heads = match &selection.heads {
         Heads::Mean => None,
-        Heads::Each(_) if selection.kind == AttentionKind::Rollout => {
-            let detail = "rollout combines all heads: set heads to \"mean\"";
+        Heads::Each(_) if selection.kind.combines_heads() => {
+            let name = selection.kind.name();
+            let detail = format!("{name} combines all heads: set heads to \"mean\"");
             return Err(Error::field("/attention/heads", detail));
         }
         Heads::Each(heads) => Some(indexes(heads, model.heads(), "/attention/heads", "heads")?),
@@ -72,14 +75,25 @@ impl ResolvedSelection {
                 kind: MapKind::Weights,
                 heads: MapHeads::Together,
             },
-            AttentionKind::Gradient => Maps::default(),
+            AttentionKind::Gradient
+            | AttentionKind::BlockNorm
+            | AttentionKind::Alti
+            | AttentionKind::ValueZeroing => Maps::default(),
         }
     }
 
-    /// Returns the number of gradient rows and forward rows besides the first pass.
-    pub fn rows(&self) -> usize {
-        let gradient = usize::from(self.kind == AttentionKind::Gradient);
-        gradient + if self.patterns { self.model_layers } else { 0 }
+    /// Returns the number of gradient rows and forward rows besides the first pass, for an input
+    /// with this many tokens.
+    pub fn rows(&self, model: &Model, tokens: usize) -> usize {
+        let of_kind = match self.kind {
+            AttentionKind::Weights | AttentionKind::Norm | AttentionKind::Rollout => 0,
+            AttentionKind::Gradient => 1,
+            AttentionKind::BlockNorm | AttentionKind::Alti => {
+                self.layers.len() * mixing::map_rows(model, tokens)
+            }
+            AttentionKind::ValueZeroing => self.layers.len() * mixing::zeroing_rows(tokens),
+        };
+        of_kind + if self.patterns { self.model_layers } else { 0 }
     }
 }
 
@@ -93,6 +107,7 @@ pub async fn answer(
     maps: Vec<AttentionMap>,
 ) -> Result<Option<Attention>> {
     let Some(attention_selection) = attention_selection else { return Ok(None) };
+    let layers = &attention_selection.layers;
     let (maps, target) = match (attention_selection.kind, target) {
         (AttentionKind::Gradient, Some(target)) => {
             (gradients(attention_selection, passes, subject, target).await?, Some(target.clone()))
@@ -102,6 +117,15 @@ pub async fn answer(
             return Err(Error::field("/attention/kind", detail));
         }
         (AttentionKind::Rollout, _) => (rolled_out(attention_selection, &maps), None),
+        (AttentionKind::BlockNorm, _) => {
+            (mixing::maps(passes, subject, MapKind::BlockNorms, layers).await?, None)
+        }
+        (AttentionKind::Alti, _) => {
+            (mixing::maps(passes, subject, MapKind::Alti, layers).await?, None)
+        }
+        (AttentionKind::ValueZeroing, _) => {
+            (mixing::value_zeroing(passes, subject, layers).await?, None)
+        }
         (AttentionKind::Weights | AttentionKind::Norm, _) => (maps, None),
     };
     let weights =

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::block_norm::BlockNorm;
 use super::feed_forward::{self, FeedForward};
 use super::loader::Loader;
-use crate::backend::{Attention, Backend, Span};
+use crate::backend::{Attention, Backend, Heads, Span};
 use crate::blocks::{self, Order};
 use crate::checkpoint::LoadError;
 use crate::rows::AttentionMap;
@@ -17,6 +18,8 @@ pub struct Layer<B: Backend> {
     value: B::Linear,
     pub(super) attention_output: B::Linear,
     attention_norm: Option<B::LayerNorm>,
+    /// The norm after the attention block, if there is one.
+    pub(super) block_norm: Option<BlockNorm>,
     feed_forward: FeedForward<B>,
     output_norm: B::LayerNorm,
     order: Order,
@@ -28,6 +31,15 @@ pub struct Saved<B: Backend> {
     attention_norm: Option<B::Normalized>,
     feed_forward: feed_forward::Saved<B>,
     output_norm: B::Normalized,
+}
+
+/// What contributes nothing in a layer.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// Attention heads, each with the index of its row.
+    pub heads: Vec<(usize, usize)>,
+    /// The packed indices of tokens whose value vectors are zero.
+    pub values: Vec<usize>,
 }
 
 /// The tokens whose output states a layer computes. If the head reads only some tokens, the last
@@ -91,6 +103,7 @@ impl<B: Backend> Layer<B> {
     pub fn load(block: &blocks::Layer, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         let attention = &block.attention;
         let norm = block.attention_norm.as_ref();
+        let after = norm.filter(|_| matches!(block.order, Order::After));
         Ok(Self {
             attention: loader.attention(attention)?,
             query: loader.linear(&attention.query)?,
@@ -98,24 +111,24 @@ impl<B: Backend> Layer<B> {
             value: loader.linear(&attention.value)?,
             attention_output: loader.linear(&attention.output)?,
             attention_norm: norm.map(|norm| loader.layer_norm(norm)).transpose()?,
+            block_norm: after.map(|norm| loader.block_norm(norm)).transpose()?,
             feed_forward: FeedForward::load(&block.feed_forward, loader)?,
             output_norm: loader.layer_norm(&block.output_norm)?,
             order: block.order,
         })
     }
 
-    /// `[total, hidden]` → the states of the output tokens. The heads of `without`, each with the
-    /// index of its row, contribute nothing.
+    /// `[total, hidden]` → the states of the output tokens.
     pub fn forward(
         &self,
         b: &B,
         x: &B::Array,
         outputs: &OutputTokens,
-        without: &[(usize, usize)],
+        removed: &Removed,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         match self.order {
-            Order::After => self.forward_norms_after(b, x, outputs, without),
-            Order::Before => self.forward_norms_before(b, x, outputs, without),
+            Order::After => self.forward_norms_after(b, x, outputs, removed),
+            Order::Before => self.forward_norms_before(b, x, outputs, removed),
         }
     }
 
@@ -152,21 +165,25 @@ impl<B: Backend> Layer<B> {
         queries: &B::Array,
         x: &B::Array,
         outputs: &OutputTokens,
-        without: &[(usize, usize)],
+        removed: &Removed,
     ) -> Result<(B::Array, B::Attended), B::Error> {
         let query = b.linear(&self.query, queries, None)?;
         let key = b.linear(&self.key, x, None)?;
-        let value = b.linear(&self.value, x, None)?;
+        let mut value = b.linear(&self.value, x, None)?;
+        let Heads { count, size } = self.attention.heads;
+        if !removed.values.is_empty() {
+            let all = |&token: &usize| (token..token + 1, 0..count * size);
+            value = b.without(value, &removed.values.iter().map(all).collect::<Vec<_>>())?;
+        }
         let (context, attended) =
             b.attention(&self.attention, [query, key, value], outputs.spans())?;
-        if without.is_empty() {
+        if removed.heads.is_empty() {
             return Ok((context, attended));
         }
-        let size = self.attention.heads.size;
         let part = |&(row, head): &(usize, usize)| {
             (outputs.spans()[row].queries.clone(), head * size..(head + 1) * size)
         };
-        let parts: Vec<_> = without.iter().map(part).collect();
+        let parts: Vec<_> = removed.heads.iter().map(part).collect();
         Ok((b.without(context, &parts)?, attended))
     }
 
@@ -194,11 +211,11 @@ impl<B: Backend> Layer<B> {
         b: &B,
         x: &B::Array,
         outputs: &OutputTokens,
-        without: &[(usize, usize)],
+        removed: &Removed,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
-        let (context, attended) = self.attend(b, queried, x, outputs, without)?;
+        let (context, attended) = self.attend(b, queried, x, outputs, removed)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
         let (sum, feed_forward) = self.feed_forward.forward(b, &h, &h)?;
@@ -226,12 +243,12 @@ impl<B: Backend> Layer<B> {
         b: &B,
         x: &B::Array,
         outputs: &OutputTokens,
-        without: &[(usize, usize)],
+        removed: &Removed,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
         let chosen = outputs.gather(b, &normed)?;
         let queried = chosen.as_ref().unwrap_or(&normed);
-        let (context, attended) = self.attend(b, queried, &normed, outputs, without)?;
+        let (context, attended) = self.attend(b, queried, &normed, outputs, removed)?;
         let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::block_norm::BlockNorm;
 use crate::backend::{Attention, Backend, Heads, Relation, Tables};
 use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError, WEIGHTS};
@@ -34,6 +35,13 @@ impl<B: Backend> Loader<'_, B> {
         let bias = self.bias(block.bias.as_ref(), block.size)?;
         let loaded = self.backend.load_layer_norm(&weight, &bias, block.eps);
         loaded.map_err(|error| self.failed(error))
+    }
+
+    pub fn block_norm(&self, block: &blocks::LayerNorm) -> Result<BlockNorm, LoadError> {
+        let numbers = |all: Vec<f32>| all.into_iter().map(f64::from).collect();
+        let bias = self.bias(block.bias.as_ref(), block.size)?;
+        let weight = self.checkpoint.load(&block.weight)?;
+        Ok(BlockNorm { weight: numbers(weight), bias: numbers(bias), eps: block.eps })
     }
 
     pub fn embeddings(&self, block: &blocks::Embeddings) -> Result<B::Embeddings, LoadError> {

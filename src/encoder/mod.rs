@@ -3,18 +3,20 @@
 //!
 //! The reasons for the design: docs/concepts/compute.md.
 
+mod block_norm;
 pub mod convolution;
 pub mod feed_forward;
 pub mod head;
 pub mod layer;
 pub mod loader;
+mod mixing;
 mod norms;
 
 use rayon::prelude::*;
 
 pub use convolution::Convolution;
 pub use head::Head;
-pub use layer::{Layer, OutputTokens};
+pub use layer::{Layer, OutputTokens, Removed};
 use loader::Loader;
 
 use crate::backend::Backend;

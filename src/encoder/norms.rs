@@ -27,7 +27,7 @@ impl<B: Backend> Layer<B> {
 
     /// Returns `f(x) = (x W_V + b_V) W_O` per key and head, `[keys][heads][hidden]`; the output
     /// bias belongs to no key.
-    fn vectors(
+    pub(super) fn vectors(
         &self,
         b: &B,
         saved: &Saved<B>,
@@ -42,18 +42,21 @@ impl<B: Backend> Layer<B> {
             masked[part.clone()].copy_from_slice(&value[part]);
             masked
         };
-        let bias = b.rows(&b.linear(
-            &self.attention_output,
-            &b.array(&[vec![0.; heads.count * heads.size]])?,
-            None,
-        )?)?;
-        let without_bias = |row: Vec<f64>| row.iter().zip(&bias[0]).map(|(x, b)| x - b).collect();
+        let bias = self.output_bias(b)?;
+        let without_bias = |row: Vec<f64>| row.iter().zip(&bias).map(|(x, b)| x - b).collect();
         let of_key = |value: &Vec<f64>| {
             let parts: Vec<Vec<f64>> = (0..heads.count).map(|head| masked(value, head)).collect();
             let vectors = b.linear(&self.attention_output, &b.array(&parts)?, None)?;
             Ok(b.rows(&vectors)?.into_iter().map(without_bias).collect())
         };
         values.iter().map(of_key).collect()
+    }
+
+    /// Returns the bias of the attention output, `[hidden]`.
+    pub(super) fn output_bias(&self, b: &B) -> Result<Vec<f64>, B::Error> {
+        let heads = self.attention.heads;
+        let zeros = b.array(&[vec![0.; heads.count * heads.size]])?;
+        Ok(b.rows(&b.linear(&self.attention_output, &zeros, None)?)?.concat())
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Checked, TokenizedInput};
-use crate::attention::ResolvedSelection;
 use crate::attribution::{Cost, Extent};
 use crate::engine::{Admission, Demand};
 use crate::explanation::{Candidates, Finder, Load, Question};
@@ -104,14 +103,15 @@ impl Sequence<'_> {
 
 /// Returns every sequence that a question runs through the model.
 fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
-    let (question, attention) = (
-        &*checked.question,
-        checked.attention_selection.as_ref().map_or(0, ResolvedSelection::rows),
-    );
+    let question = &*checked.question;
+    let attention = |tokens: usize| {
+        let selection = checked.attention_selection.as_ref();
+        selection.map_or(0, |selection| selection.rows(&question.model, tokens))
+    };
     let plain = |encoding: &Encoding| Sequence {
         question,
         tokens: encoding.len(),
-        first_rows: 1 + attention,
+        first_rows: 1 + attention(encoding.len()),
         scalars: tasks::most(question, encoding),
         times: 1,
         measured: true,
@@ -144,14 +144,14 @@ fn in_pairs<'a>(
     let mut lengths: Vec<usize> = pairs.iter().map(Encoding::len).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
     // Attention is that of one pair, and takes an extra row.
-    let attention = checked
-        .attention_selection
-        .as_ref()
-        .map_or(0, |attention_selection| 1 + attention_selection.rows());
+    let attention = |tokens: usize| {
+        let selection = checked.attention_selection.as_ref();
+        selection.map_or(0, |selection| 1 + selection.rows(&question.model, tokens))
+    };
     let sequence = |(index, tokens): (usize, usize)| Sequence {
         question,
         tokens,
-        first_rows: if index == 0 { 1 + attention } else { 1 },
+        first_rows: if index == 0 { 1 + attention(tokens) } else { 1 },
         scalars: 1,
         times: times(index),
         measured: index < measured,

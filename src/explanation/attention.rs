@@ -24,6 +24,21 @@ choices! {
         Rollout = "rollout",
         /// Weights times the gradient of the explained scalar at them.
         Gradient = "gradient",
+        /// Norms of what tokens contribute through the attention block: attention, residual
+        /// connection and layer norm (Kobayashi et al. 2021).
+        BlockNorm = "block_norm",
+        /// Shares of tokens in the output of the attention block (ALTI, Ferrando et al. 2022).
+        Alti = "alti",
+        /// How much a layer's output changes without the value vectors of a token (Mohebbi et al.
+        /// 2023).
+        ValueZeroing = "value_zeroing",
+    }
+}
+
+impl AttentionKind {
+    /// Whether there is one matrix per layer, for all heads together.
+    pub fn combines_heads(self) -> bool {
+        matches!(self, Self::Rollout | Self::BlockNorm | Self::Alti | Self::ValueZeroing)
     }
 }
 

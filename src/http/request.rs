@@ -175,7 +175,10 @@ pub struct AttentionObject {
     pub heads: Option<NameOrList<HeadsName>>,
     /// `weights` (default): the output of the softmax. `norm`: weights times the norm of the
     /// transformed values. `rollout`: the product up to each layer. `gradient`: weights times the
-    /// gradient of the first target.
+    /// gradient of the first target. For all heads together, `heads: "mean"`: `block_norm`: the norm
+    /// of what a token contributes through attention, residual connection and layer norm; `alti`:
+    /// its share in their output; `value_zeroing`: how much a layer's output changes without its
+    /// value vectors, as a share.
     #[schema(schema_with = optional_name::<AttentionKind>, required = false)]
     pub kind: Option<Name<AttentionKind>>,
     /// Whether to classify each head by what it attends to.

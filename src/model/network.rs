@@ -75,30 +75,34 @@ impl<B: Backend> Network<B> {
 
     /// Runs rows of any lengths together; returns one output per row, in the same order.
     pub fn run(&self, b: &B, rows: &[Row]) -> Result<Vec<RowOutput>, B::Error> {
-        let mut by_start: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut by_layers: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
-            by_start.entry(row.first_layer()).or_default().push(index);
+            by_layers.entry((row.first_layer(), row.last_layer())).or_default().push(index);
         }
         let mut outputs = vec![RowOutput::default(); rows.len()];
-        for (first_layer, indices) in by_start {
+        for ((first_layer, last_layer), indices) in by_layers {
             let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
-            let run = self.run_from(b, first_layer, &own)?;
+            let run = self.run_layers(b, first_layer, last_layer, &own)?;
             indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
         }
         Ok(outputs)
     }
 
-    /// Runs rows that all start after `first_layer` layers.
-    fn run_from(
+    /// Runs rows that all start after `first_layer` layers. If there is a `last_layer`, they need
+    /// only states up to there.
+    fn run_layers(
         &self,
         b: &B,
         first_layer: usize,
+        last_layer: Option<usize>,
         rows: &[&Row],
     ) -> Result<Vec<RowOutput>, B::Error> {
         let packed = Packed::new(rows, &self.head.pooling);
         let pass = Pass { b, output_tokens: self.output_tokens(&packed), packed, first_layer };
-        let forwarded = self.forward(&pass)?;
-        let outputs = self.backward(&pass, forwarded)?;
+        let outputs = match last_layer {
+            Some(last) => self.states(&pass, last)?,
+            None => self.backward(&pass, self.forward(&pass)?)?,
+        };
         let mut in_order: Vec<(usize, RowOutput)> =
             pass.packed.order.iter().copied().zip(outputs).collect();
         in_order.sort_by_key(|(index, _)| *index);
@@ -134,10 +138,10 @@ impl<B: Backend> Network<B> {
             kept.keep(pass, &hidden, number)?;
             self.look(pass, &hidden, &mut lens)?;
             let tokens = &pass.output_tokens[number];
-            let (output, saved) = layer.forward(b, &hidden, tokens, &packed.without(number))?;
+            let (output, saved) = layer.forward(b, &hidden, tokens, &packed.removed(number))?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
-                    let map = forward_map(b, layer, &saved, tokens, i, &row.maps)?;
+                    let map = forward_map(b, layer, &hidden, &saved, tokens, i, &row.maps)?;
                     maps[i].push((number, map));
                 }
             }
@@ -262,12 +266,14 @@ impl<B: Backend> Network<B> {
 fn forward_map<B: Backend>(
     b: &B,
     layer: &layer::Layer<B>,
+    x: &B::Array,
     saved: &layer::Saved<B>,
     tokens: &OutputTokens,
     row: usize,
     maps: &Maps,
 ) -> Result<AttentionMap, B::Error> {
     match maps.kind {
+        MapKind::BlockNorms | MapKind::Alti => layer.mixing(b, x, saved, tokens, row, maps.kind),
         MapKind::Norms => layer.norms(b, saved, tokens, row, maps.heads),
         _ => Ok(merge_heads(b.attention_weights(&saved.attended, row)?, maps.heads)),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::backend::Span;
 use crate::blocks::Pooling;
-use crate::encoder::OutputTokens;
+use crate::encoder::{OutputTokens, Removed};
 use crate::rows::{Row, Want};
 
 /// Rows sorted by descending number of gradients, then by length. So every backward pass covers a
@@ -95,12 +95,20 @@ impl<'a> Packed<'a> {
         self.reads.iter().zip(&self.tokens).flat_map(of_row).collect()
     }
 
-    /// Returns the heads that contribute nothing in a layer, each with the index of its row.
-    pub fn without(&self, layer: usize) -> Vec<(usize, usize)> {
+    /// Returns what contributes nothing in a layer.
+    pub fn removed(&self, layer: usize) -> Removed {
         let head = |(row, own): (usize, &&Row)| {
             own.without.filter(|without| without.layer == layer).map(|without| (row, without.head))
         };
-        self.rows.iter().enumerate().filter_map(head).collect()
+        let value = |(own, tokens): (&&Row, &Range<usize>)| {
+            own.without_value
+                .filter(|without| without.layer == layer)
+                .map(|without| tokens.start + without.token)
+        };
+        Removed {
+            heads: self.rows.iter().enumerate().filter_map(head).collect(),
+            values: self.rows.iter().zip(&self.tokens).filter_map(value).collect(),
+        }
     }
 
     /// Whether the last layer must compute the states of all tokens.

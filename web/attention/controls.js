@@ -5,7 +5,7 @@ import { clean } from "../app/clean.js";
 import { useSay } from "../app/language.js";
 
 const VIEWS = ["model", "matrix", "lines"];
-const KINDS = ["weights", "norm", "rollout", "gradient"];
+const KINDS = ["weights", "norm", "rollout", "gradient", "block_norm", "alti", "value_zeroing"];
 
 export function Controls({ model, attention, view, settings, selection, change }) {
   const say = useSay();

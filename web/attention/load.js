@@ -6,7 +6,7 @@ import { Problem } from "../service/problem.js";
 import { parse } from "../service/tensors.js";
 
 /** Kinds that combine the heads of a layer. */
-const COMBINED = ["rollout"];
+const COMBINED = ["rollout", "block_norm", "alti", "value_zeroing"];
 
 /**
  * {tokens, layers, heads, combined, matrices}: `matrices[layer * heads + head]` is a list of

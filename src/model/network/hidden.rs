@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Pass;
+use super::{Network, Pass};
 use crate::backend::Backend;
 use crate::model::packed::Packed;
 use crate::rows::{LayerOutput, RowOutput, Want};
@@ -22,6 +22,33 @@ pub struct Gradient {
     layer: usize,
     /// `[tokens, hidden]`
     gradient: States,
+}
+
+impl<B: Backend> Network<B> {
+    /// Runs rows that need only states, at most those after `last` layers.
+    pub(super) fn states(
+        &self,
+        pass: &Pass<'_, B>,
+        last: usize,
+    ) -> Result<Vec<RowOutput>, B::Error> {
+        let (b, packed) = (pass.b, &pass.packed);
+        let (mut hidden, _) = self.start(pass)?;
+        let mut kept = Kept::new(packed);
+        for (number, layer) in self.encoder.running().enumerate().take(last).skip(pass.first_layer)
+        {
+            kept.keep(pass, &hidden, number)?;
+            let tokens = &pass.output_tokens[number];
+            let (output, _) = layer.forward(b, &hidden, tokens, &packed.removed(number))?;
+            hidden = match self.encoder.convolution.as_ref().filter(|_| number == 0) {
+                None => output,
+                Some(block) => block.forward(b, &hidden, &output, &packed.tokens)?.0,
+            };
+        }
+        kept.keep(pass, &hidden, last)?;
+        let mut outputs = vec![RowOutput::default(); packed.rows.len()];
+        kept.without_gradients(packed, &mut outputs);
+        Ok(outputs)
+    }
 }
 
 impl Kept {

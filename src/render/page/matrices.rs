@@ -54,6 +54,17 @@ fn kind(explained: &Explained, attention: &Attention) -> Markup {
             (AttentionKind::Rollout, _) => {
                 "share of each input token in each output token of a layer."
             }
+            (AttentionKind::BlockNorm, _) => {
+                "norm of what each token contributes to another through attention, residual \
+                 connection and layer norm."
+            }
+            (AttentionKind::Alti, _) => {
+                "share of each token in the output of the attention block (ALTI)."
+            }
+            (AttentionKind::ValueZeroing, _) => {
+                "how much a layer's output changes without the value vectors of a token, as a \
+                 share of all tokens' changes."
+            }
             (AttentionKind::Gradient, target) => {
                 "weights times the gradient of " bdi { (target.unwrap_or_default()) }
                 " with respect to them; blue: against, orange: for it."
@@ -88,7 +99,10 @@ fn name(attention: &Attention, index: usize) -> String {
 /// Describes how heads are combined: the norm is of the sum over all heads, not a mean of norms.
 fn combined_heads(kind: AttentionKind) -> &'static str {
     match kind {
-        AttentionKind::Norm => "all heads",
+        AttentionKind::Norm
+        | AttentionKind::BlockNorm
+        | AttentionKind::Alti
+        | AttentionKind::ValueZeroing => "all heads",
         AttentionKind::Weights | AttentionKind::Rollout | AttentionKind::Gradient => {
             "mean of heads"
         }

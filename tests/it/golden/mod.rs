@@ -5,6 +5,7 @@
 mod answers;
 mod inside;
 mod methods;
+mod mixing;
 pub mod sentences;
 mod tasks;
 

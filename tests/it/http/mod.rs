@@ -20,6 +20,7 @@ mod keys;
 mod languages;
 mod limits;
 mod loads;
+mod mixing;
 mod models;
 mod operations;
 mod people;

@@ -138,6 +138,9 @@ async fn every_kind_of_attention_is_explained() {
         ("weights", "output of the softmax", "layer 3, mean of heads"),
         ("norm", "transformed value vectors", "layer 3, all heads"),
         ("rollout", "share of each input token", "layer 3, mean of heads"),
+        ("block_norm", "residual connection and layer norm", "layer 3, all heads"),
+        ("alti", "output of the attention block", "layer 3, all heads"),
+        ("value_zeroing", "without the value vectors", "layer 3, all heads"),
     ] {
         let body = json!({"inputs": GREAT, "methods": [], "attention": {"kind": kind}});
         let page = ask(&service, body).await;

@@ -1,0 +1,125 @@
+//! How tokens mix in each layer, with all heads together: one matrix per layer, for which rows
+//! besides the first pass run.
+
+use std::sync::Arc;
+
+use crate::attribution::Subject;
+use crate::error::Result;
+use crate::model::Model;
+use crate::passes::Passes;
+use crate::rows::{
+    AttentionMap, Baseline, Ends, Layer, MapHeads, MapKind, Maps, Path, Row, RowOutput, TokenValue,
+    Want, norm,
+};
+
+/// Bytes of states that the rows of one round return.
+const ROUND_BYTES: usize = 16 << 20;
+
+/// How many times as long as a product of matrices the other arithmetic takes.
+const PLAIN: usize = 8;
+
+/// Returns the number of forward rows whose time one map takes: `heads × tokens × hidden` products
+/// per token, beside a layer's 12 `hidden²`.
+pub fn map_rows(model: &Model, tokens: usize) -> usize {
+    1 + PLAIN * model.heads() * tokens / (12 * model.width() * model.layers()).max(1)
+}
+
+/// Returns the number of rows of [`value_zeroing`] for one layer.
+pub fn zeroing_rows(tokens: usize) -> usize {
+    1 + tokens
+}
+
+/// Returns the maps of this kind, with one row per layer, so that no pass is long.
+pub async fn maps(
+    passes: &Passes,
+    subject: Subject<'_>,
+    kind: MapKind,
+    layers: &[usize],
+) -> Result<Vec<AttentionMap>> {
+    let mut all = Vec::new();
+    for &layer in layers {
+        let maps = Maps { layers: vec![layer], kind, heads: MapHeads::Together };
+        let row = Row { maps, ..subject.row(Want::Values(Vec::new())) };
+        all.extend(passes.run_one(row).await?.attention);
+    }
+    Ok(all)
+}
+
+/// Returns, for each layer, the cosine distance of every token's output to that without the value
+/// vectors of another token, divided by its sum over these tokens (Mohebbi et al. 2023,
+/// arXiv:2301.12971).
+pub async fn value_zeroing(
+    passes: &Passes,
+    subject: Subject<'_>,
+    layers: &[usize],
+) -> Result<Vec<AttentionMap>> {
+    let mut all = Vec::new();
+    for &layer in layers {
+        all.push(zeroed_in_turn(passes, subject, layer).await?);
+    }
+    Ok(all)
+}
+
+async fn zeroed_in_turn(
+    passes: &Passes,
+    subject: Subject<'_>,
+    layer: usize,
+) -> Result<AttentionMap> {
+    let (tokens, width) = (subject.encoding.len(), passes.model().width());
+    let plain = Want::Layers(layer.max(1)..layer + 2, None);
+    let mut states = states(passes.run_one(subject.row(plain)).await?);
+    let output = states.pop().unwrap_or_default();
+    // The first layer's rows start with the embeddings.
+    let path = states.pop().filter(|_| layer > 0).map(|input| Path {
+        baseline: Baseline::States(Arc::new(Ends { baseline: vec![0.; input.len()], input })),
+        alpha: 1.,
+        noise: None,
+        held: 0,
+    });
+    let row = |token: usize| Row {
+        layer: Layer::Hidden(layer),
+        path: path.clone(),
+        without_value: Some(TokenValue { layer, token }),
+        ..subject.row(Want::Layers(layer + 1..layer + 2, None))
+    };
+    let per_round = (ROUND_BYTES / (tokens * width * size_of::<f64>()).max(1)).max(1);
+    let mut distances = Vec::with_capacity(tokens);
+    for first in (0..tokens).step_by(per_round) {
+        let rows = (first..tokens.min(first + per_round)).map(row).collect();
+        for without in passes.run(rows).await? {
+            let without = states_of_one(without);
+            let pairs = output.chunks(width).zip(without.chunks(width));
+            distances.push(pairs.map(|(a, b)| distance(a, b)).collect::<Vec<f64>>());
+        }
+    }
+    Ok(by_query(tokens, &distances))
+}
+
+/// Returns the states after each layer.
+fn states(output: RowOutput) -> Vec<Vec<f64>> {
+    output.layers.into_iter().map(|layer| layer.states).collect()
+}
+
+fn states_of_one(output: RowOutput) -> Vec<f64> {
+    states(output).pop().unwrap_or_default()
+}
+
+/// Returns the cosine distance `1 - cos(a, b)` as `‖a/‖a‖ - b/‖b‖‖² / 2`, which does not cancel.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let (one, other) = (norm(a), norm(b));
+    if one == 0. || other == 0. {
+        return 0.;
+    }
+    a.iter().zip(b).map(|(x, y)| (x / one - y / other).powi(2)).sum::<f64>() / 2.
+}
+
+/// Turns `[keys][queries]` into a map whose rows, of queries, have the sum 1.
+fn by_query(tokens: usize, distances: &[Vec<f64>]) -> AttentionMap {
+    let of_query = |query: usize| {
+        let row: Vec<f64> = distances.iter().map(|of_key| of_key[query]).collect();
+        let sum: f64 = row.iter().sum();
+        row.into_iter().map(move |x| if sum == 0. { 0. } else { x / sum })
+    };
+    let weights = (0..tokens).flat_map(of_query).collect();
+    AttentionMap { heads: 1, tokens, weights }
+}
