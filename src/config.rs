@@ -299,6 +299,8 @@ mod tests {
             inputs = 0
             body_bytes = "big"
             response_mebibytes_total = 1
+            [concepts]
+            folder = "Cargo.toml"
             [log]
             filter = "a=b=c"
             [[models]]
@@ -322,6 +324,7 @@ mod tests {
             "limits.inputs",
             "limits.body_bytes",
             "limits.response_mebibytes_total",
+            "concepts.folder",
             "log.filter",
             "models[0].id",
             "models[0].source",
@@ -334,7 +337,7 @@ mod tests {
             let start = format!("{path}:");
             assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
         }
-        assert_eq!(errors.len(), 14, "{errors:#?}");
+        assert_eq!(errors.len(), 15, "{errors:#?}");
     }
 
     #[test]

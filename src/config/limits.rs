@@ -47,7 +47,7 @@ pub struct Limits {
     #[garde(range(min = 1_024, max = 1 << 34))]
     pub corpus_bytes: usize,
     /// Maximum number of texts in each of the two lists of a concept.
-    #[garde(range(min = 5, max = 1_000))]
+    #[garde(range(min = 5, max = 256))]
     pub concept_texts: usize,
     /// Maximum number of neighbours per input.
     #[garde(range(min = 1, max = 10_000))]

@@ -32,7 +32,7 @@ pub type Directions = Vec<[Vec<f64>; 2]>;
 
 impl Explainer {
     /// Learns a concept and stores it under its name. Every text takes a forward row and a gradient
-    /// row.
+    /// row. Concepts are learned one after the other.
     ///
     /// # Errors
     /// Fails if a text cannot be read, if the two lists do not differ, or if there are too many
@@ -54,6 +54,9 @@ impl Explainer {
         let encodings = std::mem::take(&mut admitted.encodings).into_iter();
         let encodings: Vec<Encoding> = encodings.collect::<Result<_>>()?;
         let (passes, question) = (&admitted.passes, &admitted.question);
+        let turn = passes.in_time(self.learning.acquire()).await;
+        // The semaphore is never closed.
+        let _turn = turn.ok_or_else(|| passes.late())?.map_err(Error::internal)?;
         let texts = Texts { passes, question, encodings: &encodings };
         let firsts = texts.first_passes().await?;
         let target = match chooses_target {

@@ -52,6 +52,8 @@ pub struct Explainer {
     pub corpora: Arc<Corpora>,
     /// The concepts that inputs are located along.
     pub concepts: Arc<Concepts>,
+    /// Held while a concept is learned, because the states of all of its texts are in memory.
+    learning: Semaphore,
     /// Limits the text that is tokenised at the same time, in kibibytes.
     tokenising: Arc<Semaphore>,
     /// CPUs of this process.
@@ -120,8 +122,8 @@ impl Explainer {
         let corpora = Arc::new(Corpora::new(size));
         let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let concepts = Arc::default();
-        Self { pool, engine, limits, corpora, concepts, tokenising, cores }
+        let (concepts, learning) = (Arc::default(), Semaphore::new(1));
+        Self { pool, engine, limits, corpora, concepts, learning, tokenising, cores }
     }
 
     /// Sets the concepts.

@@ -1,11 +1,13 @@
 //! POST, GET and DELETE /concepts, and `concepts` on POST /explain.
 
+use std::time::Duration;
+
 use explaind::config::{Concepts, Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{GREAT, serving, with};
-use crate::support::golden_folder;
 use crate::support::service::{Running, start, start_with, untimed};
+use crate::support::{Held, PausedClock, golden_folder};
 
 const POLITE: [&str; 6] = [
     "Could you please help me with this?",
@@ -317,4 +319,25 @@ async fn all_tasks_have_concepts() {
     // An embedding model explains the similarity of two texts.
     let service = serving("bert-embed").await;
     service.post_as_admin("/concepts", politeness()).await.problem(422, "input_empty");
+}
+
+/// A request that is late or abandoned stores nothing, and lets the next one in.
+#[tokio::test]
+async fn what_is_not_done_in_time_is_not_stored() {
+    let service = start().await;
+    let mut texts = RUDE.to_vec();
+    texts[0] = "Leave this orchard.";
+    let late = json!({"name": "late", "concept": POLITE, "contrast": texts, "budget_ms": 1_000});
+    let clock = PausedClock::new();
+    // The first pass of the text, and its gradient.
+    for free in [0, 1] {
+        let held = Held::after(free, "orchard");
+        let request = service.post_as_admin("/concepts", &late);
+        let reply = held.advance_while_held(&clock, Duration::from_secs(1), request).await;
+        reply.problem(504, "deadline_exceeded");
+        held.open();
+    }
+    assert!(names(&service).await.is_empty());
+    learned(&service, &politeness()).await;
+    assert_eq!(names(&service).await, ["politeness"]);
 }
