@@ -33,6 +33,8 @@ POINTERS = re.compile(
     | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
     | /inputs(/\d+)?/rationale(/\d+)?   # outside of the text
     | /inside(/\d+)?                    # with window or candidates, another task, duplicates
+    | /concepts(/\d+)?                 # with window or candidates, of another model
+    | /name | /(concept|contrast)(/\d+(/\w+)*)?     # reserved, numbers of texts, repetition
     | /lexicon                          # too many words
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)
     | /methods/\d+(/(baseline(/text)?|layer|max_steps|n_steps|quadrature|replacement|unit))?

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::checkpoint::{Allowed, Source};
+use crate::concepts::Concepts;
 use crate::config::{ActivationName, Config, CorpusEntry, Limits, ModelEntry};
 use crate::corpus::Similarity;
 use crate::engine::corpora::Origin;
@@ -58,7 +59,11 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let allowed = Allowed::by(move |source| sources.check(source));
     let pool = Arc::new(ModelPool::new(budget, placement, load_time).within(allowed));
     let engine = Engine::start(limits).map_err(StartError::of)?;
-    Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())))
+    let explainer = Explainer::new(pool, engine, Arc::new(config.limits.clone()));
+    Ok(match &config.concepts.folder {
+        Some(folder) => explainer.with_concepts(Concepts::open(folder)),
+        None => explainer,
+    })
 }
 
 /// Loads the configured models and runs each once. Models that fail to load do not keep the others

@@ -3,6 +3,7 @@
 
 mod admin_key;
 mod backend;
+mod concepts;
 mod corpus;
 mod environment;
 pub mod expected;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin_key::AdminKey;
 pub use backend::BackendName;
+pub use concepts::Concepts;
 pub use corpus::{CorpusEntry, check_corpus_id};
 pub use keys::NamedKey;
 pub use limits::Limits;
@@ -51,6 +53,8 @@ pub struct Config {
     pub cache: Cache,
     #[garde(dive)]
     pub sources: Sources,
+    #[garde(dive)]
+    pub concepts: Concepts,
     #[garde(dive)]
     pub log: Log,
     /// The first one is used for requests that name no model.
@@ -133,6 +137,7 @@ impl Default for Config {
             engine: Engine::default(),
             cache: Cache::default(),
             sources: Sources::default(),
+            concepts: Concepts::default(),
             log: Log::default(),
             models,
             corpora: Vec::new(),
@@ -174,7 +179,7 @@ impl std::error::Error for ConfigErrors {}
 /// Returns an unknown key if the file belongs to another program: it has none of the keys that
 /// are specific to this one. Otherwise unknown keys are errors.
 fn foreign(file: &Figment) -> Option<String> {
-    const OWN: [&str; 5] = ["corpora", "engine", "limits", "models", "sources"];
+    const OWN: [&str; 6] = ["concepts", "corpora", "engine", "limits", "models", "sources"];
     const SHARED: [&str; 3] = ["cache", "log", "server"];
     let keys = file.extract::<BTreeMap<String, Value>>().ok()?.into_keys();
     let keys: Vec<String> = keys.collect();
@@ -294,6 +299,8 @@ mod tests {
             inputs = 0
             body_bytes = "big"
             response_mebibytes_total = 1
+            [concepts]
+            folder = "Cargo.toml"
             [log]
             filter = "a=b=c"
             [[models]]
@@ -317,6 +324,7 @@ mod tests {
             "limits.inputs",
             "limits.body_bytes",
             "limits.response_mebibytes_total",
+            "concepts.folder",
             "log.filter",
             "models[0].id",
             "models[0].source",
@@ -329,7 +337,7 @@ mod tests {
             let start = format!("{path}:");
             assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
         }
-        assert_eq!(errors.len(), 14, "{errors:#?}");
+        assert_eq!(errors.len(), 15, "{errors:#?}");
     }
 
     #[test]

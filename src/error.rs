@@ -28,6 +28,7 @@ codes! {
     MethodNotSupported,
     ModelNotFound,
     CorpusNotFound,
+    ConceptNotFound,
     /// The checkpoint cannot be loaded.
     ModelInvalid,
     ModelTooLarge,

@@ -35,6 +35,8 @@ pub mod evaluation;
 
 pub mod explanation;
 
+pub mod concepts;
+
 pub mod engine;
 
 pub mod config;

@@ -250,6 +250,9 @@ pub enum Want {
     /// The states after these transformer layers, from 1; of a scalar, its value and its gradient
     /// with respect to each. Without a scalar, the layers after them and the head do not run.
     Layers(Range<usize>, Option<Scalar>),
+    /// The same, but the mean of the states over all tokens, and the sum of the gradients: the
+    /// gradient with respect to a vector that is added to the state of every token. `[hidden]` each.
+    Means(Range<usize>, Scalar),
     /// All outputs, and those that the head computes from the states after every layer.
     Lens,
     /// The attention flow from this token at the last layer down to each input token through all
@@ -309,6 +312,7 @@ impl Row {
         match &self.want {
             Want::Gradients(_, scalars) => scalars,
             Want::Layers(_, scalar) => scalar.as_slice(),
+            Want::Means(_, scalar) => std::slice::from_ref(scalar),
             Want::Outputs
             | Want::States
             | Want::Pooled(_)
@@ -355,7 +359,7 @@ impl Row {
     /// Returns the transformer layers, from 1, after which the row needs the states.
     pub fn kept_layers(&self) -> Range<usize> {
         match (&self.want, self.layer) {
-            (Want::Layers(layers, _), _) => layers.clone(),
+            (Want::Layers(layers, _) | Want::Means(layers, _), _) => layers.clone(),
             (Want::Gradients(..), Layer::Hidden(layer)) => layer..layer + 1,
             _ => 0..0,
         }

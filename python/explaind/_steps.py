@@ -50,6 +50,8 @@ class ExplainOptions(PredictOptions, total=False):
     explain_hypothesis: bool
     evaluate: str | list[str] | Mapping[str, Json]
     evidence: Mapping[str, Json]
+    inside: str | list[str]
+    concepts: list[str]
     window: Mapping[str, Json]
     seed: int
 

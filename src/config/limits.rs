@@ -46,6 +46,9 @@ pub struct Limits {
     /// Maximum bytes of the file of a corpus, and of its texts.
     #[garde(range(min = 1_024, max = 1 << 34))]
     pub corpus_bytes: usize,
+    /// Maximum number of texts in each of the two lists of a concept.
+    #[garde(range(min = 5, max = 256))]
+    pub concept_texts: usize,
     /// Maximum number of neighbours per input.
     #[garde(range(min = 1, max = 10_000))]
     pub neighbours: usize,
@@ -109,6 +112,7 @@ impl Default for Limits {
             windows: 64,
             corpus_rows: 1_000_000,
             corpus_bytes: 1 << 30,
+            concept_texts: 128,
             neighbours: 100,
             attention_values: 1 << 21,
             request_ms: 60_000,

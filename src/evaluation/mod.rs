@@ -8,6 +8,7 @@ mod baseline_sensitivity;
 pub mod bench;
 mod complexity;
 mod infidelity;
+pub mod interval;
 mod loo_correlation;
 mod plausibility;
 pub mod ranking;

@@ -2,6 +2,7 @@
 
 mod admitted;
 mod candidates;
+mod concepts;
 mod cost;
 mod events;
 mod prepared;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attention::{self, ResolvedSelection};
+use crate::concepts::Concepts;
 use crate::config::Limits;
 use crate::corpus;
 use crate::engine::{Admitted, Corpora, Engine, ModelPool};
@@ -33,6 +35,7 @@ use crate::tasks;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, windows::TextWindow};
 pub use admitted::AdmittedInputs;
+pub use concepts::{Directions, Lesson, counts_labels};
 pub use cost::{Estimate, MethodEstimate};
 pub use events::{Event, Progress};
 pub use prepared::Prepared;
@@ -47,6 +50,10 @@ pub struct Explainer {
     pub limits: Arc<Limits>,
     /// The corpora that inputs are compared with.
     pub corpora: Arc<Corpora>,
+    /// The concepts that inputs are located along.
+    pub concepts: Arc<Concepts>,
+    /// Held while a concept is learned, because the states of all of its texts are in memory.
+    learning: Semaphore,
     /// Limits the text that is tokenised at the same time, in kibibytes.
     tokenising: Arc<Semaphore>,
     /// CPUs of this process.
@@ -115,7 +122,13 @@ impl Explainer {
         let corpora = Arc::new(Corpora::new(size));
         let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { pool, engine, limits, corpora, tokenising, cores }
+        let (concepts, learning) = (Arc::default(), Semaphore::new(1));
+        Self { pool, engine, limits, corpora, concepts, learning, tokenising, cores }
+    }
+
+    /// Sets the concepts.
+    pub fn with_concepts(self, concepts: Concepts) -> Self {
+        Self { concepts: Arc::new(concepts), ..self }
     }
 
     /// Explains every input. The errors of single inputs are part of the answer; an error returned

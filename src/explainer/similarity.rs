@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join4;
+use futures_util::future::try_join5;
 
 use super::events::Follow;
 use super::steps::{ExplanationParts, ScoredMethod, assemble, attributions};
@@ -50,11 +50,12 @@ pub async fn explain(
     let output = &RowOutput::default();
     let read = ModelOutput { model: &question.model, encoding: &text, reads: &no_reads, output };
     // Concurrently, so that one text's methods do not use up the other's time.
-    let (mut scored, of_pair, attention, inside) = try_join4(
+    let (mut scored, of_pair, attention, inside, concepts) = try_join5(
         of_side(&sides[0]),
         of_side(&sides[1]),
         attention::answer(attention_selection, passes, of_text, Some(&sides[0].target), maps),
         inside::look(question, passes, of_text, Some(&sides[0].target), &read),
+        inside::locate(question, passes, of_text, Some(&sides[0].target)),
     )
     .await?;
     scored.iter_mut().zip(of_pair).for_each(|(all, second)| {
@@ -69,8 +70,16 @@ pub async fn explain(
         inside
     });
     let evaluation = None;
-    let parts =
-        ExplanationParts { predicted, scored, targets, values, attention, inside, evaluation };
+    let parts = ExplanationParts {
+        predicted,
+        scored,
+        targets,
+        values,
+        attention,
+        inside,
+        concepts,
+        evaluation,
+    };
     Ok(assemble(question, joined(text, pair), parts))
 }
 

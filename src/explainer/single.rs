@@ -1,6 +1,6 @@
 //! Explains one text, or a pair of texts in one sequence.
 
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 
 use super::events::Follow;
 use super::steps::{
@@ -44,17 +44,26 @@ pub async fn explain(
     };
     let method_passes = passes.for_a_share(methods_share(question));
     // Concurrently, so that methods do not use up the time for attention.
-    let (scored, attention, inside) = try_join3(
+    let (scored, attention, inside, concepts) = try_join4(
         attributions(question, &method_passes, subject, &targets, follow),
         attention::answer(attention_selection, passes, subject, targets.first(), maps),
         inside::look(question, &method_passes, subject, targets.first(), &read),
+        inside::locate(question, &method_passes, subject, targets.first()),
     )
     .await?;
     let evaluation = match (&question.evaluate, targets.first()) {
         (Some(_), Some(_)) => Some(evaluate(question, passes, subject, &scored, &output).await?),
         _ => None,
     };
-    let parts =
-        ExplanationParts { predicted, scored, targets, values, attention, inside, evaluation };
+    let parts = ExplanationParts {
+        predicted,
+        scored,
+        targets,
+        values,
+        attention,
+        inside,
+        concepts,
+        evaluation,
+    };
     Ok(assemble(question, encoding, parts))
 }

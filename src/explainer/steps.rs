@@ -12,8 +12,8 @@ use crate::blocks::Pooling;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
 use crate::explanation::{
-    Attention, AttentionKind, AttentionSelection, Explained, Explanation, Inside, Predicted,
-    Question, Resolved, UnitScores,
+    Attention, AttentionKind, AttentionSelection, Explained, Explanation, Inside, Located,
+    Predicted, Question, Resolved, UnitScores,
 };
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput};
@@ -56,6 +56,7 @@ pub fn has_targets(question: &Question) -> bool {
     let gradient = |selection: &AttentionSelection| selection.kind == AttentionKind::Gradient;
     !question.methods.is_empty()
         || !question.inside.is_empty()
+        || !question.concepts.is_empty()
         || question.attention.as_ref().is_some_and(gradient)
 }
 
@@ -175,6 +176,7 @@ pub struct ExplanationParts {
     pub values: Vec<f64>,
     pub attention: Option<Attention>,
     pub inside: Option<Inside>,
+    pub concepts: Vec<Located>,
     pub evaluation: Option<Evaluation>,
 }
 
@@ -231,6 +233,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         explanations,
         attention: parts.attention,
         inside: parts.inside,
+        concepts: parts.concepts,
         evaluation: parts.evaluation,
         evidence: Vec::new(),
         warnings,

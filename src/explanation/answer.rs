@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Attention, Found, Inside, Predicted, Resolved};
+use super::{Attention, Found, Inside, Located, Predicted, Resolved};
 use crate::attribution::{Completeness, Granularity, MethodEntry, Options, Sampling};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Warning};
@@ -81,6 +81,8 @@ pub struct Explained {
     pub attention: Option<Attention>,
     /// Set if views inside the model were requested.
     pub inside: Option<Inside>,
+    /// Where the input lies along the requested concepts.
+    pub concepts: Vec<Located>,
     /// Set if measures were requested.
     pub evaluation: Option<Evaluation>,
     /// The requested kinds of evidence.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod attention;
+mod concept;
 mod evidence;
 mod inside;
 mod predicted;
@@ -12,6 +13,7 @@ pub use answer::{Answer, Explained, Explanation, UnitScores, Used, WindowPart, W
 pub use attention::{
     Attention, AttentionKind, AttentionSelection, HeadPattern, Heads, Pair, Pattern, Selection,
 };
+pub use concept::{Axis, Concept, ConceptLayer, Located, Separation, Tcav};
 pub use evidence::{Found, Load, found};
 pub use inside::{Conductance, HeadImportance, Inside, Lens, View};
 pub use predicted::{

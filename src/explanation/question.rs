@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::{AttentionSelection, Found, Load, Target, View};
+use super::{AttentionSelection, Concept, Found, Load, Target, View};
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
 use crate::choice::choices;
 use crate::error::Result;
@@ -32,6 +32,8 @@ pub struct Question {
     pub attention: Option<AttentionSelection>,
     /// The views inside the model, of the first target.
     pub inside: Vec<View>,
+    /// The concepts that inputs are located along.
+    pub concepts: Vec<Arc<Concept>>,
     pub granularity: Vec<Granularity>,
     /// Groups of words by name, in lower case, whose scores are added up.
     pub lexicon: Vec<(String, HashSet<String>)>,
@@ -66,6 +68,7 @@ impl Question {
             methods: Vec::new(),
             attention: None,
             inside: Vec::new(),
+            concepts: Vec::new(),
             granularity: Vec::new(),
             lexicon: Vec::new(),
             normalize: Normalize::None,

@@ -175,6 +175,7 @@ pub struct CorpusRequest {
     /// sources.roots if that is configured.
     path: Option<String>,
     /// Instead of `path`: inline samples, kept in memory until the service stops.
+    #[schema(min_items = 1)]
     samples: Option<Vec<SampleShape>>,
     /// Layer whose hidden states are compared: 0 is the embedding block. Negative
     /// ones count from the end; -1 by default.

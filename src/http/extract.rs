@@ -11,6 +11,7 @@ use super::caller::Caller;
 use super::question::IntoQuestion;
 use super::timeout::timeout;
 use super::{Service, accounting};
+use crate::concepts;
 use crate::error::{Error, Result};
 use crate::explanation::Question;
 
@@ -28,7 +29,9 @@ pub fn question(
         let limit = service.explainer.time_limit(&question);
         let key = Key::of(caller, &question, limit, &canonical);
         let evidence = question.evidence.iter();
-        evidence.fold(key, |key, finder| key.depending_on(&finder.depends_on()))
+        let key = evidence.fold(key, |key, finder| key.depending_on(&finder.depends_on()));
+        let concepts = question.concepts.iter();
+        concepts.fold(key, |key, concept| key.depending_on(&concepts::digest(concept)))
     });
     Ok((question, key))
 }

@@ -155,10 +155,23 @@ pub fn inputs(
         OneOrMany::One(one) => vec![with_spans(input(one, "/inputs")?, outer)?],
         OneOrMany::Many(list) => from_list(list, outer, limits.inputs)?,
     };
+    check_sizes(&inputs, limits)?;
+    Ok(inputs)
+}
+
+/// Converts a list of texts at `field` of a request.
+pub fn listed(list: Vec<InputShape>, field: &str, limits: &Limits) -> error::Result<Vec<Input>> {
+    let read = |(index, shape)| input(shape, &format!("{field}/{index}"));
+    let inputs = list.into_iter().enumerate().map(read).collect::<error::Result<Vec<_>>>()?;
+    check_sizes(&inputs, limits)?;
+    Ok(inputs)
+}
+
+fn check_sizes(inputs: &[Input], limits: &Limits) -> error::Result<()> {
     let too_many = |what: &str, count: usize, max: usize, pointer: &str| {
         Err(Error::field(pointer, format!("{count} {what}; at most {max} are accepted")))
     };
-    for input in &inputs {
+    for input in inputs {
         let Input { words, spans, rationale, pointer, spans_pointer, .. } = input;
         let words = words.as_ref().map_or(0, Vec::len);
         if words > limits.words {
@@ -172,7 +185,7 @@ pub fn inputs(
             return too_many("spans", rationale.len(), limits.spans, &pointer);
         }
     }
-    Ok(inputs)
+    Ok(())
 }
 
 fn from_list(list: Vec<InputShape>, outer: Pairs, limit: usize) -> error::Result<Vec<Input>> {

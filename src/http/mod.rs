@@ -11,6 +11,7 @@ mod cache;
 mod caller;
 mod catalogue;
 mod compare;
+mod concepts;
 mod conditional;
 mod connections;
 mod corpora;
@@ -225,6 +226,8 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(catalogue::model, manage::load, manage::unload))
         .routes(routes!(corpora::corpora))
         .routes(routes!(corpora::add, corpora::remove))
+        .routes(routes!(concepts::concepts, concepts::learn))
+        .routes(routes!(concepts::forget))
         .routes(routes!(catalogue::methods))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -27,6 +27,7 @@ use super::problem::Problem;
     tags(
         (name = "explanations", description = "Predictions and their explanations"),
         (name = "evidence", description = "Similar samples, rules, and what would change a prediction"),
+        (name = "concepts", description = "Concepts that you describe by texts"),
         (name = "catalogue", description = "Models and methods"),
         (name = "health", description = "For orchestrators and monitoring"),
         (name = "torchserve", description = "For clients of TorchServe"),
@@ -175,7 +176,7 @@ problems! {
     WorkProblems:
     "400" => "Malformed JSON, or an incomplete body",
     "401" => "Keys are configured, and no valid one was sent",
-    "404" => "No such model",
+    "404" => "No such model, corpus or concept",
     "406" => "No accepted media type is available; `detail` lists those that are",
     "408" => "The body did not arrive in time",
     "413" => "The body is too large",
@@ -218,6 +219,32 @@ problems! {
     "500" => "Internal error",
     "503" => "The model is loading or could not be loaded, too many responses are unsent, or the \
               service is shutting down",
+}
+
+problems! {
+    /// Errors of learning a concept.
+    LearnProblems:
+    "400" => "Malformed JSON, or an incomplete body",
+    "401" => "The admin key is missing or wrong",
+    "404" => "No such model",
+    "406" => "Only JSON is available",
+    "408" => "The body did not arrive in time",
+    "413" => "The body is too large",
+    "415" => "The body is not JSON, or its compression is unknown",
+    "422" => "A field or a text is invalid, or there are too many concepts; see `pointer`",
+    "429" => "The queue is full; see Retry-After",
+    "500" => "Internal error",
+    "503" => "The model is loading or could not be loaded, too many responses are unsent, or the \
+              service is shutting down",
+    "504" => "The deadline was exceeded",
+}
+
+problems! {
+    /// Errors of removing a concept.
+    ForgetProblems:
+    "400" => "The path is not UTF-8",
+    "401" => "The admin key is missing or wrong",
+    "404" => "No such concept",
 }
 
 problems! {

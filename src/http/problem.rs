@@ -54,6 +54,7 @@ pub fn code_info(code: Code) -> (StatusCode, &'static str, &'static str) {
         }
         Code::ModelNotFound => (S::NOT_FOUND, "model_not_found", "Model not found"),
         Code::CorpusNotFound => (S::NOT_FOUND, "corpus_not_found", "Corpus not found"),
+        Code::ConceptNotFound => (S::NOT_FOUND, "concept_not_found", "Concept not found"),
         Code::ModelInvalid => (S::UNPROCESSABLE_ENTITY, "model_invalid", "Model invalid"),
         Code::ModelTooLarge => (S::UNPROCESSABLE_ENTITY, "model_too_large", "Model too large"),
         Code::ModelLoading => (S::CONFLICT, "model_loading", "Model loading"),

@@ -65,6 +65,12 @@ pub fn guide(code: Code) -> [&'static str; 3] {
             "Name a corpus that GET /corpora lists, configure one in [[corpora]], or PUT one to \
              /corpora/{id}.",
         ],
+        Code::ConceptNotFound => [
+            "No concept has this name.",
+            "`concepts`, or the path, names a concept that was never made or has been removed. \
+             Without `concepts.folder`, a restart of the service forgets all of them.",
+            "Use one of the names of GET /concepts, or POST the concept to /concepts.",
+        ],
         Code::ModelInvalid => [
             "The model's files cannot be loaded.",
             "A file of the model is missing, damaged, or of an unsupported architecture. This is \

@@ -21,7 +21,8 @@ use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
-    Aggregation, AttentionKind, AttentionSelection, Heads, Question, Selection, View, Window,
+    Aggregation, AttentionKind, AttentionSelection, Concept, Heads, Question, Selection, View,
+    Window,
 };
 use crate::model::Model;
 use crate::passes::ANYONE;
@@ -42,6 +43,7 @@ impl IntoQuestion for ExplainRequest {
         let inputs = inputs(self.inputs, self.spans, limits)?;
         let model = model(explainer, self.model.as_deref(), &inputs)?;
         let evidence = self.evidence.map(|object| object.finders(explainer, &model)).transpose()?;
+        let concepts = concepts(explainer, &model, self.concepts)?;
         Ok(Question {
             caller: ANYONE.into(),
             since: None,
@@ -62,6 +64,7 @@ impl IntoQuestion for ExplainRequest {
             inputs,
             target: target(self.target)?,
             output: self.output.map_or(Output::Logit, Name::value),
+            concepts,
             methods: methods(self.methods, limits.methods)?,
             attention: attention(self.attention),
             inside: inside(self.inside)?,
@@ -211,6 +214,24 @@ fn inside(shape: Option<OneOrMany<Name<View>>>) -> Result<Vec<View>> {
         Some(OneOrMany::One(name)) => Ok(vec![name.value()]),
         Some(OneOrMany::Many(names)) => distinct(names, "inside"),
     }
+}
+
+/// Returns the concepts of these names.
+fn concepts(
+    explainer: &Explainer,
+    model: &Model,
+    names: Option<Vec<String>>,
+) -> Result<Vec<Arc<Concept>>> {
+    let names = names.unwrap_or_default();
+    // No more than there are can be found, which bounds the comparisons.
+    let find = |(index, name): (usize, &String)| {
+        let pointer = format!("/concepts/{index}");
+        match names[..index].contains(name) {
+            true => Err(Error::field(pointer, format!("concepts names {name} twice"))),
+            false => explainer.concepts.get(name, model).map_err(|error| error.at(pointer)),
+        }
+    };
+    names.iter().enumerate().map(find).collect()
 }
 
 pub fn truncate(requested: Option<bool>) -> Truncate {

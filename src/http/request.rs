@@ -46,6 +46,10 @@ pub struct ExplainRequest {
     /// after each layer; `conductance`, the score of each token at each layer; `head_importance`.
     #[schema(schema_with = views, required = false)]
     pub inside: Option<OneOrMany<Name<View>>>,
+    /// Names of concepts of GET /concepts, in which the result says where the input lies along each,
+    /// and how the first target depends on it.
+    #[schema(value_type = Option<ConceptNamesShape>)]
+    pub concepts: Option<Vec<String>>,
     /// Spans of the text to score, `[start, end]` in code points. Only for a single input; in a
     /// list, each input has its own.
     #[schema(value_type = Option<Vec<SpanShape>>)]
@@ -114,6 +118,14 @@ shape! {
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .additional_properties(Some(ArrayBuilder::new().items(string())))
+}
+
+shape! {
+    /// Names of concepts.
+    ConceptNamesShape []
+    ArrayBuilder::new()
+        .items(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)))
+        .unique_items(true)
 }
 
 fn views() -> OneOfBuilder {

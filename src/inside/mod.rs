@@ -1,12 +1,15 @@
 //! Views inside the model: what its layers and heads contribute to one output.
 //!
-//! To add a view, add a file and a line in [`look`] and [`cost`].
+//! To add a view, add a file and a line in [`look`] and [`cost`]. Concepts are looked at in the same
+//! way, but belong to no view.
 
+mod concepts;
 mod conductance;
 mod head_importance;
 mod lens;
 mod spline;
 
+pub use concepts::locate;
 use conductance::Settings;
 use futures_util::future::OptionFuture;
 
@@ -24,6 +27,11 @@ pub fn check(question: &Question) -> Result<()> {
         let detail = "inside looks at whole texts and the model's own labels; leave out window \
                       and candidate_labels, or inside";
         return Err(Error::field("/inside", detail));
+    }
+    if divided && !question.concepts.is_empty() {
+        let detail = "concepts are about whole texts and the model's own labels; leave out window \
+                      and candidate_labels, or concepts";
+        return Err(Error::field("/concepts", detail));
     }
     let lens = question.inside.iter().position(|view| *view == View::Lens);
     match lens.filter(|_| question.model.task == Task::Embedding) {
@@ -51,7 +59,7 @@ pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
     }
 }
 
-/// Returns the rows of all views for a sequence of `tokens`.
+/// Returns the rows of all views, and of concepts, for a sequence of `tokens`.
 pub fn cost(question: &Question, tokens: usize) -> Cost {
     let of_view = |view: &View| match view {
         View::Lens => Cost { forward_rows: 1, ..Cost::default() },
@@ -65,7 +73,9 @@ pub fn cost(question: &Question, tokens: usize) -> Cost {
             ..Cost::default()
         },
     };
-    question.inside.iter().map(of_view).fold(Cost::default(), |sum, cost| Cost {
+    let concepts =
+        Cost { gradient_rows: usize::from(!question.concepts.is_empty()), ..Cost::default() };
+    question.inside.iter().map(of_view).fold(concepts, |sum, cost| Cost {
         forward_rows: sum.forward_rows + cost.forward_rows,
         gradient_rows: sum.gradient_rows + cost.gradient_rows,
         ..sum

@@ -259,6 +259,7 @@ impl Loaded {
             | Want::Values(_)
             | Want::Gradients(..)
             | Want::Layers(..)
+            | Want::Means(..)
             | Want::Lens => tokens,
         }
     }

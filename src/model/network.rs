@@ -98,7 +98,12 @@ impl<B: Backend> Network<B> {
         rows: &[&Row],
     ) -> Result<Vec<RowOutput>, B::Error> {
         let packed = Packed::new(rows, &self.head.pooling);
-        let pass = Pass { b, output_tokens: self.output_tokens(&packed), packed, first_layer };
+        let pass = Pass {
+            b,
+            output_tokens: self.output_tokens(&packed, first_layer),
+            packed,
+            first_layer,
+        };
         let outputs = match last_layer {
             Some(last) => self.states(&pass, last)?,
             None => self.backward(&pass, self.forward(&pass)?)?,
@@ -110,11 +115,13 @@ impl<B: Backend> Network<B> {
     }
 
     /// Returns the output tokens of each layer. The last layer computes only the states that the
-    /// head reads, unless its attention or all states are requested.
-    fn output_tokens(&self, packed: &Packed<'_>) -> Vec<OutputTokens> {
+    /// head reads, unless its attention or all states are requested, or rows start after it.
+    fn output_tokens(&self, packed: &Packed<'_>, first_layer: usize) -> Vec<OutputTokens> {
         let last = self.encoder.running().len() - 1;
         // The convolution parallel to the first layer needs all of its states.
-        let all = packed.needs_all(last) || (last == 0 && self.encoder.convolution.is_some());
+        let all = packed.needs_all(last)
+            || first_layer > last
+            || (last == 0 && self.encoder.convolution.is_some());
         let of_layer = |layer| match layer == last && !all {
             true => packed.read_tokens(),
             false => packed.all(),
@@ -235,7 +242,7 @@ impl<B: Backend> Network<B> {
                 probabilities: probabilities.to_vec(),
                 ..RowOutput::default()
             },
-            Want::Values(_) | Want::Gradients(..) | Want::Layers(..) => {
+            Want::Values(_) | Want::Gradients(..) | Want::Layers(..) | Want::Means(..) => {
                 let value = |scalar: &Scalar| scalar.value(logits, probabilities);
                 let values = row.scalars().iter().map(value).collect();
                 RowOutput { values, ..RowOutput::default() }

@@ -2,9 +2,9 @@
 
 use super::Summary;
 use super::document::{Block, Document};
-use super::interval::Interval;
 use super::plots;
 use super::row::Row;
+use crate::evaluation::interval::Interval;
 
 /// Titles of the columns.
 const COLUMNS: [&str; 11] = [

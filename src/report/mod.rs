@@ -3,7 +3,6 @@
 
 mod data;
 mod document;
-mod interval;
 mod journal;
 mod methods;
 mod plots;

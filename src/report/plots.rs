@@ -3,9 +3,9 @@
 use maud::html;
 
 use super::Summary;
-use super::interval::Interval;
 use super::row::Row;
 use super::svg::{LEFT, Plot, ROW, TOP, WIDTH, frame, number, ticks};
+use crate::evaluation::interval::Interval;
 
 /// Draws all plots of a report.
 pub fn all(summary: &Summary) -> Vec<Plot> {

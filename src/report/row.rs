@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Record;
-use super::interval::Interval;
 use super::run::{CONVERGED, MEAN_RANK, mean_of, values_of};
+use crate::evaluation::interval::Interval;
 
 /// The statistics of one method over all texts.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::interval::Interval;
+use crate::evaluation::interval::Interval;
 use crate::render::clean::clean;
 
 /// A plot, and the name of its file.

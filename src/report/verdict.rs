@@ -1,9 +1,9 @@
 //! Summarises the statistics in sentences.
 
 use super::Record;
-use super::interval::Interval;
 use super::row::Row;
 use super::run::{MEAN_RANK, values_of};
+use crate::evaluation::interval::Interval;
 
 /// Number of texts from which methods are compared. Bootstrap intervals of fewer values are too
 /// narrow.

@@ -60,14 +60,15 @@ pub struct RowOutput {
     /// `[scalars][tokens]`, or `[scalars][tokens · hidden]` without reduction; the attention flow
     /// if requested; else empty.
     pub token_scores: Vec<Vec<f64>>,
-    /// Of [`Want::Layers`](super::Want::Layers), one per layer.
+    /// Of [`Want::Layers`](super::Want::Layers) and [`Want::Means`](super::Want::Means), one per
+    /// layer.
     pub layers: Vec<LayerOutput>,
     /// Of [`Want::Lens`](super::Want::Lens), from the states after the embeddings and after every layer.
     pub lens: Vec<LensOutput>,
 }
 
-/// The states after one layer and the gradient there, `[tokens · hidden]` each; without a scalar,
-/// the gradient is empty.
+/// The states after one layer and the gradient there, `[tokens · hidden]` each, or `[hidden]` of
+/// means; without a scalar, the gradient is empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LayerOutput {
     pub states: Vec<f64>,

@@ -67,6 +67,7 @@ pub async fn explain(
         values,
         attention,
         inside: None,
+        concepts: Vec::new(),
         evaluation,
     };
     Ok(steps::assemble(question, encoding, parts))

@@ -85,6 +85,7 @@ pub async fn explain(
         values: plan.values,
         attention: None,
         inside: None,
+        concepts: Vec::new(),
         evaluation: None,
     };
     let mut explained = steps::assemble(question, whole, all);

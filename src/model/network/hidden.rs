@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::{Network, Pass};
+use super::{Network, Pass, states};
 use crate::backend::Backend;
 use crate::model::packed::Packed;
 use crate::rows::{LayerOutput, RowOutput, Want};
 
-/// The states of one row after one layer, `[tokens, hidden]`.
+/// The states of one row after one layer, `[tokens, hidden]`, or their mean, `[1, hidden]`.
 type States = Vec<Vec<f64>>;
 
 /// The states of every row after its kept layers.
@@ -20,7 +20,7 @@ pub struct Kept {
 #[derive(Clone)]
 pub struct Gradient {
     layer: usize,
-    /// `[tokens, hidden]`
+    /// `[tokens, hidden]`, or their sum, `[1, hidden]`.
     gradient: States,
 }
 
@@ -67,7 +67,11 @@ impl Kept {
             pass.packed.rows.iter().zip(&pass.packed.tokens).zip(&mut self.states)
         {
             if row.kept_layers().contains(&layer) {
-                kept.push(of_row(pass, hidden, tokens)?);
+                let states = of_row(pass, hidden, tokens)?;
+                kept.push(match row.want {
+                    Want::Means(..) => vec![states::mean(&states)],
+                    _ => states,
+                });
             }
         }
         Ok(())
@@ -121,7 +125,12 @@ pub fn gradients<B: Backend>(
 ) -> Result<(), B::Error> {
     for ((row, tokens), own) in pass.packed.rows.iter().zip(&pass.packed.tokens).zip(all) {
         if row.kept_layers().contains(&layer) {
-            own.push(Gradient { layer, gradient: of_row(pass, gradient, tokens)? });
+            let gradient = of_row(pass, gradient, tokens)?;
+            let gradient = match row.want {
+                Want::Means(..) => vec![states::sum(&gradient)],
+                _ => gradient,
+            };
+            own.push(Gradient { layer, gradient });
         }
     }
     Ok(())

@@ -39,8 +39,11 @@ pub fn pooled<B: Backend>(
     Ok(())
 }
 
-fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
+pub fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
+    sum(rows).into_iter().map(|sum| sum / rows.len() as f64).collect()
+}
+
+pub fn sum(rows: &[Vec<f64>]) -> Vec<f64> {
     let width = rows.first().map_or(0, Vec::len);
-    let sum = |index: usize| rows.iter().map(|row| row[index]).sum::<f64>();
-    (0..width).map(|index| sum(index) / rows.len() as f64).collect()
+    (0..width).map(|index| rows.iter().map(|row| row[index]).sum()).collect()
 }

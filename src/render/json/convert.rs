@@ -6,7 +6,7 @@ use super::target::target;
 use super::{
     Attention, Attributions, ExplainItem, ExplainResponse, Explained, Explanation, Failed, Fit,
     Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
-    PredictResponse, Predicted, Span, Token, Unit, Usage, inside, number, trust, windows,
+    PredictResponse, Predicted, Span, Token, Unit, Usage, concepts, inside, number, trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::choice::Choice;
@@ -74,6 +74,7 @@ pub fn explained_json(
         explanations: explanations.map(explanation_json).collect(),
         attention: explained.attention.map(attention),
         inside: explained.inside.map(inside::inside),
+        concepts: explained.concepts.iter().map(concepts::located).collect(),
         evaluation,
         agreement,
         evidence: beside::json(&explained.evidence, model),

@@ -1,5 +1,6 @@
 //! JSON responses. Numbers are written as f32: the models compute in it, and it halves the digits.
 
+mod concepts;
 mod convert;
 mod inside;
 mod lines;
@@ -18,6 +19,7 @@ use utoipa::ToSchema;
 use super::evidence::beside::EvidenceBody;
 use super::summary::Summary;
 
+pub use concepts::{Concept, LocatedConcept, concept};
 pub use convert::{explain, model_echo, option, predict, usage};
 pub use inside::Inside;
 pub use lines::{Line, line};
@@ -117,6 +119,9 @@ pub struct Explained {
     /// The views inside the model that the request asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,
+    /// If the request has `concepts`, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub concepts: Vec<LocatedConcept>,
     /// Evaluation of the explanations of the first target, by method; `random` is the average of
     /// random rankings.
     #[serde(skip_serializing_if = "Option::is_none")]

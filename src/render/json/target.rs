@@ -5,8 +5,12 @@ use crate::choice::Choice;
 use crate::explanation::{self, Named, Resolved};
 
 pub fn target(target: &Resolved) -> Target {
+    Target { token: target.token, what: scalar_name(&target.what) }
+}
+
+pub fn scalar_name(name: &explanation::ScalarName) -> ScalarName {
     let class = |named: &Named| Class { label: named.label.to_string(), index: named.index };
-    let what = match &target.what {
+    match name {
         explanation::ScalarName::Class(named) => ScalarName::Class(class(named)),
         explanation::ScalarName::Contrast(a, b) => {
             ScalarName::Contrast { contrast: [class(a), class(b)] }
@@ -16,6 +20,5 @@ pub fn target(target: &Resolved) -> Target {
         }
         explanation::ScalarName::Cosine(0) => ScalarName::Cosine { cosine: "text" },
         explanation::ScalarName::Cosine(_) => ScalarName::Cosine { cosine: "text_pair" },
-    };
-    Target { token: target.token, what }
+    }
 }

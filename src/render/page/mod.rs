@@ -5,6 +5,7 @@
 //! and ids from the request cannot inject markup or control characters.
 
 mod agreement;
+mod concepts;
 mod evaluation;
 mod explanation;
 mod inside;
@@ -150,6 +151,7 @@ fn parts(model: &Model, explained: &Explained, room: &mut Room) -> Markup {
         (agreement::part(explained, room))
         (beside::page(&explained.evidence, model))
         (inside::part(explained, room))
+        (concepts::part(explained, room))
         (matrices::attention(explained, room))
         (matrices::similarity(explained, room))
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::tally::Worst;
 use super::{ChangeRow, PropertyRow, Summary};
-use crate::report::interval::Interval;
+use crate::evaluation::interval::Interval;
 
 pub fn json(summary: &Summary) -> Value {
     let label =

@@ -3,10 +3,10 @@
 use super::summary::MIN_TEXTS;
 use super::tally::Worst;
 use super::{ChangeRow, PropertyRow, Summary};
+use crate::evaluation::interval::Interval;
 use crate::render::clean::clean;
 use crate::report::append_counts;
 use crate::report::document::{Block, Document};
-use crate::report::interval::Interval;
 use crate::report::svg::{Plot, forest, short};
 
 /// The most changes in a table, and in a plot.

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::tally::{Affected, Effect, Property, Tally, Worst};
-use crate::report::interval::Interval;
+use crate::evaluation::interval::Interval;
 use crate::report::{Accumulate, Run, Scope};
 
 /// The fewest texts with a change for its statistics.

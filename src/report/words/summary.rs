@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::tally::{Tally, Word};
-use crate::report::interval::Interval;
+use crate::evaluation::interval::Interval;
 use crate::report::{Accumulate, Run, Scope};
 
 /// The contents of the report.

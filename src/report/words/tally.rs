@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::evaluation::interval::Interval;
 use crate::report::Accumulate;
-use crate::report::interval::Interval;
 
 /// The statistics of all words over the texts so far.
 #[derive(Debug)]

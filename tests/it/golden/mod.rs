@@ -3,6 +3,7 @@
 //! docs/reference/models.md.
 
 mod answers;
+mod concepts;
 mod inside;
 mod methods;
 mod mixing;

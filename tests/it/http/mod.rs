@@ -5,6 +5,7 @@ mod answers;
 mod beside;
 mod cache;
 mod cases;
+mod concepts;
 mod counterfactuals;
 mod cut_words;
 mod drift;

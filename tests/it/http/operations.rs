@@ -138,6 +138,8 @@ async fn the_committed_openapi_yaml_is_up_to_date() {
         paths,
         [
             "/",
+            "/concepts",
+            "/concepts/{name}",
             "/corpora",
             "/corpora/{id}",
             "/counterfactuals",

@@ -159,9 +159,13 @@ impl Running {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// Sends the admin key, as do the two methods below.
+    /// Sends the admin key, as do the methods below up to `explain`.
     pub async fn get_as_admin(&self, path: &str) -> Reply {
         self.request("GET", path, &ADMIN, "").await
+    }
+
+    pub async fn post_as_admin(&self, path: &str, body: impl ToString) -> Reply {
+        self.request("POST", path, &ADMIN, body).await
     }
 
     pub async fn put(&self, path: &str, body: impl ToString) -> Reply {

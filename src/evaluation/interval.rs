@@ -1,6 +1,6 @@
 //! Means and proportions with 95 % intervals.
 
-use crate::evaluation::statistics::mean;
+use super::statistics::mean;
 use crate::random::Generator;
 
 /// Number of bootstrap resamples.
