@@ -21,6 +21,9 @@ pub struct Words {
     /// Minimum number of texts with a word for an interval.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = numbers::within::<2, 1_000_000>)]
     min_texts: usize,
+    /// Random seed; the same seed gives the same report.
+    #[arg(long, default_value_t = 0, value_parser = numbers::whole::<u64>)]
+    seed: u64,
     /// Folder for the report, and for the records from which an interrupted run continues.
     #[arg(long, value_name = "FOLDER", default_value = "explaind-words")]
     out: PathBuf,
@@ -31,7 +34,7 @@ pub fn words(flags: &Words) -> Result<(), Failure> {
     let settings = Settings {
         method,
         options: method.options(&Map::new())?,
-        seed: flags.corpus.seed,
+        seed: flags.seed,
         min_texts: flags.min_texts,
     };
     let summary = flags

@@ -3,7 +3,7 @@
 //! To add a view, add a file and a line in [`look`] and [`cost`].
 
 mod conductance;
-mod head_importance;
+pub mod head_importance;
 mod lens;
 mod spline;
 

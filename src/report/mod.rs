@@ -1,11 +1,14 @@
-//! Reports over data sets: which method to trust for a model, which words drive it, and what
-//! changes its predictions although it should not.
+//! Reports over data sets: which method to trust for a model, which words drive it, which attention
+//! heads matter, and what changes its predictions although it should not.
 
 mod data;
 mod document;
+pub mod heads;
 mod interval;
 mod journal;
+mod matrix;
 mod methods;
+mod moments;
 mod plots;
 pub mod probe;
 mod row;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::report::Accumulate;
-use crate::report::interval::Interval;
+use crate::report::moments::Moments;
 
 /// The statistics of all words over the texts so far.
 #[derive(Debug)]
@@ -25,26 +25,6 @@ pub struct Word {
     pub occurrences: usize,
     /// `[classes]`
     pub moments: Vec<Moments>,
-}
-
-/// Mean and sum of squared deviations from it, updated per text (Welford 1962).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Moments {
-    pub mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    /// Adds the `count`-th value.
-    fn add(&mut self, value: f64, count: usize) {
-        let deviation = value - self.mean;
-        self.mean += deviation / count as f64;
-        self.squares += deviation * (value - self.mean);
-    }
-
-    pub fn interval(self, count: usize) -> Option<Interval> {
-        Interval::student(self.mean, self.squares, count)
-    }
 }
 
 impl Tally {
