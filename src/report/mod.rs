@@ -9,6 +9,8 @@ mod journal;
 mod matrix;
 mod methods;
 mod moments;
+mod people;
+mod plausibility;
 mod plots;
 pub mod probe;
 mod row;
@@ -72,9 +74,13 @@ fn lines(records: &[Record]) -> String {
                 (method.name.clone(), values)
             })
             .collect();
-        json!({ "number": record.number, "predicted": record.predicted, "methods": methods })
-            .to_string()
-            + "\n"
+        let line = json!({
+            "number": record.number,
+            "predicted": record.predicted,
+            "correct": record.correct,
+            "methods": methods,
+        });
+        format!("{line}\n")
     };
     records.iter().map(line).collect()
 }

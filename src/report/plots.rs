@@ -10,11 +10,6 @@ use super::svg::{LEFT, Plot, ROW, TOP, WIDTH, frame, number, ticks};
 
 /// Draws all plots of a report.
 pub fn all(summary: &Summary) -> Vec<Plot> {
-    let plot = |file: &str, title: &str, draw: &dyn Fn(&str) -> String| Plot {
-        file: file.to_owned(),
-        title: title.to_owned(),
-        svg: draw(title),
-    };
     vec![
         plot(
             "comprehensiveness.svg",
@@ -38,6 +33,20 @@ pub fn all(summary: &Summary) -> Vec<Plot> {
             times(summary, title)
         }),
     ]
+}
+
+/// Draws the agreement with people; `None` if no words are marked.
+pub fn plausibility(summary: &Summary) -> Option<Plot> {
+    let title = "Plausibility: area under the precision-recall curve of marked tokens";
+    (summary.marked > 0).then(|| {
+        plot("plausibility.svg", title, &|title| {
+            intervals(summary, title, |row| row.plausibility.all.auprc)
+        })
+    })
+}
+
+fn plot(file: &str, title: &str, draw: &dyn Fn(&str) -> String) -> Plot {
+    Plot { file: file.to_owned(), title: title.to_owned(), svg: draw(title) }
 }
 
 /// Draws a dot and an interval for each method, and the random reference as a band.
