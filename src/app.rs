@@ -23,6 +23,7 @@ use crate::corpus::Similarity;
 use crate::engine::corpora::Origin;
 use crate::engine::{self, CorpusSpec, Engine, ModelPool, ModelSpec, PassLimits};
 use crate::explainer::Explainer;
+use crate::explanation::Lexicon;
 use crate::http::{self, Connections, Service, Tls, WorkRuntime};
 use crate::model::Budget;
 use crate::telemetry;
@@ -58,7 +59,9 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let allowed = Allowed::by(move |source| sources.check(source));
     let pool = Arc::new(ModelPool::new(budget, placement, load_time).within(allowed));
     let engine = Engine::start(limits).map_err(StartError::of)?;
-    Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())))
+    let lexicon = Lexicon::new(&config.lexicon, config.limits.evidence_terms);
+    let lexicon = Arc::new(lexicon.map_err(StartError::of)?);
+    Ok(Explainer::new(pool, engine, Arc::new(config.limits.clone())).with_lexicon(lexicon))
 }
 
 /// Loads the configured models and runs each once. Models that fail to load do not keep the others

@@ -25,7 +25,7 @@ use crate::config::Limits;
 use crate::corpus;
 use crate::engine::{Admitted, Corpora, Engine, ModelPool};
 use crate::error::{Error, Result};
-use crate::explanation::{Answer, Question};
+use crate::explanation::{Answer, Lexicon, Question};
 use crate::heads::Task;
 use crate::inside;
 use crate::passes::{Passes, TimeLimit};
@@ -47,6 +47,8 @@ pub struct Explainer {
     pub limits: Arc<Limits>,
     /// The corpora that inputs are compared with.
     pub corpora: Arc<Corpora>,
+    /// Groups of words for questions that have none of their own.
+    pub lexicon: Arc<Lexicon>,
     /// Limits the text that is tokenised at the same time, in kibibytes.
     tokenising: Arc<Semaphore>,
     /// CPUs of this process.
@@ -115,7 +117,12 @@ impl Explainer {
         let corpora = Arc::new(Corpora::new(size));
         let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { pool, engine, limits, corpora, tokenising, cores }
+        Self { pool, engine, limits, corpora, lexicon: Arc::default(), tokenising, cores }
+    }
+
+    /// Returns it with a lexicon for questions that have none of their own.
+    pub fn with_lexicon(self, lexicon: Arc<Lexicon>) -> Self {
+        Self { lexicon, ..self }
     }
 
     /// Explains every input. The errors of single inputs are part of the answer; an error returned

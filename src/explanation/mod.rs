@@ -4,6 +4,7 @@ mod answer;
 mod attention;
 mod evidence;
 mod inside;
+mod lexicon;
 mod predicted;
 mod question;
 mod target;
@@ -14,6 +15,7 @@ pub use attention::{
 };
 pub use evidence::{Found, Load, found};
 pub use inside::{Conductance, HeadImportance, Inside, Lens, View};
+pub use lexicon::{Groups, Lexicon};
 pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,
     TokenScore,

@@ -95,6 +95,50 @@ fn effects_of_words_are_the_means_of_their_scores() {
     }
 }
 
+/// Compares with the lexicon of POST /explain.
+#[test]
+fn scores_of_groups_are_the_means_of_their_sums() {
+    let folder = data("texts.tsv", &ROWS);
+    let lexicon = folder.path().join("lexicon.toml");
+    let groups = "[lexicon]\nnouns = [\"Film\", \"cast\"]\n\"<b>\" = [\"absent\"]\n";
+    fs::write(&lexicon, format!("{groups}[limits]\ninputs = 3\n")).unwrap();
+    let flags = ["--method", "input_x_gradient", "--lexicon", lexicon.to_str().unwrap()];
+    let found = reported("words", folder.path(), &flags);
+    let served = Served::start();
+    let body = json!({"inputs": ROWS, "methods": ["input_x_gradient"], "target": "all",
+        "model": "sentiment-en", "lexicon": {"nouns": ["film", "cast"]}});
+    let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+    let answer: Value = reply.body_mut().read_json().unwrap();
+    for (index, class) in found["classes"].as_array().unwrap().iter().enumerate() {
+        let [none, nouns] = &class["groups"].as_array().unwrap()[..] else { panic!("{class}") };
+        assert_eq!(
+            (&none["name"], &none["texts"], &none["mean"]),
+            (&json!("<b>"), &json!(0), &json!(null))
+        );
+        assert_eq!((&nouns["texts"], &nouns["occurrences"]), (&json!(4), &json!(6)));
+        let score = |result: &Value| {
+            let explanations = result["explanations"].as_array().unwrap();
+            let own = explanations.iter().find(|one| one["target"]["index"] == index).unwrap();
+            own["attributions"]["lexicon"]["nouns"].as_f64().unwrap()
+        };
+        let sum: f64 = answer["results"].as_array().unwrap().iter().map(score).sum();
+        assert!((nouns["total"].as_f64().unwrap() - sum).abs() < 1e-5, "{nouns} {sum}");
+        assert!((nouns["mean"].as_f64().unwrap() - sum / 4.).abs() < 1e-5, "{nouns} {sum}");
+        let [low, high] = [0, 1].map(|end| nouns["interval"][end].as_f64().unwrap());
+        assert!(low < sum / 4. && sum / 4. < high, "{nouns}");
+    }
+    let markdown = read(folder.path(), "report.md");
+    assert!(markdown.contains("## Groups of the lexicon\n"), "{markdown}");
+    let plots = ["groups-0", "groups-1", "effects-0", "frequency-0", "effects-1", "frequency-1"];
+    assert_escaped(
+        folder.path(),
+        &plots.map(|plot| format!("{plot}.svg")).each_ref().map(String::as_str),
+    );
+    // Groups are added up from the records, so that another lexicon needs no new run.
+    let output = report("words", folder.path(), "texts.tsv", &["--method", "input_x_gradient"]);
+    assert!(text(&output.stderr).contains("6 of 6 texts are already done"));
+}
+
 #[test]
 fn words_are_reported_without_their_markup() {
     let rows = ROWS.map(|row| format!("{row} <b>* _so_ &amp;"));
@@ -311,6 +355,9 @@ fn corpora_need_no_labels() {
 fn errors_of_corpora_name_the_flag_or_the_line() {
     let folder = data("texts.jsonl", &["{\"text\": \"good\"}", "{\"txt\": 1}"]);
     fs::write(folder.path().join("texts.tsv"), "good\n").unwrap();
+    let untabled = concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml");
+    fs::write(folder.path().join("unlisted.toml"), "[lexicon]\na = 3\n").unwrap();
+    let unlisted = &folder.path().join("unlisted.toml").display().to_string();
     let masked = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert-mlm");
     for (command, name, flags, message) in [
         ("words", "texts.jsonl", &[][..], "line 2"),
@@ -323,6 +370,9 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
             &["--method", "saliency"],
             "--method: scores of saliency have no sign",
         ),
+        ("words", "texts.tsv", &["--lexicon", "none.toml"], "--lexicon: none.toml: no such file"),
+        ("words", "texts.tsv", &["--lexicon", untabled], "no table [lexicon]"),
+        ("words", "texts.tsv", &["--lexicon", unlisted], "lexicon.a: must be a list"),
         ("heads", "texts.jsonl", &[], "line 2"),
         ("heads", "texts.tsv", &["--ablate", "1001"], "from 0 to 1000"),
         ("heads", "texts.tsv", &["--model", masked], "several labels"),
