@@ -39,11 +39,18 @@ async fn plausibility_compares_scores_with_a_rationale() {
         assert_eq!(measured["iou_f1"], expected, "{method}: {measured}");
         assert!(measured["auprc"].as_f64().unwrap() > 0., "{measured}");
     }
+    // Random rankings of these few tokens find the marked one now and then.
+    let names = json!(["plausibility", "random_reference"]);
+    let body = json!({"inputs": input, "methods": methods, "evaluate": names});
+    let random = result(&service, &body).await["evaluation"]["random"]["plausibility"].clone();
+    let chance = random["auprc"].as_f64().unwrap();
+    assert!((0.05..0.6).contains(&chance), "{random}");
     // Without a rationale it is not defined.
     let body = json!({"inputs": GREAT, "methods": methods, "evaluate": "all"});
     let found = result(&service, &body).await;
     assert!(found["evaluation"]["saliency"]["complexity"].is_object());
     assert!(found["evaluation"]["saliency"]["plausibility"].is_null());
+    assert!(found["evaluation"]["random"]["plausibility"].is_null());
 }
 
 #[tokio::test]
