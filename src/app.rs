@@ -24,6 +24,7 @@ use crate::corpus::Similarity;
 use crate::engine::corpora::Origin;
 use crate::engine::{self, CorpusSpec, Engine, ModelPool, ModelSpec, PassLimits};
 use crate::explainer::Explainer;
+use crate::explanation::Lexicon;
 use crate::http::{self, Connections, Service, Tls, WorkRuntime};
 use crate::model::Budget;
 use crate::telemetry;
@@ -59,7 +60,10 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let allowed = Allowed::by(move |source| sources.check(source));
     let pool = Arc::new(ModelPool::new(budget, placement, load_time).within(allowed));
     let engine = Engine::start(limits).map_err(StartError::of)?;
+    let lexicon = Lexicon::new(&config.lexicon, config.limits.evidence_terms);
+    let lexicon = Arc::new(lexicon.map_err(StartError::of)?);
     let explainer = Explainer::new(pool, engine, Arc::new(config.limits.clone()));
+    let explainer = explainer.with_lexicon(lexicon);
     Ok(match &config.concepts.folder {
         Some(folder) => explainer.with_concepts(Concepts::open(folder)),
         None => explainer,

@@ -26,6 +26,7 @@ use figment::value::Value;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 
+use crate::explanation::{Groups, Lexicon};
 pub use admin_key::AdminKey;
 pub use backend::BackendName;
 pub use concepts::Concepts;
@@ -63,6 +64,9 @@ pub struct Config {
     /// Beside those of the built-in models.
     #[garde(length(max = 64), dive, custom(corpus::unique_ids))]
     pub corpora: Vec<CorpusEntry>,
+    /// Groups of words by name, for requests to explain that have no lexicon of their own.
+    #[garde(skip)]
+    pub lexicon: Groups,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
@@ -141,6 +145,7 @@ impl Default for Config {
             log: Log::default(),
             models,
             corpora: Vec::new(),
+            lexicon: Groups::new(),
         }
     }
 }
@@ -179,7 +184,8 @@ impl std::error::Error for ConfigErrors {}
 /// Returns an unknown key if the file belongs to another program: it has none of the keys that
 /// are specific to this one. Otherwise unknown keys are errors.
 fn foreign(file: &Figment) -> Option<String> {
-    const OWN: [&str; 6] = ["concepts", "corpora", "engine", "limits", "models", "sources"];
+    const OWN: [&str; 7] =
+        ["concepts", "corpora", "engine", "lexicon", "limits", "models", "sources"];
     const SHARED: [&str; 3] = ["cache", "log", "server"];
     let keys = file.extract::<BTreeMap<String, Value>>().ok()?.into_keys();
     let keys: Vec<String> = keys.collect();
@@ -247,6 +253,9 @@ impl Config {
                 errors.push(line(&format!("models[{index}].source"), &error));
             }
         }
+        if let Err(error) = Lexicon::new(&self.lexicon, self.limits.evidence_terms) {
+            errors.push(line(&"lexicon", &error));
+        }
         for (number, entry) in self.corpora.iter().enumerate() {
             if self.models.iter().all(|model| model.id != entry.model) {
                 let error = format!("no model of this configuration is called {:?}", entry.model);
@@ -258,6 +267,17 @@ impl Config {
         }
         errors
     }
+}
+
+/// Reads the table `[lexicon]` of a TOML file, such as a configuration.
+///
+/// # Errors
+/// A message that does not name the file.
+pub fn lexicon_of(file: &Path) -> Result<Groups, String> {
+    if !file.is_file() {
+        return Err("no such file".to_owned());
+    }
+    extract::lexicon(&Figment::from(Toml::file_exact(file)))
 }
 
 fn collector(url: &str, _: &()) -> garde::Result {
@@ -289,6 +309,15 @@ mod tests {
     }
 
     #[test]
+    fn a_lexicon_is_limited() {
+        let text = "[limits]\nevidence_terms = 2\n[lexicon]\nnegation = [\"not\", \"never\"]";
+        let errors = read(text).unwrap_err().0;
+        assert!(errors[0].starts_with("lexicon: the lexicon has 3 names and words"), "{errors:?}");
+        let groups = read(&text.replace("= 2", "= 3")).unwrap().lexicon;
+        assert_eq!(groups["negation"], ["not", "never"]);
+    }
+
+    #[test]
     fn every_error_is_reported_with_its_path() {
         let text = r#"
             colour = "red"
@@ -303,6 +332,9 @@ mod tests {
             folder = "Cargo.toml"
             [log]
             filter = "a=b=c"
+            [lexicon]
+            negation = ["not", 3]
+            names = "Anna"
             [[models]]
             id = "a b"
             source = "builtin:nothing"
@@ -326,6 +358,8 @@ mod tests {
             "limits.response_mebibytes_total",
             "concepts.folder",
             "log.filter",
+            "lexicon.negation.1",
+            "lexicon.names",
             "models[0].id",
             "models[0].source",
             "corpora[0].id",
@@ -337,7 +371,7 @@ mod tests {
             let start = format!("{path}:");
             assert!(errors.iter().any(|error| error.starts_with(&start)), "{path} in {errors:#?}");
         }
-        assert_eq!(errors.len(), 15, "{errors:#?}");
+        assert_eq!(errors.len(), 17, "{errors:#?}");
     }
 
     #[test]

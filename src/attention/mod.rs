@@ -131,7 +131,7 @@ pub async fn answer(
     let weights =
         maps.iter().flat_map(|map| pick(map, attention_selection.heads.as_deref())).collect();
     let patterns = match attention_selection.patterns {
-        true => Some(find_patterns(passes, subject).await?),
+        true => Some(patterns_of_heads(passes, subject).await?),
         false => None,
     };
     Ok(Some(Attention {
@@ -167,8 +167,8 @@ fn rolled_out(attention_selection: &ResolvedSelection, maps: &[AttentionMap]) ->
     attention_selection.layers.iter().map(map).collect()
 }
 
-/// Classifies every head of the model, several layers per row.
-async fn find_patterns(passes: &Passes, subject: Subject<'_>) -> Result<Vec<HeadPattern>> {
+/// Classifies every head of the model, several layers per row and at most a row per layer.
+pub async fn patterns_of_heads(passes: &Passes, subject: Subject<'_>) -> Result<Vec<HeadPattern>> {
     let (model, kinds) = (passes.model(), TokenKinds::new(subject.encoding));
     let of_layer = model.heads() * subject.encoding.tokens.len().pow(2);
     let layers_per_row = (PATTERN_VALUES / of_layer.max(1)).max(1);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::Value;
@@ -30,9 +30,6 @@ pub struct Corpus {
     /// Maximum number of texts, at even distances in the file.
     #[arg(long, default_value = "1000", value_parser = numbers::positive::<NonZeroUsize>)]
     limit: NonZeroUsize,
-    /// Random seed; the same seed gives the same report.
-    #[arg(long, default_value_t = 0, value_parser = numbers::whole::<u64>)]
-    pub seed: u64,
     /// Starts no text after this time, and reports on those that are done. The same command
     /// continues with the others.
     #[arg(long, value_name = "MS", value_parser = numbers::whole::<u64>)]
@@ -44,7 +41,7 @@ pub struct Corpus {
 
 impl Corpus {
     /// Loads the texts and the model and runs `work`, which calls its second argument with the
-    /// number of texts that are done already.
+    /// number of texts that are done already, each time that it starts to go through the texts.
     pub fn run<T>(
         &self,
         work: impl AsyncFnOnce(&Scope<'_>, &dyn Fn(usize)) -> Result<T, RunError>,
@@ -67,21 +64,21 @@ impl Corpus {
             let explainer = app::explainer(&config)?;
             app::load(&explainer, &config.models).await?;
             let model = explainer.pool.get(None)?;
-            let count = texts.texts.len();
+            let (count, start) = (texts.texts.len(), Instant::now());
             let bar = bar(count);
             let known = |known: usize| {
                 if known > 0 {
                     // A closed standard error is not a failure.
                     let _ = writeln!(io::stderr(), "{known} of {count} texts are already done");
-                    bar.set_position(known as u64);
-                    bar.reset_eta();
                 }
+                bar.set_position(known as u64);
+                bar.reset_eta();
             };
             let scope = Scope {
                 explainer: &explainer,
                 model: &model,
                 texts: &texts,
-                budget: self.budget_ms.map(Duration::from_millis),
+                until: self.budget_ms.and_then(|ms| start.checked_add(Duration::from_millis(ms))),
                 done: &|| bar.inc(1),
             };
             let result = work(&scope, &known).await;

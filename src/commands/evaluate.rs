@@ -21,7 +21,7 @@ pub struct Evaluate {
     /// hf:OWNER/NAME[@REVISION] on the Hugging Face hub.
     #[arg(long)]
     model: String,
-    /// Texts: .jsonl with text, text_pair and label, or .tsv with the label last.
+    /// Texts: .jsonl with text, text_pair, label and rationale, or .tsv with the label last.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Methods that `explaind methods` lists; all by default.

@@ -7,6 +7,7 @@ mod evidence;
 mod examples;
 mod explain;
 mod given;
+mod heads;
 mod healthcheck;
 mod list;
 mod numbers;
@@ -26,6 +27,7 @@ use evaluate::{Evaluate, evaluate};
 use evidence::{Counterfactuals, Rules, counterfactuals, rules};
 use examples::{Examples, examples};
 use explain::{Explain, explain};
+use heads::{Heads, heads};
 use healthcheck::{Healthcheck, healthcheck};
 use probe::{Probes, probes};
 use serve::{Serve, serve};
@@ -63,6 +65,8 @@ enum Command {
     Probe(Probes),
     /// Report which words drive each class over a corpus.
     Words(Words),
+    /// Report which attention heads matter over a corpus, and what changes without them.
+    Heads(Heads),
     /// Measure methods over a data set and report which one to trust.
     Evaluate(Evaluate),
     /// Report every error of the configuration.
@@ -101,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Counterfactuals(flags) => counterfactuals(flags),
         Command::Probe(flags) => probes(&flags),
         Command::Words(flags) => words(&flags),
+        Command::Heads(flags) => heads(&flags),
         Command::Evaluate(flags) => evaluate(&flags),
         Command::CheckConfig { config } => check_config(config),
         Command::HashKey => hash_key(),

@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::corpus::Corpus;
+use super::numbers;
 use super::shared::Failure;
 use crate::choice::Choice;
 use crate::evidence::identity::Group;
@@ -30,6 +31,9 @@ pub struct Probes {
     /// Two words or phrases that are swapped for each other; may be repeated.
     #[arg(long, value_name = "A=B", value_parser = pair)]
     pair: Vec<[String; 2]>,
+    /// Random seed; the same seed gives the same report.
+    #[arg(long, default_value_t = 0, value_parser = numbers::whole::<u64>)]
+    seed: u64,
     /// Folder for the report, and for the records from which an interrupted run continues.
     #[arg(long, value_name = "FOLDER", default_value = "explaind-probe")]
     out: PathBuf,
@@ -54,7 +58,7 @@ fn settings(scope: &Scope<'_>, flags: &Probes) -> Result<Settings, crate::error:
     });
     let mut body = changes.clone();
     body["inputs"] = Value::from("any");
-    body["seed"] = json!(flags.corpus.seed);
+    body["seed"] = json!(flags.seed);
     let request =
         http::evidence_query::<ProbeRequest>(scope.explainer, body.to_string().as_bytes())?;
     // Scores would take ten times the time.

@@ -6,6 +6,7 @@ use figment::{Figment, Source};
 
 use super::Config;
 use super::expected::in_words;
+use crate::explanation::Groups;
 
 /// serde stops at the first error, so this records each error, removes its value and tries again.
 pub fn config(layers: &Figment, mut tree: Value) -> (Option<Config>, Vec<String>) {
@@ -30,6 +31,20 @@ pub fn config(layers: &Figment, mut tree: Value) -> (Option<Config>, Vec<String>
             return (None, errors);
         }
     }
+}
+
+/// Extracts the table `lexicon`, which must be there.
+pub fn lexicon(layers: &Figment) -> Result<Groups, String> {
+    let table = layers.find_value("lexicon");
+    let table = table.map_err(|error| match &error.kind {
+        Kind::MissingField(_) => "it has no table [lexicon]".to_owned(),
+        _ => error.to_string(),
+    })?;
+    table.deserialize().map_err(|error| {
+        let path: Vec<String> =
+            std::iter::once("lexicon".to_owned()).chain(path_of(&error)).collect();
+        format!("{}: {}", path.join("."), message(&error.kind))
+    })
 }
 
 fn path_of(error: &Error) -> Vec<String> {

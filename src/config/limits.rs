@@ -34,7 +34,8 @@ pub struct Limits {
     /// Maximum characters of a candidate label, and of `hypothesis_template`.
     #[garde(range(min = 1, max = 10_000))]
     pub candidate_characters: usize,
-    /// Maximum number of words that must stay in a counterfactual, and of pairs that a probe swaps.
+    /// Maximum number of words that must stay in a counterfactual, of pairs that a probe swaps, and
+    /// of names and words of a lexicon.
     #[garde(range(min = 1, max = 10_000))]
     pub evidence_terms: usize,
     /// Maximum number of windows per text.

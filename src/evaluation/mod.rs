@@ -240,13 +240,22 @@ async fn reference(bench: &Bench<'_>) -> Result<Vec<(&'static str, Value)>> {
     {
         let mut sum = 0.;
         for ranking in 0..RANKINGS {
-            let mut generator = Generator::stream(bench.seed(), REFERENCE_STREAM + ranking as u64);
+            let mut generator = reference_generator(bench, ranking);
             let units: Vec<f64> = (0..bench.units()).map(|_| generator.uniform()).collect();
             sum += rationale::measure(bench, kept, &units).await?;
         }
         values.push((entry.name, Value::Number(sum / RANKINGS as f64)));
     }
+    if bench.settings.includes(plausibility::ENTRY.name) {
+        let chance = plausibility::of_random(bench, RANKINGS, reference_generator);
+        values.extend(chance.map(|value| (plausibility::ENTRY.name, value)));
+    }
     Ok(values)
+}
+
+/// Returns the generator of one random ranking.
+fn reference_generator(bench: &Bench<'_>, ranking: usize) -> Generator {
+    Generator::stream(bench.seed(), REFERENCE_STREAM + ranking as u64)
 }
 
 /// First stream of the seed for the reference. Lower streams belong to the methods.

@@ -3,7 +3,8 @@
 
 use futures_util::FutureExt;
 
-use super::{MeasureEntry, Value};
+use super::{Bench, MeasureEntry, Value};
+use crate::random::Generator;
 
 pub const ENTRY: MeasureEntry = MeasureEntry {
     name: "plausibility",
@@ -17,17 +18,40 @@ pub const ENTRY: MeasureEntry = MeasureEntry {
     run: |bench, scored| {
         async move {
             let (scores, marked) = bench.rationale(scored.scores);
-            Ok(measure(&scores, &marked))
+            let values = measure(&scores, &marked);
+            Ok(values.map(|values| Value::Named(PARTS.into_iter().zip(values).collect())))
         }
         .boxed()
     },
 };
 
+/// Returns the mean over random rankings of the tokens: the values that methods have to beat. `None`
+/// if no token is marked.
+pub fn of_random(
+    bench: &Bench<'_>,
+    rankings: usize,
+    generator: impl Fn(&Bench<'_>, usize) -> Generator,
+) -> Option<Value> {
+    let mut sums = PARTS.map(|part| (part, 0.));
+    for ranking in 0..rankings {
+        let mut generator = generator(bench, ranking);
+        let scores: Vec<f64> = (0..bench.tokens()).map(|_| generator.uniform()).collect();
+        let (scores, marked) = bench.rationale(&scores);
+        let values = measure(&scores, &marked)?;
+        sums.iter_mut().zip(values).for_each(|(sum, value)| sum.1 += value / rankings as f64);
+    }
+    Some(Value::Named(sums.to_vec()))
+}
+
+/// The names of the values.
+const PARTS: [&str; 3] = ["token_f1", "iou_f1", "auprc"];
+
 /// The least overlap of two runs, as a share of their union, at which they match.
 const MATCH: f64 = 0.5;
 
-/// Compares the scores of tokens with whether each is marked. `None` if none is.
-fn measure(scores: &[f64], marked: &[bool]) -> Option<Value> {
+/// Compares the scores of tokens with whether each is marked; one value per name in [`PARTS`].
+/// `None` if none is marked.
+fn measure(scores: &[f64], marked: &[bool]) -> Option<[f64; 3]> {
     let count = marked.iter().filter(|marked| **marked).count();
     if count == 0 {
         return None;
@@ -37,12 +61,12 @@ fn measure(scores: &[f64], marked: &[bool]) -> Option<Value> {
     let mut chosen = vec![false; scores.len()];
     order[..count].iter().for_each(|&token| chosen[token] = true);
     let both = chosen.iter().zip(marked).filter(|(chosen, marked)| **chosen && **marked).count();
-    Some(Value::Named(vec![
+    Some([
         // Precision and recall are equal, because as many are chosen as are marked.
-        ("token_f1", both as f64 / count as f64),
-        ("iou_f1", iou_f1(&runs(&chosen), &runs(marked))),
-        ("auprc", auprc(scores, marked, &order)),
-    ]))
+        both as f64 / count as f64,
+        iou_f1(&runs(&chosen), &runs(marked)),
+        auprc(scores, marked, &order),
+    ])
 }
 
 /// Returns the runs of consecutive `true`, `[start, end)`.
@@ -102,8 +126,7 @@ mod tests {
 
     fn named(scores: &[f64], marked: &[usize]) -> [f64; 3] {
         let marked: Vec<bool> = (0..scores.len()).map(|token| marked.contains(&token)).collect();
-        let Some(Value::Named(values)) = measure(scores, &marked) else { panic!("no values") };
-        [values[0].1, values[1].1, values[2].1]
+        measure(scores, &marked).unwrap()
     }
 
     /// The areas are those of scikit-learn 1.8.

@@ -186,18 +186,26 @@ fn loads<K: Kind>(kind: &K, model: &Arc<Model>, encoding: &Encoding) -> Vec<Load
 /// # Errors
 /// `method_not_supported` at `/model`, or the errors of the options.
 pub fn check<K: Kind>(kind: &K, model: &Model) -> Result<()> {
+    check_labels(model, kind.entry().name)?;
+    kind.check(model)
+}
+
+/// Checks that the model chooses one of several labels for a text, which `what` needs.
+///
+/// # Errors
+/// `method_not_supported` at `/model`.
+pub fn check_labels(model: &Model, what: &str) -> Result<()> {
     let classifies = matches!(model.task, Task::TextClassification | Task::NextSentence);
     let several = matches!(model.labels(), Labels::Named(names) if names.len() > 1);
     if !(classifies && several) {
         let detail = format!(
-            "{} is a {} model with {} outputs; {} needs a model that chooses one of \
-             several labels for a text",
+            "{} is a {} model with {} outputs; {what} needs a model that chooses one of several \
+             labels for a text",
             model.id,
             model.task.name(),
             model.outputs(),
-            kind.entry().name,
         );
         return Err(Error::new(Code::MethodNotSupported, detail).at("/model"));
     }
-    kind.check(model)
+    Ok(())
 }

@@ -27,7 +27,7 @@ use crate::config::Limits;
 use crate::corpus;
 use crate::engine::{Admitted, Corpora, Engine, ModelPool};
 use crate::error::{Error, Result};
-use crate::explanation::{Answer, Question};
+use crate::explanation::{Answer, Lexicon, Question};
 use crate::heads::Task;
 use crate::inside;
 use crate::passes::{Passes, TimeLimit};
@@ -54,6 +54,8 @@ pub struct Explainer {
     pub concepts: Arc<Concepts>,
     /// Held while a concept is learned, because the states of all of its texts are in memory.
     learning: Semaphore,
+    /// Groups of words for questions that have none of their own.
+    pub lexicon: Arc<Lexicon>,
     /// Limits the text that is tokenised at the same time, in kibibytes.
     tokenising: Arc<Semaphore>,
     /// CPUs of this process.
@@ -122,13 +124,18 @@ impl Explainer {
         let corpora = Arc::new(Corpora::new(size));
         let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let (concepts, learning) = (Arc::default(), Semaphore::new(1));
-        Self { pool, engine, limits, corpora, concepts, learning, tokenising, cores }
+        let (concepts, lexicon, learning) = (Arc::default(), Arc::default(), Semaphore::new(1));
+        Self { pool, engine, limits, corpora, concepts, learning, lexicon, tokenising, cores }
     }
 
     /// Sets the concepts.
     pub fn with_concepts(self, concepts: Concepts) -> Self {
         Self { concepts: Arc::new(concepts), ..self }
+    }
+
+    /// Sets the lexicon for questions that have none of their own.
+    pub fn with_lexicon(self, lexicon: Arc<Lexicon>) -> Self {
+        Self { lexicon, ..self }
     }
 
     /// Explains every input. The errors of single inputs are part of the answer; an error returned

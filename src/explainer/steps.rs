@@ -1,6 +1,5 @@
 //! The steps from a first pass to an explanation, shared by every way to read an input.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -197,7 +196,7 @@ fn count(explanation: &Explanation) {
 /// Assembles the answer for one input: scores of the requested units, and warnings.
 pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts) -> Explained {
     let units = units(question, &encoding);
-    let groups = groups(question, &encoding);
+    let groups = question.lexicon.places(&encoding.words);
     let mut explanations = Vec::new();
     let mut words = Vec::new();
     for ((method, options), scored) in question.methods.iter().zip(parts.scored) {
@@ -244,18 +243,6 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         sentences: units.contains(&Granularity::Sentence).then_some(encoding.sentences),
         spans: units.contains(&Granularity::Span).then_some(encoding.spans),
     }
-}
-
-/// Returns the indices of the words of each group of the lexicon.
-fn groups(question: &Question, encoding: &Encoding) -> Vec<(String, Vec<usize>)> {
-    if question.lexicon.is_empty() {
-        return Vec::new();
-    }
-    let words: Vec<String> = encoding.words.iter().map(|word| word.text.to_lowercase()).collect();
-    let own = |group: &HashSet<String>| {
-        (0..words.len()).filter(|&word| group.contains(&words[word])).collect()
-    };
-    question.lexicon.iter().map(|(name, group)| (name.clone(), own(group))).collect()
 }
 
 /// Returns the sum of the words' scores in each group.

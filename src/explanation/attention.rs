@@ -96,37 +96,22 @@ pub struct Pair {
     pub weight: f64,
 }
 
-/// Where a head looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pattern {
-    Previous,
-    Next,
-    Itself,
-    /// The first token, if the tokenizer adds it.
-    First,
-    /// The other tokens that the tokenizer adds.
-    Separator,
-    Punctuation,
-    /// Other occurrences of the same token.
-    Repeated,
-    /// All tokens.
-    Broad,
-    /// None of these.
-    Mixed,
-}
-
-impl Pattern {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Previous => "previous",
-            Self::Next => "next",
-            Self::Itself => "self",
-            Self::First => "cls",
-            Self::Separator => "sep",
-            Self::Punctuation => "punctuation",
-            Self::Repeated => "repeated",
-            Self::Broad => "broad",
-            Self::Mixed => "mixed",
-        }
+choices! {
+    /// Where a head looks.
+    pub enum Pattern {
+        Previous = "previous",
+        Next = "next",
+        Itself = "self",
+        /// The first token, if the tokenizer adds it.
+        First = "cls",
+        /// The other tokens that the tokenizer adds.
+        Separator = "sep",
+        Punctuation = "punctuation",
+        /// Other occurrences of the same token.
+        Repeated = "repeated",
+        /// All tokens.
+        Broad = "broad",
+        /// None of these.
+        Mixed = "mixed",
     }
 }

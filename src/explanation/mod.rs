@@ -5,6 +5,7 @@ mod attention;
 mod concept;
 mod evidence;
 mod inside;
+mod lexicon;
 mod predicted;
 mod question;
 mod target;
@@ -16,6 +17,7 @@ pub use attention::{
 pub use concept::{Axis, Concept, ConceptLayer, Located, Separation, Tcav};
 pub use evidence::{Found, Load, found};
 pub use inside::{Conductance, HeadImportance, Inside, Lens, View};
+pub use lexicon::{Groups, Lexicon};
 pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,
     TokenScore,

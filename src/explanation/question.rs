@@ -1,12 +1,11 @@
 //! A question: what to explain, and how.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::{AttentionSelection, Concept, Found, Load, Target, View};
+use super::{AttentionSelection, Concept, Found, Lexicon, Load, Target, View};
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
 use crate::choice::choices;
 use crate::error::Result;
@@ -35,8 +34,8 @@ pub struct Question {
     /// The concepts that inputs are located along.
     pub concepts: Vec<Arc<Concept>>,
     pub granularity: Vec<Granularity>,
-    /// Groups of words by name, in lower case, whose scores are added up.
-    pub lexicon: Vec<(String, HashSet<String>)>,
+    /// Groups of words whose scores are added up.
+    pub lexicon: Arc<Lexicon>,
     pub normalize: Normalize,
     /// The measures of how far to trust the explanations.
     pub evaluate: Option<Settings>,
@@ -70,7 +69,7 @@ impl Question {
             inside: Vec::new(),
             concepts: Vec::new(),
             granularity: Vec::new(),
-            lexicon: Vec::new(),
+            lexicon: Arc::default(),
             normalize: Normalize::None,
             evaluate: None,
             evidence: Vec::new(),

@@ -195,8 +195,9 @@ impl MeasureInfo {
     fn all() -> Vec<Self> {
         let random = Self {
             name: evaluation::RANDOM,
-            summary: "Comprehensiveness and sufficiency of ten random rankings, on average, listed \
-                      as a method called random: the values that methods should exceed.",
+            summary: "Comprehensiveness and sufficiency of ten random rankings, and their \
+                      plausibility where there is a rationale, on average, listed as a method \
+                      called random: the values that methods should exceed.",
             paper: "DeYoung et al. 2020, arXiv:1911.03429",
             better: "methods should be better than it",
         };

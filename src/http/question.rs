@@ -1,6 +1,5 @@
 //! Converts a request's body to a validated [`Question`].
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +20,8 @@ use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
-    Aggregation, AttentionKind, AttentionSelection, Concept, Heads, Question, Selection, View,
-    Window,
+    Aggregation, AttentionKind, AttentionSelection, Concept, Groups, Heads, Lexicon, Question,
+    Selection, View, Window,
 };
 use crate::model::Model;
 use crate::passes::ANYONE;
@@ -69,7 +68,7 @@ impl IntoQuestion for ExplainRequest {
             attention: attention(self.attention),
             inside: inside(self.inside)?,
             granularity: granularity(self.granularity)?,
-            lexicon: lexicon(self.lexicon, limits.evidence_terms)?,
+            lexicon: lexicon(self.lexicon.as_ref(), explainer)?,
             normalize: self.normalize.map_or(Normalize::None, Name::value),
             evaluate: self.evaluate.map(measures::settings).transpose()?,
             evidence: evidence.unwrap_or_default(),
@@ -194,18 +193,11 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Result<Vec<Granular
     }
 }
 
-type Lexicon = Option<BTreeMap<String, Vec<String>>>;
-
-fn lexicon(groups: Lexicon, limit: usize) -> Result<Vec<(String, HashSet<String>)>> {
-    let groups = groups.unwrap_or_default();
-    let count = groups.len() + groups.values().map(Vec::len).sum::<usize>();
-    if count > limit {
-        let detail =
-            format!("the lexicon has {count} names and words; at most {limit} are accepted");
-        return Err(Error::field("/lexicon", detail));
-    }
-    let lower = |words: Vec<String>| words.iter().map(|word| word.trim().to_lowercase()).collect();
-    Ok(groups.into_iter().map(|(name, words)| (name, lower(words))).collect())
+/// Returns the lexicon of the request, or the configured one if it has none.
+fn lexicon(groups: Option<&Groups>, explainer: &Explainer) -> Result<Arc<Lexicon>> {
+    let Some(groups) = groups else { return Ok(Arc::clone(&explainer.lexicon)) };
+    let lexicon = Lexicon::new(groups, explainer.limits.evidence_terms);
+    lexicon.map(Arc::new).map_err(|detail| Error::field("/lexicon", detail))
 }
 
 fn inside(shape: Option<OneOrMany<Name<View>>>) -> Result<Vec<View>> {

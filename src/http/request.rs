@@ -1,7 +1,5 @@
 //! The request bodies.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Type;
@@ -16,7 +14,7 @@ use super::shapes::{Name, NameOrList, OneOrMany, Plain, PlainOr};
 use super::target::{ClassShape, TargetObject, TargetShape};
 use super::task_options::{AnswerLength, AnswersShape, CandidatesShape};
 use crate::attribution::Normalize;
-use crate::explanation::{Aggregation, AttentionKind, Combine, View};
+use crate::explanation::{Aggregation, AttentionKind, Combine, Groups, View};
 use crate::rows::Output;
 
 /// The body of POST /explain. Only `inputs` is required.
@@ -58,9 +56,10 @@ pub struct ExplainRequest {
     #[schema(inline)]
     pub granularity: Option<OneOrMany<GranularityName>>,
     /// Groups of words by name, such as `{"negation": ["not", "never"]}`: `attributions.lexicon` has
-    /// the sum of the scores of each group's words. Case does not matter.
+    /// the sum of the scores of each group's words. Case does not matter. The configured groups by
+    /// default; `{}` for none.
     #[schema(value_type = Option<LexiconShape>)]
-    pub lexicon: Option<BTreeMap<String, Vec<String>>>,
+    pub lexicon: Option<Groups>,
     /// Scales each list of scores to a norm of 1. `none` by default, which preserves completeness.
     #[schema(schema_with = optional_name::<Normalize>, required = false)]
     pub normalize: Option<Name<Normalize>>,

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::explanation::{HeadImportance, Resolved};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{AttentionHead, MapHeads, MapKind, Maps, Norm, Reduce, Row, Want};
+use crate::rows::{AttentionHead, MapHeads, MapKind, Maps, Norm, Reduce, Row, Scalar, Want};
 
 /// The most heads that are switched off to check their importance.
 const ABLATED: usize = 10;
@@ -26,14 +26,7 @@ pub async fn head_importance(
     subject: Subject<'_>,
     target: &Resolved,
 ) -> Result<HeadImportance> {
-    let maps = Maps {
-        layers: (0..passes.model().layers()).collect(),
-        kind: MapKind::Gradients,
-        heads: MapHeads::Sums,
-    };
-    let want = Want::Gradients(Reduce::Norm(Norm::L2), vec![target.scalar.clone()]);
-    let output = passes.run_one(Row { maps, ..subject.row(want) }).await?;
-    let scores: Vec<Vec<f64>> = output.attention.into_iter().map(|map| map.weights).collect();
+    let scores = scores(passes, subject, &target.scalar).await?;
     let heads = largest(&scores, ablations(passes.model()));
     let row = |without: &AttentionHead| Row {
         without: Some(*without),
@@ -43,6 +36,23 @@ pub async fn head_importance(
     let changes = outputs.iter().map(|output| output.values[0] - subject.values[0]);
     let ablated = heads.into_iter().zip(changes).collect();
     Ok(HeadImportance { target: target.clone(), scores, ablated })
+}
+
+/// Returns the importance of every head for a scalar, signed, `[layers][heads]`. Runs one gradient
+/// row.
+pub async fn scores(
+    passes: &Passes,
+    subject: Subject<'_>,
+    scalar: &Scalar,
+) -> Result<Vec<Vec<f64>>> {
+    let maps = Maps {
+        layers: (0..passes.model().layers()).collect(),
+        kind: MapKind::Gradients,
+        heads: MapHeads::Sums,
+    };
+    let want = Want::Gradients(Reduce::Norm(Norm::L2), vec![scalar.clone()]);
+    let output = passes.run_one(Row { maps, ..subject.row(want) }).await?;
+    Ok(output.attention.into_iter().map(|map| map.weights).collect())
 }
 
 /// Returns the `count` heads with the largest scores in magnitude, largest first.

@@ -5,7 +5,7 @@
 
 mod concepts;
 mod conductance;
-mod head_importance;
+pub mod head_importance;
 mod lens;
 mod spline;
 

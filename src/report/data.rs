@@ -12,6 +12,8 @@ pub struct Example {
     pub text_pair: Option<String>,
     /// The label's name or index.
     pub label: Option<String>,
+    /// What a person marked as the reason for the label: spans of `text`, in code points.
+    pub rationale: Vec<(usize, usize)>,
 }
 
 /// A problem with a file, as a message for the user.
@@ -21,7 +23,7 @@ pub struct DataError(String);
 
 /// Reads every example of a file. A line of a `.tsv` file is a text, a text and a label, or a pair
 /// of texts and a label. A line of a `.jsonl` file is an object with `text`, and optionally
-/// `text_pair` and `label`.
+/// `text_pair`, `label` and `rationale`.
 pub fn read(path: &Path) -> Result<Vec<Example>, DataError> {
     let file = path.display();
     let content =
@@ -70,7 +72,7 @@ fn from_tsv(line: &str) -> Result<Example, String> {
             ));
         }
     };
-    Ok(Example { text: text.trim().to_owned(), text_pair, label })
+    Ok(Example { text: text.trim().to_owned(), text_pair, label, rationale: Vec::new() })
 }
 
 fn from_json(line: &str) -> Result<Example, String> {
@@ -82,7 +84,23 @@ fn from_json(line: &str) -> Result<Example, String> {
         _ => Err(format!("{name} is not a string")),
     };
     let text = string("text")?.ok_or("the object has no text")?;
-    Ok(Example { text, text_pair: string("text_pair")?, label: string("label")? })
+    let rationale = rationale(&object["rationale"], text.chars().count())?;
+    Ok(Example { text, text_pair: string("text_pair")?, label: string("label")?, rationale })
+}
+
+/// Parses `[[start, end], …]` within a text of so many code points.
+fn rationale(spans: &Value, length: usize) -> Result<Vec<(usize, usize)>, String> {
+    if spans.is_null() {
+        return Ok(Vec::new());
+    }
+    let spans: Vec<(usize, usize)> = serde_json::from_value(spans.clone())
+        .map_err(|_| "rationale is not a list of [start, end]".to_owned())?;
+    match spans.iter().find(|(start, end)| start >= end || *end > length) {
+        None => Ok(spans),
+        Some((start, end)) => Err(format!(
+            "rationale has [{start}, {end}], which is not a span of the {length} code points of text"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -106,10 +124,19 @@ mod tests {
     }
 
     #[test]
+    fn rationales_are_spans_of_code_points() {
+        let line = "{\"text\": \"很好吃 yes\", \"rationale\": [[0, 3], [4, 7]]}";
+        assert_eq!(read_as("a.jsonl", line).unwrap()[0].rationale, [(0, 3), (4, 7)]);
+    }
+
+    #[test]
     fn errors_name_the_line() {
         for (name, content, part) in [
             ("a.jsonl", "{\"text\": \"x\"}\n{\"txt\": 1}", "line 2"),
             ("a.jsonl", "{", "line 1"),
+            ("a.jsonl", "{\"text\": \"ab\", \"rationale\": [[1, 3]]}", "[1, 3]"),
+            ("a.jsonl", "{\"text\": \"ab\", \"rationale\": [[1, 1]]}", "line 1"),
+            ("a.jsonl", "{\"text\": \"ab\", \"rationale\": [0, 1]}", "list of [start, end]"),
             ("a.tsv", "a\tb\tc\td", "4 columns"),
             ("a.csv", "a", ".jsonl or .tsv"),
             ("a.tsv", "\n", "no text"),

@@ -2,8 +2,8 @@
 
 use super::Summary;
 use super::document::{Block, Document};
-use super::plots;
 use super::row::Row;
+use super::{people, plots};
 use crate::evaluation::interval::Interval;
 
 /// Titles of the columns.
@@ -31,6 +31,9 @@ pub fn document(summary: &Summary) -> Document {
         Block::Paragraph(READING.to_owned()),
     ];
     blocks.extend(plots::all(summary).into_iter().map(Block::Plot));
+    let random = summary.random.as_ref();
+    blocks.extend(people::blocks(&summary.rows, random, summary.marked, &summary.other_reasons));
+    blocks.extend(plots::plausibility(summary).map(Block::Plot));
     Document { title: format!("Which method to trust for {}", summary.model), blocks }
 }
 

@@ -1,10 +1,15 @@
-//! Reports over data sets: which method to trust for a model, which words drive it, and what
-//! changes its predictions although it should not.
+//! Reports over data sets: which method to trust for a model, which words drive it, which attention
+//! heads matter, and what changes its predictions although it should not.
 
 mod data;
 mod document;
+pub mod heads;
 mod journal;
+mod matrix;
 mod methods;
+mod moments;
+mod people;
+mod plausibility;
 mod plots;
 pub mod probe;
 mod row;
@@ -68,9 +73,13 @@ fn lines(records: &[Record]) -> String {
                 (method.name.clone(), values)
             })
             .collect();
-        json!({ "number": record.number, "predicted": record.predicted, "methods": methods })
-            .to_string()
-            + "\n"
+        let line = json!({
+            "number": record.number,
+            "predicted": record.predicted,
+            "correct": record.correct,
+            "methods": methods,
+        });
+        format!("{line}\n")
     };
     records.iter().map(line).collect()
 }

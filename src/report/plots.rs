@@ -3,17 +3,13 @@
 use maud::html;
 
 use super::Summary;
+use super::matrix::matrix;
 use super::row::Row;
 use super::svg::{LEFT, Plot, ROW, TOP, WIDTH, frame, number, ticks};
 use crate::evaluation::interval::Interval;
 
 /// Draws all plots of a report.
 pub fn all(summary: &Summary) -> Vec<Plot> {
-    let plot = |file: &str, title: &str, draw: &dyn Fn(&str) -> String| Plot {
-        file: file.to_owned(),
-        title: title.to_owned(),
-        svg: draw(title),
-    };
     vec![
         plot(
             "comprehensiveness.svg",
@@ -37,6 +33,20 @@ pub fn all(summary: &Summary) -> Vec<Plot> {
             times(summary, title)
         }),
     ]
+}
+
+/// Draws the agreement with people; `None` if no words are marked.
+pub fn plausibility(summary: &Summary) -> Option<Plot> {
+    let title = "Plausibility: area under the precision-recall curve of marked tokens";
+    (summary.marked > 0).then(|| {
+        plot("plausibility.svg", title, &|title| {
+            intervals(summary, title, |row| row.plausibility.all.auprc)
+        })
+    })
+}
+
+fn plot(file: &str, title: &str, draw: &dyn Fn(&str) -> String) -> Plot {
+    Plot { file: file.to_owned(), title: title.to_owned(), svg: draw(title) }
 }
 
 /// Draws a dot and an interval for each method, and the random reference as a band.
@@ -75,38 +85,9 @@ fn intervals(summary: &Summary, title: &str, of: fn(&Row) -> Option<Interval>) -
     frame(title, LEFT + WIDTH + 30., height, &body)
 }
 
-/// Draws a matrix with a number in each cell: blue for -1, white for 0, orange for 1.
+/// Draws the mean correlation of every pair of methods.
 fn agreement(summary: &Summary, title: &str) -> String {
-    let cell = 44.;
-    let count = summary.names.len() as f64;
-    let top = TOP + 120.;
-    let body = html! {
-        @for (i, name) in summary.names.iter().enumerate() {
-            @let center = LEFT + cell * (i as f64 + 0.5);
-            text x=(center) y=(top - 8.) transform={ "rotate(-50 " (center) " " (top - 8.) ")" } {
-                (name)
-            }
-            text x=(LEFT - 8.) y=(top + cell * (i as f64 + 0.5) + 4.) text-anchor="end" { (name) }
-        }
-        @for (i, row) in summary.agreement.iter().enumerate() {
-            @for (j, value) in row.iter().enumerate() {
-                @let (x, y) = (LEFT + cell * j as f64, top + cell * i as f64);
-                rect x=(x) y=(y) width=(cell) height=(cell) stroke="#fff"
-                    fill=(shade(value.unwrap_or_default())) {}
-                text x=(x + cell / 2.) y=(y + cell / 2. + 4.) text-anchor="middle" {
-                    @match value { Some(value) => { (format!("{value:.2}")) }, None => { "-" } }
-                }
-            }
-        }
-    };
-    frame(title, LEFT + cell * count + 110., top + cell * count + 16., &body)
-}
-
-fn shade(correlation: f64) -> String {
-    let full = if correlation < 0. { [120., 175., 235.] } else { [240., 165., 80.] };
-    let depth = correlation.abs().min(1.);
-    let channel = |full: f64| (255. + (full - 255.) * depth).round() as u8;
-    format!("#{:02x}{:02x}{:02x}", channel(full[0]), channel(full[1]), channel(full[2]))
+    matrix(title, &summary.names, &summary.names, &summary.agreement, 1.)
 }
 
 fn times(summary: &Summary, title: &str) -> String {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Record;
+use super::plausibility::Plausibility;
 use super::run::{CONVERGED, MEAN_RANK, mean_of, values_of};
 use crate::evaluation::interval::Interval;
 
@@ -15,6 +16,7 @@ pub struct Row {
     pub infidelity: Option<Interval>,
     pub loo_correlation: Option<Interval>,
     pub mean_rank: Option<Interval>,
+    pub plausibility: Plausibility,
     /// How far the scores move with other baselines.
     pub baseline_change: Option<f64>,
     pub effective_words: Option<f64>,
@@ -42,6 +44,7 @@ pub fn row(records: &[Record], method: &str, seed: u64) -> Row {
         infidelity: interval("infidelity"),
         loo_correlation: interval("loo_correlation"),
         mean_rank: interval(MEAN_RANK),
+        plausibility: Plausibility::of(records, method, seed),
         baseline_change: mean_of(records, method, "baseline_sensitivity.relative_change"),
         effective_words: mean_of(records, method, "complexity.effective_words"),
         converged: mean_of(records, method, CONVERGED),

@@ -14,8 +14,8 @@ use crate::evaluation::{Agreement, Evaluation, Settings, Value, keys, ranking};
 use crate::explainer::Explainer;
 use crate::explanation::{Explained, Predicted, Question};
 use crate::model::Model;
-use crate::text::Input;
 use crate::text::tokenizer::Truncate;
+use crate::text::{Input, Unit};
 
 /// Number of texts that are explained concurrently, to fill the passes.
 const CONCURRENT_TEXTS: usize = 4;
@@ -29,9 +29,18 @@ pub struct Record {
     /// Whether the prediction is the label, if there is one.
     pub correct: Option<bool>,
     pub tokens: usize,
+    /// What a person marked, if anything.
+    pub marked: Option<Marked>,
     /// The methods in the requested order, then the random reference.
     pub methods: Vec<Measured>,
     pub agreement: Vec<Agreement>,
+}
+
+/// A text and the words that a person marked.
+#[derive(Debug, Clone)]
+pub struct Marked {
+    pub text: String,
+    pub words: Vec<String>,
 }
 
 /// One method's measurements of one text.
@@ -40,6 +49,8 @@ pub struct Measured {
     pub name: String,
     /// Flat: parts are called `measure.part`.
     pub measures: Vec<(String, f64)>,
+    /// Of a text with marked words, as many words with the highest scores, the highest first.
+    pub top: Vec<String>,
     pub compute: Duration,
     pub forward_rows: usize,
     pub gradient_rows: usize,
@@ -88,6 +99,7 @@ async fn measure(
     let input = Input {
         text: example.text.clone(),
         text_pair: example.text_pair.clone(),
+        rationale: example.rationale.clone(),
         pointer: "/inputs".to_owned(),
         ..Input::default()
     };
@@ -113,17 +125,37 @@ fn record(number: usize, example: &Example, explained: Explained) -> Record {
     let correct = best
         .zip(example.label.as_ref())
         .map(|(best, label)| *label == best.label || *label == best.index.to_string());
+    let words = marked(&explained.words, &example.rationale);
     Record {
         number,
         predicted: best.map(|best| best.label.clone()).unwrap_or_default(),
         correct,
         tokens: explained.tokens.len(),
-        methods: evaluation.map(|found| measured(found, &explained)).unwrap_or_default(),
+        methods: evaluation
+            .map(|found| measured(found, &explained, words.len()))
+            .unwrap_or_default(),
+        marked: (!words.is_empty()).then(|| Marked { text: example.text.clone(), words }),
         agreement: evaluation.and_then(|found| found.agreement.clone()).unwrap_or_default(),
     }
 }
 
-fn measured(evaluation: &Evaluation, explained: &Explained) -> Vec<Measured> {
+/// Returns the words of the first text that the spans overlap.
+fn marked(words: &[Unit], spans: &[(usize, usize)]) -> Vec<String> {
+    let is_marked = |word: &&Unit| {
+        let overlaps = |&(start, end): &(usize, usize)| word.start < end && start < word.end;
+        word.segment == 0 && spans.iter().any(overlaps)
+    };
+    words.iter().filter(is_marked).map(|word| word.text.clone()).collect()
+}
+
+/// Returns the `count` words with the highest scores, the highest first.
+fn top(words: &[Unit], scores: &[f64], count: usize) -> Vec<String> {
+    let mut order: Vec<usize> = (0..words.len().min(scores.len())).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+    order.into_iter().take(count).map(|word| words[word].text.clone()).collect()
+}
+
+fn measured(evaluation: &Evaluation, explained: &Explained, marked: usize) -> Vec<Measured> {
     let ranked = ranking::rank(evaluation);
     let names = keys(explained.explanations.iter().map(|one| one.method.name));
     let of_method = |(name, values): &(String, Vec<(&'static str, Value)>)| {
@@ -137,10 +169,13 @@ fn measured(evaluation: &Evaluation, explained: &Explained) -> Vec<Measured> {
         measures.extend(
             converged.map(|converged| (CONVERGED.to_owned(), f64::from(u8::from(converged)))),
         );
+        let scores = one.and_then(|one| one.scores.first());
+        let top = scores.map(|(_, scores)| top(&explained.words, scores, marked));
         let usage = one.map(|one| one.usage).unwrap_or_default();
         Measured {
             name: name.clone(),
             measures,
+            top: top.unwrap_or_default(),
             compute: usage.compute,
             forward_rows: usage.forward_rows,
             gradient_rows: usage.gradient_rows,
@@ -165,15 +200,23 @@ impl Measured {
 }
 
 /// Returns the mean of a measure of one method over all texts that have it.
-pub fn mean_of(records: &[Record], method: &str, measure: &str) -> Option<f64> {
+pub fn mean_of<'a>(
+    records: impl IntoIterator<Item = &'a Record>,
+    method: &str,
+    measure: &str,
+) -> Option<f64> {
     let values = values_of(records, method, measure);
     (!values.is_empty()).then(|| mean(&values))
 }
 
 /// Returns the values of a measure of one method, for all texts that have it.
-pub fn values_of(records: &[Record], method: &str, measure: &str) -> Vec<f64> {
+pub fn values_of<'a>(
+    records: impl IntoIterator<Item = &'a Record>,
+    method: &str,
+    measure: &str,
+) -> Vec<f64> {
     let of_record = |record: &Record| {
         record.methods.iter().find(|found| found.name == method).and_then(|found| found.of(measure))
     };
-    records.iter().filter_map(of_record).collect()
+    records.into_iter().filter_map(of_record).collect()
 }

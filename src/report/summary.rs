@@ -1,7 +1,8 @@
 //! Statistics over all texts, with intervals.
 
+use super::people::OtherReasons;
 use super::row::{Row, row};
-use super::{Record, verdict};
+use super::{Record, people, verdict};
 use crate::evaluation::REFERENCE;
 use crate::evaluation::statistics::mean;
 use crate::model::Model;
@@ -26,6 +27,11 @@ pub struct Summary {
     pub names: Vec<String>,
     /// Mean Spearman correlation of each pair of methods, `[names][names]`.
     pub agreement: Vec<Vec<Option<f64>>>,
+    /// Number of texts with words that a person marked.
+    pub marked: usize,
+    /// Texts that are predicted rightly for other reasons than people have, by the first row's
+    /// method.
+    pub other_reasons: Vec<OtherReasons>,
     /// Sentences for the reader, most important first.
     pub verdict: Vec<String>,
 }
@@ -43,6 +49,9 @@ impl Summary {
         let random = names.iter().find(|name| *name == REFERENCE).map(|n| row(records, n, seed));
         let order: Vec<String> = rows.iter().map(|row| row.method.clone()).collect();
         let tokens: Vec<f64> = records.iter().map(|record| record.tokens as f64).collect();
+        let right = people::right_for_other_reasons(&rows, records);
+        let mut verdict = verdict::of(&rows, random.as_ref(), records, seed);
+        verdict.extend(people::sentences(&rows, random.as_ref(), records, right.len()));
         Self {
             model: model.id.clone(),
             revision: model.revision.clone(),
@@ -53,7 +62,9 @@ impl Summary {
             tokens: if tokens.is_empty() { 0. } else { mean(&tokens) },
             accuracy: accuracy(records),
             seed,
-            verdict: verdict::of(&rows, random.as_ref(), records, seed),
+            marked: records.iter().filter(|record| record.marked.is_some()).count(),
+            other_reasons: right,
+            verdict,
             agreement: agreement(records, &order),
             names: order,
             rows,

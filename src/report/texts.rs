@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::Journal;
-use crate::corpus::{Content, CorpusError, Limits};
+use crate::corpus::{Content, CorpusError, Limits, Sample};
 use crate::error::{Error, Result};
 use crate::explainer::Explainer;
 use crate::model::Model;
@@ -28,6 +28,8 @@ pub struct Texts {
     /// Digest of the whole file.
     pub digest: String,
     pub texts: Vec<String>,
+    /// The label of each text; empty if it has none.
+    pub labels: Vec<String>,
     /// Number of texts in the file that repeat an earlier one. They are left out, because they
     /// would count as independent in intervals.
     pub repeated: usize,
@@ -48,14 +50,19 @@ impl Texts {
         let corpus = Content::read(path, limits)?.texts(limits)?;
         let all = corpus.samples.len();
         let mut known = HashSet::new();
-        let texts = corpus.samples.into_iter().map(|sample| sample.text);
-        let distinct: Vec<String> = texts.filter(|text| known.insert(text.clone())).collect();
+        let samples = corpus.samples.into_iter();
+        let distinct: Vec<Sample> =
+            samples.filter(|sample| known.insert(sample.text.clone())).collect();
+        let of = distinct.len();
+        let samples = subsample(distinct, most).into_iter();
+        let (texts, labels) = samples.map(|sample| (sample.text, sample.label)).unzip();
         Ok(Self {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             digest: corpus.digest,
-            repeated: all - distinct.len(),
-            of: distinct.len(),
-            texts: subsample(distinct, most),
+            repeated: all - of,
+            of,
+            texts,
+            labels,
         })
     }
 }
@@ -85,7 +92,7 @@ pub struct Scope<'a> {
     pub model: &'a Arc<Model>,
     pub texts: &'a Texts,
     /// No text is begun after this time.
-    pub budget: Option<Duration>,
+    pub until: Option<Instant>,
     /// Called after each text.
     pub done: &'a dyn Fn(),
 }
@@ -160,8 +167,7 @@ impl Scope<'_> {
         tally: &mut impl Accumulate,
         work: impl AsyncFn(Input) -> Result<Value>,
     ) -> io::Result<Run> {
-        let start = Instant::now();
-        let is_late = || self.budget.is_some_and(|budget| start.elapsed() >= budget);
+        let is_late = || self.until.is_some_and(|until| Instant::now() >= until);
         let one = async |(number, text): (usize, &String)| {
             let found = if is_late() { None } else { Some(work(input(text)).await) };
             (number, found)

@@ -7,7 +7,7 @@ use crate::evaluation::interval::Interval;
 
 /// Number of texts from which methods are compared. Bootstrap intervals of fewer values are too
 /// narrow.
-const MIN_TEXTS: usize = 20;
+pub const MIN_TEXTS: usize = 20;
 
 /// Returns the sentences, most important first.
 pub fn of(rows: &[Row], random: Option<&Row>, records: &[Record], seed: u64) -> Vec<String> {

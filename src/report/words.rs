@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{RunError, Scope};
 use crate::attribution::{Granularity, MethodEntry, Options};
 use crate::error::{Code, Error};
-use crate::explanation::{Explained, Predicted, Question, Resolved, ScalarName, Target};
+use crate::explanation::{Explained, Lexicon, Predicted, Question, Resolved, ScalarName, Target};
 use crate::heads::Task;
 use crate::model::Model;
 use crate::text::Input;
@@ -23,7 +23,7 @@ use crate::text::tokenizer::Truncate;
 
 pub use json::json;
 pub use presentation::{document, terminal};
-pub use summary::{Class, Summary, WordEffect};
+pub use summary::{Class, GroupEffect, Summary, WordEffect};
 use tally::Tally;
 
 /// What is measured.
@@ -34,6 +34,8 @@ pub struct Settings {
     pub seed: u64,
     /// The fewest texts with a word for an interval.
     pub min_texts: usize,
+    /// Groups of words whose scores are added up in every text.
+    pub lexicon: Lexicon,
 }
 
 /// Explains every text for every class, and summarises the scores of the words. Continues from the
@@ -49,7 +51,7 @@ pub async fn run(
     known: impl FnOnce(usize),
 ) -> Result<Summary, RunError> {
     check(scope.model, settings.method)?;
-    let mut tally = Tally::new(scope.model.outputs());
+    let mut tally = Tally::new(scope.model.outputs(), settings.lexicon.clone());
     let (method, seed) = (settings.method.name, settings.seed);
     let identity = json!({ "command": "words", "method": method, "seed": seed });
     let work = async |input: Input| explain(scope, settings, input).await;

@@ -26,6 +26,8 @@ const VIEWS = [
   ["all heads", { panel: "attention" }, "canvas"],
   ["matrix", { panel: "attention", view: "matrix" }, "canvas"],
   ["lines", { panel: "attention", view: "lines" }, "canvas"],
+  ["standard errors", { methods: "lime" }, ".error"],
+  ["inside the model", { panel: "inside" }, "main:has(.lens table):has(.heat-map):has(.without)"],
   ["evidence", { panel: "evidence" }, ".evidence"],
   ["entities", { model: "tokens", text: "a man runs home" }, ".marked"],
   ["answer", { model: "qa", text: "who runs ?", pair: "a man runs home" }, ".verdict"],
@@ -79,9 +81,10 @@ test("everything is done with the keyboard", async () => {
 });
 
 test("a phone needs no sideways scrolling", async () => {
-  for (const settings of [{ methods: "integrated_gradients,lime" }, { panel: "attention" }, { panel: "evidence" }]) {
+  for (const settings of [{ methods: "integrated_gradients,lime" }, { panel: "attention" }, { panel: "inside" }, { panel: "evidence" }]) {
     const page = await open({ text: TEXT, ...settings }, { viewport: { width: 360, height: 740 }, hasTouch: true });
     await page.getByRole("tabpanel").waitFor();
+    if (settings.panel === "inside") await page.locator("main:has(.heat-map):has(.without)").waitFor();
     const [width, content] = await page.evaluate(() => [innerWidth, document.documentElement.scrollWidth]);
     assert.ok(content <= width, `${JSON.stringify(settings)}: ${content} > ${width}`);
   }

@@ -1,12 +1,13 @@
-// What is shown about the answer: words, attention, or evidence.
+// What is shown about the answer: words, attention, the inside of the model, or evidence.
 
 import { html } from "./ui.js";
 import { useSay } from "./language.js";
 import { AttentionPanel } from "../attention/panel.js";
 import { EvidencePanel } from "../evidence/panel.js";
+import { InsidePanel } from "../inside/panel.js";
 import { WordsPanel } from "../result/panel.js";
 
-const PANELS = { words: WordsPanel, attention: AttentionPanel, evidence: EvidencePanel };
+const PANELS = { words: WordsPanel, attention: AttentionPanel, inside: InsidePanel, evidence: EvidencePanel };
 
 export function Panels(props) {
   const say = useSay();

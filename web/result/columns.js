@@ -13,11 +13,27 @@ export const unitsOf = (result, unit) => (unit === "token" ? result.tokens : res
 export function columnsOf(result, unit, catalogue) {
   return result.explanations.map((explanation, index) => {
     const scores = explanation.attributions[unit];
+    const errors = explanation.standard_error?.[unit];
     const method = catalogue.methods.find(({ name }) => name === explanation.method);
     const signed = method?.signed ?? true;
     const most = largest(scores);
-    return { index, explanation, scores, signed, most, number: formatter(most, signed) };
+    return {
+      index,
+      explanation,
+      scores,
+      // Without any chance there is nothing to show.
+      errors: errors?.some((error) => error > 0) ? errors : undefined,
+      signed,
+      most,
+      number: formatter(most, signed),
+    };
   });
+}
+
+/** A score as text, with its standard error if the column has any. */
+export function scoreText({ scores, errors, most, number }, index) {
+  const error = errors && ` ± ${formatter(most, false)(errors[index])}`;
+  return `${number(scores[index])}${error ?? ""}`;
 }
 
 /** The target in words. */

@@ -3,7 +3,7 @@
 import { html, useId } from "../app/ui.js";
 import { clean } from "../app/clean.js";
 import { languageOf, useSay } from "../app/language.js";
-import { targetName } from "./columns.js";
+import { scoreText, targetName } from "./columns.js";
 import { Legend } from "./legend.js";
 import { Computation } from "./notes.js";
 import { shade } from "./shade.js";
@@ -24,7 +24,7 @@ export function Heat({ result, units, column, title, chosen, onChoose }) {
       </figcaption>
       ${segments.map((pieces) => html`<${Segment} pieces=${pieces} ...${own} />`)}
       <${Legend} column=${column} />
-      <${Computation} explanation=${explanation} />
+      <${Computation} explanation=${explanation} warnings=${result.warnings} />
     </figure>
   `;
 }
@@ -46,7 +46,7 @@ function Segment({ pieces, ...own }) {
 /** A word is a button: focus, touch and the pointer show its number, and a click chooses it. */
 function Word({ unit, index, column, chosen, onChoose }) {
   const score = column.scores[index];
-  const number = column.number(score);
+  const number = scoreText(column, index);
   const text = clean(unit.text);
   return html`
     <button

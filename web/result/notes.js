@@ -18,17 +18,22 @@ export function Warnings({ result }) {
 }
 
 /** How an explanation was computed, and whether it converged. */
-export function Computation({ explanation }) {
+export function Computation({ explanation, warnings = [] }) {
   const say = useSay();
-  const { converged, convergence_delta: delta, n_steps: steps, n_samples: samples, finished, fit } = explanation;
+  const { method, converged, convergence_delta: delta, n_steps: steps, n_samples: samples, finished, fit } = explanation;
   const notes = [];
   if (delta !== undefined) {
     const verdict = say(converged ? "converged" : "not_converged");
     notes.push(say("convergence", { delta: delta.toExponential(1), verdict }));
+  } else if (converged !== undefined) {
+    notes.push(say(converged ? "converged" : "not_converged"));
   }
   if (steps) notes.push(say("steps", { steps }));
   if (samples) notes.push(say(finished ? "samples" : "samples_unfinished", { samples }));
   if (fit) notes.push(say("fit", { r2: fit.r2.toFixed(2) }));
-  const poor = converged === false || finished === false;
+  const isOwn = ({ code, detail }) => code === "poor_fit" && new RegExp(`\\b${method}\\b`).test(detail);
+  const fits = !warnings.some(isOwn);
+  if (!fits) notes.push(say("poor_fit"));
+  const poor = converged === false || finished === false || !fits;
   return notes.length > 0 && html`<p class=${poor ? "note" : "soft"}>${notes.join("; ")}</p>`;
 }

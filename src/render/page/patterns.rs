@@ -7,6 +7,7 @@ use super::super::room::Room;
 use super::super::sheet;
 use super::matrix::labels;
 use super::{fold, omitted};
+use crate::choice::Choice;
 use crate::explanation::{Attention, Explained, HeadPattern};
 
 /// The meaning of the pattern names.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Class, Summary, WordEffect};
+use super::{Class, GroupEffect, Summary, WordEffect};
 
 pub fn json(summary: &Summary) -> Value {
     json!({
@@ -29,7 +29,19 @@ fn class(class: &Class) -> Value {
         "label": class.label,
         "index": class.index,
         "predicted": class.predicted,
+        "groups": class.groups.iter().map(group).collect::<Vec<_>>(),
         "words": class.words.iter().map(word).collect::<Vec<_>>(),
+    })
+}
+
+fn group(group: &GroupEffect) -> Value {
+    json!({
+        "name": group.name,
+        "texts": group.texts,
+        "occurrences": group.occurrences,
+        "mean": group.effect.map(|effect| effect.mean),
+        "interval": group.effect.map(|effect| [effect.low, effect.high]),
+        "total": group.total,
     })
 }
 

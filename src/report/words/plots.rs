@@ -17,6 +17,19 @@ const HEIGHT: f64 = 320.;
 /// The most characters of a word.
 const WIDEST: usize = 18;
 
+/// Draws the groups of the lexicon; `None` if no group has an interval.
+pub fn of_groups(class: &Class) -> Option<Plot> {
+    let rows: Vec<_> =
+        class.groups.iter().filter_map(|group| Some((group.name.clone(), group.effect?))).collect();
+    let label = short(&class.label, WIDEST);
+    let title = format!("Mean score of groups for {label}, with 95 % intervals");
+    (!rows.is_empty()).then(|| Plot {
+        file: format!("groups-{}.svg", class.index),
+        svg: forest(&title, &rows),
+        title,
+    })
+}
+
 /// Draws both plots of a class.
 pub fn of_class(class: &Class) -> [Plot; 2] {
     let label = short(&class.label, WIDEST);

@@ -1,6 +1,7 @@
 //! The report as a document and for the terminal.
 
-use super::{Class, Summary, WordEffect, plots};
+use super::{Class, GroupEffect, Summary, WordEffect, plots};
+use crate::evaluation::interval::Interval;
 use crate::render::clean::clean;
 use crate::report::append_counts;
 use crate::report::document::{Block, Document};
@@ -18,12 +19,20 @@ const WIDEST: usize = 40;
 const COLUMNS: [&str; 7] =
     ["word", "mean effect", "95 % interval", "certain", "texts", "occurrences", "total"];
 
+const GROUP_COLUMNS: [&str; 7] =
+    ["group", "class", "mean score", "95 % interval", "texts", "occurrences", "total"];
+
+const READING_GROUPS: &str = "The score of a group in a text is the sum of the scores of its \
+words. The mean is over the texts with at least one of them, with Student's interval. Total is the \
+sum over all texts.";
+
 pub fn document(summary: &Summary) -> Document {
     let mut blocks = vec![
         Block::Bullets(summary.classes.iter().map(sentence).collect()),
         Block::Paragraph(setting(summary)),
         Block::Paragraph(reading(summary)),
     ];
+    blocks.extend(groups(summary));
     for class in &summary.classes {
         blocks.push(Block::Heading(format!("Towards {}", class.label)));
         let rows = class.certain().take(IN_TABLE).map(|word| cells(word).to_vec()).collect();
@@ -32,6 +41,38 @@ pub fn document(summary: &Summary) -> Document {
         blocks.extend(plots::of_class(class).into_iter().map(Block::Plot));
     }
     Document { title: format!("Which words drive {}", summary.model), blocks }
+}
+
+/// The groups of the lexicon; nothing without one.
+fn groups(summary: &Summary) -> Vec<Block> {
+    let rows: Vec<Vec<String>> = summary
+        .classes
+        .iter()
+        .flat_map(|class| class.groups.iter().map(|group| group_cells(class, group).to_vec()))
+        .collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut blocks = vec![
+        Block::Heading("Groups of the lexicon".to_owned()),
+        Block::Paragraph(READING_GROUPS.to_owned()),
+        Block::table(&GROUP_COLUMNS, rows),
+    ];
+    blocks.extend(summary.classes.iter().filter_map(plots::of_groups).map(Block::Plot));
+    blocks
+}
+
+fn group_cells(class: &Class, group: &GroupEffect) -> [String; GROUP_COLUMNS.len()] {
+    let interval = |effect: Interval| format!("[{:+.3}, {:+.3}]", effect.low, effect.high);
+    [
+        short(&group.name, WIDEST),
+        class.label.clone(),
+        group.effect.map_or_else(String::new, |effect| format!("{:+.3}", effect.mean)),
+        group.effect.map_or_else(String::new, interval),
+        group.texts.to_string(),
+        group.occurrences.to_string(),
+        format!("{:+.2}", group.total),
+    ]
 }
 
 /// The words for and against a class.
@@ -127,7 +168,14 @@ pub fn terminal(summary: &Summary) -> String {
             let text = clean(&text);
             lines.push(format!("  {mean} {interval}  {text}  ({texts} texts, total {total})"));
         }
-        lines.push(format!("  {}\n", others(class)));
+        lines.push(format!("  {}", others(class)));
+        for group in &class.groups {
+            let [name, _, mean, interval, texts, _, total] = group_cells(class, group);
+            let name = clean(&name);
+            lines
+                .push(format!("  {mean} {interval}  group {name}  ({texts} texts, total {total})"));
+        }
+        lines.push(String::new());
     }
     lines.push(clean(&setting(summary)));
     if let Some(failure) = &summary.first_failure {

@@ -36,6 +36,8 @@ pub struct Class {
     pub label: String,
     /// Number of texts that it is predicted for.
     pub predicted: usize,
+    /// The groups of the lexicon, in order.
+    pub groups: Vec<GroupEffect>,
     /// All words in at least [`Summary::min_texts`] texts, the largest certain effect first.
     pub words: Vec<WordEffect>,
 }
@@ -49,6 +51,19 @@ pub struct WordEffect {
     /// Mean score over the texts with the word, of the mean over its occurrences in each.
     pub effect: Interval,
     /// Mean times occurrences: what the word contributes to the class in the whole corpus.
+    pub total: f64,
+}
+
+/// The effect of a group of words on a class.
+#[derive(Debug, Clone)]
+pub struct GroupEffect {
+    pub name: String,
+    pub texts: usize,
+    pub occurrences: usize,
+    /// Mean over the texts with a word of the group, of the sum of their scores in each. `None` for
+    /// fewer than two texts.
+    pub effect: Option<Interval>,
+    /// Sum over all texts.
     pub total: f64,
 }
 
@@ -66,6 +81,7 @@ impl Summary {
             index,
             label: model.label(index),
             predicted: tally.predicted[index],
+            groups: groups(tally, index),
             words: ranked(tally, index, settings.min_texts),
         };
         Self {
@@ -86,6 +102,17 @@ impl Summary {
             classes: (0..model.outputs()).map(class).collect(),
         }
     }
+}
+
+fn groups(tally: &Tally, class: usize) -> Vec<GroupEffect> {
+    let effect = |(name, group): (&str, &Word)| GroupEffect {
+        name: name.to_owned(),
+        texts: group.texts,
+        occurrences: group.occurrences,
+        effect: group.moments[class].interval(group.texts),
+        total: group.moments[class].mean * group.texts as f64,
+    };
+    tally.lexicon.names().zip(&tally.groups).map(effect).collect()
 }
 
 /// Returns the words by the smallest effect within their interval, so that a rare word with a
@@ -119,11 +146,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::explanation::{Groups, Lexicon};
 
     /// Two texts give "great" 1 and 3; "odd" is in a single text twice; "the" pulls both ways.
     #[test]
     fn effects_are_worked_out_by_hand() {
-        let mut tally = Tally::new(2);
+        let given = [("praise", &["Great", "odd"][..]), ("none", &["absent"])];
+        let given = given.map(|(name, words)| {
+            (name.to_owned(), words.iter().map(|word| (*word).to_owned()).collect())
+        });
+        let mut tally = Tally::new(2, Lexicon::new(&Groups::from(given), 9).unwrap());
         for record in [
             json!([["great", 1, [-1., 1.]], ["odd", 2, [-9., 9.]], ["the", 1, [-1., 1.]]]),
             json!([["great", 3, [-3., 3.]], ["the", 1, [1., -1.]]]),
@@ -142,6 +174,12 @@ mod tests {
         assert!((great.effect.high - 2. - half).abs() < 1e-9, "{:?}", great.effect);
         assert!((ranked(&tally, 0, 2)[0].effect.mean + 2.).abs() < 1e-12);
         assert_eq!(ranked(&tally, 1, 1).len(), 2, "one text has no interval");
+        // In the first text, "great" once and "odd" twice: 1 + 2 x 9 = 19; then 3 x 3 and 2.
+        let [none, praise] = &groups(&tally, 1)[..] else { panic!("two groups") };
+        assert_eq!((none.texts, none.effect, none.total), (0, None, 0.));
+        assert_eq!((praise.name.as_str(), praise.texts, praise.occurrences), ("praise", 3, 7));
+        assert!((praise.effect.unwrap().mean - 10.).abs() < 1e-12, "{praise:?}");
+        assert!((praise.total - 30.).abs() < 1e-12, "{praise:?}");
     }
 
     #[test]
@@ -153,7 +191,7 @@ mod tests {
             json!({"predicted": 0, "truncated": false, "words": [["a", 0, [1., 1.]]]}),
             json!({"predicted": 0, "truncated": false, "words": [[1, 1, [1., 1.]]]}),
         ] {
-            let mut tally = Tally::new(2);
+            let mut tally = Tally::new(2, Lexicon::default());
             assert_eq!(tally.add(0, &record), None, "{record}");
             assert_eq!((tally.texts(), tally.words.len()), (0, 0));
         }

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::evaluation::interval::Interval;
+use crate::explanation::Lexicon;
 use crate::report::Accumulate;
+use crate::report::moments::Moments;
 
 /// The statistics of all words over the texts so far.
 #[derive(Debug)]
 pub struct Tally {
     pub words: HashMap<String, Word>,
+    pub lexicon: Lexicon,
+    /// One per group of the lexicon: the sums of its words' scores in each text.
+    pub groups: Vec<Word>,
     /// Number of texts that each class is predicted for.
     pub predicted: Vec<usize>,
     pub truncated: usize,
@@ -18,7 +22,7 @@ pub struct Tally {
     pub occurrences: usize,
 }
 
-/// The statistics of one word.
+/// The statistics of one word, or of one group.
 #[derive(Debug, Clone)]
 pub struct Word {
     pub texts: usize,
@@ -27,29 +31,45 @@ pub struct Word {
     pub moments: Vec<Moments>,
 }
 
-/// Mean and sum of squared deviations from it, updated per text (Welford 1962).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Moments {
-    pub mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    /// Adds the `count`-th value.
-    fn add(&mut self, value: f64, count: usize) {
-        let deviation = value - self.mean;
-        self.mean += deviation / count as f64;
-        self.squares += deviation * (value - self.mean);
-    }
-
-    pub fn interval(self, count: usize) -> Option<Interval> {
-        Interval::student(self.mean, self.squares, count)
-    }
-}
-
 impl Tally {
-    pub fn new(classes: usize) -> Self {
-        Self { words: HashMap::new(), predicted: vec![0; classes], truncated: 0, occurrences: 0 }
+    pub fn new(classes: usize, lexicon: Lexicon) -> Self {
+        Self {
+            words: HashMap::new(),
+            groups: vec![Word::new(classes); lexicon.names().count()],
+            lexicon,
+            predicted: vec![0; classes],
+            truncated: 0,
+            occurrences: 0,
+        }
+    }
+
+    /// Adds the words of one text, `(word, occurrences, [mean score per class])`, to their groups.
+    fn add_groups(&mut self, words: &[(&str, usize, Vec<f64>)]) {
+        let classes = self.predicted.len();
+        let mut sums = vec![(0, vec![0.; classes]); self.groups.len()];
+        for (word, count, scores) in words {
+            let own = sums.iter_mut().zip(self.lexicon.has(word)).filter(|(_, has)| *has);
+            for ((occurrences, sum), _) in own {
+                *occurrences += count;
+                sum.iter_mut().zip(scores).for_each(|(sum, score)| *sum += *count as f64 * score);
+            }
+        }
+        let found = self.groups.iter_mut().zip(sums).filter(|(_, (count, _))| *count > 0);
+        found.for_each(|(group, (count, sums))| group.add(count, &sums));
+    }
+}
+
+impl Word {
+    fn new(classes: usize) -> Self {
+        Self { texts: 0, occurrences: 0, moments: vec![Moments::default(); classes] }
+    }
+
+    /// Adds a text with so many occurrences and this score per class.
+    fn add(&mut self, occurrences: usize, scores: &[f64]) {
+        self.texts += 1;
+        self.occurrences += occurrences;
+        let texts = self.texts;
+        self.moments.iter_mut().zip(scores).for_each(|(own, score)| own.add(*score, texts));
     }
 }
 
@@ -67,15 +87,11 @@ impl Accumulate for Tally {
             words.map(|word| word_of(word, classes)).collect::<Option<_>>()?;
         *self.predicted.get_mut(predicted)? += 1;
         self.truncated += usize::from(truncated);
+        self.add_groups(&words);
         for (text, count, scores) in words {
             self.occurrences += count;
-            let new =
-                || Word { texts: 0, occurrences: 0, moments: vec![Moments::default(); classes] };
-            let word = self.words.entry(text.to_owned()).or_insert_with(new);
-            word.texts += 1;
-            word.occurrences += count;
-            let texts = word.texts;
-            word.moments.iter_mut().zip(scores).for_each(|(own, score)| own.add(score, texts));
+            let word = self.words.entry(text.to_owned()).or_insert_with(|| Word::new(classes));
+            word.add(count, &scores);
         }
         Some(())
     }

@@ -95,6 +95,50 @@ fn effects_of_words_are_the_means_of_their_scores() {
     }
 }
 
+/// Compares with the lexicon of POST /explain.
+#[test]
+fn scores_of_groups_are_the_means_of_their_sums() {
+    let folder = data("texts.tsv", &ROWS);
+    let lexicon = folder.path().join("lexicon.toml");
+    let groups = "[lexicon]\nnouns = [\"Film\", \"cast\"]\n\"<b>\" = [\"absent\"]\n";
+    fs::write(&lexicon, format!("{groups}[limits]\ninputs = 3\n")).unwrap();
+    let flags = ["--method", "input_x_gradient", "--lexicon", lexicon.to_str().unwrap()];
+    let found = reported("words", folder.path(), &flags);
+    let served = Served::start();
+    let body = json!({"inputs": ROWS, "methods": ["input_x_gradient"], "target": "all",
+        "model": "sentiment-en", "lexicon": {"nouns": ["film", "cast"]}});
+    let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+    let answer: Value = reply.body_mut().read_json().unwrap();
+    for (index, class) in found["classes"].as_array().unwrap().iter().enumerate() {
+        let [none, nouns] = &class["groups"].as_array().unwrap()[..] else { panic!("{class}") };
+        assert_eq!(
+            (&none["name"], &none["texts"], &none["mean"]),
+            (&json!("<b>"), &json!(0), &json!(null))
+        );
+        assert_eq!((&nouns["texts"], &nouns["occurrences"]), (&json!(4), &json!(6)));
+        let score = |result: &Value| {
+            let explanations = result["explanations"].as_array().unwrap();
+            let own = explanations.iter().find(|one| one["target"]["index"] == index).unwrap();
+            own["attributions"]["lexicon"]["nouns"].as_f64().unwrap()
+        };
+        let sum: f64 = answer["results"].as_array().unwrap().iter().map(score).sum();
+        assert!((nouns["total"].as_f64().unwrap() - sum).abs() < 1e-5, "{nouns} {sum}");
+        assert!((nouns["mean"].as_f64().unwrap() - sum / 4.).abs() < 1e-5, "{nouns} {sum}");
+        let [low, high] = [0, 1].map(|end| nouns["interval"][end].as_f64().unwrap());
+        assert!(low < sum / 4. && sum / 4. < high, "{nouns}");
+    }
+    let markdown = read(folder.path(), "report.md");
+    assert!(markdown.contains("## Groups of the lexicon\n"), "{markdown}");
+    let plots = ["groups-0", "groups-1", "effects-0", "frequency-0", "effects-1", "frequency-1"];
+    assert_escaped(
+        folder.path(),
+        &plots.map(|plot| format!("{plot}.svg")).each_ref().map(String::as_str),
+    );
+    // Groups are added up from the records, so that another lexicon needs no new run.
+    let output = report("words", folder.path(), "texts.tsv", &["--method", "input_x_gradient"]);
+    assert!(text(&output.stderr).contains("6 of 6 texts are already done"));
+}
+
 #[test]
 fn words_are_reported_without_their_markup() {
     let rows = ROWS.map(|row| format!("{row} <b>* _so_ &amp;"));
@@ -131,6 +175,7 @@ fn an_interrupted_run_continues() {
     for (command, flags) in [
         ("words", &["--method", "input_x_gradient"][..]),
         ("probe", &["--properties", "case,places"]),
+        ("heads", &["--ablate", "3"]),
     ] {
         let late = reported(command, folder.path(), &[flags, &["--budget-ms", "0"]].concat());
         assert_eq!(
@@ -150,11 +195,101 @@ fn an_interrupted_run_continues() {
         let output = report(command, folder.path(), "texts.tsv", flags);
         assert!(text(&output.stderr).contains("2 of 6 texts are already done"));
         assert_eq!(read(folder.path(), "report.md"), report_md);
-        // Another question starts anew.
-        let output =
-            report(command, folder.path(), "texts.tsv", &[flags, &["--seed", "1"]].concat());
+        // Another model starts anew.
+        let output = report(command, folder.path(), "texts.tsv", &[flags, &ANOTHER_MODEL].concat());
         assert!(output.status.success() && !text(&output.stderr).contains("already done"));
     }
+}
+
+const ANOTHER_MODEL: [&str; 2] = ["--model", "other=builtin:sentiment-en"];
+
+/// Compares with the views of POST /explain.
+#[test]
+fn the_importance_of_heads_is_the_mean_of_their_scores() {
+    // The fourth label is wrong, the fifth is none of the model's.
+    let labels = ["1", "POSITIVE", "0", "1", "neutral", "0"];
+    let rows: Vec<String> =
+        ROWS.iter().zip(labels).map(|(row, label)| format!("{row}\t{label}")).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let folder = data("texts.tsv", &rows);
+    let found = reported("heads", folder.path(), &["--ablate", "4"]);
+    assert_eq!((&found["texts"], &found["shape"]), (&json!(6), &json!([4, 5])));
+    let served = Served::start();
+    let body = json!({"inputs": ROWS, "methods": [], "inside": ["head_importance"],
+        "attention": {"layers": [0], "heads": [0], "patterns": true}, "model": "sentiment-en"});
+    let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+    let answer: Value = reply.body_mut().read_json().unwrap();
+    let results = answer["results"].as_array().unwrap();
+    let heads = found["heads"].as_array().unwrap();
+    assert_eq!(heads.len(), 20);
+    let mut sizes = Vec::new();
+    for head in heads {
+        let [layer, index] = ["layer", "head"].map(|part| head[part].as_u64().unwrap() as usize);
+        let score = |result: &Value| {
+            result["inside"]["head_importance"]["scores"][layer][index].as_f64().unwrap()
+        };
+        let scores: Vec<f64> = results.iter().map(score).collect();
+        let size = scores.iter().map(|score| score.abs()).sum::<f64>() / 6.;
+        let signed = scores.iter().sum::<f64>() / 6.;
+        let mean = |of: &str| head[of]["mean"].as_f64().unwrap();
+        assert!((mean("importance") - size).abs() < 1e-5, "{head} {size}");
+        assert!((mean("signed") - signed).abs() < 1e-5, "{head} {signed}");
+        let is_own = |result: &&Value| {
+            let patterns = result["attention"]["patterns"].as_array().unwrap().iter();
+            let mut own = patterns.filter(|one| one["layer"] == layer && one["head"] == index);
+            own.next().unwrap()["pattern"] == head["pattern"]
+        };
+        let share = results.iter().filter(is_own).count() as f64 / 6.;
+        assert!((head["pattern_share"].as_f64().unwrap() - share).abs() < 1e-9, "{head}");
+        sizes.push(size);
+    }
+    assert!(sizes.is_sorted_by(|a, b| *a >= b - 1e-9), "{sizes:?}");
+
+    let ablation = &found["ablation"];
+    assert_eq!((&ablation["texts"], &ablation["labelled"]), (&json!(6), &json!(5)));
+    let expected = [Some(1), Some(1), Some(0), Some(1), None, Some(0)];
+    let right = |(result, expected): (&Value, &Option<i32>)| {
+        expected.is_some_and(|label| result["predictions"][0]["index"] == label)
+    };
+    let right = results.iter().zip(&expected).filter(|pair| right(*pair)).count();
+    assert!((ablation["accuracy"].as_f64().unwrap() - right as f64 / 5.).abs() < 1e-9);
+    let ablated = ablation["heads"].as_array().unwrap();
+    assert_eq!(ablated.len(), 4);
+    let mut compared = 0;
+    for (one, head) in ablated.iter().zip(heads) {
+        assert_eq!((&one["layer"], &one["head"]), (&head["layer"], &head["head"]));
+        let change = |result: &Value| {
+            let of_text = result["inside"]["head_importance"]["ablated"].as_array().unwrap();
+            let own = of_text
+                .iter()
+                .find(|other| other["layer"] == one["layer"] && other["head"] == one["head"]);
+            own.map(|own| own["change"].as_f64().unwrap())
+        };
+        // Each text has its own ten heads.
+        let changes: Vec<f64> = results.iter().filter_map(change).collect();
+        if changes.len() == 6 {
+            let mean = changes.iter().sum::<f64>() / 6.;
+            assert!((one["change"]["mean"].as_f64().unwrap() - mean).abs() < 1e-5, "{one} {mean}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 0, "no head is among the ten of every text: {ablated:?}");
+    let first = &ablated[0];
+    assert!(first["change"]["mean"] != 0. && first["accuracy_change"]["mean"].is_number());
+}
+
+#[test]
+fn heads_are_reported_with_their_plots() {
+    let folder = data("texts.tsv", &ROWS);
+    let output = report("heads", folder.path(), "texts.tsv", &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let out = text(&output.stdout);
+    assert!(out.contains("The most important heads: layer ") && out.contains("flips"), "{out}");
+    assert!(!out.contains("accuracy"), "there are no labels: {out}");
+    assert_escaped(folder.path(), &["importance.svg", "signed.svg", "heads.svg", "without.svg"]);
+    let output = report("heads", folder.path(), "texts.tsv", &["--ablate", "0"]);
+    assert!(output.status.success() && !text(&output.stdout).contains("without layer"));
+    assert!(text(&output.stderr).contains("6 of 6 texts are already done"));
 }
 
 #[test]
@@ -220,6 +355,10 @@ fn corpora_need_no_labels() {
 fn errors_of_corpora_name_the_flag_or_the_line() {
     let folder = data("texts.jsonl", &["{\"text\": \"good\"}", "{\"txt\": 1}"]);
     fs::write(folder.path().join("texts.tsv"), "good\n").unwrap();
+    let untabled = concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml");
+    fs::write(folder.path().join("unlisted.toml"), "[lexicon]\na = 3\n").unwrap();
+    let unlisted = &folder.path().join("unlisted.toml").display().to_string();
+    let masked = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert-mlm");
     for (command, name, flags, message) in [
         ("words", "texts.jsonl", &[][..], "line 2"),
         ("words", "missing.tsv", &[], "missing.tsv"),
@@ -231,6 +370,12 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
             &["--method", "saliency"],
             "--method: scores of saliency have no sign",
         ),
+        ("words", "texts.tsv", &["--lexicon", "none.toml"], "--lexicon: none.toml: no such file"),
+        ("words", "texts.tsv", &["--lexicon", untabled], "no table [lexicon]"),
+        ("words", "texts.tsv", &["--lexicon", unlisted], "lexicon.a: must be a list"),
+        ("heads", "texts.jsonl", &[], "line 2"),
+        ("heads", "texts.tsv", &["--ablate", "1001"], "from 0 to 1000"),
+        ("heads", "texts.tsv", &["--model", masked], "several labels"),
         ("probe", "texts.tsv", &["--properties", "spelling"], "punctuation"),
         ("probe", "texts.tsv", &["--groups", "colour"], "--groups"),
         ("probe", "texts.tsv", &["--pair", "great"], "A=B"),

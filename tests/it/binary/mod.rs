@@ -4,6 +4,7 @@ mod accounts;
 mod corpora;
 mod environment;
 mod life;
+mod people;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,9 +1,10 @@
 //! What people know: rationales and lexicons on POST /explain.
 
+use explaind::config::Config;
 use serde_json::{Value, json};
 
 use super::GREAT;
-use crate::support::service::{Running, start};
+use crate::support::service::{Running, start, start_with};
 
 async fn result(service: &Running, body: &Value) -> Value {
     let reply = service.post("/explain", body).await;
@@ -38,11 +39,18 @@ async fn plausibility_compares_scores_with_a_rationale() {
         assert_eq!(measured["iou_f1"], expected, "{method}: {measured}");
         assert!(measured["auprc"].as_f64().unwrap() > 0., "{measured}");
     }
+    // Random rankings of these few tokens find the marked one now and then.
+    let names = json!(["plausibility", "random_reference"]);
+    let body = json!({"inputs": input, "methods": methods, "evaluate": names});
+    let random = result(&service, &body).await["evaluation"]["random"]["plausibility"].clone();
+    let chance = random["auprc"].as_f64().unwrap();
+    assert!((0.05..0.6).contains(&chance), "{random}");
     // Without a rationale it is not defined.
     let body = json!({"inputs": GREAT, "methods": methods, "evaluate": "all"});
     let found = result(&service, &body).await;
     assert!(found["evaluation"]["saliency"]["complexity"].is_object());
     assert!(found["evaluation"]["saliency"]["plausibility"].is_null());
+    assert!(found["evaluation"]["random"]["plausibility"].is_null());
 }
 
 #[tokio::test]
@@ -84,4 +92,22 @@ async fn a_lexicon_adds_up_the_scores_of_its_words() {
     let many: Vec<String> = (0..999).map(|word| format!("w{word}")).collect();
     let reply = service.post("/explain", json!({"inputs": text, "lexicon": {"a": many}})).await;
     assert_eq!((reply.status.as_u16(), reply.json()["pointer"].clone()), (422, json!("/lexicon")));
+}
+
+#[tokio::test]
+async fn the_configured_lexicon_is_for_requests_without_one() {
+    let praise = ("praise".to_owned(), vec!["Great".to_owned(), "good".to_owned()]);
+    let config = Config { lexicon: [praise].into(), ..Config::default() };
+    let service = start_with(&config).await;
+    let groups = async |body: Value| {
+        result(&service, &body).await["explanations"][0]["attributions"]["lexicon"].clone()
+    };
+    let own = json!({"inputs": GREAT, "lexicon": {"praise": ["great"]}});
+    let configured = groups(json!({"inputs": GREAT})).await;
+    assert!(configured["praise"].as_f64().unwrap() != 0., "{configured}");
+    assert_eq!(configured, groups(own).await);
+    let other = groups(json!({"inputs": GREAT, "lexicon": {"other": ["great"]}})).await;
+    assert_eq!(other["other"], configured["praise"]);
+    assert!(other["praise"].is_null());
+    assert!(groups(json!({"inputs": GREAT, "lexicon": {}})).await.is_null());
 }

@@ -1,0 +1,167 @@
+//! Which attention heads matter over a corpus: the importance of every head, what it mostly attends
+//! to, and what changes without the most important ones.
+
+mod ablation;
+mod json;
+mod plots;
+mod presentation;
+mod summary;
+mod tally;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::try_join;
+use serde_json::{Value, json};
+
+use super::{Run, RunError, Scope};
+use crate::attention::patterns_of_heads;
+use crate::attribution::{MaskValues, Subject};
+use crate::choice::Choice;
+use crate::error::{Code, Error};
+use crate::evidence::{Predictor, Verdict, check_labels};
+use crate::explainer::AdmittedInputs;
+use crate::explanation::{HeadPattern, Load, Question};
+use crate::inside::head_importance;
+use crate::rows::{AttentionHead, Output, Row, Scalar};
+use crate::text::tokenizer::Truncate;
+use crate::text::{Encoding, Input};
+
+use ablation::Ablations;
+pub use json::json;
+pub use presentation::{document, terminal};
+pub use summary::{Ablated, Ablation, HeadRow, Summary};
+use tally::Tally;
+
+/// The folder of the records of ablations, in that of the report.
+const ABLATIONS: &str = "ablations";
+
+/// Measures the heads on every text, then switches the `ablate` most important ones off, one at a
+/// time. Continues from the records in `folder`, and calls `known` with their number for each of
+/// both.
+///
+/// # Errors
+/// Fails if the model does not choose one of several labels, if the records cannot be written, or
+/// if no text could be measured.
+pub async fn run(
+    scope: &Scope<'_>,
+    ablate: usize,
+    folder: &Path,
+    known: &dyn Fn(usize),
+) -> Result<Summary, RunError> {
+    let model = scope.model;
+    check_labels(model, "the effect of heads on predictions")?;
+    let mut tally = Tally::new(model.layers(), model.heads());
+    let identity = json!({ "command": "heads" });
+    let work = async |input: Input| measure(scope, input).await;
+    let run = scope.run(&mut tally, folder, &identity, known, work).await?;
+    // The most important heads are known only after all texts.
+    let heads = if run.left == 0 { tally.most_important(ablate) } else { Vec::new() };
+    let mut ablations = Ablations::new(scope, heads);
+    let ablated = switch_off(scope, &mut ablations, folder, known).await?;
+    Ok(Summary::new(scope, &tally, &run, &ablations, &ablated))
+}
+
+async fn switch_off(
+    scope: &Scope<'_>,
+    ablations: &mut Ablations,
+    folder: &Path,
+    known: &dyn Fn(usize),
+) -> Result<Run, RunError> {
+    let heads = ablations.heads.clone();
+    if heads.is_empty() {
+        return Ok(Run::default());
+    }
+    let names: Vec<[usize; 2]> = heads.iter().map(|one| [one.layer, one.head]).collect();
+    let identity = json!({ "command": "heads", "without": names });
+    let work = async |input: Input| ablate(scope, &heads, input).await;
+    scope.run(ablations, &folder.join(ABLATIONS), &identity, known, work).await
+}
+
+/// Returns the importance and the pattern of every head for one text:
+/// `{"truncated", "scores": [layers][heads], "patterns": [layers · heads]}`.
+async fn measure(scope: &Scope<'_>, input: Input) -> Result<Value, Error> {
+    let model = scope.model;
+    let loads = |encoding: &Encoding| {
+        let tokens = encoding.len();
+        // The prediction, and the patterns with a row per layer at most.
+        vec![Load::forward(model, tokens, 1 + model.layers()), Load::gradients(model, tokens, 1)]
+    };
+    let text = Text::admit(scope, input, loads).await?;
+    let (encoding, passes) = (text.encoding()?, &text.predictor.passes);
+    let verdict = text.verdict().await?;
+    let subject = Subject {
+        encoding,
+        reads: &[].into(),
+        scalars: &[],
+        values: &[],
+        mask_values: &MaskValues::default(),
+        seed: 0,
+    };
+    let scalar = Scalar::one(Output::Logit, verdict.label);
+    let scores = head_importance::scores(passes, subject, &scalar);
+    let (scores, patterns) = try_join(scores, patterns_of_heads(passes, subject)).await?;
+    let name = |head: &HeadPattern| head.pattern.name();
+    let patterns: Vec<&str> = patterns.iter().map(name).collect();
+    Ok(json!({ "truncated": encoding.truncated, "scores": scores, "patterns": patterns }))
+}
+
+/// Returns what happens to the prediction of one text without each head:
+/// `{"label", "without": [[label, change of the logit of the first label]]}`.
+async fn ablate(scope: &Scope<'_>, heads: &[AttentionHead], input: Input) -> Result<Value, Error> {
+    let loads =
+        |encoding: &Encoding| vec![Load::forward(scope.model, encoding.len(), 1 + heads.len())];
+    let text = Text::admit(scope, input, loads).await?;
+    let Verdict { label, logits, .. } = text.verdict().await?;
+    let tokens = &text.encoding()?.ids;
+    let row = |head: &AttentionHead| Row {
+        without: Some(*head),
+        ..Row::forward(Arc::clone(tokens), [].into())
+    };
+    let verdicts = text.predictor.rows(heads.iter().map(row).collect()).await?;
+    let verdicts = verdicts
+        .ok_or_else(|| Error::new(Code::DeadlineExceeded, "there was no time for all heads"))?;
+    let without = |verdict: &Verdict| json!([verdict.label, verdict.logits[label] - logits[label]]);
+    Ok(json!({ "label": label, "without": verdicts.iter().map(without).collect::<Vec<_>>() }))
+}
+
+/// One admitted text.
+struct Text {
+    admitted: AdmittedInputs,
+    predictor: Predictor,
+}
+
+impl Text {
+    async fn admit(
+        scope: &Scope<'_>,
+        input: Input,
+        loads: impl Fn(&Encoding) -> Vec<Load>,
+    ) -> Result<Self, Error> {
+        let question = Question {
+            truncate: Truncate::Yes,
+            ..Question::prediction(Arc::clone(scope.model), vec![input])
+        };
+        let admitted = scope.explainer.admit(question, loads).await?;
+        let predictor = Predictor::new(&admitted.passes, &admitted.question);
+        Ok(Self { admitted, predictor })
+    }
+
+    fn encoding(&self) -> Result<&Encoding, Error> {
+        match self.admitted.encodings.first() {
+            Some(encoding) => encoding.as_ref().map_err(Clone::clone),
+            None => Err(Error::internal("no encoding")),
+        }
+    }
+
+    async fn verdict(&self) -> Result<Verdict, Error> {
+        let input = &self.admitted.question.inputs[0];
+        Ok(self.predictor.original(input, self.encoding()?).await?.verdict)
+    }
+}
+
+/// Returns the files of the report by name.
+pub fn files(summary: &Summary) -> Vec<(String, String)> {
+    let mut files = document(summary).files();
+    files.push(("report.json".to_owned(), format!("{:#}\n", json(summary))));
+    files
+}

@@ -1,0 +1,118 @@
+//! Running statistics of predictions without single heads.
+
+use serde_json::Value;
+
+use crate::model::Model;
+use crate::report::moments::Moments;
+use crate::report::{Accumulate, Scope};
+use crate::rows::AttentionHead;
+
+/// The effects of switching heads off, over the texts so far.
+#[derive(Debug)]
+pub struct Ablations {
+    pub heads: Vec<AttentionHead>,
+    /// One per head.
+    pub effects: Vec<Effect>,
+    pub texts: usize,
+    /// Number of texts with a label of the model, and of those where it is predicted.
+    pub labelled: usize,
+    pub right: usize,
+    /// The label of each text of the corpus, if it is one of the model's.
+    expected: Vec<Option<usize>>,
+    /// Number of labels of the model.
+    labels: usize,
+}
+
+/// The effect of switching one head off.
+#[derive(Debug, Clone, Default)]
+pub struct Effect {
+    /// Change of the logit of the predicted label.
+    pub change: Moments,
+    pub flips: usize,
+    /// Change of whether the prediction is right, over the texts with a label: 1, 0 or -1.
+    pub gain: Moments,
+}
+
+impl Ablations {
+    pub fn new(scope: &Scope<'_>, heads: Vec<AttentionHead>) -> Self {
+        let expected = scope.texts.labels.iter().map(|label| label_of(scope.model, label));
+        Self::of(heads, expected.collect(), scope.model.outputs())
+    }
+
+    fn of(heads: Vec<AttentionHead>, expected: Vec<Option<usize>>, labels: usize) -> Self {
+        let effects = vec![Effect::default(); heads.len()];
+        Self { heads, effects, texts: 0, labelled: 0, right: 0, expected, labels }
+    }
+}
+
+/// Returns the index of the label with this name or index.
+fn label_of(model: &Model, label: &str) -> Option<usize> {
+    let index = || label.parse().ok().filter(|index| *index < model.outputs());
+    model.output_called(label).or_else(index)
+}
+
+impl Accumulate for Ablations {
+    fn texts(&self) -> usize {
+        self.texts
+    }
+
+    fn add(&mut self, number: usize, record: &Value) -> Option<()> {
+        let label_in = |value: &Value| {
+            usize::try_from(value.as_u64()?).ok().filter(|label| *label < self.labels)
+        };
+        let predicted = label_in(&record["label"])?;
+        let of_head = |one: &Value| Some((label_in(&one[0])?, one[1].as_f64()?));
+        let without: Vec<(usize, f64)> =
+            record["without"].as_array()?.iter().map(of_head).collect::<Option<_>>()?;
+        let expected = *self.expected.get(number)?;
+        if without.len() != self.heads.len() {
+            return None;
+        }
+        self.texts += 1;
+        self.labelled += usize::from(expected.is_some());
+        self.right += usize::from(expected == Some(predicted));
+        for (effect, (label, change)) in self.effects.iter_mut().zip(without) {
+            effect.change.add(change, self.texts);
+            effect.flips += usize::from(label != predicted);
+            if let Some(expected) = expected {
+                let right = |label: usize| f64::from(u8::from(label == expected));
+                effect.gain.add(right(label) - right(predicted), self.labelled);
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Of four texts, the second has no label, and the third is predicted wrongly.
+    #[test]
+    fn effects_are_worked_out_by_hand() {
+        let head = AttentionHead { layer: 0, head: 1 };
+        let expected = vec![Some(1), None, Some(0), Some(1)];
+        let mut ablations = Ablations::of(vec![head], expected, 2);
+        for (number, label, without, change) in
+            [(0, 1, 0, -2.), (1, 1, 0, -1.), (2, 1, 0, -4.), (3, 1, 1, 1.)]
+        {
+            let record = json!({"label": label, "without": [[without, change]]});
+            ablations.add(number, &record).unwrap();
+        }
+        let effect = &ablations.effects[0];
+        assert_eq!((ablations.texts, ablations.labelled, ablations.right), (4, 3, 2));
+        assert_eq!(effect.flips, 3);
+        assert!((effect.change.mean + 1.5).abs() < 1e-12, "{effect:?}");
+        // One text becomes wrong, one becomes right, one stays right.
+        assert!(effect.gain.mean.abs() < 1e-12, "{effect:?}");
+        for record in [
+            json!({"label": 2, "without": [[0, 1.]]}),
+            json!({"label": 1, "without": []}),
+            json!({"label": 1, "without": [[0, "1"]]}),
+        ] {
+            assert_eq!(ablations.add(0, &record), None, "{record}");
+        }
+    }
+}
