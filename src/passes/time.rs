@@ -53,12 +53,12 @@ impl TimeLimit {
 
     /// Returns the output of `work`, or `None` if the stop comes first.
     pub async fn before_stop<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        timeout_at(self.stop, work).await.ok()
+        before(self.stop, work).await
     }
 
     /// Returns the output of `work`, or an error if the deadline comes first.
     pub async fn before_deadline<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
-        timeout_at(self.deadline, work).await.map_err(|_| self.late())
+        before(self.deadline, work).await.ok_or_else(|| self.late())
     }
 
     /// Completes at the deadline.
@@ -71,6 +71,15 @@ impl TimeLimit {
         let detail = format!("not finished within {} ms", self.total.as_millis());
         Error::new(Code::DeadlineExceeded, detail)
     }
+}
+
+/// Returns the output of `work` if it is finished before `end`. After `end`, work does not begin: its
+/// output could be there before the timer fires.
+async fn before<T>(end: Instant, work: impl Future<Output = T>) -> Option<T> {
+    if Instant::now() >= end {
+        return None;
+    }
+    timeout_at(end, work).await.ok()
 }
 
 #[cfg(test)]
