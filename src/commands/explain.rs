@@ -81,7 +81,10 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
         Some(model) => model_entry(model)?,
         None => model_entry(&Source::for_text(&text).to_string())?,
     };
-    let config = Config { models: vec![model], ..Config::default() };
+    let mut config = Config { models: vec![model], ..Config::default() };
+    // No client waits, so time and work are not limited.
+    config.limits.request_ms = 3_600_000;
+    config.engine.queued_work = u32::MAX as usize;
     config.check()?;
     let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let mut body = json!({ "inputs": { "text": text, "text_pair": flags.pair } });
