@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::attribution::Subject;
 use crate::error::Result;
-use crate::model::Model;
 use crate::passes::Passes;
 use crate::rows::{
     AttentionMap, Baseline, Ends, Layer, MapHeads, MapKind, Maps, Path, Row, RowOutput, TokenValue,
@@ -14,20 +13,6 @@ use crate::rows::{
 
 /// Bytes of states that the rows of one round return.
 const ROUND_BYTES: usize = 16 << 20;
-
-/// How many times as long as a product of matrices the other arithmetic takes.
-const PLAIN: usize = 8;
-
-/// Returns the number of forward rows whose time one map takes: `heads × tokens × hidden` products
-/// per token, beside a layer's 12 `hidden²`.
-pub fn map_rows(model: &Model, tokens: usize) -> usize {
-    1 + PLAIN * model.heads() * tokens / (12 * model.width() * model.layers()).max(1)
-}
-
-/// Returns the number of rows of [`value_zeroing`] for one layer.
-pub fn zeroing_rows(tokens: usize) -> usize {
-    1 + tokens
-}
 
 /// Returns the maps of this kind, with one row per layer, so that no pass is long.
 pub async fn maps(

@@ -3,8 +3,8 @@
 mod mixing;
 mod patterns;
 
-use crate::attribution::Subject;
 use crate::attribution::spread::rollout;
+use crate::attribution::{Cost, Subject};
 use crate::choice::Choice as _;
 use crate::error::{Error, Result};
 use crate::explanation::{
@@ -82,18 +82,20 @@ impl ResolvedSelection {
         }
     }
 
-    /// Returns the number of gradient rows and forward rows besides the first pass, for an input
-    /// with this many tokens.
-    pub fn rows(&self, model: &Model, tokens: usize) -> usize {
-        let of_kind = match self.kind {
-            AttentionKind::Weights | AttentionKind::Norm | AttentionKind::Rollout => 0,
-            AttentionKind::Gradient => 1,
+    /// Returns the cost besides the first pass, for an input with this many tokens. A gradient row
+    /// counts as a forward row.
+    pub fn cost(&self, model: &Model, tokens: usize) -> Cost {
+        let layers = self.layers.len();
+        let (rows, layer_rows) = match self.kind {
+            AttentionKind::Weights | AttentionKind::Norm | AttentionKind::Rollout => (0, 0),
+            AttentionKind::Gradient => (1, 0),
             AttentionKind::BlockNorm | AttentionKind::Alti => {
-                self.layers.len() * mixing::map_rows(model, tokens)
+                (layers * (1 + model.mixing_load(tokens).div_ceil(tokens.max(1))), 0)
             }
-            AttentionKind::ValueZeroing => self.layers.len() * mixing::zeroing_rows(tokens),
+            AttentionKind::ValueZeroing => (layers, layers * tokens),
         };
-        of_kind + if self.patterns { self.model_layers } else { 0 }
+        let patterns = if self.patterns { self.model_layers } else { 0 };
+        Cost { forward_rows: rows + patterns, layer_rows, ..Cost::default() }
     }
 }
 

@@ -191,6 +191,8 @@ pub struct Cost {
     pub gradient_rows: usize,
     /// How many of the forward rows also compute maximum flows to every token.
     pub flow_rows: usize,
+    /// Forward rows through a single layer.
+    pub layer_rows: usize,
 }
 
 /// The dimensions of an input that determine a method's cost.

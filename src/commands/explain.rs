@@ -82,7 +82,7 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
         None => model_entry(&Source::for_text(&text).to_string())?,
     };
     let mut config = Config { models: vec![model], ..Config::default() };
-    // No client waits, so time and work are not limited.
+    // No client waits: an hour is the longest limit.
     config.limits.request_ms = 3_600_000;
     config.engine.queued_work = u32::MAX as usize;
     config.check()?;

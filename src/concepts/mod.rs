@@ -4,7 +4,7 @@
 //!
 //! A text's state at a layer is the mean over all of its tokens, special tokens included, of the
 //! layer's output before a final layer norm. Moving the states of all tokens by a vector moves it by
-//! the same vector, so that derivatives along a direction are about what was separated.
+//! the same vector, so that gradients and directions are in the same space.
 
 mod fit;
 mod gram;

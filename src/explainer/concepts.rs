@@ -50,13 +50,15 @@ impl Explainer {
             ];
             own.into_iter().chain(other).collect()
         };
+        // Before the admission, so that concepts that wait take no capacity. The semaphore is never
+        // closed.
+        let turn = Arc::clone(&self.learning).acquire_owned();
+        let turn = self.time_limit(&question).before_deadline(turn).await?;
+        let turn = turn.map_err(Error::internal)?;
         let mut admitted = self.admit(question, loads).await?;
         let encodings = std::mem::take(&mut admitted.encodings).into_iter();
         let encodings: Vec<Encoding> = encodings.collect::<Result<_>>()?;
         let (passes, question) = (&admitted.passes, &admitted.question);
-        let turn = passes.in_time(self.learning.acquire()).await;
-        // The semaphore is never closed.
-        let _turn = turn.ok_or_else(|| passes.late())?.map_err(Error::internal)?;
         let texts = Texts { passes, question, encodings: &encodings };
         let firsts = texts.first_passes().await?;
         let target = match chooses_target {
@@ -67,7 +69,12 @@ impl Explainer {
         let measured = texts.measure(&firsts, &targets).await?;
         let concept: Vec<bool> = (0..encodings.len()).map(|text| text < with).collect();
         let seed = question.seed;
-        let learned = passes.compute(move || concepts::learn(&measured, &concept, seed));
+        let learned = passes.compute(move || {
+            let learned = concepts::learn(&measured, &concept, seed);
+            // Only now, even if nobody waits any more: the states were in memory.
+            drop(turn);
+            learned
+        });
         let learned = passes.in_time(learned).await.ok_or_else(|| passes.late())??;
         let Learned { layers, directions, best } = learned;
         let (layer, axis) = best.ok_or_else(|| {

@@ -42,9 +42,14 @@ pub struct MethodEstimate {
 
 /// Returns a method's work, in tokens of forward passes that take as long.
 fn load(model: &Model, tokens: usize, cost: Cost) -> usize {
-    let rows = cost.gradient_rows.saturating_mul(2).saturating_add(cost.forward_rows);
+    let rows = cost.gradient_rows.saturating_mul(2).saturating_add(whole_rows(model, cost));
     let flows = cost.flow_rows.saturating_mul(model.flow_load(tokens));
     tokens.saturating_mul(rows).saturating_add(flows)
+}
+
+/// Returns the forward rows, of which those through one layer count for their share.
+fn whole_rows(model: &Model, cost: Cost) -> usize {
+    cost.forward_rows.saturating_add(cost.layer_rows.div_ceil(model.layers().max(1)))
 }
 
 fn forward(forward_rows: usize) -> Cost {
@@ -55,8 +60,8 @@ fn forward(forward_rows: usize) -> Cost {
 struct Sequence<'a> {
     question: &'a Question,
     tokens: usize,
-    /// Rows of the first pass and of attention.
-    first_rows: usize,
+    /// Forward rows of the first pass, and of attention with those through single layers.
+    first: Cost,
     /// Number of scalars that a method explains together, and how often it runs.
     scalars: usize,
     times: usize,
@@ -74,6 +79,7 @@ impl Sequence<'_> {
             forward_rows: cost.forward_rows.saturating_mul(self.times),
             gradient_rows: cost.gradient_rows.saturating_mul(self.times),
             flow_rows: cost.flow_rows.saturating_mul(self.times),
+            layer_rows: cost.layer_rows.saturating_mul(self.times),
         }
     }
 
@@ -95,23 +101,20 @@ impl Sequence<'_> {
         inside::cost(self.question, self.tokens)
     }
 
-    /// Returns the rows that belong to no method.
-    fn other_rows(&self) -> usize {
-        self.first_rows + self.measure_rows()
+    /// Returns the forward rows that belong to no method.
+    fn other_rows(&self) -> Cost {
+        let forward_rows = self.first.forward_rows + self.measure_rows();
+        Cost { forward_rows, ..self.first }
     }
 }
 
 /// Returns every sequence that a question runs through the model.
 fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
     let question = &*checked.question;
-    let attention = |tokens: usize| {
-        let selection = checked.attention_selection.as_ref();
-        selection.map_or(0, |selection| selection.rows(&question.model, tokens))
-    };
     let plain = |encoding: &Encoding| Sequence {
         question,
         tokens: encoding.len(),
-        first_rows: 1 + attention(encoding.len()),
+        first: with_attention(checked, encoding.len(), 1),
         scalars: tasks::most(question, encoding),
         times: 1,
         measured: true,
@@ -123,6 +126,14 @@ fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
         _ => input.encodings().into_iter().map(plain).collect(),
     };
     checked.tokenized.iter().flatten().flat_map(of_input).collect()
+}
+
+/// Returns the cost of this many rows, and of the attention.
+fn with_attention(checked: &Checked, tokens: usize, rows: usize) -> Cost {
+    let selection = checked.attention_selection.as_ref();
+    let cost = selection.map(|selection| selection.cost(&checked.question.model, tokens));
+    let cost = cost.unwrap_or_default();
+    Cost { forward_rows: cost.forward_rows + rows, ..cost }
 }
 
 /// Returns the pairs of one text. Targets are unknown yet, so the longest pairs are assumed.
@@ -144,14 +155,14 @@ fn in_pairs<'a>(
     let mut lengths: Vec<usize> = pairs.iter().map(Encoding::len).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
     // Attention is that of one pair, and takes an extra row.
-    let attention = |tokens: usize| {
-        let selection = checked.attention_selection.as_ref();
-        selection.map_or(0, |selection| 1 + selection.rows(&question.model, tokens))
-    };
+    let of_attention = usize::from(checked.attention_selection.is_some());
     let sequence = |(index, tokens): (usize, usize)| Sequence {
         question,
         tokens,
-        first_rows: if index == 0 { 1 + attention(tokens) } else { 1 },
+        first: match index {
+            0 => with_attention(checked, tokens, 1 + of_attention),
+            _ => forward(1),
+        },
         scalars: 1,
         times: times(index),
         measured: index < measured,
@@ -166,7 +177,7 @@ pub fn demand(checked: &Checked, admission: &Admission, limit: Duration) -> Dema
     let (mut fixed, mut elastic) = (Work::default(), Work::default());
     for sequence in sequences(checked) {
         let (model, tokens) = (&question.model, sequence.tokens);
-        fixed.add(model, tokens, forward(sequence.first_rows));
+        fixed.add(model, tokens, sequence.first);
         fixed.add(model, tokens, sequence.inside_rows());
         elastic.add(model, tokens, forward(sequence.measure_rows()));
         for (method, (entry, options)) in question.methods.iter().enumerate() {
@@ -214,7 +225,7 @@ struct Work {
 
 impl Work {
     fn add(&mut self, model: &Model, tokens: usize, cost: Cost) {
-        let rows = cost.forward_rows.saturating_add(cost.gradient_rows);
+        let rows = whole_rows(model, cost).saturating_add(cost.gradient_rows);
         self.rows = self.rows.saturating_add(tokens.saturating_mul(rows));
         self.load = self.load.saturating_add(load(model, tokens, cost));
     }
@@ -242,16 +253,15 @@ pub fn estimate(checked: &Checked, admission: &Admission, limit: Duration) -> Es
         }
     };
     let methods: Vec<MethodEstimate> = (0..question.methods.len()).map(of_method).collect();
-    let others: Vec<(usize, usize)> =
+    let others: Vec<(usize, Cost)> =
         sequences.iter().map(|sequence| (sequence.tokens, sequence.other_rows())).collect();
     let inside: Vec<(usize, Cost)> =
         sequences.iter().map(|sequence| (sequence.tokens, sequence.inside_rows())).collect();
     let inside_rows =
         |of: fn(&Cost) -> usize| inside.iter().map(|(_, cost)| of(cost)).sum::<usize>();
     let inside_time: Duration = inside.iter().map(|&(tokens, cost)| time_for(tokens, cost)).sum();
-    let other_time: Duration =
-        others.iter().map(|&(tokens, rows)| time_for(tokens, forward(rows))).sum();
-    let other_rows = others.iter().map(|&(_, rows)| rows).sum();
+    let other_time: Duration = others.iter().map(|&(tokens, cost)| time_for(tokens, cost)).sum();
+    let other_rows = others.iter().map(|(_, cost)| cost.forward_rows + cost.layer_rows).sum();
     let of_kind = |(name, loads): (_, Vec<Load>)| of_loads(&loads, name, admission);
     let evidence: Vec<MethodEstimate> = evidence(checked).into_iter().map(of_kind).collect();
     let all = || methods.iter().chain(&evidence);
@@ -279,7 +289,7 @@ impl Load {
 
     /// Tokens x rows x layers, which admission counts.
     fn room(&self) -> usize {
-        let rows = self.cost.forward_rows.saturating_add(self.cost.gradient_rows);
+        let rows = whole_rows(&self.model, self.cost).saturating_add(self.cost.gradient_rows);
         self.tokens.saturating_mul(rows).saturating_mul(self.model.layers())
     }
 

@@ -53,7 +53,7 @@ pub struct Explainer {
     /// The concepts that inputs are located along.
     pub concepts: Arc<Concepts>,
     /// Held while a concept is learned, because the states of all of its texts are in memory.
-    learning: Semaphore,
+    learning: Arc<Semaphore>,
     /// Groups of words for questions that have none of their own.
     pub lexicon: Arc<Lexicon>,
     /// Limits the text that is tokenised at the same time, in kibibytes.
@@ -124,7 +124,8 @@ impl Explainer {
         let corpora = Arc::new(Corpora::new(size));
         let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let (concepts, lexicon, learning) = (Arc::default(), Arc::default(), Semaphore::new(1));
+        let (concepts, lexicon, learning) =
+            (Arc::default(), Arc::default(), Arc::new(Semaphore::new(1)));
         Self { pool, engine, limits, corpora, concepts, learning, lexicon, tokenising, cores }
     }
 

@@ -25,7 +25,7 @@ use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
-use crate::rows::{Row, RowOutput, Want};
+use crate::rows::{MapKind, Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
@@ -162,6 +162,9 @@ fn load(
     })
 }
 
+/// How many times as long as in a product of matrices a multiply-add takes elsewhere.
+const PLAIN: u64 = 8;
+
 impl Model {
     /// Loads a model from a checkpoint; blocking.
     pub fn load(id: &str, source: &Source, placement: &Placement) -> Result<Self, LoadError> {
@@ -250,18 +253,23 @@ impl Loaded {
 
     /// Returns the cost of a row's forward pass, in tokens.
     pub fn row_load(&self, row: &Row) -> usize {
-        let tokens = row.tokens.len();
-        match row.want {
-            Want::Flow(_) => tokens + self.flow_load(tokens),
-            Want::Outputs
-            | Want::States
-            | Want::Pooled(_)
-            | Want::Values(_)
-            | Want::Gradients(..)
-            | Want::Layers(..)
-            | Want::Means(..)
-            | Want::Lens => tokens,
-        }
+        let (tokens, layers) = (row.tokens.len(), self.layers().max(1));
+        let run = row.last_layer().unwrap_or(layers).saturating_sub(row.first_layer()).max(1);
+        let flow = if matches!(row.want, Want::Flow(_)) { self.flow_load(tokens) } else { 0 };
+        let maps = match row.maps.kind {
+            MapKind::BlockNorms | MapKind::Alti => row.maps.layers.len() * self.mixing_load(tokens),
+            _ => 0,
+        };
+        (tokens * run).div_ceil(layers) + flow + maps
+    }
+
+    /// Returns the cost of one map of [`MapKind::BlockNorms`] or [`MapKind::Alti`], in tokens of a
+    /// forward pass: the heads' vectors of every key, and their sums for every query.
+    pub fn mixing_load(&self, tokens: usize) -> usize {
+        let (heads, width) = (self.heads() as u64, self.width() as u64);
+        let vectors = tokens as u64 * heads * width * width;
+        let sums = PLAIN * (tokens * tokens) as u64 * heads * width;
+        ((vectors + sums) / self.token_work().max(1)) as usize
     }
 
     /// Returns the cost of the flows from one query to each of `tokens`, in tokens of a forward

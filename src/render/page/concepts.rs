@@ -17,7 +17,7 @@ fn table(explained: &Explained, room: &mut Room) -> Markup {
     html! {
         p.xp-soft {
             "Position: 1 is the mean of the texts with the concept, -1 that of the contrast. Sensitivity: how the explained "
-            "output changes per unit, when the states of all tokens move along the concept."
+            "output changes per step of length 1, when the states of all tokens move along the concept."
         }
         @if room.cells(4 * explained.concepts.len()) {
             table.xp-grid {

@@ -59,6 +59,11 @@ async fn estimates_cover_the_rows() {
                 1 + 4 * (1 + tokens),
                 "the first row, and per layer one and one per token"
             );
+            assert_eq!(
+                price["cost"],
+                tokens * 4 * (1 + 4 + tokens),
+                "rows through one of 4 layers"
+            );
         }
     }
 }
