@@ -95,6 +95,12 @@ pub fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }
 
+/// Divides numbers by their sum, if it is not 0.
+pub fn shares(numbers: Vec<f64>) -> Vec<f64> {
+    let sum: f64 = numbers.iter().sum();
+    if sum == 0. { numbers } else { numbers.into_iter().map(|x| x / sum).collect() }
+}
+
 /// The size of a gradient, `[hidden]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Norm {
@@ -248,7 +254,8 @@ pub enum Want {
     /// The values of scalars and their gradients with respect to the row's layer.
     Gradients(Reduce, Vec<Scalar>),
     /// The states after these transformer layers, from 1; of a scalar, its value and its gradient
-    /// with respect to each. Without a scalar, the layers after them and the head do not run.
+    /// with respect to each. Without a scalar, the layers after them and the head do not
+    /// run, and there are no maps.
     Layers(Range<usize>, Option<Scalar>),
     /// The same, but the mean of the states over all tokens, and the sum of the gradients: the
     /// gradient with respect to a vector that is added to the state of every token. `[hidden]` each.
@@ -351,7 +358,7 @@ impl Row {
     /// Returns the number of layers to run, if the row needs nothing of the others and of the head.
     pub fn last_layer(&self) -> Option<usize> {
         match &self.want {
-            Want::Layers(layers, None) if self.maps.layers.is_empty() => Some(layers.end - 1),
+            Want::Layers(layers, None) => Some(layers.end - 1),
             _ => None,
         }
     }

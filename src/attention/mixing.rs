@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{
     AttentionMap, Baseline, Ends, Layer, MapHeads, MapKind, Maps, Path, Row, RowOutput, TokenValue,
-    Want, norm,
+    Want, norm, shares,
 };
 
 /// Bytes of states that the rows of one round return.
@@ -100,11 +100,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 
 /// Turns `[keys][queries]` into a map whose rows, of queries, have the sum 1.
 fn by_query(tokens: usize, distances: &[Vec<f64>]) -> AttentionMap {
-    let of_query = |query: usize| {
-        let row: Vec<f64> = distances.iter().map(|of_key| of_key[query]).collect();
-        let sum: f64 = row.iter().sum();
-        row.into_iter().map(move |x| if sum == 0. { 0. } else { x / sum })
-    };
+    let of_query = |query: usize| shares(distances.iter().map(|of_key| of_key[query]).collect());
     let weights = (0..tokens).flat_map(of_query).collect();
     AttentionMap { heads: 1, tokens, weights }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::Value;
 
-use super::shared::{FILTER, Failure, bar, model_entry, runtime};
+use super::shared::{FILTER, Failure, bar, model_entry, runtime, without_client};
 use super::{given, numbers};
 use crate::app;
 use crate::checkpoint::Source;
@@ -54,9 +54,7 @@ impl Corpus {
             None => model_entry(&Source::for_text(&texts.texts.join("\n")).to_string())?,
         };
         config.models = vec![model];
-        // No client waits, so time and work are not limited.
-        config.limits.request_ms = 3_600_000;
-        config.engine.queued_work = u32::MAX as usize;
+        without_client(&mut config);
         config.check()?;
         let log = Log { filter: FILTER.to_owned(), ..Log::default() };
         let _logging = telemetry::start_logging(&log)?;

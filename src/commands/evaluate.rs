@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Map;
 
 use super::numbers;
-use super::shared::{FILTER, Failure, bar, model_entry, runtime};
+use super::shared::{FILTER, Failure, bar, model_entry, runtime, without_client};
 use crate::app;
 use crate::attribution::{self, METHODS, MethodEntry, Options};
 use crate::config::{Config, Log};
@@ -43,9 +43,7 @@ pub fn evaluate(flags: &Evaluate) -> Result<(), Failure> {
     let examples = report::subsample(report::read(&flags.data)?, flags.limit.get());
     let entry = model_entry(&flags.model)?;
     let mut config = Config { models: vec![entry], ..Config::default() };
-    // No client waits, so time and work are not limited.
-    config.limits.request_ms = 3_600_000;
-    config.engine.queued_work = u32::MAX as usize;
+    without_client(&mut config);
     config.check()?;
     let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let (summary, records, failed) = runtime()?.block_on(async {

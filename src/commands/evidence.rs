@@ -8,7 +8,7 @@ use clap::{Args, ColorChoice};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shared::{FILTER, Failure, bar, model_entry, runtime};
+use super::shared::{FILTER, Failure, bar, model_entry, runtime, without_client};
 use super::{given, numbers};
 use crate::app;
 use crate::checkpoint::Source;
@@ -144,9 +144,7 @@ fn whole_model(data: &Path, depth: usize, flags: &Common) -> Result<(), Failure>
         None => model_entry(&Source::for_text(&texts.join("\n")).to_string())?,
     };
     let mut config = Config { models: vec![model], ..Config::default() };
-    // No client waits, so there is no need for tight limits.
-    config.limits.request_ms = 3_600_000;
-    config.engine.queued_work = u32::MAX as usize;
+    without_client(&mut config);
     config.check()?;
     let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let (tree, model) = runtime()?.block_on(async {

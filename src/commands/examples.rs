@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ColorChoice};
 use serde_json::json;
 
-use super::shared::{FILTER, Failure, bar, model_entry, runtime};
+use super::shared::{FILTER, Failure, bar, model_entry, runtime, without_client};
 use super::{given, numbers};
 use crate::app;
 use crate::checkpoint::Source;
@@ -88,8 +88,7 @@ fn answer(flags: &Examples) -> Result<Answer<Found>, Failure> {
     });
     let mut config =
         Config { corpora: corpora.collect(), models: vec![model], ..Config::default() };
-    // No client is waiting, so embedding a large corpus may take long.
-    config.limits.request_ms = 3_600_000;
+    without_client(&mut config);
     config.check()?;
     let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let body = json!({

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice};
 use serde_json::json;
 
-use super::shared::{FILTER, Failure, model_entry, runtime};
+use super::shared::{FILTER, Failure, model_entry, runtime, without_client};
 use super::{given, numbers};
 use crate::app;
 use crate::checkpoint::Source;
@@ -82,9 +82,7 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
         None => model_entry(&Source::for_text(&text).to_string())?,
     };
     let mut config = Config { models: vec![model], ..Config::default() };
-    // No client waits: an hour is the longest limit.
-    config.limits.request_ms = 3_600_000;
-    config.engine.queued_work = u32::MAX as usize;
+    without_client(&mut config);
     config.check()?;
     let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
     let mut body = json!({ "inputs": { "text": text, "text_pair": flags.pair } });

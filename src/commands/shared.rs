@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use crate::checkpoint::Source;
-use crate::config::ModelEntry;
+use crate::config::{Config, ModelEntry};
 
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -16,6 +16,13 @@ pub const FILTER: &str = "warn,explaind::engine::loading=off,explaind::checkpoin
 
 pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Lifts the limits that protect a service from its clients: work may take an hour, the most that
+/// can be configured.
+pub fn without_client(config: &mut Config) {
+    config.limits.request_ms = 3_600_000;
+    config.engine.queued_work = u32::MAX as usize;
 }
 
 /// Parses `[ID=]SOURCE`.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::block_norm::BlockNorm;
 use super::layer::{Layer, OutputTokens, Saved};
 use crate::backend::Backend;
-use crate::rows::{AttentionMap, MapKind, norm};
+use crate::rows::{AttentionMap, MapKind, norm, shares};
 
 /// What the keys of one query contribute to its state.
 struct Contributions {
@@ -91,10 +91,4 @@ impl Contributions {
         };
         shares(self.parts.iter().map(near).collect())
     }
-}
-
-/// Divides by the sum, if there is any.
-fn shares(numbers: Vec<f64>) -> Vec<f64> {
-    let sum: f64 = numbers.iter().sum();
-    if sum == 0. { numbers } else { numbers.into_iter().map(|x| x / sum).collect() }
 }

@@ -47,6 +47,9 @@ struct Forwarded<B: Backend> {
 /// The states before the first layer, and what the embedding block saved.
 type Started<B> = (<B as Backend>::Array, Option<<B as Backend>::Embedded>);
 
+/// The states after a layer, and what a convolution beside it saved.
+type Convolved<B> = (<B as Backend>::Array, Option<convolution::Saved<B>>);
+
 /// The pooled states, and what pooling saved.
 type Pooled<B> = (<B as Backend>::Array, Option<<B as Backend>::Pooled>);
 
@@ -155,14 +158,9 @@ impl<B: Backend> Network<B> {
             if packed.with_backward(0) > 0 {
                 layers.push(saved);
             }
-            hidden = match self.encoder.convolution.as_ref().filter(|_| number == 0) {
-                None => output,
-                Some(block) => {
-                    let (output, saved) = block.forward(b, &hidden, &output, &packed.tokens)?;
-                    convolution = Some(saved);
-                    output
-                }
-            };
+            let (output, convolved) = self.convolved(pass, number, &hidden, output)?;
+            hidden = output;
+            convolution = convolution.or(convolved);
         }
         kept.keep(pass, &hidden, last + 1)?;
         let mut final_norm = None;
@@ -202,8 +200,7 @@ impl<B: Backend> Network<B> {
                 _ => RowOutput { attention, states, ..Self::output(row, logits, probabilities) },
             }
         });
-        let mut outputs: Vec<RowOutput> = outputs.collect();
-        kept.without_gradients(packed, &mut outputs);
+        let outputs: Vec<RowOutput> = outputs.collect();
         Ok(Forwarded {
             embedded,
             layers,
@@ -217,6 +214,23 @@ impl<B: Backend> Network<B> {
             outputs,
             kept,
         })
+    }
+
+    /// Adds the convolution of `input`, which runs beside the first layer, to its `output`.
+    fn convolved(
+        &self,
+        pass: &Pass<'_, B>,
+        number: usize,
+        input: &B::Array,
+        output: B::Array,
+    ) -> Result<Convolved<B>, B::Error> {
+        match self.encoder.convolution.as_ref().filter(|_| number == 0) {
+            None => Ok((output, None)),
+            Some(block) => {
+                let convolved = block.forward(pass.b, input, &output, &pass.packed.tokens)?;
+                Ok((convolved.0, Some(convolved.1)))
+            }
+        }
     }
 
     /// Returns the states that the first layer of the pass reads, and what the embedding block

@@ -8,6 +8,7 @@ use futures_util::stream;
 
 use super::Example;
 use crate::attribution::{Granularity, MethodEntry, Options};
+use crate::corpus::states;
 use crate::error::{Error, Result};
 use crate::evaluation::statistics::mean;
 use crate::evaluation::{Agreement, Evaluation, Settings, Value, keys, ranking};
@@ -113,10 +114,10 @@ async fn measure(
     };
     let mut results = explainer.explain(question).await?.results;
     let (_, explained) = results.pop().ok_or_else(|| Error::internal("no result"))?;
-    Ok(record(number, example, explained?))
+    Ok(record(model, number, example, explained?))
 }
 
-fn record(number: usize, example: &Example, explained: Explained) -> Record {
+fn record(model: &Model, number: usize, example: &Example, explained: Explained) -> Record {
     let evaluation = explained.evaluation.as_ref();
     let best = match &explained.predicted {
         Predicted::Labels(labels) => labels.first(),
@@ -124,7 +125,7 @@ fn record(number: usize, example: &Example, explained: Explained) -> Record {
     };
     let correct = best
         .zip(example.label.as_ref())
-        .map(|(best, label)| *label == best.label || *label == best.index.to_string());
+        .map(|(best, label)| states::label(model, label) == Ok(best.index));
     let words = marked(&explained.words, &example.rationale);
     Record {
         number,

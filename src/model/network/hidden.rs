@@ -39,15 +39,10 @@ impl<B: Backend> Network<B> {
             kept.keep(pass, &hidden, number)?;
             let tokens = &pass.output_tokens[number];
             let (output, _) = layer.forward(b, &hidden, tokens, &packed.removed(number))?;
-            hidden = match self.encoder.convolution.as_ref().filter(|_| number == 0) {
-                None => output,
-                Some(block) => block.forward(b, &hidden, &output, &packed.tokens)?.0,
-            };
+            hidden = self.convolved(pass, number, &hidden, output)?.0;
         }
         kept.keep(pass, &hidden, last)?;
-        let mut outputs = vec![RowOutput::default(); packed.rows.len()];
-        kept.without_gradients(packed, &mut outputs);
-        Ok(outputs)
+        Ok(kept.without_gradients())
     }
 }
 
@@ -77,15 +72,14 @@ impl Kept {
         Ok(())
     }
 
-    /// Adds the states to the outputs of the rows that request no gradient.
-    pub fn without_gradients(&self, packed: &Packed<'_>, outputs: &mut [RowOutput]) {
-        for ((row, kept), output) in packed.rows.iter().zip(&self.states).zip(outputs) {
-            if matches!(row.want, Want::Layers(_, None)) {
-                let layer =
-                    |states: &States| LayerOutput { states: states.concat(), gradient: Vec::new() };
-                output.layers = kept.iter().map(layer).collect();
-            }
-        }
+    /// Returns the outputs of rows that request only the states.
+    fn without_gradients(&self) -> Vec<RowOutput> {
+        let layer = |states: &States| LayerOutput { states: states.concat(), gradient: Vec::new() };
+        let output = |kept: &Vec<States>| RowOutput {
+            layers: kept.iter().map(layer).collect(),
+            ..RowOutput::default()
+        };
+        self.states.iter().map(output).collect()
     }
 
     /// Adds the gradients of one scalar, `[rows][kept layers]`, to the outputs of the first rows.

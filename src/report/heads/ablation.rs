@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::Model;
+use crate::corpus::states;
 use crate::report::moments::Moments;
 use crate::report::{Accumulate, Scope};
 use crate::rows::AttentionHead;
@@ -35,7 +35,8 @@ pub struct Effect {
 
 impl Ablations {
     pub fn new(scope: &Scope<'_>, heads: Vec<AttentionHead>) -> Self {
-        let expected = scope.texts.labels.iter().map(|label| label_of(scope.model, label));
+        let expected =
+            scope.texts.labels.iter().map(|label| states::label(scope.model, label).ok());
         Self::of(heads, expected.collect(), scope.model.outputs())
     }
 
@@ -43,12 +44,6 @@ impl Ablations {
         let effects = vec![Effect::default(); heads.len()];
         Self { heads, effects, texts: 0, labelled: 0, right: 0, expected, labels }
     }
-}
-
-/// Returns the index of the label with this name or index.
-fn label_of(model: &Model, label: &str) -> Option<usize> {
-    let index = || label.parse().ok().filter(|index| *index < model.outputs());
-    model.output_called(label).or_else(index)
 }
 
 impl Accumulate for Ablations {

@@ -11,7 +11,7 @@ use explaind::model::{Model, Placement};
 use explaind::text::Input;
 use serde_json::{Value, json};
 
-use super::{Errors, answers, explain, limit, list, numbers, placements, target};
+use super::{Errors, answers, explain, folders_with, limit, list, numbers, placements, target};
 use crate::support::{explainer, golden_folder, input, load, method, question};
 
 /// The error of conductance, as a share of its norm per layer, if it has converged to a tolerance of
@@ -136,12 +136,7 @@ async fn errors_of(folder: &str, golden: &Value, placement: &Placement) -> Error
 
 #[tokio::test]
 async fn views_inside_equal_captum() {
-    let folders = fs::read_dir(golden_folder("")).expect("the folder of golden values");
-    let mut names: Vec<String> = folders
-        .map(|entry| entry.expect("an entry").file_name().into_string().unwrap())
-        .filter(|name| golden_folder(name).join("inside.json").is_file())
-        .collect();
-    names.sort();
+    let names = folders_with("inside.json");
     assert!(names.len() >= 8, "too few golden values");
     let mut wrong = Vec::new();
     for name in &names {

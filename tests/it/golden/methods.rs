@@ -11,7 +11,7 @@ use explaind::http;
 use explaind::model::Placement;
 use serde_json::Value;
 
-use super::{Errors, explain, limit, list, placements};
+use super::{Errors, explain, folders_with, limit, list, placements};
 use crate::support::{explainer, golden_folder, load};
 
 fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
@@ -75,12 +75,7 @@ async fn errors_of(folder: &str, golden: &Value, placement: &Placement) -> Error
 
 #[tokio::test]
 async fn methods_equal_their_reference_implementations() {
-    let folders = fs::read_dir(golden_folder("")).expect("the folder of golden values");
-    let mut names: Vec<String> = folders
-        .map(|entry| entry.expect("an entry").file_name().into_string().unwrap())
-        .filter(|name| golden_folder(name).join("methods.json").is_file())
-        .collect();
-    names.sort();
+    let names = folders_with("methods.json");
     assert!(names.len() > 10, "too few golden values");
     let mut wrong = Vec::new();
     let (mut exact, mut single) = (Errors::default(), Errors::default());

@@ -9,7 +9,7 @@ use explaind::explanation::{AttentionKind, Heads};
 use explaind::model::Placement;
 use serde_json::Value;
 
-use super::{Errors, explain, limit, list, placements};
+use super::{Errors, explain, folders_with, limit, list, placements};
 use crate::support::{explainer, golden_folder, input, load, question};
 
 const KINDS: [AttentionKind; 3] =
@@ -35,12 +35,7 @@ async fn errors_of(folder: &str, golden: &Value, placement: &Placement) -> Error
 
 #[tokio::test]
 async fn mixing_equals_the_formulas() {
-    let folders = fs::read_dir(golden_folder("")).expect("the folder of golden values");
-    let mut names: Vec<String> = folders
-        .map(|entry| entry.expect("an entry").file_name().into_string().unwrap())
-        .filter(|name| golden_folder(name).join("mixing.json").is_file())
-        .collect();
-    names.sort();
+    let names = folders_with("mixing.json");
     assert!(names.len() >= 8, "too few golden values");
     let mut wrong = Vec::new();
     for name in &names {

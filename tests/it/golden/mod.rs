@@ -229,15 +229,20 @@ async fn check(folder: &str) {
     println!("| {folder} | {} |", cells.join(" | "));
 }
 
-/// Checks every folder of golden values with this prefix.
-async fn check_all(prefix: &str) {
+/// Returns the sorted names of the golden folders that have this file.
+fn folders_with(file: &str) -> Vec<String> {
     let folders = fs::read_dir(golden_folder("")).expect("the folder of golden values");
     let names = folders.map(|entry| entry.expect("an entry").file_name().into_string().unwrap());
-    let mut names: Vec<String> = names
-        .filter(|name| name.starts_with(&format!("{prefix}-")))
-        .filter(|name| golden_folder(name).join("golden.json").is_file())
-        .collect();
+    let mut names: Vec<String> =
+        names.filter(|name| golden_folder(name).join(file).is_file()).collect();
     names.sort();
+    names
+}
+
+/// Checks every folder of golden values with this prefix.
+async fn check_all(prefix: &str) {
+    let mut names = folders_with("golden.json");
+    names.retain(|name| name.starts_with(&format!("{prefix}-")));
     assert!(!names.is_empty(), "no golden values for {prefix}");
     for name in names {
         check(&name).await;

@@ -10,7 +10,9 @@ use explaind::model::Placement;
 use serde_json::{Value, json};
 
 use super::answers::by_index;
-use super::{Errors, answers, compare_tokens, explain, integers, limit, list, placements};
+use super::{
+    Errors, answers, compare_tokens, explain, folders_with, integers, limit, list, placements,
+};
 use crate::support::{explainer, golden_folder, load};
 
 fn compare(explained: &Explained, case: &Value, errors: &mut Errors) {
@@ -99,12 +101,7 @@ async fn errors_of(folder: &str, golden: &Value, placement: &Placement) -> Error
 
 #[tokio::test]
 async fn tasks_equal_the_pipelines() {
-    let mut names: Vec<String> = fs::read_dir(golden_folder(""))
-        .expect("the folder of golden values")
-        .map(|entry| entry.expect("an entry").file_name().into_string().unwrap())
-        .filter(|name| golden_folder(name).join("tasks.json").is_file())
-        .collect();
-    names.sort();
+    let names = folders_with("tasks.json");
     assert!(names.len() > 7, "too few golden values");
     for name in &names {
         let golden = fs::read(golden_folder(name).join("tasks.json")).unwrap();
