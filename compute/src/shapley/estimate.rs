@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use super::means::Means;
 use super::regression::{Bits, Inverse, Kernel};
-use super::{Coalition, halved, pairs};
-
-/// The most pairs that the regression is fitted to, the first ones. Fitting takes the cube of their
-/// number; later pairs only correct its predictions.
-const FITTED: usize = 512;
+use super::{Coalition, FITTED, halved, pairs, size_of};
 
 /// Factor of the variance, and what is added to it for one pair. The squares of the residuals
 /// leave out that the fits without one pair each share most of their pairs, and that few squares
@@ -66,10 +62,6 @@ impl Estimator {
     fn scale(&self, size: usize) -> f64 {
         halved(self.units, size) * 2. * self.units as f64 / (size * (self.units - size)) as f64
     }
-}
-
-fn size_of(coalition: &Coalition) -> usize {
-    coalition.iter().filter(|present| **present).count()
 }
 
 /// A regression's matrix, which all scalars share.
@@ -194,59 +186,31 @@ impl Fit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Order, exact};
+    use super::super::exact;
+    use super::super::tests::Game;
     use super::*;
-    use crate::random::Generator;
 
-    /// A game with random effects of every order, smaller for higher orders.
-    struct Game {
-        units: usize,
-        values: Vec<f64>,
+    fn exact_of(game: &Game) -> Vec<f64> {
+        exact(game.units, |bits| game.values[bits])
     }
 
-    impl Game {
-        fn new(units: usize, seed: u64) -> Self {
-            let mut generator = Generator::stream(seed, 0);
-            let mut effects: Vec<f64> = (0..1usize << units)
-                .map(|set| generator.normal() * 0.5_f64.powi(set.count_ones() as i32))
-                .collect();
-            // The sum over all subsets of each set.
-            for unit in 0..units {
-                for set in (0..1 << units).filter(|set| set >> unit & 1 == 1) {
-                    effects[set] += effects[set ^ 1 << unit];
-                }
-            }
-            Self { units, values: effects.iter().map(|effect| effect.tanh()).collect() }
-        }
-
-        fn value(&self, coalition: &Coalition) -> f64 {
-            let bit = |(unit, &present): (usize, &bool)| usize::from(present) << unit;
-            self.values[coalition.iter().enumerate().map(bit).sum::<usize>()]
-        }
-
-        fn exact(&self) -> Vec<f64> {
-            exact(self.units, |bits| self.values[bits])
-        }
-
-        fn estimate(&self, count: usize, seed: u64) -> Estimate {
-            let order = Order::new(self.units, Generator::stream(seed, 0));
-            let coalitions: Vec<Coalition> = order.take(count).collect();
-            let difference = |one: &Coalition| {
-                let other = one.iter().map(|present| !present).collect();
-                self.value(one) - self.value(&other)
-            };
-            let differences: Vec<f64> = coalitions.iter().map(difference).collect();
-            let change = self.values[self.values.len() - 1] - self.values[0];
-            Estimator::new(self.units).fit(&coalitions).estimate(&differences, change)
-        }
+    fn estimate(game: &Game, count: usize, seed: u64) -> Estimate {
+        let coalitions = game.coalitions(count, seed);
+        let difference = |one: &Coalition| {
+            let other = one.iter().map(|present| !present).collect();
+            game.value(one) - game.value(&other)
+        };
+        let differences: Vec<f64> = coalitions.iter().map(difference).collect();
+        let change = game.values[game.values.len() - 1] - game.values[0];
+        Estimator::new(game.units).fit(&coalitions).estimate(&differences, change)
     }
 
     #[test]
     fn all_pairs_give_exact_values() {
         for units in [2, 3, 6, 9, 11] {
             let game = Game::new(units, 4);
-            let estimate = game.estimate(1 << units, 1);
-            for (u, expected) in game.exact().iter().enumerate() {
+            let estimate = estimate(&game, 1 << units, 1);
+            for (u, expected) in exact_of(&game).iter().enumerate() {
                 assert!((estimate.values[u] - expected).abs() < 1e-9, "{units}");
                 assert!(estimate.covariance[u][u] < 1e-18);
             }
@@ -258,7 +222,7 @@ mod tests {
         let game = Game::new(10, 7);
         let change = game.values[1023] - game.values[0];
         for count in [0, 1, 3, 30, 200] {
-            let sum: f64 = game.estimate(count, 2).values.iter().sum();
+            let sum: f64 = estimate(&game, count, 2).values.iter().sum();
             assert!((sum - change).abs() < 1e-10);
         }
     }
@@ -272,10 +236,10 @@ mod tests {
             let (mut covered, mut bias, mut error) = (0, 0., 0.);
             for number in 0..games {
                 let game = Game::new(10, number);
-                let exact = game.exact();
+                let exact = exact_of(&game);
                 let mut means = [0.; 10];
                 for seed in 0..seeds {
-                    let estimate = game.estimate(count, 1_000 * number + seed);
+                    let estimate = estimate(&game, count, 1_000 * number + seed);
                     for unit in 0..10 {
                         let off = estimate.values[unit] - exact[unit];
                         covered +=
@@ -298,10 +262,10 @@ mod tests {
     #[test]
     fn pairs_after_the_fitted_ones_improve_the_estimate() {
         let game = Game::new(13, 3);
-        let exact = game.exact();
+        let exact = exact_of(&game);
         let error = |count: usize| {
             let squares = (0..4).map(|seed| {
-                let values = game.estimate(count, seed).values;
+                let values = estimate(&game, count, seed).values;
                 values.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).sum::<f64>()
             });
             squares.sum::<f64>()

@@ -22,11 +22,16 @@ mod estimate;
 mod exact;
 mod means;
 mod order;
+pub mod pairs;
 mod regression;
 
 pub use estimate::{Estimate, Estimator};
 pub use exact::exact;
 pub use order::Order;
+
+/// The most pairs that a regression is fitted to, the first ones. Fitting takes the cube of their
+/// number; later pairs only correct its predictions.
+const FITTED: usize = 512;
 
 /// Which units are present.
 pub type Coalition = Vec<bool>;
@@ -45,4 +50,46 @@ fn pairs(units: usize, size: usize) -> f64 {
 /// count twice, and 1 otherwise.
 fn halved(units: usize, size: usize) -> f64 {
     if 2 * size == units { 0.5 } else { 1. }
+}
+
+fn size_of(coalition: &Coalition) -> usize {
+    coalition.iter().filter(|present| **present).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Coalition, Order};
+    use crate::random::Generator;
+
+    /// A game with random effects of every order, smaller for higher orders.
+    pub struct Game {
+        pub units: usize,
+        pub values: Vec<f64>,
+    }
+
+    impl Game {
+        pub fn new(units: usize, seed: u64) -> Self {
+            let mut generator = Generator::stream(seed, 0);
+            let mut effects: Vec<f64> = (0..1usize << units)
+                .map(|set| generator.normal() * 0.5_f64.powi(set.count_ones() as i32))
+                .collect();
+            // The sum over all subsets of each set.
+            for unit in 0..units {
+                for set in (0..1 << units).filter(|set| set >> unit & 1 == 1) {
+                    effects[set] += effects[set ^ 1 << unit];
+                }
+            }
+            Self { units, values: effects.iter().map(|effect| effect.tanh()).collect() }
+        }
+
+        pub fn value(&self, coalition: &Coalition) -> f64 {
+            let bit = |(unit, &present): (usize, &bool)| usize::from(present) << unit;
+            self.values[coalition.iter().enumerate().map(bit).sum::<usize>()]
+        }
+
+        /// Returns the first coalitions of an order.
+        pub fn coalitions(&self, count: usize, seed: u64) -> Vec<Coalition> {
+            Order::new(self.units, Generator::stream(seed, 0)).take(count).collect()
+        }
+    }
 }

@@ -28,6 +28,13 @@ impl Kernel {
         Self((0..=units).map(covariance).collect())
     }
 
+    /// `ρ²`: an even function of ρ, whose predictions are quadratic forms of coalitions as vectors
+    /// of ±1.
+    pub fn quadratic(units: usize) -> Self {
+        let cosine = |distance: usize| 1. - 2. * distance as f64 / units as f64;
+        Self((0..=units).map(|distance| cosine(distance).powi(2)).collect())
+    }
+
     pub fn at(&self, distance: usize) -> f64 {
         self.0[distance]
     }
