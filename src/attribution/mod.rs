@@ -27,6 +27,7 @@ pub mod perturbation;
 pub mod quadrature;
 pub mod reduce;
 mod saliency;
+mod shapley_interactions;
 mod samples;
 mod smooth_grad;
 pub mod spread;
@@ -44,7 +45,7 @@ use crate::passes::Passes;
 use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
-pub use perturbation::MaskValues;
+pub use perturbation::{MaskValues, UnitKind};
 pub use reduce::{Granularity, Normalize};
 
 /// An input and the scalars of its output to explain.
@@ -124,6 +125,24 @@ pub struct Attribution {
     /// scores' covariance. The variance of a sum of scores is the sum of the squares of the same sum
     /// in each vector. Empty if the scores are exact.
     pub deviations: Vec<Vec<f64>>,
+    /// What pairs of units do beyond their scores. Set by methods that find interactions.
+    pub interactions: Option<Interactions>,
+}
+
+/// Scores of pairs of units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interactions {
+    pub unit: UnitKind,
+    /// Largest magnitude first.
+    pub pairs: Vec<PairScore>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairScore {
+    /// Indices among the tokens, words, sentences or spans.
+    pub units: [usize; 2],
+    pub score: f64,
+    pub standard_error: f64,
 }
 
 /// How many samples a method used, and how good they are.
@@ -151,7 +170,13 @@ pub struct Fit {
 impl Attribution {
     /// Creates an attribution that has only scores.
     pub fn plain(scores: Vec<f64>) -> Self {
-        Self { scores, completeness: None, sampling: None, deviations: Vec::new() }
+        Self {
+            scores,
+            completeness: None,
+            sampling: None,
+            deviations: Vec::new(),
+            interactions: None,
+        }
     }
 
     /// Returns whether the scores are within the requested tolerance.
@@ -278,6 +303,7 @@ pub static METHODS: &[MethodEntry] = &[
     lime::ENTRY,
     kernel_shap::ENTRY,
     partition_shap::ENTRY,
+    shapley_interactions::ENTRY,
     attention_rollout::ENTRY,
     attention_flow::ENTRY,
     attention_gradient::ENTRY,

@@ -70,12 +70,17 @@ impl<'a> Goal<'a> {
         Self { count, tolerance: options.number(TOLERANCE.name), encoding }
     }
 
-    /// Returns whether the words' standard errors are within the tolerance.
+    /// Returns whether the standard errors of words and of pairs are within the tolerance.
     pub fn is_reached(self, attribution: &Attribution) -> bool {
-        let Attribution { scores, deviations, .. } = attribution;
+        let Attribution { scores, deviations, interactions, .. } = attribution;
         let (unit, how) = (Granularity::Word, Normalize::None);
-        let errors = reduce::errors(scores, deviations, self.encoding, unit, how);
-        norm(&errors) <= self.tolerance * norm(&reduce::scores(scores, self.encoding, unit, how))
+        let mut errors = reduce::errors(scores, deviations, self.encoding, unit, how);
+        let mut scores = reduce::scores(scores, self.encoding, unit, how);
+        for pair in interactions.iter().flat_map(|all| &all.pairs) {
+            errors.push(pair.standard_error);
+            scores.push(pair.score);
+        }
+        norm(&errors) <= self.tolerance * norm(&scores)
     }
 
     /// Adds how many samples were taken, and whether their scores are within the tolerance.

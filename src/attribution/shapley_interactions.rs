@@ -39,3 +39,39 @@ pub const ENTRY: MethodEntry = MethodEntry {
     cost: samples::masks_cost,
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
+
+async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
+    let perturbation = Perturbation::by(passes.model(), subject, options)?;
+    let units = perturbation.count();
+    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
+    let is_exact = units <= MOST_EXACT || options.number(TOLERANCE.name) == 0.;
+    let named = Named::new(&perturbation, subject, options);
+    let sampled = sampled(passes, &perturbation, subject, options, &named);
+    if !is_exact || !enumeration::is_allowed(units, max_evals) {
+        return sampled.await;
+    }
+    let exact = |all: Vec<Vec<f64>>| {
+        let goal = Goal::new(all.len(), options, subject.encoding);
+        let of_scalar = |(k, &value): (usize, &f64)| {
+            let scalar = |bits: usize| all[bits][k];
+            let found = pairs::Interactions::exact(pairs::exact(units, scalar));
+            let main = pairs::main_effects(&shapley::exact(units, scalar), &found.values);
+            let attribution = named.attribution(&main, &found, value, all[0][k]);
+            goal.judged(attribution, all.len(), true)
+        };
+        subject.values.iter().enumerate().map(of_scalar).collect()
+    };
+    enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
+}
+
+/// Returns coalitions that stand for their complements too: first those of one unit, which determine
+/// the sum of each unit's interactions, and then those of an [`Order`].
+fn drawn(units: usize, seed: u64, count: usize) -> Vec<Mask> {
+    let mut generator = Generator::stream(seed, 1);
+    // The only pair of two units stands for both.
+    let single = generator.choose(units, units).into_iter().take(if units == 2 { 1 } else { units });
+    let single = single.map(|one| (0..units).map(|unit| unit == one).collect::<Mask>());
+    let is_larger = |mask: &Mask| mask.iter().filter(|present| **present).count() > 1;
+    let others = Order::new(units, Generator::stream(seed, 0)).filter(is_larger);
+    single.chain(others).take(count).collect()
+}

@@ -203,7 +203,7 @@ impl Merged<'_> {
             weighted.push((weight, attribution));
         }
         let (completeness, sampling) = (completeness(&weighted), sampling(&weighted));
-        Attribution { scores, completeness, sampling, deviations }
+        Attribution { scores, completeness, sampling, deviations, interactions: None }
     }
 }
 
