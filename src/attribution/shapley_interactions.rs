@@ -5,16 +5,19 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::deviations::of_covariance;
-use super::enumeration::{self, complete};
+use super::enumeration;
 use super::options::{OptionKind, OptionSpec, Preset};
-use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, Units};
+use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, Units};
 use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
-use super::{ALWAYS, AS_GIVEN, Attribution, Interactions, MethodEntry, Options, Subject};
+use super::{
+    ALWAYS, AS_GIVEN, Attribution, Completeness, Interactions, MethodEntry, Options, PairScore, Subject,
+};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
 use crate::shapley::pairs::{self, PairEstimator};
-use crate::shapley::{Estimator, Order};
+use crate::shapley::{self, Estimator, Order};
+use crate::text::Encoding;
 
 /// Interactions need more evaluations than single scores.
 const EVALUATIONS: OptionSpec =
@@ -74,4 +77,148 @@ fn drawn(units: usize, seed: u64, count: usize) -> Vec<Mask> {
     let is_larger = |mask: &Mask| mask.iter().filter(|present| **present).count() > 1;
     let others = Order::new(units, Generator::stream(seed, 0)).filter(is_larger);
     single.chain(others).take(count).collect()
+}
+
+async fn sampled(
+    passes: &Passes,
+    perturbation: &Perturbation<'_>,
+    subject: Subject<'_>,
+    options: &Options,
+    named: &Named,
+) -> Result<Vec<Attribution>> {
+    let (units, seed) = (perturbation.count(), subject.seed);
+    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
+    // Two evaluations are for all units and for none.
+    let count = (max_evals - 2) / 2;
+    let prepare = move || {
+        let coalitions = Arc::new(drawn(units, seed, count));
+        (Arc::new((Estimator::new(units), PairEstimator::new(units))), coalitions)
+    };
+    let (estimators, coalitions) = passes.compute(prepare).await?;
+    let complement = |one: &Mask| one.iter().map(|present| !present).collect::<Mask>();
+    let masks: Vec<Mask> =
+        coalitions.iter().flat_map(|one| [one.clone(), complement(one)]).collect();
+    let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
+    let samples = Samples {
+        named: named.clone(),
+        estimators,
+        coalitions,
+        values: subject.values.to_vec(),
+        empty,
+        evaluated: vec![Vec::new(); subject.scalars.len()],
+    };
+    let goal = Goal::new(masks.len(), options, subject.encoding);
+    samples::run_masks(passes, goal, perturbation, &masks, samples).await
+}
+
+#[derive(Clone)]
+struct Samples {
+    named: Named,
+    estimators: Arc<(Estimator, PairEstimator)>,
+    coalitions: Arc<Vec<Mask>>,
+    values: Vec<f64>,
+    empty: Vec<f64>,
+    /// F of each coalition and of its complement, `[scalars][2 · coalitions]`.
+    evaluated: Vec<Vec<f64>>,
+}
+
+impl Collect<Vec<f64>> for Samples {
+    fn take(&mut self, sample: Vec<f64>) {
+        self.evaluated.iter_mut().zip(sample).for_each(|(list, value)| list.push(value));
+    }
+
+    fn so_far(&self) -> Work {
+        let samples = self.clone();
+        Box::new(move || samples.attributions())
+    }
+}
+
+impl Samples {
+    fn attributions(&self) -> Vec<Attribution> {
+        let (single, paired) = &*self.estimators;
+        let count = self.evaluated.first().map_or(0, |list| list.len() / 2);
+        let coalitions = &self.coalitions[..count];
+        let (fit, pair_fit) = (single.fit(coalitions), paired.fit(coalitions));
+        let of_scalar = |((evaluated, &value), &empty): ((&Vec<f64>, &f64), &f64)| {
+            let pairs = evaluated.chunks_exact(2);
+            let differences: Vec<f64> = pairs.clone().map(|pair| pair[0] - pair[1]).collect();
+            let sums: Vec<f64> = pairs.map(|pair| pair[0] + pair[1]).collect();
+            let mut estimate = fit.estimate(&differences, value - empty);
+            let found = pair_fit.estimate(&sums, value + empty);
+            let main = pairs::main_effects(&estimate.values, &found.values);
+            let units = main.len();
+            // From the coalitions of one unit on, the sums of a unit's interactions are exact.
+            if count < units {
+                for ((i, j), variance) in pairs::all_pairs(units).zip(&found.variances) {
+                    estimate.covariance[i][i] += variance / 4.;
+                    estimate.covariance[j][j] += variance / 4.;
+                }
+            }
+            let vectors = of_covariance(estimate.covariance);
+            Attribution {
+                deviations: vectors.iter().map(|vector| self.named.units.spread(vector)).collect(),
+                ..self.named.attribution(&main, &found, value, empty)
+            }
+        };
+        self.evaluated.iter().zip(&self.values).zip(&self.empty).map(of_scalar).collect()
+    }
+}
+
+/// The perturbed units, and what they are called in the answer.
+#[derive(Clone)]
+struct Named {
+    units: Arc<Units>,
+    kind: UnitKind,
+    /// The index of each unit among all of its kind.
+    indices: Arc<[usize]>,
+}
+
+impl Named {
+    fn new(perturbation: &Perturbation<'_>, subject: Subject<'_>, options: &Options) -> Self {
+        let kind: UnitKind = options.choice(UNIT.name);
+        let units = Arc::clone(perturbation.units());
+        let index = |tokens: &Vec<usize>| index(subject.encoding, kind, tokens);
+        let indices = units.tokens.iter().map(index).collect();
+        Self { units, kind, indices }
+    }
+
+    /// Returns the attribution of these main effects and pairs, which add up to the change from
+    /// `empty` to `value`.
+    fn attribution(
+        &self,
+        main: &[f64],
+        found: &pairs::Interactions,
+        value: f64,
+        empty: f64,
+    ) -> Attribution {
+        let scores = self.units.spread(main);
+        let all: Vec<f64> = main.iter().chain(&found.values).copied().collect();
+        let completeness = Completeness::of(&all, value, empty, 0.);
+        let pair = |((i, j), (score, variance)): ((usize, usize), (&f64, &f64))| PairScore {
+            units: [self.indices[i], self.indices[j]],
+            score: *score,
+            standard_error: variance.sqrt(),
+        };
+        let numbers = found.values.iter().zip(&found.variances);
+        let mut pairs: Vec<PairScore> = pairs::all_pairs(main.len()).zip(numbers).map(pair).collect();
+        pairs.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()).then(a.units.cmp(&b.units)));
+        let interactions = Some(Interactions { unit: self.kind, pairs });
+        Attribution { completeness: Some(completeness), interactions, ..Attribution::plain(scores) }
+    }
+}
+
+/// Returns the index of the unit with these tokens among all of its kind.
+fn index(encoding: &Encoding, kind: UnitKind, tokens: &[usize]) -> usize {
+    let first = tokens.first().copied().unwrap_or_default();
+    let position = |found: Option<usize>| found.unwrap_or_default();
+    match kind {
+        UnitKind::Token => first,
+        UnitKind::Word => position(encoding.words.iter().position(|one| one.tokens.contains(&first))),
+        UnitKind::Sentence => {
+            position(encoding.sentences.iter().position(|one| one.tokens.contains(&first)))
+        }
+        UnitKind::Span => {
+            position(encoding.spans.iter().position(|one| one.unit.tokens.contains(&first)))
+        }
+    }
 }

@@ -58,6 +58,13 @@ pub struct Interactions {
     pub variances: Vec<f64>,
 }
 
+impl Interactions {
+    /// Returns values without uncertainty.
+    pub fn exact(values: Vec<f64>) -> Self {
+        Self { variances: vec![0.; values.len()], values }
+    }
+}
+
 /// `Γ_s(S)` of a pair of units, by how many of both are in S: with the even part of the game,
 /// `e(S) = F(S) + F(complement of S)`,
 /// `I_ij = (F(all) + F(none)) / (n - 1) + Σ_{s ≤ n/2} mean over the coalitions S of size s of
