@@ -18,6 +18,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    interactions: false,
     stops_in_time: NEVER,
     cost_note: "1 forward row per token that the head reads, and a maximum flow from there to each \
                 token",

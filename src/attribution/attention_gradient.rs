@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    interactions: false,
     stops_in_time: NEVER,
     cost_note: "1 gradient row",
     cost: |_, of| Cost { gradient_rows: of.targets, ..Cost::default() },

@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    interactions: false,
     stops_in_time: NEVER,
     cost_note: "1 forward row",
     cost: |_, _| Cost { forward_rows: 1, ..Cost::default() },

@@ -28,6 +28,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
+    interactions: false,
     stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows at most, fewer if the tolerance is reached, and 1 forward row",
     cost: |options, of| Cost {

@@ -65,6 +65,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle,
     signed: true,
     complete: true,
+    interactions: false,
     // A fixed number of steps is run in one round.
     stops_in_time: |options| options.integer("n_steps").is_none(),
     cost_note: "n_steps gradient rows and 1 forward row; with auto 9, 17, 33, 65 or 129 gradient \

@@ -256,6 +256,8 @@ pub struct MethodEntry {
     pub signed: bool,
     /// Whether scores add up to the change from the baseline.
     pub complete: bool,
+    /// Whether it scores pairs of units too.
+    pub interactions: bool,
     /// Whether the method returns partial scores when time runs short.
     pub stops_in_time: fn(&Options) -> bool,
     /// The cost in words, for humans.

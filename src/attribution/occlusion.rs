@@ -18,6 +18,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: false,
+    interactions: false,
     stops_in_time: NEVER,
     cost_note: "1 forward row per unit",
     cost: |_, of| Cost { forward_rows: of.tokens, ..Cost::default() },

@@ -22,6 +22,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
+    interactions: false,
     stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows at most, fewer if the tolerance is reached",
     cost: |options, of| Cost {

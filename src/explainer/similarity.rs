@@ -118,7 +118,23 @@ fn pad(mut scored: ScoredMethod, other: &Encoding, segment: usize) -> ScoredMeth
         }
     };
     scored.attributions.iter_mut().for_each(pad_scores);
+    if segment == 1 {
+        let interactions = scored.attributions.iter_mut().filter_map(|one| one.interactions.as_mut());
+        interactions.for_each(|all| shift_units(all, other));
+    }
     scored
+}
+
+/// Counts the units from the start of both texts.
+fn shift_units(interactions: &mut Interactions, first: &Encoding) {
+    let before = match interactions.unit {
+        UnitKind::Token => first.tokens.len(),
+        UnitKind::Word => first.words.len(),
+        UnitKind::Sentence => first.sentences.len(),
+        UnitKind::Span => first.spans.len(),
+    };
+    let units = interactions.pairs.iter_mut().flat_map(|pair| &mut pair.units);
+    units.for_each(|unit| *unit += before);
 }
 
 /// Joins two encodings into one, with the tokens and units of the second text at the end.

@@ -219,6 +219,7 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
                 standard_error: attribution
                     .sampling
                     .map(|_| errors(&attribution, &encoding, &units, question.normalize)),
+                interactions: attribution.interactions,
                 usage: scored.usage,
             });
         }

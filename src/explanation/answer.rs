@@ -141,6 +141,8 @@ pub struct Explanation {
     pub sampling: Option<Sampling>,
     /// The standard errors of `scores`, in their shape. Set by methods that sample.
     pub standard_error: Option<UnitScores>,
+    /// The scores of pairs of units, by methods that find interactions.
+    pub interactions: Option<Interactions>,
     /// What the method used, for all targets.
     pub usage: Usage,
 }

@@ -30,6 +30,11 @@ pub fn check(question: &Question) -> Result<()> {
     if question.truncate == Truncate::Yes {
         return Err(Error::field("/truncate", "truncate and window cannot be combined"));
     }
+    let finds_pairs = |(method, _): &(&MethodEntry, _)| method.interactions;
+    if let Some(index) = question.methods.iter().position(finds_pairs) {
+        let detail = "interactions are found in one piece of text: leave window out";
+        return Err(Error::field(format!("/methods/{index}"), detail));
+    }
     plan::check(question)
 }
 

@@ -99,6 +99,7 @@ fn explanation_json(explanation: explanation::Explanation) -> Explanation {
             ..attributions(&explanation.scores)
         },
         standard_error: explanation.standard_error.as_deref().map(attributions),
+        interactions: explanation.interactions.map(interactions::json),
         output_value: number(explanation.output_value),
         baseline_value: completeness.map(|c| number(c.baseline_value)),
         convergence_delta: completeness.map(|c| number(c.convergence_delta)),

@@ -3,6 +3,7 @@
 mod concepts;
 mod convert;
 mod inside;
+mod interactions;
 mod lines;
 mod option;
 mod prediction;
@@ -191,6 +192,9 @@ pub struct Explanation {
     /// chance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<Attributions>,
+    /// The scores of pairs, for methods that find interactions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<interactions::Interactions>,
     /// The explained scalar for the input.
     pub output_value: f32,
     /// The explained scalar for the baseline.
