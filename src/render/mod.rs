@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod json;
 pub mod page;
 pub mod paint;
+mod pairs;
 pub mod picture;
 pub mod problems;
 pub mod tensors;

@@ -7,7 +7,7 @@ use super::super::room::{Room, WORDS};
 use super::super::wording;
 use super::language;
 use super::legend::{legend, word_class};
-use super::strongest;
+use super::{pairs, strongest};
 use crate::explanation::{Explained, Explanation};
 use crate::model::Model;
 
@@ -22,6 +22,7 @@ pub fn part(
     html! {
         h3 { (explanation.method.name) " of " bdi { (target) } }
         (heats(model, &Heat::all(explained, explanation), &target, room))
+        (pairs::part(explained, explanation))
         details { summary { "how it was computed" } (computation(explanation)) }
     }
 }

@@ -12,6 +12,7 @@ mod inside;
 mod legend;
 mod matrices;
 mod matrix;
+mod pairs;
 mod patterns;
 mod predicted;
 mod strongest;

@@ -12,6 +12,7 @@ use super::clean::clean;
 use super::evidence::beside;
 use super::heat::{Heat, Piece, Scale};
 use super::paint::{Colours, line};
+use super::pairs;
 use super::summary::Summary;
 use super::wording;
 use crate::explanation::{Answer, Explained, Explanation, Predicted, Prediction};
@@ -44,6 +45,7 @@ fn explained_text(out: &mut String, colours: Colours, explained: &Explained, mod
         if let Some(heat) = Heat::all(explained, explanation).first() {
             let target = wording::target(&explanation.target, &explained.tokens);
             explanation_text(out, colours, explanation, heat, &clean(&target));
+            pairs_text(out, explained, explanation);
         }
     }
     if explained.truncated {
@@ -110,6 +112,18 @@ fn explanation_text(
     line(out, format_args!("\n{}", legend(colours, heat.scale, target)));
     for text in wording::certainty(explanation) {
         line(out, format_args!("{text}"));
+    }
+}
+
+/// Writes the strongest interactions, if the method finds any.
+fn pairs_text(out: &mut String, explained: &Explained, explanation: &Explanation) {
+    let pairs = pairs::strongest(explained, explanation);
+    if !pairs.is_empty() {
+        line(out, format_args!("\nStrongest pairs, beyond what each word does alone:"));
+    }
+    for pairs::NamedPair { texts: [one, other], pair } in &pairs {
+        let number = pairs::number(pair);
+        line(out, format_args!("  {number:>18} {} with {}", clean(one), clean(other)));
     }
 }
 
