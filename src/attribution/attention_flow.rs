@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{MapKind, Maps, Row, Scalar, Want};
@@ -18,7 +18,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
-    interactions: false,
+    pairs: PairsOf::None,
     stops_in_time: NEVER,
     cost_note: "1 forward row per token that the head reads, and a maximum flow from there to each \
                 token",

@@ -10,7 +10,7 @@ use super::nested::Rule;
 use super::options::{AUTO, OptionValue, Preset};
 use super::quadrature::Quadrature;
 use super::{
-    Attribution, Completeness, Cost, Extent, MethodEntry, OptionKind, OptionSpec, Options,
+    Attribution, Completeness, Cost, Extent, MethodEntry, OptionKind, OptionSpec, Options, PairsOf,
 };
 use super::{Subject, baseline, layer, quadrature, samples};
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle,
     signed: true,
     complete: true,
-    interactions: false,
+    pairs: PairsOf::None,
     // A fixed number of steps is run in one round.
     stops_in_time: |options| options.integer("n_steps").is_none(),
     cost_note: "n_steps gradient rows and 1 forward row; with auto 9, 17, 33, 65 or 129 gradient \

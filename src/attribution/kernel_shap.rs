@@ -12,7 +12,7 @@ use super::deviations::of_covariance;
 use super::enumeration::{self, FEW_UNITS, complete};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, Units};
 use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
-use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -28,7 +28,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    interactions: false,
+    pairs: PairsOf::None,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",

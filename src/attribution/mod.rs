@@ -14,6 +14,7 @@ mod gradient_shap;
 mod groups;
 mod input_x_gradient;
 pub mod integrated_gradients;
+pub mod interactions;
 mod kernel_shap;
 pub mod layer;
 mod least_squares;
@@ -22,13 +23,14 @@ pub mod nested;
 mod occlusion;
 pub mod options;
 mod owen;
+mod pair_interactions;
 mod partition_shap;
 pub mod perturbation;
 pub mod quadrature;
 pub mod reduce;
 mod saliency;
-mod shapley_interactions;
 mod samples;
+mod shapley_interactions;
 mod smooth_grad;
 pub mod spread;
 
@@ -44,6 +46,7 @@ use crate::model::Model;
 use crate::passes::Passes;
 use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
+pub use interactions::{Interactions, PairScore, Pairs};
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use perturbation::{MaskValues, UnitKind};
 pub use reduce::{Granularity, Normalize};
@@ -129,22 +132,6 @@ pub struct Attribution {
     pub interactions: Option<Interactions>,
 }
 
-/// Scores of pairs of units.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Interactions {
-    pub unit: UnitKind,
-    /// Largest magnitude first.
-    pub pairs: Vec<PairScore>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairScore {
-    /// Indices among the tokens, words, sentences or spans.
-    pub units: [usize; 2],
-    pub score: f64,
-    pub standard_error: f64,
-}
-
 /// How many samples a method used, and how good they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
@@ -225,23 +212,57 @@ pub struct Cost {
 pub struct Extent {
     pub tokens: usize,
     pub targets: usize,
+    /// Number of pairs of a token of one text with a token of the other.
+    pub pairs: usize,
     /// Number of tokens whose hidden states the targets are read from.
     pub reads: usize,
 }
 
 impl Extent {
-    pub fn new(model: &Model, tokens: usize, targets: usize) -> Self {
+    pub fn new(model: &Model, tokens: usize, pairs: usize, targets: usize) -> Self {
         let reads = match model.pooling() {
             Pooling::Whole(pool) => pool.reads(tokens).len(),
             // A span's score depends on the tokens at its two ends.
             Pooling::Tokens => tokens.min(2 * targets),
         };
-        Self { tokens, targets, reads }
+        Self { tokens, targets, pairs, reads }
     }
 }
 
 type Run =
     for<'a> fn(&'a Passes, Subject<'a>, &'a Options) -> BoxFuture<'a, Result<Vec<Attribution>>>;
+
+/// Explains two texts that are embedded separately, given each as a function of its own text.
+type RunApart = for<'a> fn(
+    &'a Passes,
+    [Subject<'a>; 2],
+    &'a Options,
+) -> BoxFuture<'a, Result<[Vec<Attribution>; 2]>>;
+
+/// Which pairs of units a method scores.
+#[derive(Clone, Copy)]
+pub enum PairsOf {
+    None,
+    AllUnits,
+    /// A unit of one text with a unit of the other. [`MethodEntry::run`] explains two texts that
+    /// are read together.
+    TwoTexts(RunApart),
+}
+
+impl PairsOf {
+    /// Returns how many numbers the pairs of `units` units have at most.
+    pub fn numbers(self, units: usize) -> usize {
+        match self {
+            Self::None => 0,
+            // Two indices, a score and its standard error each.
+            Self::AllUnits => {
+                let units = units.min(shapley_interactions::MOST_UNITS);
+                4 * (units * units.saturating_sub(1) / 2)
+            }
+            Self::TwoTexts(_) => units * units / 4,
+        }
+    }
+}
 
 /// An entry of [`METHODS`].
 pub struct MethodEntry {
@@ -256,8 +277,8 @@ pub struct MethodEntry {
     pub signed: bool,
     /// Whether scores add up to the change from the baseline.
     pub complete: bool,
-    /// Whether it scores pairs of units too.
-    pub interactions: bool,
+    /// The pairs of units that it scores too.
+    pub pairs: PairsOf,
     /// Whether the method returns partial scores when time runs short.
     pub stops_in_time: fn(&Options) -> bool,
     /// The cost in words, for humans.
@@ -306,6 +327,7 @@ pub static METHODS: &[MethodEntry] = &[
     kernel_shap::ENTRY,
     partition_shap::ENTRY,
     shapley_interactions::ENTRY,
+    pair_interactions::ENTRY,
     attention_rollout::ENTRY,
     attention_flow::ENTRY,
     attention_gradient::ENTRY,

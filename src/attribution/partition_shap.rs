@@ -10,7 +10,7 @@ use super::enumeration;
 use super::owen::{Orders, Tree, gains, prefixes};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT};
 use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
-use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::text::Encoding;
@@ -36,7 +36,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    interactions: false,
+    pairs: PairsOf::None,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::reduce::NORM;
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, Subject, layer};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject, layer};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{Norm, Reduce};
@@ -18,7 +18,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: false,
     complete: false,
-    interactions: false,
+    pairs: PairsOf::None,
     stops_in_time: NEVER,
     cost_note: "1 gradient row",
     cost: |_, of| Cost { gradient_rows: of.targets, ..Cost::default() },

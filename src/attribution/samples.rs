@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation};
 use super::{
-    Attribution, Completeness, Cost, Extent, Granularity, Normalize, Options, Sampling, reduce,
+    Attribution, Completeness, Cost, Extent, Granularity, Interactions, Normalize, Options,
+    Sampling, reduce,
 };
 use crate::error::Result;
 use crate::passes::Passes;
@@ -76,9 +77,10 @@ impl<'a> Goal<'a> {
         let (unit, how) = (Granularity::Word, Normalize::None);
         let mut errors = reduce::errors(scores, deviations, self.encoding, unit, how);
         let mut scores = reduce::scores(scores, self.encoding, unit, how);
-        for pair in interactions.iter().flat_map(|all| &all.pairs) {
-            errors.push(pair.standard_error);
-            scores.push(pair.score);
+        if let Some(Interactions { pairs, .. }) = interactions {
+            let pairs = pairs.ranked();
+            errors.extend(pairs.iter().map(|pair| pair.standard_error));
+            scores.extend(pairs.iter().map(|pair| pair.score));
         }
         norm(&errors) <= self.tolerance * norm(&scores)
     }

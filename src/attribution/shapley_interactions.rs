@@ -6,25 +6,29 @@ use futures_util::FutureExt;
 
 use super::deviations::of_covariance;
 use super::enumeration;
+use super::interactions::{self, Interactions, PairScore, Pairs};
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, Units};
 use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
-use super::{
-    ALWAYS, AS_GIVEN, Attribution, Completeness, Interactions, MethodEntry, Options, PairScore, Subject,
-};
-use crate::error::Result;
+use super::{ALWAYS, AS_GIVEN, Attribution, Completeness, MethodEntry, Options, PairsOf, Subject};
+use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::random::Generator;
 use crate::shapley::pairs::{self, PairEstimator};
 use crate::shapley::{self, Estimator, Order};
-use crate::text::Encoding;
 
 /// Interactions need more evaluations than single scores.
-const EVALUATIONS: OptionSpec =
-    OptionSpec { default: Preset::Integer(2_000), kind: OptionKind::Integer { min: 4, max: 20_000 }, ..MAX_EVALS };
+const EVALUATIONS: OptionSpec = OptionSpec {
+    default: Preset::Integer(2_000),
+    kind: OptionKind::Integer { min: 4, max: 20_000 },
+    ..MAX_EVALS
+};
 
 /// The most units of which all combinations are run, if `max_evals` allows: 1024.
 const MOST_EXACT: usize = 10;
+
+/// The most units: more have so many pairs that no number of evaluations says much about each.
+pub const MOST_UNITS: usize = 128;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "shapley_interactions",
@@ -36,7 +40,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    interactions: true,
+    pairs: PairsOf::AllUnits,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",
@@ -47,6 +51,13 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let units = perturbation.count();
+    if units > MOST_UNITS {
+        let detail = format!(
+            "interactions are found among at most {MOST_UNITS} units, and the text has {units}; \
+             choose a larger unit (sentence, or span with your own spans) or a shorter text"
+        );
+        return Err(Error::field(format!("/{}", UNIT.name), detail));
+    }
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= MOST_EXACT || options.number(TOLERANCE.name) == 0.;
     let named = Named::new(&perturbation, subject, options);
@@ -73,7 +84,8 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
 fn drawn(units: usize, seed: u64, count: usize) -> Vec<Mask> {
     let mut generator = Generator::stream(seed, 1);
     // The only pair of two units stands for both.
-    let single = generator.choose(units, units).into_iter().take(if units == 2 { 1 } else { units });
+    let single =
+        generator.choose(units, units).into_iter().take(if units == 2 { 1 } else { units });
     let single = single.map(|one| (0..units).map(|unit| unit == one).collect::<Mask>());
     let is_larger = |mask: &Mask| mask.iter().filter(|present| **present).count() > 1;
     let others = Order::new(units, Generator::stream(seed, 0)).filter(is_larger);
@@ -178,8 +190,7 @@ impl Named {
     fn new(perturbation: &Perturbation<'_>, subject: Subject<'_>, options: &Options) -> Self {
         let kind: UnitKind = options.choice(UNIT.name);
         let units = Arc::clone(perturbation.units());
-        let index = |tokens: &Vec<usize>| index(subject.encoding, kind, tokens);
-        let indices = units.tokens.iter().map(index).collect();
+        let indices = interactions::indices(subject.encoding, kind, &units).into();
         Self { units, kind, indices }
     }
 
@@ -201,25 +212,9 @@ impl Named {
             standard_error: variance.sqrt(),
         };
         let numbers = found.values.iter().zip(&found.variances);
-        let mut pairs: Vec<PairScore> = pairs::all_pairs(main.len()).zip(numbers).map(pair).collect();
-        pairs.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()).then(a.units.cmp(&b.units)));
+        let scored = pairs::all_pairs(main.len()).zip(numbers).map(pair).collect();
+        let pairs = Pairs::among_all(scored);
         let interactions = Some(Interactions { unit: self.kind, pairs });
         Attribution { completeness: Some(completeness), interactions, ..Attribution::plain(scores) }
-    }
-}
-
-/// Returns the index of the unit with these tokens among all of its kind.
-fn index(encoding: &Encoding, kind: UnitKind, tokens: &[usize]) -> usize {
-    let first = tokens.first().copied().unwrap_or_default();
-    let position = |found: Option<usize>| found.unwrap_or_default();
-    match kind {
-        UnitKind::Token => first,
-        UnitKind::Word => position(encoding.words.iter().position(|one| one.tokens.contains(&first))),
-        UnitKind::Sentence => {
-            position(encoding.sentences.iter().position(|one| one.tokens.contains(&first)))
-        }
-        UnitKind::Span => {
-            position(encoding.spans.iter().position(|one| one.unit.tokens.contains(&first)))
-        }
     }
 }

@@ -11,7 +11,7 @@ use crate::inside;
 use crate::model::Model;
 use crate::rows::Output;
 use crate::tasks::{self, zero_shot};
-use crate::text::Encoding;
+use crate::text::{Encoding, Token};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
@@ -60,6 +60,8 @@ fn forward(forward_rows: usize) -> Cost {
 struct Sequence<'a> {
     question: &'a Question,
     tokens: usize,
+    /// Number of pairs of a token of one text with a token of the other.
+    pairs: usize,
     /// Forward rows of the first pass, and of attention with those through single layers.
     first: Cost,
     /// Number of scalars that a method explains together, and how often it runs.
@@ -73,7 +75,7 @@ impl Sequence<'_> {
     /// Returns the rows of one method.
     fn method_rows(&self, method: usize) -> Cost {
         let (entry, options) = &self.question.methods[method];
-        let extent = Extent::new(&self.question.model, self.tokens, self.scalars);
+        let extent = Extent::new(&self.question.model, self.tokens, self.pairs, self.scalars);
         let cost = (entry.cost)(options, extent);
         Cost {
             forward_rows: cost.forward_rows.saturating_mul(self.times),
@@ -108,12 +110,21 @@ impl Sequence<'_> {
     }
 }
 
+/// Returns the number of tokens of one text that methods may perturb.
+fn content(encoding: &Encoding, segment: usize) -> usize {
+    let tokens = encoding.tokens.iter().enumerate();
+    let own =
+        |(index, token): &(usize, &Token)| token.segment == segment && encoding.is_content(*index);
+    tokens.filter(own).count()
+}
+
 /// Returns every sequence that a question runs through the model.
 fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
     let question = &*checked.question;
     let plain = |encoding: &Encoding| Sequence {
         question,
         tokens: encoding.len(),
+        pairs: (0..2).map(|segment| content(encoding, segment)).product(),
         first: with_attention(checked, encoding.len(), 1),
         scalars: tasks::most(question, encoding),
         times: 1,
@@ -159,6 +170,7 @@ fn in_pairs<'a>(
     let sequence = |(index, tokens): (usize, usize)| Sequence {
         question,
         tokens,
+        pairs: tokens * tokens / 4,
         first: match index {
             0 => with_attention(checked, tokens, 1 + of_attention),
             _ => forward(1),

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join5;
+use futures_util::future::{try_join, try_join_all, try_join4};
 
 use super::events::Follow;
-use super::steps::{ExplanationParts, ScoredMethod, assemble, attributions};
+use super::steps::{self, ExplanationParts, ScoredMethod, assemble};
 use crate::attention::{self, ResolvedSelection};
-use crate::attribution::{Attribution, MaskValues, Subject};
+use crate::attribution::{
+    Attribution, Interactions, MaskValues, Pairs, PairsOf, Subject, UnitKind,
+};
 use crate::error::{Error, Result};
 use crate::explanation::{Explained, Predicted, Question, Resolved};
 use crate::inside;
-use crate::passes::Passes;
+use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput, Want};
 use crate::tasks::{ModelOutput, embedding};
 use crate::text::{Encoding, Unit};
@@ -39,29 +41,21 @@ pub async fn explain(
     let similarity = embedding::similarity(&question.model, &of_text, &of_pair);
     let value: Vec<f64> = similarity.pair.iter().map(|pair| pair.cosine).collect();
     let sides = [Side::new(&text, &of_pair, 0), Side::new(&pair, &of_text, 1)];
-    let of_side = async |side: &Side<'_>| {
-        let subject = side.subject(question, &no_reads, &value);
-        let target = std::slice::from_ref(&side.target);
-        let scored = attributions(question, passes, subject, target, &Follow::default()).await?;
-        let other = if side.segment == 0 { &pair } else { &text };
-        Ok(scored.into_iter().map(|one| pad(one, other, side.segment)).collect::<Vec<_>>())
-    };
+    let methods = (0..question.methods.len()).map(async |index| {
+        let subjects = [0, 1].map(|text: usize| sides[text].subject(question, &no_reads, &value));
+        let scored = method(question, passes, subjects, &sides, index).await?;
+        Ok::<_, Error>(merged(scored, [&text, &pair]))
+    });
     let of_text = sides[0].subject(question, &no_reads, &value);
     let output = &RowOutput::default();
     let read = ModelOutput { model: &question.model, encoding: &text, reads: &no_reads, output };
-    // Concurrently, so that one text's methods do not use up the other's time.
-    let (mut scored, of_pair, attention, inside, concepts) = try_join5(
-        of_side(&sides[0]),
-        of_side(&sides[1]),
+    let (scored, attention, inside, concepts) = try_join4(
+        try_join_all(methods),
         attention::answer(attention_selection, passes, of_text, Some(&sides[0].target), maps),
         inside::look(question, passes, of_text, Some(&sides[0].target), &read),
         inside::locate(question, passes, of_text, Some(&sides[0].target)),
     )
     .await?;
-    scored.iter_mut().zip(of_pair).for_each(|(all, second)| {
-        all.attributions.extend(second.attributions);
-        all.usage.add(second.usage);
-    });
     let targets = sides.map(|side| side.target).into();
     let predicted = Predicted::Similarity(similarity);
     let values = value.repeat(2);
@@ -87,14 +81,13 @@ pub async fn explain(
 struct Side<'a> {
     encoding: &'a Encoding,
     target: Resolved,
-    segment: usize,
     mask_values: MaskValues,
 }
 
 impl<'a> Side<'a> {
     fn new(encoding: &'a Encoding, other: &RowOutput, segment: usize) -> Self {
         let (target, mask_values) = (embedding::cosine_with(other, segment), MaskValues::default());
-        Self { encoding, target, segment, mask_values }
+        Self { encoding, target, mask_values }
     }
 
     fn subject<'s>(
@@ -109,31 +102,73 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Pads the scores of one text with zeros for the tokens of the other.
-fn pad(mut scored: ScoredMethod, other: &Encoding, segment: usize) -> ScoredMethod {
-    let pad_scores = |Attribution { scores, deviations, .. }: &mut Attribution| {
-        for list in std::iter::once(scores).chain(deviations) {
-            let position = if segment == 0 { list.len() } else { 0 };
-            list.splice(position..position, std::iter::repeat_n(0., other.tokens.len()));
-        }
-    };
-    scored.attributions.iter_mut().for_each(pad_scores);
-    if segment == 1 {
-        let interactions = scored.attributions.iter_mut().filter_map(|one| one.interactions.as_mut());
-        interactions.for_each(|all| shift_units(all, other));
+/// Runs a method on both texts. Concurrently, so that one text does not use up the other's time.
+async fn method(
+    question: &Question,
+    passes: &Passes,
+    subjects: [Subject<'_>; 2],
+    sides: &[Side<'_>; 2],
+    index: usize,
+) -> Result<[ScoredMethod; 2]> {
+    let (entry, options) = &question.methods[index];
+    if let PairsOf::TwoTexts(run) = entry.pairs {
+        let passes = passes.clone().with_account();
+        let found = run(&passes, subjects, options).await;
+        let [first, second] = found.map_err(|error| steps::of_method(error, index))?;
+        let scored = |attributions, usage| ScoredMethod { attributions, usage };
+        // Both texts share the rows.
+        return Ok([scored(first, passes.usage()), scored(second, Usage::default())]);
     }
-    scored
+    let follow = Follow::default();
+    let of_text = |text: usize| {
+        let target = std::slice::from_ref(&sides[text].target);
+        steps::one(question, passes, subjects[text], target, &follow, index)
+    };
+    let (first, second) = try_join(of_text(0), of_text(1)).await?;
+    Ok([first, second])
 }
 
-/// Counts the units from the start of both texts.
-fn shift_units(interactions: &mut Interactions, first: &Encoding) {
+/// Returns a method's scores of both texts over the tokens of both.
+fn merged(
+    [mut first, mut second]: [ScoredMethod; 2],
+    [text, pair]: [&Encoding; 2],
+) -> ScoredMethod {
+    for attribution in &mut first.attributions {
+        pad(attribution, |list| list.len(), pair.tokens.len());
+    }
+    for attribution in &mut second.attributions {
+        pad(attribution, |_| 0, text.tokens.len());
+    }
+    let all = first.attributions.iter_mut().zip([0]).chain(second.attributions.iter_mut().zip([1]));
+    for (attribution, segment) in all {
+        attribution.interactions.iter_mut().for_each(|found| shift(found, segment, text));
+    }
+    first.attributions.extend(second.attributions);
+    first.usage.add(second.usage);
+    first
+}
+
+/// Inserts zeros for `count` tokens of the other text.
+fn pad(of: &mut Attribution, position: impl Fn(&[f64]) -> usize, count: usize) {
+    for list in std::iter::once(&mut of.scores).chain(&mut of.deviations) {
+        let position = position(list);
+        list.splice(position..position, std::iter::repeat_n(0., count));
+    }
+}
+
+/// Counts the units of the second text from the start of both.
+fn shift(interactions: &mut Interactions, segment: usize, first: &Encoding) {
     let before = match interactions.unit {
         UnitKind::Token => first.tokens.len(),
         UnitKind::Word => first.words.len(),
         UnitKind::Sentence => first.sentences.len(),
         UnitKind::Span => first.spans.len(),
     };
-    let units = interactions.pairs.iter_mut().flat_map(|pair| &mut pair.units);
+    let units: &mut dyn Iterator<Item = &mut usize> = match &mut interactions.pairs {
+        Pairs::Ranked(_) if segment == 0 => return,
+        Pairs::Ranked(pairs) => &mut pairs.iter_mut().flat_map(|pair| &mut pair.units),
+        Pairs::Between { units: [_, second], .. } => &mut second.iter_mut(),
+    };
     units.for_each(|unit| *unit += before);
 }
 

@@ -2,9 +2,10 @@
 
 use super::{Checked, TokenizedInput};
 use crate::attention::ResolvedSelection;
-use crate::attribution::Granularity;
+use crate::attribution::{Granularity, MethodEntry, Options, PairsOf, perturbation};
 use crate::config::Limits;
 use crate::error::{Code, Error, Result};
+use crate::explanation::Question;
 use crate::inside;
 use crate::tasks;
 use crate::text::Encoding;
@@ -58,9 +59,25 @@ fn scores(checked: &Checked) -> usize {
         let sampled = question.methods.iter().filter(|(method, _)| method.samples()).count();
         let lists = question.methods.len() + sampled;
         let of_methods = lists.saturating_mul(targets).saturating_mul(units);
+        let of_methods = of_methods.saturating_add(pairs(question, whole).saturating_mul(targets));
         of_methods.saturating_add(inside::numbers(question, whole.tokens.len()))
     };
     checked.tokenized.iter().flatten().map(of_input).fold(0, usize::saturating_add)
+}
+
+/// Returns how many numbers the methods' pairs of units have for one target.
+fn pairs(question: &Question, of: &Encoding) -> usize {
+    let separate = of.separate_pair.as_deref();
+    let units = |options: &Options| {
+        let kind = options.choice(perturbation::UNIT.name);
+        let count = |encoding| perturbation::units(encoding, kind).len();
+        count(of) + separate.map_or(0, count)
+    };
+    let of_method = |(method, options): &(&MethodEntry, Options)| match method.pairs {
+        PairsOf::None => 0,
+        pairs => pairs.numbers(units(options)),
+    };
+    question.methods.iter().map(of_method).fold(0, usize::saturating_add)
 }
 
 fn count(encoding: &Encoding, unit: Granularity) -> usize {

@@ -6,7 +6,9 @@ use futures_util::future::try_join_all;
 use metrics::{counter, histogram};
 
 use super::events::{Event, Follow, Progress};
-use crate::attribution::{Attribution, Granularity, MaskValues, Normalize, Subject, reduce};
+use crate::attribution::{
+    Attribution, Granularity, MaskValues, Normalize, Subject, UnitKind, reduce,
+};
 use crate::blocks::Pooling;
 use crate::error::{Error, Result};
 use crate::evaluation::{self, Bench, Evaluation, Scored, bench};
@@ -84,16 +86,32 @@ pub async fn attributions(
     targets: &[Resolved],
     follow: &Follow,
 ) -> Result<Vec<ScoredMethod>> {
-    let runs = question.methods.iter().enumerate().map(async |(index, (method, options))| {
-        let with_pointer = |error: Error| match error.pointer {
-            Some(_) => error.within(&format!("/methods/{index}")),
-            None => error,
-        };
-        let passes = followed(question, passes, subject.encoding, targets, method.name, follow);
-        let attributions = (method.run)(&passes, subject, options).await.map_err(with_pointer)?;
-        Ok::<_, Error>(ScoredMethod { attributions, usage: passes.usage() })
-    });
-    try_join_all(runs).await
+    let run = |index| one(question, passes, subject, targets, follow, index);
+    try_join_all((0..question.methods.len()).map(run)).await
+}
+
+/// Runs the method at `index` on every target.
+pub async fn one(
+    question: &Question,
+    passes: &Passes,
+    subject: Subject<'_>,
+    targets: &[Resolved],
+    follow: &Follow,
+    index: usize,
+) -> Result<ScoredMethod> {
+    let (method, options) = &question.methods[index];
+    let passes = followed(question, passes, subject.encoding, targets, method.name, follow);
+    let attributions =
+        (method.run)(&passes, subject, options).await.map_err(|error| of_method(error, index))?;
+    Ok(ScoredMethod { attributions, usage: passes.usage() })
+}
+
+/// Points to the method at `index` if the error is about one of its options.
+pub fn of_method(error: Error, index: usize) -> Error {
+    match error.pointer {
+        Some(_) => error.within(&format!("/methods/{index}")),
+        None => error,
+    }
 }
 
 /// Returns a handle that counts the method's usage and reports its progress.
@@ -228,6 +246,8 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
     let activation = tasks::activation(question);
     let mut warnings = warnings::of(activation, &parts.predicted, &explanations, &words);
     warnings.extend(parts.evaluation.iter().filter_map(Evaluation::skipped_warning));
+    let pairs_of = |one: &Explanation| one.interactions.as_ref().map(|found| found.unit);
+    let are_paired = explanations.iter().any(|one| pairs_of(one) == Some(UnitKind::Sentence));
     Explained {
         predicted: parts.predicted,
         explanations,
@@ -241,7 +261,8 @@ pub fn assemble(question: &Question, encoding: Encoding, parts: ExplanationParts
         truncated: encoding.truncated,
         tokens: encoding.tokens,
         words: encoding.words,
-        sentences: units.contains(&Granularity::Sentence).then_some(encoding.sentences),
+        sentences: (units.contains(&Granularity::Sentence) || are_paired)
+            .then_some(encoding.sentences),
         spans: units.contains(&Granularity::Span).then_some(encoding.spans),
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Attention, Found, Inside, Located, Predicted, Resolved};
-use crate::attribution::{Completeness, Granularity, MethodEntry, Options, Sampling};
+use crate::attribution::{Completeness, Granularity, Interactions, MethodEntry, Options, Sampling};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Warning};
 use crate::model::Model;

@@ -16,7 +16,8 @@ pub struct NamedPair<'a> {
 pub fn strongest<'a>(explained: &'a Explained, explanation: &Explanation) -> Vec<NamedPair<'a>> {
     let Some(interactions) = &explanation.interactions else { return Vec::new() };
     let text = |unit: usize| text(explained, interactions.unit, unit);
-    let scored = interactions.pairs.iter().filter(|pair| pair.score != 0.).take(SHOWN);
+    let pairs = interactions.pairs.ranked();
+    let scored = pairs.iter().filter(|pair| pair.score != 0.).take(SHOWN);
     scored.map(|pair| NamedPair { texts: pair.units.map(text), pair: *pair }).collect()
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::json;
 use super::summary::Summary;
-use crate::attribution::Granularity;
+use crate::attribution::{Granularity, Interactions, Pairs};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Attention, Explained, Inside, Predicted, Similarity, UnitScores};
 
@@ -101,6 +101,12 @@ fn take_result(explained: &mut Explained, path: &str, tensors: &mut Vec<Tensor>)
         take_scores(&mut explanation.scores, &format!("{path}/attributions"), tensors);
         if let Some(errors) = &mut explanation.standard_error {
             take_scores(errors, &format!("{path}/standard_error"), tensors);
+        }
+        if let Some(Interactions { pairs: Pairs::Between { scores, .. }, .. }) =
+            &mut explanation.interactions
+        {
+            let path = format!("{path}/interactions/scores");
+            tensors.push(Tensor::matrix(path, mem::take(scores)));
         }
     }
     if let Some(attention) = &mut explained.attention {

@@ -109,14 +109,17 @@ impl PairEstimator {
     /// size must be a uniform sample of that size.
     pub fn fit<'a>(&'a self, coalitions: &'a [Coalition]) -> PairFit<'a> {
         let all = vec![true; self.units];
-        let bits: Vec<Bits> = std::iter::once(&all).chain(coalitions).map(Bits::new).collect();
+        let with_all = || std::iter::once(&all).chain(coalitions);
+        let bits: Vec<Bits> = with_all().map(Bits::new).collect();
+        let sign = |&present: &bool| if present { 1. } else { -1. };
+        let signs = with_all().take(1 + FITTED).map(|one| one.iter().map(sign).collect()).collect();
         let inverse = Inverse::new(&self.kernel, &bits[..bits.len().min(1 + FITTED)]);
         let mut by_size: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (pair, coalition) in coalitions.iter().enumerate() {
             by_size.entry(size_of(coalition)).or_default().push(pair);
         }
         let diagonal = inverse.diagonal();
-        PairFit { of: self, coalitions, all, bits, by_size, inverse, diagonal }
+        PairFit { of: self, coalitions, bits, signs, by_size, inverse, diagonal }
     }
 }
 
@@ -124,9 +127,10 @@ impl PairEstimator {
 pub struct PairFit<'a> {
     of: &'a PairEstimator,
     coalitions: &'a [Coalition],
-    all: Coalition,
     /// The coalition of all units, then `coalitions`.
     bits: Vec<Bits>,
+    /// Those of the regression as vectors of ±1.
+    signs: Vec<Vec<f64>>,
     /// Indices of the coalitions of each size.
     by_size: BTreeMap<usize, Vec<usize>>,
     inverse: Inverse,
@@ -230,7 +234,7 @@ impl PairFit<'_> {
     /// both, one or none of a pair.
     fn add_means(&self, found: &mut Interactions, size: usize, weights: &[f64]) {
         let units = self.of.units;
-        let form = Form::new(units, weights, std::iter::once(&self.all).chain(self.coalitions));
+        let form = Form::new(units, weights, &self.signs);
         let means = [size, size.wrapping_sub(1), size.wrapping_sub(2)]
             .map(|present| Moments::new(units - 2, present));
         let scale = halved(units, size) / (units as f64 - 1.);
@@ -282,18 +286,14 @@ struct Form {
 }
 
 impl Form {
-    fn new<'a>(
-        units: usize,
-        weights: &[f64],
-        coalitions: impl Iterator<Item = &'a Coalition>,
-    ) -> Self {
+    /// `signs` are the coalitions as vectors of ±1.
+    fn new(units: usize, weights: &[f64], signs: &[Vec<f64>]) -> Self {
         let squared = (units * units) as f64;
         let mut matrix = vec![0.; units * units];
-        for (weight, coalition) in weights.iter().zip(coalitions) {
-            let weight = weight / squared;
-            for (row, &a) in matrix.chunks_mut(units).zip(coalition) {
-                let cells = row.iter_mut().zip(coalition);
-                cells.for_each(|(cell, &b)| *cell += if a == b { weight } else { -weight });
+        for (weight, z) in weights.iter().zip(signs) {
+            for (row, own) in matrix.chunks_mut(units).zip(z) {
+                let scaled = weight / squared * own;
+                row.iter_mut().zip(z).for_each(|(cell, other)| *cell += scaled * other);
             }
         }
         (0..units).for_each(|unit| matrix[unit * units + unit] = 0.);

@@ -10,7 +10,9 @@ use super::TokenizedInput;
 use super::events::Follow;
 use super::steps::{self, ExplanationParts, FirstPass, ScoredMethod};
 use crate::attention::ResolvedSelection;
-use crate::attribution::{Attribution, Completeness, MaskValues, Sampling, Subject};
+use crate::attribution::{
+    Attribution, Completeness, MaskValues, MethodEntry, PairsOf, Sampling, Subject,
+};
 use crate::error::{Error, Result};
 use crate::evaluation::Warning;
 use crate::explanation::{Explained, Question, Resolved, WindowPart, WindowShare};
@@ -30,9 +32,10 @@ pub fn check(question: &Question) -> Result<()> {
     if question.truncate == Truncate::Yes {
         return Err(Error::field("/truncate", "truncate and window cannot be combined"));
     }
-    let finds_pairs = |(method, _): &(&MethodEntry, _)| method.interactions;
+    let finds_pairs = |(method, _): &(&MethodEntry, _)| !matches!(method.pairs, PairsOf::None);
     if let Some(index) = question.methods.iter().position(finds_pairs) {
-        let detail = "interactions are found in one piece of text: leave window out";
+        let detail =
+            "interactions are found in a text that the model reads whole: leave window out";
         return Err(Error::field(format!("/methods/{index}"), detail));
     }
     plan::check(question)

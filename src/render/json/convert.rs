@@ -6,7 +6,8 @@ use super::target::target;
 use super::{
     Attention, Attributions, ExplainItem, ExplainResponse, Explained, Explanation, Failed, Fit,
     Head, HeadPattern, MethodCost, ModelEcho, Nested, Number, OptionValue, Pair, PredictItem,
-    PredictResponse, Predicted, Span, Token, Unit, Usage, concepts, inside, number, trust, windows,
+    PredictResponse, Predicted, Span, Token, Unit, Usage, concepts, inside, interactions, number,
+    trust, windows,
 };
 use crate::attribution::{self, Granularity};
 use crate::choice::Choice;
@@ -99,7 +100,7 @@ fn explanation_json(explanation: explanation::Explanation) -> Explanation {
             ..attributions(&explanation.scores)
         },
         standard_error: explanation.standard_error.as_deref().map(attributions),
-        interactions: explanation.interactions.map(interactions::json),
+        interactions: explanation.interactions.as_ref().map(interactions::json),
         output_value: number(explanation.output_value),
         baseline_value: completeness.map(|c| number(c.baseline_value)),
         convergence_delta: completeness.map(|c| number(c.convergence_delta)),

@@ -1,0 +1,103 @@
+//! Scores of pairs of units.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::perturbation::{UnitKind, Units};
+use crate::text::{Encoding, Unit};
+
+/// What pairs of units do beyond what each does alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interactions {
+    pub unit: UnitKind,
+    pub pairs: Pairs,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pairs {
+    /// Pairs among all units, largest magnitude first.
+    Ranked(Vec<PairScore>),
+    /// Each unit of one text with each of the other.
+    Between {
+        /// The units of each text: indices among the tokens, words, sentences or spans.
+        units: [Vec<usize>; 2],
+        /// `[units of the first text, units of the second]`
+        scores: Vec<Vec<f64>>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairScore {
+    /// Indices among the tokens, words, sentences or spans.
+    pub units: [usize; 2],
+    pub score: f64,
+    pub standard_error: f64,
+}
+
+impl Pairs {
+    /// Creates pairs among all units.
+    pub fn among_all(pairs: Vec<PairScore>) -> Self {
+        Self::Ranked(sorted(pairs))
+    }
+
+    /// Returns all pairs, largest magnitude first.
+    pub fn ranked(&self) -> Cow<'_, [PairScore]> {
+        match self {
+            Self::Ranked(pairs) => Cow::Borrowed(pairs),
+            Self::Between { units: [first, second], scores } => {
+                let of_row = |(&one, row): (&usize, &Vec<f64>)| {
+                    let pair = |(&other, &score)| PairScore {
+                        units: [one, other],
+                        score,
+                        standard_error: 0.,
+                    };
+                    second.iter().zip(row).map(pair).collect::<Vec<_>>()
+                };
+                let pairs = first.iter().zip(scores).flat_map(of_row).collect();
+                Cow::Owned(sorted(pairs))
+            }
+        }
+    }
+}
+
+fn sorted(mut pairs: Vec<PairScore>) -> Vec<PairScore> {
+    let magnitude = |pair: &PairScore| pair.score.abs();
+    pairs.sort_by(|a, b| magnitude(b).total_cmp(&magnitude(a)).then(a.units.cmp(&b.units)));
+    pairs
+}
+
+/// A unit's index among those of its kind, its text and its tokens.
+type Place = (usize, usize, Vec<usize>);
+
+fn places(encoding: &Encoding, kind: UnitKind) -> Vec<Place> {
+    let place = |(index, unit): (usize, &Unit)| (index, unit.segment, unit.tokens.clone());
+    match kind {
+        UnitKind::Token => {
+            let content = (0..encoding.tokens.len()).filter(|&token| encoding.is_content(token));
+            content.map(|token| (token, encoding.tokens[token].segment, vec![token])).collect()
+        }
+        UnitKind::Word => encoding.words.iter().enumerate().map(place).collect(),
+        UnitKind::Sentence => encoding.sentences.iter().enumerate().map(place).collect(),
+        UnitKind::Span => {
+            let spans = encoding.spans.iter().map(|span| &span.unit);
+            spans.enumerate().map(place).collect()
+        }
+    }
+}
+
+/// Returns the indices of the units of one text, among all units of their kind.
+pub fn of_text(encoding: &Encoding, kind: UnitKind, segment: usize) -> Vec<usize> {
+    let places = places(encoding, kind).into_iter();
+    places.filter(|(_, own, _)| *own == segment).map(|(index, ..)| index).collect()
+}
+
+/// Returns the index of each perturbed unit, among all units of their kind.
+pub fn indices(encoding: &Encoding, kind: UnitKind, units: &Units) -> Vec<usize> {
+    let places = places(encoding, kind);
+    let of_token: HashMap<usize, usize> = places
+        .iter()
+        .flat_map(|(index, _, tokens)| tokens.iter().map(|token| (*token, *index)))
+        .collect();
+    let index = |tokens: &Vec<usize>| tokens.first().and_then(|first| of_token.get(first));
+    units.tokens.iter().map(|tokens| index(tokens).copied().unwrap_or_default()).collect()
+}
