@@ -85,6 +85,9 @@ class Explanation:
     baseline_value: float | None = None
     convergence_delta: float | None = None
     converged: bool | None = None
+    standard_error: dict[str, list[float]] | None = None
+    interactions: Json | None = None
+    """Scores of pairs, of `shapley_interactions` and `pair_interactions`."""
     raw: Json = field(default_factory=dict, repr=False)
 
     @classmethod

@@ -27,6 +27,8 @@ def method(rng):
         ("lime", evals),
         ("kernel_shap", evals),
         ("partition_shap", evals),
+        ("shapley_interactions", evals),
+        ("pair_interactions", units),
         ("attention_rollout", {}),
         ("attention_flow", {}),
         ("attention_gradient", {}),

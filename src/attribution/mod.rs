@@ -337,6 +337,11 @@ pub static METHODS: &[MethodEntry] = &[
 /// The method of requests that name none.
 pub const DEFAULT_METHOD: &str = integrated_gradients::ENTRY.name;
 
+/// Returns the methods whose attributions say all that they find: those without scores of pairs.
+pub fn without_pairs() -> impl Iterator<Item = &'static MethodEntry> {
+    METHODS.iter().filter(|entry| matches!(entry.pairs, PairsOf::None))
+}
+
 /// Returns the method called `name`.
 pub fn find(name: &str) -> Result<&'static MethodEntry> {
     METHODS.iter().find(|entry| entry.name == name).ok_or_else(|| {

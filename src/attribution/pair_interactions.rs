@@ -14,9 +14,9 @@ use crate::text::Encoding;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "pair_interactions",
-    summary: "How much each unit of one text matters because of each unit of the other: \
-              F(x) - F(x without i) - F(x without j) + F(x without both). Attributions are \
-              F(x) - F(x without the unit), as in occlusion. For two texts.",
+    summary: "How much each unit of the first half of a pair matters because of each unit of the \
+              second: F(x) - F(x without i) - F(x without j) + F(x without both). Attributions are \
+              F(x) - F(x without the unit), as in occlusion.",
     paper: "Tsang, Rambhatla & Liu 2020, arXiv:2006.10965 (ArchDetect, in the input's context)",
     options: &[UNIT, REPLACEMENT],
     settle: AS_GIVEN,

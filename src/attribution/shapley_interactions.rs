@@ -51,13 +51,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let units = perturbation.count();
-    if units > MOST_UNITS {
-        let detail = format!(
-            "interactions are found among at most {MOST_UNITS} units, and the text has {units}; \
-             choose a larger unit (sentence, or span with your own spans) or a shorter text"
-        );
-        return Err(Error::field(format!("/{}", UNIT.name), detail));
-    }
+    check_count(units)?;
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= MOST_EXACT || options.number(TOLERANCE.name) == 0.;
     let named = Named::new(&perturbation, subject, options);
@@ -77,6 +71,17 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         subject.values.iter().enumerate().map(of_scalar).collect()
     };
     enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
+}
+
+fn check_count(units: usize) -> Result<()> {
+    if units <= MOST_UNITS {
+        return Ok(());
+    }
+    let detail = format!(
+        "interactions are found among at most {MOST_UNITS} units, and the text has {units}; \
+         choose a larger unit (sentence, or span with your own spans) or a shorter text"
+    );
+    Err(Error::field(format!("/{}", UNIT.name), detail))
 }
 
 /// Returns coalitions that stand for their complements too: first those of one unit, which determine
@@ -216,5 +221,34 @@ impl Named {
         let pairs = Pairs::among_all(scored);
         let interactions = Some(Interactions { unit: self.kind, pairs });
         Attribution { completeness: Some(completeness), interactions, ..Attribution::plain(scores) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_units_are_rejected_with_a_pointer() {
+        assert!(check_count(MOST_UNITS).is_ok());
+        assert_eq!(check_count(MOST_UNITS + 1).unwrap_err().pointer.as_deref(), Some("/unit"));
+    }
+
+    /// Every coalition is drawn once, or its complement; first those of one unit.
+    #[test]
+    fn coalitions_are_distinct() {
+        for units in [2, 3, 6] {
+            let all = drawn(units, 1, 1 << units);
+            assert_eq!(all.len(), (1 << (units - 1)) - 1, "without all and none");
+            let sizes: Vec<usize> =
+                all.iter().map(|one| one.iter().filter(|present| **present).count()).collect();
+            let single = if units == 2 { 1 } else { units };
+            assert!(sizes[..single].iter().all(|size| *size == 1));
+            let complement = |one: &Mask| one.iter().map(|present| !present).collect::<Mask>();
+            for (index, one) in all.iter().enumerate() {
+                let (before, other) = (&all[..index], complement(one));
+                assert!(!before.contains(one) && !before.contains(&other));
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Map;
 use super::numbers;
 use super::shared::{FILTER, Failure, bar, model_entry, runtime, without_client};
 use crate::app;
-use crate::attribution::{self, METHODS, MethodEntry, Options};
+use crate::attribution::{self, MethodEntry, Options};
 use crate::config::{Config, Log};
 use crate::report::{self, Record, Summary};
 use crate::telemetry;
@@ -81,7 +81,7 @@ fn write_report(summary: &Summary, records: &[Record], flags: &Evaluate) -> Resu
 
 fn methods(names: &[String]) -> Result<Vec<(&'static MethodEntry, Options)>, Failure> {
     let entries: Vec<&'static MethodEntry> = match names {
-        [] => METHODS.iter().collect(),
+        [] => attribution::without_pairs().collect(),
         names => names.iter().map(|name| attribution::find(name)).collect::<Result<_, _>>()?,
     };
     let with_defaults = |entry: &'static MethodEntry| Ok((entry, entry.options(&Map::new())?));

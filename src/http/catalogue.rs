@@ -12,7 +12,7 @@ use super::evidence_kinds::KindInfo;
 use super::openapi::{ListProblems, LookupProblems};
 use super::problem::{Failure, Problem};
 use super::tokenizer::TokenizerInfo;
-use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec};
+use crate::attribution::{METHODS, MethodEntry, OptionKind, OptionSpec, PairsOf};
 use crate::engine::{Progress, Status};
 use crate::error::Result;
 use crate::evaluation::{self, MEASURES, MeasureEntry};
@@ -223,6 +223,10 @@ pub struct MethodInfo {
     signed: bool,
     /// Whether the scores add up to the output's difference from the baseline.
     complete: bool,
+    /// The pairs that it scores too, as `interactions`: `none`, of `all_units`, or of a unit of one
+    /// text with one of the other, `two_texts`.
+    #[schema(example = "none")]
+    interactions: &'static str,
     /// Whether it stops early, and reports that, if `budget_ms` or the service's time limit is
     /// near. Applies to the default options.
     stops_in_time: bool,
@@ -255,6 +259,11 @@ impl MethodInfo {
             paper: entry.paper,
             signed: entry.signed,
             complete: entry.complete,
+            interactions: match entry.pairs {
+                PairsOf::None => "none",
+                PairsOf::AllUnits => "all_units",
+                PairsOf::TwoTexts(_) => "two_texts",
+            },
             stops_in_time: defaults.is_ok_and(|options| (entry.stops_in_time)(&options)),
             rows: entry.cost_note,
             options: entry.options.iter().map(OptionInfo::new).collect(),

@@ -17,7 +17,7 @@ use super::request::ExplainRequest;
 use super::shapes::{OneOrMany, PlainOr};
 use super::timeout::RequestTimeout;
 use super::{Service, extract, respond};
-use crate::attribution::METHODS;
+use crate::attribution::{self, MethodEntry};
 use crate::evaluation::ranking;
 use crate::explanation::{Answer, Explained};
 use crate::render::json::{self, ExplainItem, ModelEcho, Usage};
@@ -50,7 +50,7 @@ pub struct Ranked {
 
 /// Compare methods: which should be trusted for this input?
 ///
-/// Takes the body of POST /explain. By default, all methods with their default options are compared
+/// Takes the body of POST /explain. By default, all methods that score no pairs are compared, with their default options,
 /// by all measures; `methods` and `evaluate` select others.
 #[utoipa::path(
     post, path = "/explain/compare", tag = "explanations", params(RequestTimeout),
@@ -65,7 +65,8 @@ pub async fn compare(
     JsonBody(mut request, permit): JsonBody<ExplainRequest>,
 ) -> Result<Response, Failure> {
     let format = accept::choose(&headers, &[Format::Json])?;
-    let all = || METHODS.iter().map(|entry| MethodShape::Name(entry.name.to_owned())).collect();
+    let shape = |entry: &MethodEntry| MethodShape::Name(entry.name.to_owned());
+    let all = || attribution::without_pairs().map(shape).collect();
     request.methods.get_or_insert_with(|| OneOrMany::Many(all()));
     request.evaluate.get_or_insert_with(|| OneOrMany::One(PlainOr::Plain("all".to_owned())));
     let work = service.work.clone();

@@ -21,7 +21,8 @@ pub fn strongest<'a>(explained: &'a Explained, explanation: &Explanation) -> Vec
     scored.map(|pair| NamedPair { texts: pair.units.map(text), pair: *pair }).collect()
 }
 
-fn text(explained: &Explained, kind: UnitKind, unit: usize) -> &str {
+/// Returns the text of a unit.
+pub fn text(explained: &Explained, kind: UnitKind, unit: usize) -> &str {
     let found = match kind {
         UnitKind::Token => explained.tokens.get(unit).map(|token| &token.text),
         UnitKind::Word => explained.words.get(unit).map(|word| &word.text),

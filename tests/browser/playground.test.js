@@ -47,6 +47,20 @@ test("typed words get the colours and numbers of the service's answer", async ()
   assert.deepEqual(page.faults, []);
 });
 
+test("pairs of words are listed, strongest first", async () => {
+  const methods = ["shapley_interactions"];
+  const page = await open({ text: "The plot is not good.", methods });
+  const first = page.locator(".pairs tbody tr").first();
+  await first.waitFor();
+  const { words, explanations } = await explained({ inputs: "The plot is not good.", methods });
+  const { units, score } = explanations[0].interactions.pairs[0];
+  const [a, b] = units.map((unit) => words[unit].text);
+  const number = `${score < 0 ? "−" : "+"}${Math.abs(score).toFixed(2)}`;
+  assert.equal((await first.innerText()).replace(/\s+/g, " "), `${a} · ${b} ${number}`);
+  assert.equal(await page.locator(".pairs tbody tr").count(), 10);
+  assert.deepEqual(page.faults, []);
+});
+
 test("words are explained while they are typed", async () => {
   const page = await open();
   await page.getByLabel("Text").pressSequentially("So good", { delay: 60 });

@@ -1,7 +1,9 @@
 //! Methods that sample, against the values of all combinations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use explaind::attribution::PairScore;
 use explaind::explanation::{Explanation, Question};
 use explaind::model::Model;
 use serde_json::{Value, json};
@@ -52,6 +54,50 @@ async fn shapley_values_are_within_their_standard_errors() {
     }
     let share = covered as f64 / runs as f64;
     assert!((0.88..=0.995).contains(&share), "{share} of {runs}");
+}
+
+/// Sampled interactions and main effects against those of all coalitions, on a trained model.
+#[tokio::test]
+async fn interactions_are_within_their_standard_errors() {
+    let model = builtin();
+    let name = "shapley_interactions";
+    let all = json!({"max_evals": 1024, "tolerance": 0});
+    let (exact, _, one) = sampled(&model, TEN_WORDS, name, all, 0).await;
+    assert_eq!(one.sampling.unwrap().n_samples, 1024);
+    let exact_pairs = by_units(&one);
+    assert_eq!(exact_pairs.len(), 45);
+    let sum = |scores: &[f64], pairs: &BTreeMap<[usize; 2], PairScore>| {
+        scores.iter().sum::<f64>() + pairs.values().map(|pair| pair.score).sum::<f64>()
+    };
+    let change = one.output_value - one.completeness.unwrap().baseline_value;
+    let (mut covered, mut runs, mut total) = (0, 0, vec![0.; 45]);
+    for seed in 0..20 {
+        let some = json!({"max_evals": 300, "tolerance": 0});
+        let (scores, errors, one) = sampled(&model, TEN_WORDS, name, some, seed).await;
+        assert_eq!(one.sampling.unwrap().n_samples, 298);
+        let pairs = by_units(&one);
+        assert!((sum(&scores, &pairs) - change).abs() < 1e-9, "main effects and pairs add up");
+        for (units, exact) in &exact_pairs {
+            let PairScore { score, standard_error, .. } = pairs[units];
+            covered += usize::from((score - exact.score).abs() <= 2. * standard_error);
+            runs += 1;
+        }
+        for ((score, error), exact) in scores.iter().zip(&errors).zip(&exact) {
+            covered += usize::from((score - exact).abs() <= 2. * error);
+            runs += 1;
+        }
+        total.iter_mut().zip(pairs.values()).for_each(|(sum, pair)| *sum += pair.score / 20.);
+    }
+    let share = covered as f64 / runs as f64;
+    assert!((0.88..=0.995).contains(&share), "{share} of {runs}");
+    let exact: Vec<f64> = exact_pairs.values().map(|pair| pair.score).collect();
+    let off = relative_l2(&total, &exact);
+    assert!(off < 0.15, "the mean of 20 runs is {off} off");
+}
+
+fn by_units(one: &Explanation) -> BTreeMap<[usize; 2], PairScore> {
+    let interactions = one.interactions.as_ref().expect("interactions");
+    interactions.pairs.ranked().iter().map(|pair| (pair.units, *pair)).collect()
 }
 
 #[tokio::test]

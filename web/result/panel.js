@@ -2,6 +2,7 @@
 
 import { html } from "../app/ui.js";
 import { Warnings } from "./notes.js";
+import { Pairs } from "./pairs.js";
 import { Prediction } from "./prediction.js";
 import { Quality } from "./quality.js";
 import { Summary } from "./summary.js";
@@ -20,6 +21,7 @@ export function WordsPanel(props) {
       <${Warnings} result=${result} />
       <${Prediction} result=${result} settings=${settings} />
       <${Words} ...${{ result, catalogue, model, settings, change, edits }} />
+      <${Pairs} result=${result} />
       <${Quality} result=${result} catalogue=${catalogue} />
     </section>
     ${edits.count > 0 && html`<${BeforeAndAfter} ...${{ edits, answer, catalogue }} />`}

@@ -90,6 +90,7 @@ const FILES: &[(&str, &[u8])] = files![
     "result/marked.js",
     "result/masks.js",
     "result/notes.js",
+    "result/pairs.js",
     "result/panel.js",
     "result/prediction.js",
     "result/quality.js",

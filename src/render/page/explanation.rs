@@ -22,7 +22,7 @@ pub fn part(
     html! {
         h3 { (explanation.method.name) " of " bdi { (target) } }
         (heats(model, &Heat::all(explained, explanation), &target, room))
-        (pairs::part(explained, explanation))
+        (pairs::part(explained, explanation, room))
         details { summary { "how it was computed" } (computation(explanation)) }
     }
 }

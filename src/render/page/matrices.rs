@@ -73,7 +73,8 @@ fn kind(explained: &Explained, attention: &Attention) -> Markup {
     }
 }
 
-fn figure(matrix: &Matrix<'_>, name: &str, summary: &str) -> Markup {
+/// Renders a matrix with its name and what is strongest in it.
+pub fn figure(matrix: &Matrix<'_>, name: &str, summary: &str) -> Markup {
     html! {
         figure {
             (svg(matrix, name))

@@ -5,6 +5,7 @@
 mod answers;
 mod concepts;
 mod inside;
+mod interactions;
 mod methods;
 mod mixing;
 pub mod sentences;
