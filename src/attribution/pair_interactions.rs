@@ -24,7 +24,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: false,
     pairs: PairsOf::TwoTexts(run_apart),
     stops_in_time: NEVER,
-    cost_note: "1 forward row per unit, and 1 per pair of units if the model reads both texts \
+    cost_note: "1 forward row per unit, and 1 per pair of units if the model reads both halves \
                 together",
     cost: |_, of| Cost { forward_rows: of.tokens.saturating_add(of.pairs), ..Cost::default() },
     run: |passes, subject, options| together(passes, subject, options).boxed(),

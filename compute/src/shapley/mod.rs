@@ -20,6 +20,7 @@
 
 mod estimate;
 mod exact;
+mod form;
 mod means;
 mod order;
 pub mod pairs;

@@ -5,6 +5,7 @@ mod convert;
 mod inside;
 mod interactions;
 mod lines;
+mod nested;
 mod option;
 mod prediction;
 mod target;
@@ -13,8 +14,7 @@ mod windows;
 
 use std::collections::BTreeMap;
 
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::evidence::beside::EvidenceBody;
@@ -24,6 +24,7 @@ pub use concepts::{Concept, LocatedConcept, concept};
 pub use convert::{explain, model_echo, option, predict, usage};
 pub use inside::Inside;
 pub use lines::{Line, line};
+pub use nested::Nested;
 pub use option::{Number, OptionValue};
 pub use prediction::{Prediction, PredictionBody};
 pub use trust::{Agreement, Measured, Warning};
@@ -363,41 +364,4 @@ pub struct Usage {
 /// Rounds to f32. Negative zero, as from Rust's sum of no numbers or from underflow, becomes 0.
 pub fn number(value: f64) -> f32 {
     value as f32 + 0.
-}
-
-/// A flat array that is serialized as nested arrays of `shape`.
-pub struct Nested {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Serialize for Nested {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Level { shape: &self.shape, values: &self.values }.serialize(serializer)
-    }
-}
-
-struct Level<'a> {
-    shape: &'a [usize],
-    values: &'a [f64],
-}
-
-impl Serialize for Level<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(self.shape.first().copied())?;
-        match self.shape {
-            [] | [_] => {
-                for &value in self.values {
-                    list.serialize_element(&number(value))?;
-                }
-            }
-            [_, inner @ ..] => {
-                let size = inner.iter().product::<usize>().max(1);
-                for values in self.values.chunks(size) {
-                    list.serialize_element(&Level { shape: inner, values })?;
-                }
-            }
-        }
-        list.end()
-    }
 }
