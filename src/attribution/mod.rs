@@ -193,6 +193,8 @@ pub struct Cost {
     pub flow_rows: usize,
     /// Forward rows through a single layer.
     pub layer_rows: usize,
+    /// Work of maps besides that of their rows, in tokens of a forward pass.
+    pub map_load: usize,
 }
 
 /// The dimensions of an input that determine a method's cost.
@@ -202,6 +204,9 @@ pub struct Extent {
     pub targets: usize,
     /// Number of tokens whose hidden states the targets are read from.
     pub reads: usize,
+    pub layers: usize,
+    /// Work of one layer's map of [`MapKind::Norms`], in tokens of a forward pass.
+    pub norm_load: usize,
 }
 
 impl Extent {
@@ -211,7 +216,8 @@ impl Extent {
             // A span's score depends on the tokens at its two ends.
             Pooling::Tokens => tokens.min(2 * targets),
         };
-        Self { tokens, targets, reads }
+        let norm_load = model.map_load(MapKind::Norms, tokens);
+        Self { tokens, targets, reads, layers: model.layers(), norm_load }
     }
 }
 
