@@ -28,6 +28,7 @@ pub fn question(
     let key = canonical.map(|canonical| {
         let limit = service.explainer.time_limit(&question);
         let key = Key::of(caller, &question, limit, &canonical);
+        let key = key.depending_on(question.lexicon.digest());
         let evidence = question.evidence.iter();
         let key = evidence.fold(key, |key, finder| key.depending_on(&finder.depends_on()));
         let concepts = question.concepts.iter();

@@ -195,7 +195,7 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Result<Vec<Granular
 
 /// Returns the lexicon of the request, or the configured one if it has none.
 fn lexicon(groups: Option<&Groups>, explainer: &Explainer) -> Result<Arc<Lexicon>> {
-    let Some(groups) = groups else { return Ok(Arc::clone(&explainer.lexicon)) };
+    let Some(groups) = groups else { return Ok(explainer.lexicon()) };
     let lexicon = Lexicon::new(groups, explainer.limits.evidence_terms);
     lexicon.map(Arc::new).map_err(|detail| Error::field("/lexicon", detail))
 }
