@@ -97,7 +97,8 @@ pub fn numbers(question: &Question, tokens: usize) -> usize {
         View::Conductance => 2 * layers * tokens,
         View::HeadImportance => layers * heads,
     };
-    question.inside.iter().map(of_view).sum()
+    let of_concepts = 3 * layers * question.concepts.len();
+    of_concepts + question.inside.iter().map(of_view).sum::<usize>()
 }
 
 /// Returns the requested views of the first of `subject`'s scalars, which is that of `target`.
