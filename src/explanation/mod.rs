@@ -16,7 +16,7 @@ pub use attention::{
 };
 pub use concept::{Axis, Concept, ConceptLayer, Located, Place, Separation, StoredConcept, Tcav};
 pub use evidence::{Found, Load, found};
-pub use inside::{Conductance, HeadImportance, Inside, Lens, View};
+pub use inside::{Ablation, Conductance, HeadImportance, Inside, Lens, View};
 pub use lexicon::{Groups, Lexicon};
 pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,

@@ -29,9 +29,9 @@ pub fn question(
         let key = Key::of(caller, &question, limit, &canonical);
         let evidence = question.evidence.iter();
         let key = key.depending_on(question.lexicon.digest());
-        let key = evidence.fold(key, |key, finder| key.depending_on(&finder.depends_on()));
+        let key = evidence.fold(key, |key, finder| key.depending_on(finder.depends_on()));
         let concepts = question.concepts.iter();
-        concepts.fold(key, |key, concept| key.depending_on(&concept.digest))
+        concepts.fold(key, |key, concept| key.depending_on(concept.digest))
     });
     Ok((question, key))
 }

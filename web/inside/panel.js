@@ -12,6 +12,9 @@ import { ProblemText } from "../form/problem.js";
 
 const VIEWS = { lens: Lens, conductance: Conductance, head_importance: Heads };
 
+/** What is shown beside a view. */
+const BESIDE = { head_importance: ["ablation"] };
+
 export function InsidePanel({ model, settings, change }) {
   // An embedding model has no labels that a layer could predict.
   const offered = Object.keys(VIEWS).filter((view) => view !== "lens" || model.task !== "sentence-similarity");
@@ -23,7 +26,7 @@ export function InsidePanel({ model, settings, change }) {
 
 function View({ view, settings, change }) {
   const say = useSay();
-  const { result, problem } = useView({ inside: [view] }, settings);
+  const { result, problem } = useView({ inside: [view, ...(BESIDE[view] ?? [])] }, settings);
   const shown = result?.inside[view];
   const Show = VIEWS[view];
   return html`
