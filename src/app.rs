@@ -24,7 +24,7 @@ use crate::corpus::Similarity;
 use crate::engine::corpora::Origin;
 use crate::engine::{self, CorpusSpec, Engine, ModelPool, ModelSpec, PassLimits};
 use crate::explainer::Explainer;
-use crate::explanation::Lexicon;
+use crate::explanation::{Groups, Lexicon};
 use crate::http::{self, Connections, Service, Tls, WorkRuntime};
 use crate::model::Budget;
 use crate::telemetry;
@@ -61,9 +61,8 @@ pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
     let pool = Arc::new(ModelPool::new(budget, placement, load_time).within(allowed));
     let engine = Engine::start(limits).map_err(StartError::of)?;
     let lexicon = Lexicon::new(&config.lexicon, config.limits.evidence_terms);
-    let lexicon = Arc::new(lexicon.map_err(StartError::of)?);
     let explainer = Explainer::new(pool, engine, Arc::new(config.limits.clone()));
-    let explainer = explainer.with_lexicon(lexicon);
+    explainer.set_lexicon(lexicon.map_err(StartError::of)?);
     Ok(match &config.concepts.folder {
         Some(folder) => explainer.with_concepts(Concepts::open(folder)),
         None => explainer,
@@ -134,7 +133,7 @@ async fn drain_histograms(metrics: PrometheusHandle) {
 pub struct Signals<S> {
     /// Completes when the service should shut down.
     pub stop: S,
-    /// New configurations, whose models should be served from then on.
+    /// New configurations, whose models, corpora and lexicon should be used from then on.
     pub reload: mpsc::Receiver<Config>,
 }
 
@@ -176,6 +175,7 @@ pub async fn run<S: Future<Output = ()>>(
                     () = &mut shutdown => break,
                     Some(new) = signals.reload.recv() => {
                         reload(&service, tls.as_ref(), &config.models, &new.models).await;
+                        replace_lexicon(&service.explainer, &new.lexicon);
                         serve_corpora(&service.explainer, &config.corpora, &new.corpora);
                         (config.models, config.corpora) = (new.models, new.corpora);
                     }
@@ -246,6 +246,14 @@ async fn reload(service: &Service, tls: Option<&Tls>, old: &[ModelEntry], new: &
         audit("unload", &gone.id, pool.remove(&gone.id));
     }
     pool.arrange(&new.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>());
+}
+
+/// Uses the lexicon of a new configuration, within the limit of the running one.
+fn replace_lexicon(explainer: &Explainer, new: &Groups) {
+    match Lexicon::new(new, explainer.limits.evidence_terms) {
+        Ok(lexicon) => explainer.set_lexicon(lexicon),
+        Err(error) => warn!(error, "the lexicon is too large; the previous one stays in use"),
+    }
 }
 
 /// Logs what a reload did to a model, in the same form as PUT and DELETE.

@@ -98,9 +98,28 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| (x / one - y / other).powi(2)).sum::<f64>() / 2.
 }
 
-/// Turns `[keys][queries]` into a map whose rows, of queries, have the sum 1.
+/// Turns `[keys][queries]` into a map whose rows, of queries, have the sum 1. A query whose output
+/// depends on no value has a row of zeros: the formula is 0 / 0, and every numerator is 0.
 fn by_query(tokens: usize, distances: &[Vec<f64>]) -> AttentionMap {
     let of_query = |query: usize| shares(distances.iter().map(|of_key| of_key[query]).collect());
     let weights = (0..tokens).flat_map(of_query).collect();
     AttentionMap { heads: 1, tokens, weights }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the first query, no value matters: no token gets a share.
+    #[test]
+    fn shares_are_zero_where_nothing_contributes() {
+        let map = by_query(2, &[vec![0., 1.], vec![0., 3.]]);
+        assert_eq!(map.weights, [0., 0., 0.25, 0.75]);
+    }
+
+    #[test]
+    fn a_state_of_zeros_has_no_distance() {
+        assert_eq!(distance(&[0., 0.], &[1., 2.]), 0.);
+        assert_eq!(distance(&[1., 2.], &[2., 4.]), 0.);
+    }
 }

@@ -86,16 +86,22 @@ impl ResolvedSelection {
     /// counts as a forward row.
     pub fn cost(&self, model: &Model, tokens: usize) -> Cost {
         let layers = self.layers.len();
-        let (rows, layer_rows) = match self.kind {
-            AttentionKind::Weights | AttentionKind::Norm | AttentionKind::Rollout => (0, 0),
-            AttentionKind::Gradient => (1, 0),
-            AttentionKind::BlockNorm | AttentionKind::Alti => {
-                (layers * (1 + model.mixing_load(tokens).div_ceil(tokens.max(1))), 0)
+        let map_load = |kind| layers.saturating_mul(model.map_load(kind, tokens));
+        let own = match self.kind {
+            AttentionKind::Weights | AttentionKind::Rollout => Cost::default(),
+            AttentionKind::Norm => Cost { map_load: map_load(MapKind::Norms), ..Cost::default() },
+            AttentionKind::Gradient => Cost { forward_rows: 1, ..Cost::default() },
+            AttentionKind::BlockNorm | AttentionKind::Alti => Cost {
+                forward_rows: layers,
+                map_load: map_load(MapKind::BlockNorms),
+                ..Cost::default()
+            },
+            AttentionKind::ValueZeroing => {
+                Cost { forward_rows: layers, layer_rows: layers * tokens, ..Cost::default() }
             }
-            AttentionKind::ValueZeroing => (layers, layers * tokens),
         };
         let patterns = if self.patterns { self.model_layers } else { 0 };
-        Cost { forward_rows: rows + patterns, layer_rows, ..Cost::default() }
+        Cost { forward_rows: own.forward_rows + patterns, ..own }
     }
 }
 

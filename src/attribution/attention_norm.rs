@@ -1,10 +1,16 @@
 //! Norms of the attention-weighted value vectors.
 
+use std::ops::Range;
+
 use futures_util::FutureExt;
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::spread::mean_of_map;
+<<<<<<< HEAD
 use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
+=======
+use super::{AS_GIVEN, Attribution, Cost, Extent, MethodEntry, NEVER, Options, Subject};
+>>>>>>> rest22
 use crate::choice::{Choice, choices};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -34,18 +40,26 @@ pub const ENTRY: MethodEntry = MethodEntry {
     pairs: PairsOf::None,
     stops_in_time: NEVER,
     cost_note: "1 forward row",
-    cost: |_, _| Cost { forward_rows: 1, ..Cost::default() },
+    cost,
     run: |passes, subject, options| run(passes, subject, options).boxed(),
 };
+
+fn cost(options: &Options, of: Extent) -> Cost {
+    let maps = selected(options, of.layers).len();
+    Cost { forward_rows: 1, map_load: maps.saturating_mul(of.norm_load), ..Cost::default() }
+}
+
+fn selected(options: &Options, layers: usize) -> Range<usize> {
+    match options.choice(LAYER.name) {
+        Layers::Mean => 0..layers,
+        Layers::Last => layers - 1..layers,
+    }
+}
 
 /// Returns `‖Σ_h α^h_qt f^h(x_t)‖`, `f^h(x) = (x W_V^h + b_V^h) W_O^h`. q is the token that the
 /// head reads; with several, the mean over them.
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
-    let layers = passes.model().layers();
-    let selected = match options.choice(LAYER.name) {
-        Layers::Mean => 0..layers,
-        Layers::Last => layers - 1..layers,
-    };
+    let selected = selected(options, passes.model().layers());
     let maps = subject.maps(passes, MapKind::Norms, selected).await?;
     let of_scalar = |scalar: &Scalar| {
         let queries = subject.queries(scalar, passes.model());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::nested::Rule;
+use super::nested::{Rule, largest_move};
 use super::options::{AUTO, OptionValue, Preset};
 use super::quadrature::Quadrature;
 use super::{
@@ -275,8 +275,7 @@ impl<'a> PathRows<'a> {
     }
 
     /// Returns the scores by `rule`, and whether they have converged: by their sum, and by the
-    /// distance from the previous rule's scores. With smooth gradients that distance is several
-    /// times the remaining error; with discontinuous gradients it is not.
+    /// distance from the previous rule's scores.
     fn attribution(
         &self,
         k: usize,
@@ -289,7 +288,7 @@ impl<'a> PathRows<'a> {
         let scores = self.by_rule(k, rule, nodes);
         let previous = self.by_rule(k, rule.previous(), nodes);
         let changes = scores.iter().zip(&previous).map(|(a, b)| a - b);
-        let allowed = tolerance * if smooth { 5. } else { 1. };
+        let allowed = largest_move(tolerance, smooth);
         let stable = norm(&changes.collect::<Vec<_>>()) <= allowed * norm(&scores);
         let checked = self.completeness(k, &scores, &nodes[0], rule.n, tolerance);
         let completeness = Completeness { converged: stable && checked.converged, ..checked };

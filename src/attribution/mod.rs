@@ -205,6 +205,8 @@ pub struct Cost {
     pub flow_rows: usize,
     /// Forward rows through a single layer.
     pub layer_rows: usize,
+    /// Work of maps besides that of their rows, in tokens of a forward pass.
+    pub map_load: usize,
 }
 
 /// The dimensions of an input that determine a method's cost.
@@ -216,6 +218,9 @@ pub struct Extent {
     pub pairs: usize,
     /// Number of tokens whose hidden states the targets are read from.
     pub reads: usize,
+    pub layers: usize,
+    /// Work of one layer's map of [`MapKind::Norms`], in tokens of a forward pass.
+    pub norm_load: usize,
 }
 
 impl Extent {
@@ -225,7 +230,12 @@ impl Extent {
             // A span's score depends on the tokens at its two ends.
             Pooling::Tokens => tokens.min(2 * targets),
         };
+<<<<<<< HEAD
         Self { tokens, targets, pairs, reads }
+=======
+        let norm_load = model.map_load(MapKind::Norms, tokens);
+        Self { tokens, targets, reads, layers: model.layers(), norm_load }
+>>>>>>> rest22
     }
 }
 

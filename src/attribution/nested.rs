@@ -16,6 +16,13 @@ pub struct Rule {
     pub n: usize,
 }
 
+/// Returns the largest distance from the previous rule's scores, as a share of their norm, at which
+/// they are within `tolerance`. With smooth gradients that distance is several times the remaining
+/// error; with discontinuous gradients it is not.
+pub fn largest_move(tolerance: f64, smooth: bool) -> f64 {
+    tolerance * if smooth { 5. } else { 1. }
+}
+
 impl Rule {
     /// Returns the rules with at most `max` nodes, the first one first.
     pub fn up_to(max: usize) -> impl Iterator<Item = Self> {

@@ -17,11 +17,11 @@ use fit::Rule;
 use gram::Products;
 pub use separation::FOLDS;
 use separation::{folds, separation};
-pub use store::{Concepts, MOST_CONCEPTS, digest};
+pub use store::{Concepts, MOST_CONCEPTS};
 use tcav::Responses;
 pub use tcav::SPLITS;
 
-use crate::explanation::{Axis, ConceptLayer, Separation};
+use crate::explanation::{Axis, ConceptLayer, Separation, Tcav};
 use crate::rows::{dot, norm};
 
 /// The fewest texts of each list: every fold holds out one.
@@ -43,8 +43,8 @@ pub struct Learned {
     /// Of every layer, the mean difference and the logistic direction, of norm 1 or zero; `[hidden]`.
     pub directions: Vec<[Vec<f64>; 2]>,
     /// The layer, from 1, that separates held-out texts best by the mean difference, the first of equal
-    /// ones; with its axis. `None` if the means are equal at every layer.
-    pub best: Option<(usize, Axis)>,
+    /// ones. `None` if the means are equal at every layer.
+    pub best: Option<usize>,
 }
 
 /// Learns a concept from texts; `concept` says which of them have it. Both lists need
@@ -58,48 +58,51 @@ pub fn learn(measured: &[Measured], concept: &[bool], seed: u64) -> Learned {
     };
     let responses: Vec<Responses> = measured.iter().zip(&states).map(responses).collect();
     let folds = folds(concept, seed);
-    let of_layer = |(responses, tcav): (&Responses, _)| ConceptLayer {
-        mean_difference: separation(&responses.states, fit::mean_difference, &folds, concept),
-        logistic: separation(&responses.states, fit::logistic, &folds, concept),
-        tcav,
-    };
-    let tcav = tcav::scores(&responses, concept, seed);
-    let layers: Vec<ConceptLayer> = responses.iter().zip(tcav).map(of_layer).collect();
     let all: Vec<usize> = (0..concept.len()).collect();
     let direction = |rule: Rule, index: usize| {
         unit(&sum(&states[index], &rule(&responses[index].states, &all, concept).weights))
     };
-    let directions: Vec<[Vec<f64>; 2]> = (0..layers.len())
+    let directions: Vec<[Vec<f64>; 2]> = (0..measured.len())
         .map(|index| [fit::mean_difference, fit::logistic].map(|rule| direction(rule, index)))
         .collect();
-    let best = best(&layers, &directions).map(|index| {
-        (index + 1, axis(&measured[index].states, directions[index][0].clone(), concept))
-    });
+    let of_layer = |(index, tcav): (usize, Tcav)| {
+        let Responses { states, .. } = &responses[index];
+        ConceptLayer {
+            axis: axis(&measured[index].states, &directions[index][0], concept),
+            mean_difference: separation(states, fit::mean_difference, &folds, concept),
+            logistic: separation(states, fit::logistic, &folds, concept),
+            tcav,
+        }
+    };
+    let tcav = tcav::scores(&responses, concept, seed);
+    let layers: Vec<ConceptLayer> = tcav.into_iter().enumerate().map(of_layer).collect();
+    let best = best(&layers).map(|index| index + 1);
     Learned { layers, directions, best }
 }
 
 /// Returns the index of the layer with the largest area under the curve, then with the most texts on
 /// the right side; the first of equal ones.
-fn best(layers: &[ConceptLayer], directions: &[[Vec<f64>; 2]]) -> Option<usize> {
+fn best(layers: &[ConceptLayer]) -> Option<usize> {
     let quality = |index: &usize| {
         let Separation { auc, hits, .. } = layers[*index].mean_difference;
         (auc, hits)
     };
-    let has_direction = |index: &usize| directions[*index][0].iter().any(|x| *x != 0.);
     let better = |best: usize, index: usize| {
         if quality(&index) > quality(&best) { index } else { best }
     };
-    (0..layers.len()).filter(has_direction).reduce(better)
+    (0..layers.len()).filter(|index| layers[*index].axis.is_some()).reduce(better)
 }
 
-fn axis(states: &[Vec<f64>], direction: Vec<f64>, concept: &[bool]) -> Axis {
+/// Returns the axis through both means; `None` if they are equal.
+fn axis(states: &[Vec<f64>], direction: &[f64], concept: &[bool]) -> Option<Axis> {
     let mean = |side: bool| {
         let own = states.iter().zip(concept).filter(|(_, own)| **own == side);
         let count = own.clone().count() as f64;
-        own.map(|(state, _)| dot(state, &direction)).sum::<f64>() / count
+        own.map(|(state, _)| dot(state, direction)).sum::<f64>() / count
     };
     let (with, without) = (mean(true), mean(false));
-    Axis { direction, middle: (with + without) / 2., half: (with - without) / 2. }
+    let half = (with - without) / 2.;
+    (half > 0.).then(|| Axis { direction: direction.to_vec(), middle: (with + without) / 2., half })
 }
 
 /// Returns `Σ w_i x_i`.

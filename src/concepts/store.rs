@@ -8,10 +8,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::error::{Code, Error, Result};
-use crate::explanation::Concept;
+use crate::explanation::{Concept, StoredConcept};
 use crate::files;
 use crate::model::Model;
 
@@ -19,13 +20,13 @@ use crate::model::Model;
 pub const MOST_CONCEPTS: usize = 256;
 
 /// Maximum bytes of the file of a concept; of a model of 48 layers and a width of 4,096 it has about
-/// 100,000.
-const MAX_BYTES: u64 = 1 << 20;
+/// 4,000,000.
+const MAX_BYTES: u64 = 1 << 23;
 
 /// All concepts.
 #[derive(Default)]
 pub struct Concepts {
-    entries: Mutex<Vec<Arc<Concept>>>,
+    entries: Mutex<Vec<StoredConcept>>,
     folder: Option<PathBuf>,
     /// Held while a file and its entry change together.
     changing: Mutex<()>,
@@ -55,7 +56,7 @@ impl Concepts {
                 Ok(_) if entries.len() == MOST_CONCEPTS => {
                     warn!(path = %path.display(), "too many concepts; this one is ignored");
                 }
-                Ok(concept) => entries.push(Arc::new(concept)),
+                Ok(concept) => entries.push(stored(concept).0),
                 Err(reason) => warn!(path = %path.display(), reason, "not a concept"),
             }
         }
@@ -68,7 +69,8 @@ impl Concepts {
 
     /// Returns all concepts in the order of their names.
     pub fn list(&self) -> Vec<Arc<Concept>> {
-        let mut list = lock(&self.entries).clone();
+        let mut list: Vec<Arc<Concept>> =
+            lock(&self.entries).iter().map(|own| Arc::clone(&own.concept)).collect();
         list.sort_by(|a, b| a.name.cmp(&b.name));
         list
     }
@@ -79,7 +81,7 @@ impl Concepts {
     /// Fails if there are too many others.
     pub fn check_room(&self, name: &str) -> Result<()> {
         let entries = lock(&self.entries);
-        match entries.len() < MOST_CONCEPTS || entries.iter().any(|own| own.name == name) {
+        match entries.len() < MOST_CONCEPTS || entries.iter().any(|own| own.concept.name == name) {
             true => Ok(()),
             false => {
                 let detail = format!("the limit of {MOST_CONCEPTS} concepts is reached");
@@ -95,15 +97,16 @@ impl Concepts {
     pub fn put(&self, concept: Concept) -> Result<Arc<Concept>> {
         let _changing = lock(&self.changing);
         self.check_room(&concept.name)?;
+        let (new, text) = stored(concept);
+        let concept = Arc::clone(&new.concept);
         if let Some(folder) = &self.folder {
-            let written = write(folder, &concept);
+            let written = write(folder, &file_name(&concept.name), &text);
             written.map_err(|error| Error::internal(format!("{}: {error}", folder.display())))?;
         }
-        let concept = Arc::new(concept);
         let mut entries = lock(&self.entries);
-        match entries.iter_mut().find(|own| own.name == concept.name) {
-            Some(own) => *own = Arc::clone(&concept),
-            None => entries.push(Arc::clone(&concept)),
+        match entries.iter_mut().find(|own| own.concept.name == concept.name) {
+            Some(own) => *own = new,
+            None => entries.push(new),
         }
         Ok(concept)
     }
@@ -124,14 +127,15 @@ impl Concepts {
                 Ok(()) | Err(_) => {}
             }
         }
-        lock(&self.entries).retain(|own| own.name != name);
+        lock(&self.entries).retain(|own| own.concept.name != name);
         Ok(())
     }
 
-    fn called(&self, name: &str) -> Result<Arc<Concept>> {
+    fn called(&self, name: &str) -> Result<StoredConcept> {
         let entries = lock(&self.entries);
-        entries.iter().find(|own| own.name == name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = entries.iter().map(|own| own.name.as_str()).take(20).collect();
+        entries.iter().find(|own| own.concept.name == name).cloned().ok_or_else(|| {
+            let names = entries.iter().map(|own| own.concept.name.as_str());
+            let known: Vec<&str> = names.take(20).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let detail = format!(
                 "there is no concept {name:?}; POST one to /concepts (those that exist: {known})"
@@ -144,8 +148,9 @@ impl Concepts {
     ///
     /// # Errors
     /// `concept_not_found`, or `invalid_field` if it belongs to another model or another revision.
-    pub fn get(&self, name: &str, model: &Model) -> Result<Arc<Concept>> {
-        let concept = self.called(name)?;
+    pub fn get(&self, name: &str, model: &Model) -> Result<StoredConcept> {
+        let stored = self.called(name)?;
+        let concept = &stored.concept;
         let wrong = |detail: String| Err(Error::new(Code::InvalidField, detail));
         if concept.model != model.id {
             return wrong(format!(
@@ -153,15 +158,24 @@ impl Concepts {
                 concept.model, model.id
             ));
         }
-        let fits = concept.axis.direction.len() == model.width() && concept.layer <= model.layers();
+        let mut axes = concept.layers.iter().filter_map(|layer| layer.axis.as_ref());
+        let fits = concept.layers.len() == model.layers()
+            && axes.all(|axis| axis.direction.len() == model.width());
         if concept.revision != model.revision || !fits {
             return wrong(format!(
                 "the concept {name} was made with another revision of {}; POST it to /concepts again",
                 model.id
             ));
         }
-        Ok(concept)
+        Ok(stored)
     }
+}
+
+/// Returns the concept with its digest, and the text of its file.
+fn stored(concept: Concept) -> (StoredConcept, String) {
+    let text = json::text(&concept);
+    let digest = Sha256::digest(&text).into();
+    (StoredConcept { concept: Arc::new(concept), digest }, text)
 }
 
 /// Returns the name of the file of a concept. Names have no separators.
@@ -179,12 +193,11 @@ fn read(path: &Path) -> Result<Concept, String> {
 }
 
 /// Writes the file of a concept, which is renamed into place once it is complete.
-fn write(folder: &Path, concept: &Concept) -> io::Result<()> {
+fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let name = file_name(&concept.name);
     let partial = folder.join(format!(".{name}.{}.part", std::process::id()));
     let written = File::create(&partial).and_then(|mut file| {
-        file.write_all(json::text(concept).as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()
     });
     let renamed = written.and_then(|()| fs::rename(&partial, folder.join(name)));
@@ -193,9 +206,4 @@ fn write(folder: &Path, concept: &Concept) -> io::Result<()> {
         let _ = fs::remove_file(&partial);
     }
     renamed
-}
-
-/// Everything in a concept as text, by which responses are cached.
-pub fn digest(concept: &Concept) -> String {
-    json::text(concept)
 }

@@ -75,9 +75,10 @@ fn weights(split: &[bool]) -> Vec<f64> {
 
 /// Returns the score of each layer, with its p-value.
 ///
-/// The test is exact for a target that does not depend on the lists: if they were a random split,
-/// every split would be as likely. It is two-sided. All layers are compared with the same splits, and each p-value is adjusted for the
-/// smallest one of all layers (Westfall & Young 1993, min P).
+/// The test is exact for a target that does not depend on how the texts are split: if the lists were
+/// a random split, every split would be as likely. It is two-sided. All layers are compared with the
+/// same splits, and each p-value is adjusted for the smallest one of all layers (Westfall & Young
+/// 1993, min P).
 pub fn scores(layers: &[Responses], concept: &[bool], seed: u64) -> Vec<Tcav> {
     let splits = splits(concept, seed);
     // `[layers][splits]`, the concept's own first.

@@ -82,7 +82,8 @@ fn normed(norm: Option<&BlockNorm>, mut parts: Vec<Vec<f64>>, bias: &[f64]) -> C
 }
 
 impl Contributions {
-    /// Returns ALTI's contributions: `max(0, ‖y‖₁ - ‖y - T(x_j)‖₁)`, divided by their sum.
+    /// Returns ALTI's contributions: `max(0, ‖y‖₁ - ‖y - T(x_j)‖₁)`, divided by their sum. If none
+    /// brings the state nearer, all are 0: the formula is 0 / 0, and every numerator is 0.
     fn shares(&self) -> Vec<f64> {
         let size: f64 = self.output.iter().map(|x| x.abs()).sum();
         let near = |part: &Vec<f64>| {
@@ -90,5 +91,26 @@ impl Contributions {
             (size - distance).max(0.)
         };
         shares(self.parts.iter().map(near).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contributions_are_shares_of_what_brings_the_state_nearer() {
+        let parts = vec![vec![3., 0.], vec![0., 1.], vec![-1., 0.]];
+        let all = Contributions { parts, output: vec![2., 1.] };
+        // ‖y‖₁ = 3; the distances are 2, 2 and 4.
+        assert_eq!(all.shares(), [0.5, 0.5, 0.]);
+    }
+
+    /// Parts that cancel leave nothing to divide.
+    #[test]
+    fn shares_are_zero_where_nothing_contributes() {
+        let parts = vec![vec![5., -5.], vec![-5., 5.]];
+        let all = Contributions { parts, output: vec![0., 0.] };
+        assert_eq!(all.shares(), [0., 0.]);
     }
 }

@@ -22,8 +22,9 @@ pub struct Lesson {
     pub question: Question,
     /// How many of the texts have the concept.
     pub with: usize,
-    /// Whether the target is the label that is predicted most often for the texts with the concept,
-    /// instead of that of the question.
+    /// Whether the target is the label that is predicted most often for all texts, instead of that of
+    /// the question. The texts of both lists choose together, because the test of a target is exact
+    /// only if another split of the same texts had the same target.
     pub chooses_target: bool,
 }
 
@@ -62,7 +63,9 @@ impl Explainer {
         let texts = Texts { passes, question, encodings: &encodings };
         let firsts = texts.first_passes().await?;
         let target = match chooses_target {
-            true => most_frequent(&firsts[..with]),
+            true => {
+                Target::Class { token: None, class: Class::Index(most_frequent(&labels(&firsts))) }
+            }
             false => question.target.clone(),
         };
         let targets = texts.targets(&firsts, target)?;
@@ -77,7 +80,7 @@ impl Explainer {
         });
         let learned = passes.in_time(learned).await.ok_or_else(|| passes.late())??;
         let Learned { layers, directions, best } = learned;
-        let (layer, axis) = best.ok_or_else(|| {
+        let layer = best.ok_or_else(|| {
             let detail = "both lists have the same mean state at every layer: for the model, their \
                           texts do not differ";
             Error::field("/contrast", detail)
@@ -90,7 +93,6 @@ impl Explainer {
             texts: [with, encodings.len() - with],
             layers,
             layer,
-            axis,
         };
         let store = Arc::clone(&self.concepts);
         let stored = passes.compute(move || store.put(concept)).await??;
@@ -173,24 +175,108 @@ pub fn counts_labels(task: Task) -> bool {
     matches!(task, Task::TextClassification | Task::NextSentence)
 }
 
-/// Returns the label that is predicted most often, the first of equal ones.
-fn most_frequent(firsts: &[FirstPass]) -> Target {
+/// Returns the label that is predicted for every text.
+fn labels(firsts: &[FirstPass]) -> Vec<usize> {
     let highest = |first: &FirstPass| {
         let logits = &first.output.logits;
         let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
         (0..logits.len()).fold(0, better)
     };
-    let labels: Vec<usize> = firsts.iter().map(highest).collect();
+    firsts.iter().map(highest).collect()
+}
+
+/// Returns the most frequent label, the first of equal ones.
+fn most_frequent(labels: &[usize]) -> usize {
     let count = |label: usize| labels.iter().filter(|own| **own == label).count();
     let better = |best: usize, label: usize| {
         if (count(label), best) > (count(best), label) { label } else { best }
     };
-    let index = labels.iter().copied().reduce(better).unwrap_or_default();
-    Target::Class { token: None, class: Class::Index(index) }
+    labels.iter().copied().reduce(better).unwrap_or_default()
 }
 
 /// Returns the scalar's name, if it is the same for all texts.
 fn common(targets: &[Resolved]) -> Option<ScalarName> {
     let first = &targets.first()?.what;
     targets.iter().all(|target| target.what == *first).then(|| first.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Generator;
+    use crate::rows::dot;
+
+    const WIDTH: usize = 8;
+    const LABELS: usize = 6;
+    const TEXTS: usize = 12;
+
+    /// Random texts, half of them with a concept, and a linear classifier.
+    struct Case {
+        states: Vec<Vec<f64>>,
+        weights: Vec<Vec<f64>>,
+    }
+
+    impl Case {
+        fn of(number: u64) -> Self {
+            let mut generator = Generator::stream(5, number);
+            let mut vectors = |count: usize| -> Vec<Vec<f64>> {
+                (0..count).map(|_| (0..WIDTH).map(|_| generator.normal()).collect()).collect()
+            };
+            Self { states: vectors(TEXTS), weights: vectors(LABELS) }
+        }
+
+        fn logit(&self, label: usize, text: usize) -> f64 {
+            dot(&self.weights[label], &self.states[text])
+        }
+
+        fn by_all_texts(&self) -> usize {
+            let predicted = |text: usize| {
+                let logit = |label: &usize| self.logit(*label, text);
+                (0..LABELS).max_by(|a, b| logit(a).total_cmp(&logit(b))).unwrap()
+            };
+            most_frequent(&(0..TEXTS).map(predicted).collect::<Vec<_>>())
+        }
+
+        /// The label whose logit differs most between the lists.
+        fn by_the_split(&self) -> usize {
+            let difference = |label: &usize| {
+                let sum = |texts: std::ops::Range<usize>| -> f64 {
+                    texts.map(|text| self.logit(*label, text)).sum()
+                };
+                (sum(0..TEXTS / 2) - sum(TEXTS / 2..TEXTS)).abs()
+            };
+            (0..LABELS).max_by(|a, b| difference(a).total_cmp(&difference(b))).unwrap()
+        }
+
+        fn is_significant(&self, target: usize, seed: u64) -> bool {
+            let gradients = vec![self.weights[target].clone(); TEXTS];
+            let concept: Vec<bool> = (0..TEXTS).map(|text| text < TEXTS / 2).collect();
+            let measured = Measured { states: self.states.clone(), gradients };
+            concepts::learn(&[measured], &concept, seed).layers[0].tcav.is_significant()
+        }
+    }
+
+    #[test]
+    fn the_default_target_keeps_the_level_of_the_test() {
+        let cases = 300;
+        let wrong = |target: fn(&Case) -> usize| {
+            let is_wrong = |number: &u64| {
+                let case = Case::of(*number);
+                case.is_significant(target(&case), *number)
+            };
+            (0..cases).filter(is_wrong).count()
+        };
+        // Binomial with 300 cases and 0.05: 15 are expected, 27 exceeded once in a thousand times.
+        let by_all = wrong(Case::by_all_texts);
+        assert!((2..=27).contains(&by_all), "{by_all} of {cases}");
+        // These cases do tell when a target is chosen by the lists.
+        let by_the_split = wrong(Case::by_the_split);
+        assert!(by_the_split > 27, "{by_the_split} of {cases}");
+    }
+
+    #[test]
+    fn the_first_of_equal_labels_is_the_most_frequent() {
+        assert_eq!(most_frequent(&[2, 1, 1, 2, 0]), 1);
+        assert_eq!(most_frequent(&[3, 3, 0]), 3);
+    }
 }

@@ -44,7 +44,13 @@ pub struct MethodEstimate {
 fn load(model: &Model, tokens: usize, cost: Cost) -> usize {
     let rows = cost.gradient_rows.saturating_mul(2).saturating_add(whole_rows(model, cost));
     let flows = cost.flow_rows.saturating_mul(model.flow_load(tokens));
-    tokens.saturating_mul(rows).saturating_add(flows)
+    tokens.saturating_mul(rows).saturating_add(flows).saturating_add(cost.map_load)
+}
+
+/// Returns a method's tokens × rows, where maps count as the rows that take as long.
+fn room(model: &Model, tokens: usize, cost: Cost) -> usize {
+    let rows = whole_rows(model, cost).saturating_add(cost.gradient_rows);
+    tokens.saturating_mul(rows).saturating_add(cost.map_load)
 }
 
 /// Returns the forward rows, of which those through one layer count for their share.
@@ -82,6 +88,7 @@ impl Sequence<'_> {
             gradient_rows: cost.gradient_rows.saturating_mul(self.times),
             flow_rows: cost.flow_rows.saturating_mul(self.times),
             layer_rows: cost.layer_rows.saturating_mul(self.times),
+            map_load: cost.map_load.saturating_mul(self.times),
         }
     }
 
@@ -92,7 +99,8 @@ impl Sequence<'_> {
         let of_method = |method| {
             let cost = self.method_rows(method);
             let flows = cost.flow_rows * self.question.model.flow_load(self.tokens);
-            let rows = cost.forward_rows + cost.gradient_rows + flows.div_ceil(self.tokens);
+            let besides = flows.saturating_add(cost.map_load).div_ceil(self.tokens);
+            let rows = cost.forward_rows + cost.gradient_rows + besides;
             settings.cost(rows, self.tokens)
         };
         settings.reference_cost() + (0..self.question.methods.len()).map(of_method).sum::<usize>()
@@ -237,8 +245,7 @@ struct Work {
 
 impl Work {
     fn add(&mut self, model: &Model, tokens: usize, cost: Cost) {
-        let rows = whole_rows(model, cost).saturating_add(cost.gradient_rows);
-        self.rows = self.rows.saturating_add(tokens.saturating_mul(rows));
+        self.rows = self.rows.saturating_add(room(model, tokens, cost));
         self.load = self.load.saturating_add(load(model, tokens, cost));
     }
 }
@@ -301,8 +308,7 @@ impl Load {
 
     /// Tokens x rows x layers, which admission counts.
     fn room(&self) -> usize {
-        let rows = whole_rows(&self.model, self.cost).saturating_add(self.cost.gradient_rows);
-        self.tokens.saturating_mul(rows).saturating_mul(self.model.layers())
+        room(&self.model, self.tokens, self.cost).saturating_mul(self.model.layers())
     }
 
     fn work(&self) -> u64 {

@@ -13,7 +13,7 @@ mod steps;
 mod windows;
 
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -54,8 +54,8 @@ pub struct Explainer {
     pub concepts: Arc<Concepts>,
     /// Held while a concept is learned, because the states of all of its texts are in memory.
     learning: Arc<Semaphore>,
-    /// Groups of words for questions that have none of their own.
-    pub lexicon: Arc<Lexicon>,
+    /// Groups of words for questions that have none of their own. A reload replaces them.
+    lexicon: Mutex<Arc<Lexicon>>,
     /// Limits the text that is tokenised at the same time, in kibibytes.
     tokenising: Arc<Semaphore>,
     /// CPUs of this process.
@@ -125,7 +125,7 @@ impl Explainer {
         let tokenising = Arc::new(Semaphore::new(TOKENISING_KIB as usize));
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let (concepts, lexicon, learning) =
-            (Arc::default(), Arc::default(), Arc::new(Semaphore::new(1)));
+            (Arc::default(), Mutex::default(), Arc::new(Semaphore::new(1)));
         Self { pool, engine, limits, corpora, concepts, learning, lexicon, tokenising, cores }
     }
 
@@ -134,9 +134,14 @@ impl Explainer {
         Self { concepts: Arc::new(concepts), ..self }
     }
 
-    /// Sets the lexicon for questions that have none of their own.
-    pub fn with_lexicon(self, lexicon: Arc<Lexicon>) -> Self {
-        Self { lexicon, ..self }
+    /// Sets the lexicon for questions that have none of their own, from now on.
+    pub fn set_lexicon(&self, lexicon: Lexicon) {
+        *self.lexicon.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(lexicon);
+    }
+
+    /// Returns the lexicon for questions that have none of their own.
+    pub fn lexicon(&self) -> Arc<Lexicon> {
+        Arc::clone(&self.lexicon.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Explains every input. The errors of single inputs are part of the answer; an error returned

@@ -19,15 +19,23 @@ pub struct Concept {
     pub texts: [usize; 2],
     /// From the first layer.
     pub layers: Vec<ConceptLayer>,
-    /// The layer, from 1, that separates held-out texts best.
+    /// The layer, from 1, that separates held-out texts best. It has an axis.
     pub layer: usize,
-    /// The concept in the states after that layer.
-    pub axis: Axis,
+}
+
+/// A concept that can be used in questions.
+#[derive(Debug, Clone)]
+pub struct StoredConcept {
+    pub concept: Arc<Concept>,
+    /// Digest of everything in the concept, by which responses are cached.
+    pub digest: [u8; 32],
 }
 
 /// How well a layer's directions separate held-out texts, and whether the target depends on them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConceptLayer {
+    /// The concept in the states after the layer; `None` if the means of both lists are equal there.
+    pub axis: Option<Axis>,
     pub mean_difference: Separation,
     pub logistic: Separation,
     /// Along the mean difference.
@@ -93,8 +101,19 @@ impl Axis {
 #[derive(Debug, Clone)]
 pub struct Located {
     pub concept: Arc<Concept>,
+    /// At the concept's own layer.
+    pub own: Place,
+    /// At every layer with an axis, in order.
+    pub places: Vec<Place>,
+}
+
+/// Where an input lies along a concept after one layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// From 1.
+    pub layer: usize,
     pub position: f64,
-    /// The derivative of the scalar with respect to a step along the direction by the states of all
-    /// tokens after the concept's layer.
+    /// The derivative of the scalar with respect to a step of length 1 along the axis by the states
+    /// of all tokens after the layer.
     pub sensitivity: f64,
 }

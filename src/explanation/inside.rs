@@ -13,6 +13,8 @@ choices! {
         Conductance = "conductance",
         /// The importance of each attention head.
         HeadImportance = "head_importance",
+        /// What changes without each of the most important heads.
+        Ablation = "ablation",
     }
 }
 
@@ -22,6 +24,7 @@ pub struct Inside {
     pub lens: Option<Lens>,
     pub conductance: Option<Conductance>,
     pub head_importance: Option<HeadImportance>,
+    pub ablation: Option<Ablation>,
 }
 
 /// What the head answers from the states after each layer (nostalgebraist 2020).
@@ -71,6 +74,11 @@ pub struct HeadImportance {
     pub target: Resolved,
     /// `[layers][heads]`
     pub scores: Vec<Vec<f64>>,
-    /// The heads with the largest scores in magnitude, and how much the scalar changes without each.
-    pub ablated: Vec<(AttentionHead, f64)>,
+}
+
+/// How much the scalar changes without single heads.
+pub struct Ablation {
+    pub target: Resolved,
+    /// The heads with the largest importance in magnitude, largest first.
+    pub heads: Vec<(AttentionHead, f64)>,
 }

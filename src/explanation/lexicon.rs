@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use sha2::{Digest, Sha256};
+
 use crate::text::Unit;
 
 /// Groups of words by name, as they are given.
@@ -9,7 +11,11 @@ pub type Groups = BTreeMap<String, Vec<String>>;
 
 /// Groups of words by name, in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lexicon(Vec<(String, HashSet<String>)>);
+pub struct Lexicon {
+    groups: Vec<(String, HashSet<String>)>,
+    /// Digest of the groups as they were given, by which responses are cached.
+    digest: [u8; 32],
+}
 
 impl Lexicon {
     /// Checks that there are at most `limit` names and words.
@@ -25,21 +31,28 @@ impl Lexicon {
             ));
         }
         let lower = |words: &Vec<String>| words.iter().map(|word| key(word.trim())).collect();
-        Ok(Self(groups.iter().map(|(name, words)| (name.clone(), lower(words))).collect()))
+        Ok(Self {
+            groups: groups.iter().map(|(name, words)| (name.clone(), lower(words))).collect(),
+            digest: digest(groups),
+        })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.groups.is_empty()
+    }
+
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
     /// Returns the names of the groups, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.groups.iter().map(|(name, _)| name.as_str())
     }
 
     /// Returns for each group whether it has the word, which is in lower case.
     pub fn has(&self, word: &str) -> impl Iterator<Item = bool> {
-        self.0.iter().map(move |(_, words)| words.contains(word))
+        self.groups.iter().map(move |(_, words)| words.contains(word))
     }
 
     /// Returns the indices of the words of each group.
@@ -51,8 +64,21 @@ impl Lexicon {
         let own = |group: &HashSet<String>| {
             (0..words.len()).filter(|&word| group.contains(&words[word])).collect()
         };
-        self.0.iter().map(|(name, group)| (name.clone(), own(group))).collect()
+        self.groups.iter().map(|(name, group)| (name.clone(), own(group))).collect()
     }
+}
+
+fn digest(groups: &Groups) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    // Counts and lengths keep adjacent parts from running together.
+    for (name, words) in groups {
+        digest.update(words.len().to_le_bytes());
+        for part in std::iter::once(name).chain(words) {
+            digest.update(part.len().to_le_bytes());
+            digest.update(part);
+        }
+    }
+    digest.finalize().into()
 }
 
 fn key(word: &str) -> String {

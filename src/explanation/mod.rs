@@ -14,9 +14,9 @@ pub use answer::{Answer, Explained, Explanation, UnitScores, Used, WindowPart, W
 pub use attention::{
     Attention, AttentionKind, AttentionSelection, HeadPattern, Heads, Pair, Pattern, Selection,
 };
-pub use concept::{Axis, Concept, ConceptLayer, Located, Separation, Tcav};
+pub use concept::{Axis, Concept, ConceptLayer, Located, Place, Separation, StoredConcept, Tcav};
 pub use evidence::{Found, Load, found};
-pub use inside::{Conductance, HeadImportance, Inside, Lens, View};
+pub use inside::{Ablation, Conductance, HeadImportance, Inside, Lens, View};
 pub use lexicon::{Groups, Lexicon};
 pub use predicted::{
     Entity, FoundAnswer, MaskPrediction, PairSimilarity, Predicted, Prediction, Similarity,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::{AttentionSelection, Concept, Found, Lexicon, Load, Target, View};
+use super::{AttentionSelection, Found, Lexicon, Load, StoredConcept, Target, View};
 use crate::attribution::{Granularity, MethodEntry, Normalize, Options};
 use crate::choice::choices;
 use crate::error::Result;
@@ -32,7 +32,7 @@ pub struct Question {
     /// The views inside the model, of the first target.
     pub inside: Vec<View>,
     /// The concepts that inputs are located along.
-    pub concepts: Vec<Arc<Concept>>,
+    pub concepts: Vec<StoredConcept>,
     pub granularity: Vec<Granularity>,
     /// Groups of words whose scores are added up.
     pub lexicon: Arc<Lexicon>,

@@ -65,7 +65,8 @@ impl Key {
 
     /// Extends the digest with something that the response depends on but the request does not
     /// name.
-    pub fn depending_on(self, part: &str) -> Self {
+    pub fn depending_on(self, part: impl AsRef<[u8]>) -> Self {
+        let part = part.as_ref();
         let digest = self.digest.chain_update(part.len().to_le_bytes()).chain_update(part);
         Self { digest, ..self }
     }

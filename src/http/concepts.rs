@@ -1,8 +1,8 @@
 //! GET and POST /concepts, DELETE /concepts/{name}: concepts that a user describes by texts.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -14,17 +14,22 @@ use super::caller::Caller;
 use super::inputs::{InputShape, listed};
 use super::openapi::{ForgetProblems, LearnProblems, ListProblems};
 use super::problem::Failure;
+use super::respond::{self, Rendered};
 use super::shapes::PlainOr;
 use super::target::{ClassShape, TargetObject, TargetShape, target};
 use super::timeout::{RequestTimeout, timeout};
 use super::{Service, accept, extract, question};
 use crate::concepts::FEWEST_TEXTS;
 use crate::config::{self, Limits};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::explainer::{Explainer, Lesson, counts_labels};
 use crate::explanation::{Concept as Learned, Question, Target};
+use crate::model::Model;
 use crate::render::json::{self, Concept};
 use crate::text::Input;
+
+/// Bytes that a number of a direction takes in JSON, at most.
+const BYTES_PER_NUMBER: usize = 16;
 
 /// All concepts.
 #[derive(Serialize, ToSchema)]
@@ -51,8 +56,8 @@ pub struct ConceptRequest {
     #[schema(min_items = 5)]
     contrast: Vec<InputShape>,
     /// The output whose dependence on the concept is tested, in the forms of POST /explain except
-    /// `all`. By default the label that is predicted most often for the texts of `concept`; for other
-    /// tasks, the prediction of each text.
+    /// `all`. By default the label that is predicted most often for the texts of both lists, the first
+    /// of equal ones; for other tasks, the prediction of each text.
     #[schema(value_type = Option<TargetShape>)]
     target: Option<PlainOr<ClassShape, TargetObject>>,
     /// Whether to return the directions of all layers; false by default.
@@ -121,6 +126,21 @@ fn check_distinct(inputs: &[Input]) -> Result<()> {
     }
 }
 
+/// Checks that the directions of all layers fit into a response, before they are learned.
+fn check_directions(model: &Model, limits: &Limits) -> Result<()> {
+    let numbers = 2 * model.layers() * model.width();
+    match numbers.saturating_mul(BYTES_PER_NUMBER) <= limits.response_bytes {
+        true => Ok(()),
+        false => {
+            let detail = format!(
+                "the directions have {numbers} numbers, and a response has at most {} bytes",
+                limits.response_bytes
+            );
+            Err(Error::new(Code::ResponseTooLarge, detail).at("/directions"))
+        }
+    }
+}
+
 /// Whether the model of a concept is served in the same revision.
 fn is_usable(service: &Service, concept: &Learned) -> bool {
     let models = service.explainer.pool.models();
@@ -135,10 +155,14 @@ fn is_usable(service: &Service, concept: &Learned) -> bool {
     responses((status = 200, description = "All concepts", body = ConceptList), ListProblems),
     security(("key" = []), ()),
 )]
-pub async fn concepts(State(service): State<Service>) -> Json<ConceptList> {
-    let concepts = service.explainer.concepts.list();
-    let body = |concept: &Learned| json::concept(concept, &[], is_usable(&service, concept));
-    Json(ConceptList { concepts: concepts.iter().map(|concept| body(concept)).collect() })
+pub async fn concepts(State(service): State<Service>) -> Result<Rendered, Failure> {
+    let own = service.clone();
+    let list = move || {
+        let concepts = own.explainer.concepts.list();
+        let body = |concept: &Arc<Learned>| json::concept(concept, &[], is_usable(&own, concept));
+        ConceptList { concepts: concepts.iter().map(body).collect() }
+    };
+    respond::body(&service, list).await
 }
 
 /// Learn a concept from texts.
@@ -165,7 +189,7 @@ pub async fn learn(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     JsonBody(request, permit): JsonBody<ConceptRequest>,
-) -> Result<(StatusCode, Json<Concept>), Failure> {
+) -> Result<(StatusCode, Rendered), Failure> {
     accept::choose(&headers, &[accept::Format::Json])?;
     let work = service.work.clone();
     work.run(async move {
@@ -173,11 +197,17 @@ pub async fn learn(
         let timeout = timeout(&headers)?;
         let wants_directions = request.directions.unwrap_or_default();
         let mut lesson = request.into_lesson(&service.explainer)?;
+        if wants_directions {
+            check_directions(&lesson.question.model, &service.limits)?;
+        }
         extract::belongs_to(&mut lesson.question, &caller, timeout);
         let (concept, directions) = service.explainer.learn(lesson).await?;
-        let directions = if wants_directions { directions.as_slice() } else { &[] };
-        let body = json::concept(&concept, directions, is_usable(&service, &concept));
-        Ok((StatusCode::CREATED, Json(body)))
+        let usable = is_usable(&service, &concept);
+        let body = move || {
+            let directions = if wants_directions { directions.as_slice() } else { &[] };
+            json::concept(&concept, directions, usable)
+        };
+        Ok((StatusCode::CREATED, respond::body(&service, body).await?))
     })
     .await
 }
@@ -196,7 +226,7 @@ pub async fn forget(
     State(service): State<Service>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Failure> {
-    let concepts = std::sync::Arc::clone(&service.explainer.concepts);
+    let concepts = Arc::clone(&service.explainer.concepts);
     let removed = tokio::task::spawn_blocking(move || concepts.remove(&name)).await;
     removed.map_err(Error::internal)??;
     Ok(StatusCode::NO_CONTENT)

@@ -11,7 +11,6 @@ use super::caller::Caller;
 use super::question::IntoQuestion;
 use super::timeout::timeout;
 use super::{Service, accounting};
-use crate::concepts;
 use crate::error::{Error, Result};
 use crate::explanation::Question;
 
@@ -29,9 +28,10 @@ pub fn question(
         let limit = service.explainer.time_limit(&question);
         let key = Key::of(caller, &question, limit, &canonical);
         let evidence = question.evidence.iter();
-        let key = evidence.fold(key, |key, finder| key.depending_on(&finder.depends_on()));
+        let key = key.depending_on(question.lexicon.digest());
+        let key = evidence.fold(key, |key, finder| key.depending_on(finder.depends_on()));
         let concepts = question.concepts.iter();
-        concepts.fold(key, |key, concept| key.depending_on(&concepts::digest(concept)))
+        concepts.fold(key, |key, concept| key.depending_on(concept.digest))
     });
     Ok((question, key))
 }

@@ -20,8 +20,8 @@ use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
 use crate::explanation::{
-    Aggregation, AttentionKind, AttentionSelection, Concept, Groups, Heads, Lexicon, Question,
-    Selection, View, Window,
+    Aggregation, AttentionKind, AttentionSelection, Groups, Heads, Lexicon, Question, Selection,
+    StoredConcept, View, Window,
 };
 use crate::model::Model;
 use crate::passes::ANYONE;
@@ -195,7 +195,7 @@ fn granularity(shape: Option<OneOrMany<GranularityName>>) -> Result<Vec<Granular
 
 /// Returns the lexicon of the request, or the configured one if it has none.
 fn lexicon(groups: Option<&Groups>, explainer: &Explainer) -> Result<Arc<Lexicon>> {
-    let Some(groups) = groups else { return Ok(Arc::clone(&explainer.lexicon)) };
+    let Some(groups) = groups else { return Ok(explainer.lexicon()) };
     let lexicon = Lexicon::new(groups, explainer.limits.evidence_terms);
     lexicon.map(Arc::new).map_err(|detail| Error::field("/lexicon", detail))
 }
@@ -213,7 +213,7 @@ fn concepts(
     explainer: &Explainer,
     model: &Model,
     names: Option<Vec<String>>,
-) -> Result<Vec<Arc<Concept>>> {
+) -> Result<Vec<StoredConcept>> {
     let names = names.unwrap_or_default();
     // No more than there are can be found, which bounds the comparisons.
     let find = |(index, name): (usize, &String)| {

@@ -88,6 +88,15 @@ async fn write(
     put(service, format, info, move |writer| render(answer, writer)).await
 }
 
+/// Renders a body as JSON on a thread that may block.
+pub async fn body<T: Serialize>(
+    service: &Service,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<Rendered, Failure> {
+    let info = AnswerInfo { timing: None, cacheable: false };
+    put(service, Format::Json, info, move |writer| writer.json(&make())).await
+}
+
 /// Renders evidence as JSON, or as a page with this title.
 pub async fn evidence<K: Kind<Found: Show>>(
     service: &Service,

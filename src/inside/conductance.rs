@@ -13,7 +13,7 @@ use serde_json::Map;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::spline;
-use crate::attribution::nested::Rule;
+use crate::attribution::nested::{Rule, largest_move};
 use crate::attribution::{
     Granularity, Normalize, Options, Subject, integrated_gradients, layer, reduce,
 };
@@ -196,9 +196,7 @@ impl Path<'_> {
         let model = Arc::clone(self.passes.model());
         let (layers, tokens) = (self.group.len(), self.subject.encoding.len());
         let tolerance = self.settings.tolerance;
-        // With smooth gradients the last doubling moves the scores by several times the remaining
-        // error.
-        let allowed = tolerance * if model.is_smooth() { 2. } else { 1. };
+        let allowed = largest_move(tolerance, model.is_smooth());
         let integrate = move || {
             let before = match previous {
                 Some(previous) => previous.scores,

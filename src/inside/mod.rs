@@ -3,6 +3,7 @@
 //! To add a view, add a file and a line in [`look`] and [`cost`]. Concepts are looked at in the same
 //! way, but belong to no view.
 
+mod ablation;
 mod concepts;
 mod conductance;
 pub mod head_importance;
@@ -15,7 +16,7 @@ use futures_util::future::OptionFuture;
 
 use crate::attribution::{Cost, Subject};
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Inside, Question, Resolved, View};
+use crate::explanation::{Ablation, HeadImportance, Inside, Question, Resolved, View};
 use crate::heads::Task;
 use crate::passes::Passes;
 use crate::tasks::{ModelOutput, masks};
@@ -67,9 +68,11 @@ pub fn cost(question: &Question, tokens: usize) -> Cost {
             gradient_rows: conductance::expected_rows(&question.model, tokens),
             ..Cost::default()
         },
-        View::HeadImportance => Cost {
-            forward_rows: head_importance::ablations(&question.model),
-            gradient_rows: 1,
+        View::HeadImportance => Cost { gradient_rows: 1, ..Cost::default() },
+        View::Ablation => Cost {
+            forward_rows: ablation::count(&question.model),
+            // The importance chooses the heads.
+            gradient_rows: usize::from(!question.inside.contains(&View::HeadImportance)),
             ..Cost::default()
         },
     };
@@ -96,8 +99,10 @@ pub fn numbers(question: &Question, tokens: usize) -> usize {
         }
         View::Conductance => 2 * layers * tokens,
         View::HeadImportance => layers * heads,
+        View::Ablation => 3 * ablation::count(&question.model),
     };
-    question.inside.iter().map(of_view).sum()
+    let of_concepts = 3 * layers * question.concepts.len();
+    of_concepts + question.inside.iter().map(of_view).sum::<usize>()
 }
 
 /// Returns the requested views of the first of `subject`'s scalars, which is that of `target`.
@@ -117,17 +122,36 @@ pub async fn look(
     let settings = Settings::of(question)?;
     let conductance = wants(View::Conductance)
         .then(|| conductance::conductance(passes, subject, target, &settings));
-    let heads = wants(View::HeadImportance)
-        .then(|| head_importance::head_importance(passes, subject, target));
-    let (lens, conductance, head_importance) = futures_util::future::join3(
+    let (lens, conductance, heads) = futures_util::future::join3(
         OptionFuture::from(lens),
         OptionFuture::from(conductance),
-        OptionFuture::from(heads),
+        heads(question, passes, subject, target),
     )
     .await;
+    let (head_importance, ablation) = heads?;
     Ok(Some(Inside {
         lens: lens.transpose()?,
         conductance: conductance.transpose()?,
-        head_importance: head_importance.transpose()?,
+        head_importance,
+        ablation,
     }))
+}
+
+/// Returns the views of attention heads, which share the row of the importance.
+async fn heads(
+    question: &Question,
+    passes: &Passes,
+    subject: Subject<'_>,
+    target: &Resolved,
+) -> Result<(Option<HeadImportance>, Option<Ablation>)> {
+    let [importance, ablated] =
+        [View::HeadImportance, View::Ablation].map(|view| question.inside.contains(&view));
+    if !importance && !ablated {
+        return Ok((None, None));
+    }
+    let scores = head_importance::scores(passes, subject, &target.scalar).await?;
+    let ablation = ablated.then(|| ablation::ablation(passes, subject, target, &scores));
+    let ablation = OptionFuture::from(ablation).await.transpose()?;
+    let importance = importance.then(|| HeadImportance { target: target.clone(), scores });
+    Ok((importance, ablation))
 }

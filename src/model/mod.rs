@@ -256,20 +256,23 @@ impl Loaded {
         let (tokens, layers) = (row.tokens.len(), self.layers().max(1));
         let run = row.last_layer().unwrap_or(layers).saturating_sub(row.first_layer()).max(1);
         let flow = if matches!(row.want, Want::Flow(_)) { self.flow_load(tokens) } else { 0 };
-        let maps = match row.maps.kind {
-            MapKind::BlockNorms | MapKind::Alti => row.maps.layers.len() * self.mixing_load(tokens),
-            _ => 0,
-        };
+        let maps = row.maps.layers.len() * self.map_load(row.maps.kind, tokens);
         (tokens * run).div_ceil(layers) + flow + maps
     }
 
-    /// Returns the cost of one map of [`MapKind::BlockNorms`] or [`MapKind::Alti`], in tokens of a
-    /// forward pass: the heads' vectors of every key, and their sums for every query.
-    pub fn mixing_load(&self, tokens: usize) -> usize {
+    /// Returns the cost of one layer's map, in tokens of a forward pass. Maps of contributions take
+    /// the heads' vectors of every key, and what becomes of them for every query: norms their
+    /// products, at most, and mixing their sums.
+    pub fn map_load(&self, kind: MapKind, tokens: usize) -> usize {
         let (heads, width) = (self.heads() as u64, self.width() as u64);
+        let per_pair = match kind {
+            MapKind::Norms => heads * heads,
+            MapKind::BlockNorms | MapKind::Alti => heads * width,
+            MapKind::Weights | MapKind::Gradients | MapKind::PositiveGradients => return 0,
+        };
         let vectors = tokens as u64 * heads * width * width;
-        let sums = PLAIN * (tokens * tokens) as u64 * heads * width;
-        ((vectors + sums) / self.token_work().max(1)) as usize
+        let pairs = PLAIN * (tokens * tokens) as u64 * per_pair;
+        (vectors + pairs).div_ceil(self.token_work().max(1)) as usize
     }
 
     /// Returns the cost of the flows from one query to each of `tokens`, in tokens of a forward

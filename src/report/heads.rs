@@ -75,7 +75,8 @@ async fn switch_off(
     let names: Vec<[usize; 2]> = heads.iter().map(|one| [one.layer, one.head]).collect();
     let identity = json!({ "command": "heads", "without": names });
     let work = async |input: Input| ablate(scope, &heads, input).await;
-    scope.run(ablations, &folder.join(ABLATIONS), &identity, known, work).await
+    // The importance is worth a report, even if no text can be run without a head.
+    scope.attempt(ablations, &folder.join(ABLATIONS), &identity, known, work).await
 }
 
 /// Returns the importance and the pattern of every head for one text:

@@ -126,13 +126,32 @@ pub trait Accumulate {
 }
 
 impl Scope<'_> {
+    /// Like [`Self::attempt`], but also fails if there is no record because of an error.
+    ///
+    /// # Errors
+    /// Fails if the journal cannot be written, or if no text has a record.
+    pub async fn run(
+        &self,
+        tally: &mut impl Accumulate,
+        folder: &Path,
+        settings: &Value,
+        known: impl FnOnce(usize),
+        work: impl AsyncFn(Input) -> Result<Value>,
+    ) -> Result<Run, RunError> {
+        let run = self.attempt(tally, folder, settings, known, work).await?;
+        match run.failed.first() {
+            Some((_, error)) if tally.texts() == 0 => Err(error.clone().into()),
+            _ => Ok(run),
+        }
+    }
+
     /// Adds the record that `work` makes of every text to `tally` and to the journal in `folder`.
     /// Continues from the journal if it has the same model, texts and `settings`, and calls `known`
     /// with the number of its records.
     ///
     /// # Errors
-    /// Fails if the journal cannot be written, or if there is no record because of an error.
-    pub async fn run(
+    /// Fails if the journal cannot be written.
+    pub async fn attempt(
         &self,
         tally: &mut impl Accumulate,
         folder: &Path,
@@ -153,11 +172,7 @@ impl Scope<'_> {
         let add = |number: usize, record: &Value| tally.add(number, record);
         let mut journal = Journal::open(&path, &identity, add).map_err(unwritten)?;
         known(journal.known());
-        let run = self.continue_run(&mut journal, tally, work).await.map_err(unwritten)?;
-        match run.failed.first() {
-            Some((_, error)) if tally.texts() == 0 => Err(error.clone().into()),
-            _ => Ok(run),
-        }
+        self.continue_run(&mut journal, tally, work).await.map_err(unwritten)
     }
 
     /// Runs `work` on every text without a record in the journal.

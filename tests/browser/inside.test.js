@@ -28,7 +28,7 @@ async function explained(body) {
   return (await response.json()).results[0];
 }
 
-const inside = async (body) => (await explained({ methods: [], inside: ["lens", "conductance", "head_importance"], ...body })).inside;
+const inside = async (body) => (await explained({ methods: [], inside: ["lens", "conductance", "head_importance", "ablation"], ...body })).inside;
 
 /** A score as the page shows it, with these decimals. */
 const shown = (score, decimals) => `${score < 0 ? "−" : "+"}${Math.abs(score).toFixed(decimals)}`;
@@ -75,15 +75,15 @@ test("conductance is a heat map and a table of the same scores", async () => {
 
 test("a head is chosen by its importance", async () => {
   const page = await open({ panel: "inside" });
-  const { head_importance: heads } = await inside({ inputs: TEXT });
+  const { head_importance: heads, ablation } = await inside({ inputs: TEXT });
   const grid = page.locator(".head_importance table.heads-table");
   await grid.waitFor();
   assert.equal(await grid.locator("button").count(), heads.shape[0] * heads.shape[1]);
   const number = (await grid.locator("button").first().innerText()).split(".")[1].length;
   assert.equal(await grid.locator("button").nth(heads.shape[1] + 2).innerText(), shown(heads.scores[1][2], number));
   const without = await cells(page.locator("table.without"));
-  assert.equal(without.length, heads.ablated.length);
-  const [first] = heads.ablated;
+  assert.equal(without.length, ablation.heads.length);
+  const [first] = ablation.heads;
   assert.equal(without[0][0], `Layer ${first.layer + 1}, head ${first.head + 1}`);
   assert.equal(without[0][1], shown(heads.scores[first.layer][first.head], number));
   assert.ok(Math.abs(Number(without[0][2].replace("−", "-")) - first.change) < 0.01, without[0][2]);

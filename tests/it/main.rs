@@ -8,6 +8,7 @@ mod compute;
 mod connections;
 mod engine;
 mod golden;
+mod heads;
 mod hostile;
 mod house;
 mod http;

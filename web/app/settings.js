@@ -17,6 +17,8 @@ export const DEFAULTS = {
   text2: "",
   pair2: "",
   model2: "",
+  // Names of concepts of the model.
+  concepts: [],
   panel: "words",
   unit: "word",
   order: "text",

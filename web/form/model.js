@@ -7,8 +7,9 @@ import { Field } from "./field.js";
 export function ModelField({ name, label, models, settings, change, problem }) {
   const say = useSay();
   const chosen = models.find(({ id }) => id === settings[name]);
-  // Targets are labels of a model.
-  const select = (event) => change({ [name]: event.target.value, target: "predicted" });
+  // Targets are labels of a model, and concepts are in its states.
+  const own = name === "model" ? { concepts: [] } : {};
+  const select = (event) => change({ [name]: event.target.value, target: "predicted", ...own });
   const control = (attributes) => html`
     <select ...${attributes} value=${settings[name]} onChange=${select}>
       ${!chosen && html`<option value=${settings[name]}>${settings[name]}</option>`}

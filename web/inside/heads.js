@@ -7,7 +7,7 @@ import { formatter, largest } from "../app/numbers.js";
 import { Legend } from "../result/legend.js";
 import { shade } from "../result/shade.js";
 
-export function Heads({ shown, settings, change }) {
+export function Heads({ result, shown, settings, change }) {
   const say = useSay();
   const { scores } = shown;
   const most = largest(scores.flat());
@@ -31,7 +31,7 @@ export function Heads({ shown, settings, change }) {
     <p class="soft">${say("heads_hint")}</p>
     <div class="beside">
       <${Grid} scores=${scores} button=${button} />
-      <${Without} ablated=${shown.ablated} button=${button} />
+      <${Without} ablated=${result.inside.ablation.heads} button=${button} />
     </div>
     <${Legend} column=${{ most, signed: true, number }} />
   `;

@@ -21,6 +21,12 @@ function common(settings) {
   return body;
 }
 
+/** The body of the first text, with the chosen concepts, which only their own view asks for. */
+export function takenAlong(settings) {
+  const [first] = bodies(settings);
+  return settings.concepts.length ? { ...first, concepts: settings.concepts } : first;
+}
+
 /** One body per text that is shown: one, or two that are compared. */
 export function bodies(settings) {
   const { model, text, pair, versus } = settings;

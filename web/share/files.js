@@ -1,11 +1,11 @@
 // Files of what is shown. The service renders pages and pictures, for the same request.
 
-import { bodies } from "../service/body.js";
+import { bodies, takenAlong } from "../service/body.js";
 import { send } from "../service/client.js";
 import { pngOf } from "./png.js";
 
 async function rendered(settings, accept) {
-  const body = bodies(settings)[0];
+  const body = takenAlong(settings);
   // The page of a comparison of two texts contains both.
   if (settings.versus === "text") body.inputs = bodies(settings).map(({ inputs }) => inputs);
   return (await send("/explain", { body, accept })).blob();

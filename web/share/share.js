@@ -2,7 +2,7 @@
 
 import { html, useState } from "../app/ui.js";
 import { useSay } from "../app/language.js";
-import { bodies } from "../service/body.js";
+import { takenAlong } from "../service/body.js";
 import { CODE } from "./code.js";
 import { FILES, save } from "./files.js";
 
@@ -32,7 +32,7 @@ export function Share({ settings, answers }) {
         <button type="button" onClick=${() => copy(location.href)}>${say("link")}</button>
         ${Object.entries(CODE).map(
           ([name, code]) => html`
-            <button type="button" key=${name} onClick=${() => copy(code(bodies(settings)[0], location.origin))}>${name}</button>
+            <button type="button" key=${name} onClick=${() => copy(code(takenAlong(settings), location.origin))}>${name}</button>
           `,
         )}
       </div>

@@ -12,7 +12,7 @@ use crate::explanation::{
 const VERSION: u64 = 1;
 
 pub fn text(concept: &Concept) -> String {
-    let Concept { name, model, revision, target, texts, layers, layer, axis } = concept;
+    let Concept { name, model, revision, target, texts, layers, layer } = concept;
     let file = json!({
         "version": VERSION,
         "name": name,
@@ -22,9 +22,6 @@ pub fn text(concept: &Concept) -> String {
         "texts": texts,
         "layers": layers.iter().map(layer_json).collect::<Vec<Value>>(),
         "layer": layer,
-        "direction": numbers(&axis.direction),
-        "middle": axis.middle.to_string(),
-        "half": axis.half.to_string(),
     });
     format!("{file:#}\n")
 }
@@ -38,10 +35,16 @@ fn layer_json(layer: &ConceptLayer) -> Value {
     let separation = |Separation { hits, count, auc }: &Separation| json!({"hits": hits, "count": count, "auc": auc});
     let Tcav { score, sensitivity, p_value } = &layer.tcav;
     json!({
+        "axis": layer.axis.as_ref().map(axis_json),
         "mean_difference": separation(&layer.mean_difference),
         "logistic": separation(&layer.logistic),
         "tcav": {"score": score, "sensitivity": sensitivity, "p_value": p_value},
     })
+}
+
+fn axis_json(Axis { direction, middle, half }: &Axis) -> Value {
+    let direction = numbers(direction);
+    json!({"direction": direction, "middle": middle.to_string(), "half": half.to_string()})
 }
 
 fn target_json(target: &ScalarName) -> Value {
@@ -65,23 +68,27 @@ pub fn parse(text: &str) -> Result<Concept, String> {
 
 fn concept(file: &Value) -> Option<Concept> {
     let string = |name: &str| file[name].as_str().map(str::to_owned);
-    let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
     let layers: Option<Vec<ConceptLayer>> = file["layers"].as_array()?.iter().map(layer).collect();
-    let direction: Option<Vec<f64>> = file["direction"].as_str()?.split(' ').map(number).collect();
-    let axis = Axis {
-        direction: direction?,
-        middle: number(file["middle"].as_str()?)?,
-        half: number(file["half"].as_str()?).filter(|half| *half > 0.)?,
-    };
     let layers = layers?;
-    let layer = index(&file["layer"]).filter(|layer| (1..=layers.len()).contains(layer))?;
+    let layer = index(&file["layer"])?;
+    layers.get(layer.checked_sub(1)?)?.axis.as_ref()?;
     let target = match &file["target"] {
         Value::Null => None,
         target => Some(scalar_name(target)?),
     };
     let texts = [index(&file["texts"][0])?, index(&file["texts"][1])?];
     let (name, model) = (string("name")?, string("model")?);
-    Some(Concept { name, model, revision: string("revision")?, target, texts, layers, layer, axis })
+    Some(Concept { name, model, revision: string("revision")?, target, texts, layers, layer })
+}
+
+fn axis(value: &Value) -> Option<Axis> {
+    let number = |text: &str| text.parse().ok().filter(|number: &f64| number.is_finite());
+    let direction: Option<Vec<f64>> = value["direction"].as_str()?.split(' ').map(number).collect();
+    Some(Axis {
+        direction: direction?,
+        middle: number(value["middle"].as_str()?)?,
+        half: number(value["half"].as_str()?).filter(|half| *half > 0.)?,
+    })
 }
 
 fn index(value: &Value) -> Option<usize> {
@@ -94,7 +101,12 @@ fn layer(value: &Value) -> Option<ConceptLayer> {
         Some(Separation { hits, count, auc: value["auc"].as_f64()? })
     };
     let tcav = &value["tcav"];
+    let axis = match &value["axis"] {
+        Value::Null => None,
+        value => Some(axis(value)?),
+    };
     Some(ConceptLayer {
+        axis,
         mean_difference: separation(&value["mean_difference"])?,
         logistic: separation(&value["logistic"])?,
         tcav: Tcav {
@@ -129,9 +141,15 @@ mod tests {
     fn what_is_written_is_read_to_the_last_bit() {
         let named = |index: usize| Named { index, label: format!("L{index}").into() };
         let layer = ConceptLayer {
+            axis: None,
             mean_difference: Separation { hits: 9, count: 10, auc: 0.9375 },
             logistic: Separation { hits: 10, count: 10, auc: 1. },
             tcav: Tcav { score: 0.75, sensitivity: -0.5, p_value: 0.03125 },
+        };
+        let axis = Axis {
+            direction: vec![0.1, -1e-300, 1. / 3.],
+            middle: -2. / 3.,
+            half: f64::MIN_POSITIVE,
         };
         let targets = [
             None,
@@ -147,13 +165,11 @@ mod tests {
                 revision: "sha256:aa".to_owned(),
                 target,
                 texts: [5, 5],
-                layers: vec![layer.clone(), layer.clone()],
+                layers: vec![
+                    layer.clone(),
+                    ConceptLayer { axis: Some(axis.clone()), ..layer.clone() },
+                ],
                 layer: 2,
-                axis: Axis {
-                    direction: vec![0.1, -1e-300, 1. / 3.],
-                    middle: -2. / 3.,
-                    half: f64::MIN_POSITIVE,
-                },
             };
             assert_eq!(parse(&text(&concept)).unwrap(), concept);
         }

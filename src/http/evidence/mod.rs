@@ -203,7 +203,7 @@ fn query<R: IntoQuery>(
     let key = written.map(|written| {
         let limit = service.explainer.time_limit(&query.question);
         let key = Key::of(caller, &query.question, limit, &written);
-        key.depending_on(&query.kind.depends_on())
+        key.depending_on(query.kind.depends_on())
     });
     Ok((query, key))
 }

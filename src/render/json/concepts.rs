@@ -18,6 +18,20 @@ pub struct LocatedConcept {
     /// The derivative of the scalar with respect to a step of length 1 along the concept by the states
     /// of all tokens after the layer.
     pub sensitivity: f32,
+    /// The same at every layer where the means of both lists differ.
+    pub layers: Vec<LocatedLayer>,
+}
+
+/// Where the input lies along a concept after one layer.
+#[derive(Serialize, ToSchema)]
+pub struct LocatedLayer {
+    /// Counted from 1.
+    pub layer: usize,
+    /// 1 at the mean of the texts with the concept, -1 at that of the contrast, 0 in the middle.
+    pub position: f32,
+    /// The derivative of the scalar with respect to a step of length 1 along the mean difference by
+    /// the states of all tokens after the layer.
+    pub sensitivity: f32,
 }
 
 /// A concept, learned from texts.
@@ -89,12 +103,14 @@ pub struct Tcav {
 }
 
 pub fn located(located: &plain::Located) -> LocatedConcept {
-    LocatedConcept {
-        name: located.concept.name.clone(),
-        layer: located.concept.layer,
-        position: number(located.position),
-        sensitivity: number(located.sensitivity),
-    }
+    let layer = |place: &plain::Place| LocatedLayer {
+        layer: place.layer,
+        position: number(place.position),
+        sensitivity: number(place.sensitivity),
+    };
+    let LocatedLayer { layer: own, position, sensitivity } = layer(&located.own);
+    let layers = located.places.iter().map(layer).collect();
+    LocatedConcept { name: located.concept.name.clone(), layer: own, position, sensitivity, layers }
 }
 
 /// Converts a concept; `directions` are those of its layers, or empty.

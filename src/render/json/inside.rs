@@ -17,6 +17,8 @@ pub struct Inside {
     pub conductance: Option<Conductance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_importance: Option<HeadImportance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ablation: Option<Ablation>,
 }
 
 /// What the head answers from the states after each layer.
@@ -71,8 +73,14 @@ pub struct HeadImportance {
     /// `[layer][head]`, signed.
     #[schema(value_type = Vec<Vec<f32>>)]
     pub scores: Nested,
-    /// The ten heads with the largest scores in magnitude, largest first.
-    pub ablated: Vec<Ablated>,
+}
+
+/// How much the scalar changes without single heads, all else being equal.
+#[derive(Serialize, ToSchema)]
+pub struct Ablation {
+    pub target: Target,
+    /// The ten heads with the largest importance in magnitude, largest first.
+    pub heads: Vec<Ablated>,
 }
 
 /// The effect of switching off one attention head.
@@ -90,6 +98,7 @@ pub fn inside(inside: plain::Inside) -> Inside {
         lens: inside.lens.map(lens),
         conductance: inside.conductance.map(conductance),
         head_importance: inside.head_importance.map(head_importance),
+        ablation: inside.ablation.map(ablation),
     }
 }
 
@@ -122,14 +131,18 @@ fn conductance(conductance: plain::Conductance) -> Conductance {
 }
 
 fn head_importance(heads: plain::HeadImportance) -> HeadImportance {
+    let shape = [heads.scores.len(), heads.scores.first().map_or(0, Vec::len)];
+    HeadImportance { target: target(&heads.target), shape, scores: matrix(heads.scores) }
+}
+
+fn ablation(ablation: plain::Ablation) -> Ablation {
     let ablated = |(head, change): (AttentionHead, f64)| Ablated {
         layer: head.layer,
         head: head.head,
         change: number(change),
     };
-    let ablated = heads.ablated.into_iter().map(ablated).collect();
-    let shape = [heads.scores.len(), heads.scores.first().map_or(0, Vec::len)];
-    HeadImportance { target: target(&heads.target), shape, scores: matrix(heads.scores), ablated }
+    let heads = ablation.heads.into_iter().map(ablated).collect();
+    Ablation { target: target(&ablation.target), heads }
 }
 
 fn matrix(rows: Vec<Vec<f64>>) -> Nested {

@@ -33,9 +33,9 @@ fn table(explained: &Explained, room: &mut Room) -> Markup {
                     @for located in &explained.concepts {
                         tr {
                             th scope="row" { (located.concept.name) }
-                            td.xp-num { (located.concept.layer) }
-                            td.xp-num { (format!("{:+.2}", located.position)) }
-                            td.xp-num { (format!("{:+.3}", located.sensitivity)) }
+                            td.xp-num { (located.own.layer) }
+                            td.xp-num { (format!("{:+.2}", located.own.position)) }
+                            td.xp-num { (format!("{:+.3}", located.own.sensitivity)) }
                         }
                     }
                 }

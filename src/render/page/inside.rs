@@ -7,7 +7,7 @@ use super::super::room::Room;
 use super::super::sheet;
 use super::matrix::labels;
 use super::{fold, omitted};
-use crate::explanation::{Conductance, Explained, HeadImportance, Lens, Predicted};
+use crate::explanation::{Ablation, Conductance, Explained, HeadImportance, Lens, Predicted};
 
 pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     let Some(inside) = &explained.inside else { return html! {} };
@@ -18,6 +18,9 @@ pub fn part(explained: &Explained, room: &mut Room) -> Markup {
         }
         @if let Some(heads) = &inside.head_importance {
             (fold("Importance of the attention heads", &heads_table(heads, room)))
+        }
+        @if let Some(ablation) = &inside.ablation {
+            (fold("Without an attention head", &without_heads(ablation, room)))
         }
     }
 }
@@ -96,13 +99,24 @@ fn heads_table(heads: &HeadImportance, room: &mut Room) -> Markup {
         @if room.cells(heads.scores.len() * count) {
             @let columns = (0..count).map(|head| html! { "head " (head) });
             (grid("The importance of each attention head", columns, 0, &heads.scores))
-            p.xp-soft {
-                "Change of the output without a head: "
-                @for (index, (head, change)) in heads.ablated.iter().enumerate() {
-                    @if index > 0 { "; " }
-                    "layer " (head.layer) ", head " (head.head) " " (format!("{change:+.3}"))
+        } @else { (omitted()) }
+    }
+}
+
+fn without_heads(ablation: &Ablation, room: &mut Room) -> Markup {
+    html! {
+        p.xp-soft { "Change of the explained output without one head, for the most important ones." }
+        @if room.cells(2 * ablation.heads.len()) {
+            table.xp-grid {
+                thead { tr { th scope="col" { "without" } th scope="col" { "change" } } }
+                tbody {
+                    @for (head, change) in &ablation.heads {
+                        tr {
+                            th scope="row" { "layer " (head.layer) ", head " (head.head) }
+                            td.xp-num { (format!("{change:+.3}")) }
+                        }
+                    }
                 }
-                "."
             }
         } @else { (omitted()) }
     }

@@ -16,6 +16,7 @@ pub fn json(summary: &Summary) -> Value {
         "repeated": summary.repeated,
         "truncated": summary.truncated,
         "failed": summary.failed,
+        "first_failure": summary.first_failure,
         "left": summary.left,
         "finished": summary.left + summary.ablation.as_ref().map_or(0, |one| one.left) == 0,
         "shape": [summary.layers, summary.heads_per_layer],
@@ -43,6 +44,7 @@ fn ablation(of: &Ablation) -> Value {
     json!({
         "texts": of.texts,
         "failed": of.failed,
+        "first_failure": of.first_failure,
         "left": of.left,
         "labelled": of.labelled,
         "accuracy": of.accuracy,

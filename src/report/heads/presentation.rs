@@ -59,9 +59,11 @@ pub fn document(summary: &Summary) -> Document {
     if let Some(ablation) = &summary.ablation {
         blocks.push(Block::Heading("Without a head".to_owned()));
         blocks.push(Block::Paragraph(format!("{READING_WITHOUT}{}", checked(ablation))));
-        let rows = ablation.heads.iter().map(|one| cells_without(one).to_vec()).collect();
-        blocks.push(Block::table(&WITHOUT, rows));
-        blocks.extend(plots::ablation(summary).into_iter().map(Block::Plot));
+        let rows: Vec<_> = ablation.heads.iter().map(|one| cells_without(one).to_vec()).collect();
+        if !rows.is_empty() {
+            blocks.push(Block::table(&WITHOUT, rows));
+            blocks.extend(plots::ablation(summary).into_iter().map(Block::Plot));
+        }
     }
     Document { title: format!("Which attention heads matter for {}", summary.model), blocks }
 }
@@ -97,8 +99,12 @@ fn described(row: &HeadRow) -> String {
     )
 }
 
-/// Names the head without which most predictions flip.
+/// Names the head without which most predictions flip, or says that none was switched off.
 fn most_flips(ablation: &Ablation) -> Option<String> {
+    if ablation.texts == 0 && ablation.failed > 0 {
+        let failed = "No text could be run without a head, so the importance is not checked.";
+        return Some(failed.to_owned());
+    }
     let most = ablation.heads.iter().rev().max_by_key(|one| one.flips)?;
     let texts = ablation.texts;
     Some(match most.flips {
@@ -148,6 +154,9 @@ fn checked(ablation: &Ablation) -> String {
             (ablation.left, "texts were not begun in time; run the command again to continue"),
         ],
     );
+    if let Some(failure) = &ablation.first_failure {
+        text += &format!(" The first error: {}.", failure.trim_end_matches('.'));
+    }
     text
 }
 
@@ -201,7 +210,7 @@ pub fn terminal(summary: &Summary) -> String {
     lines.extend(sentences(summary));
     lines.push(clean(&setting(summary)));
     if let Some(ablation) = &summary.ablation {
-        lines.push(format!("Heads were switched off on{}", checked(ablation)));
+        lines.push(clean(&format!("Heads were switched off on{}", checked(ablation))));
     }
     if let Some(failure) = &summary.first_failure {
         lines.push(format!("The first text that failed: {}", clean(failure)));

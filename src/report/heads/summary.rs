@@ -49,6 +49,8 @@ pub struct HeadRow {
 pub struct Ablation {
     pub texts: usize,
     pub failed: usize,
+    /// The error of the first text that failed.
+    pub first_failure: Option<String>,
     pub left: usize,
     /// Number of texts with a label of the model, and the share of them where it is predicted.
     pub labelled: usize,
@@ -91,13 +93,14 @@ impl Summary {
             repeated: texts.repeated,
             truncated: tally.truncated,
             failed: run.failed.len(),
-            first_failure: run.failed.first().map(|(_, error)| error.detail.clone()),
+            first_failure: first_failure(run),
             left: run.left,
             layers: model.layers(),
             heads_per_layer: model.heads(),
             ablation: (!ablations.heads.is_empty()).then(|| Ablation {
                 texts: ablations.texts,
                 failed: ablated.failed.len(),
+                first_failure: first_failure(ablated),
                 left: ablated.left,
                 labelled: ablations.labelled,
                 accuracy: (ablations.labelled > 0)
@@ -112,6 +115,10 @@ impl Summary {
     pub fn row(&self, layer: usize, head: usize) -> Option<&HeadRow> {
         self.heads.iter().find(|row| row.head == AttentionHead { layer, head })
     }
+}
+
+fn first_failure(run: &Run) -> Option<String> {
+    run.failed.first().map(|(_, error)| error.detail.clone())
 }
 
 fn ranked(tally: &Tally) -> Vec<HeadRow> {

@@ -215,7 +215,7 @@ fn the_importance_of_heads_is_the_mean_of_their_scores() {
     let found = reported("heads", folder.path(), &["--ablate", "4"]);
     assert_eq!((&found["texts"], &found["shape"]), (&json!(6), &json!([4, 5])));
     let served = Served::start();
-    let body = json!({"inputs": ROWS, "methods": [], "inside": ["head_importance"],
+    let body = json!({"inputs": ROWS, "methods": [], "inside": ["head_importance", "ablation"],
         "attention": {"layers": [0], "heads": [0], "patterns": true}, "model": "sentiment-en"});
     let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
     let answer: Value = reply.body_mut().read_json().unwrap();
@@ -259,7 +259,7 @@ fn the_importance_of_heads_is_the_mean_of_their_scores() {
     for (one, head) in ablated.iter().zip(heads) {
         assert_eq!((&one["layer"], &one["head"]), (&head["layer"], &head["head"]));
         let change = |result: &Value| {
-            let of_text = result["inside"]["head_importance"]["ablated"].as_array().unwrap();
+            let of_text = result["inside"]["ablation"]["heads"].as_array().unwrap();
             let own = of_text
                 .iter()
                 .find(|other| other["layer"] == one["layer"] && other["head"] == one["head"]);

@@ -67,6 +67,43 @@ fn sighup_reloads_the_models() {
 }
 
 #[test]
+fn sighup_reloads_the_lexicon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("explaind.toml");
+    let lexicon = |groups: &str| {
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[cache]\nmebibytes = 8\n\
+             [limits]\nevidence_terms = 4\n[lexicon]\n{groups}"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    lexicon("praise = [\"great\"]");
+    let mut command = explaind();
+    command.arg("--config").arg(&file);
+    let served = Served::of(command);
+    // The response is cached, but by the lexicon too.
+    let groups = || {
+        let body = json!({"inputs": "A great film.", "methods": ["saliency"]});
+        let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+        let answer: Value = reply.body_mut().read_json().unwrap();
+        let groups = &answer["results"][0]["explanations"][0]["attributions"]["lexicon"];
+        groups.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    wait_until_blocking(|| ureq::get(format!("{}/readyz", served.url)).call().is_ok());
+    assert_eq!(groups(), ["praise"]);
+    lexicon("blame = [\"dull\"]\nplace = [\"here\"]");
+    signal(&served, "HUP");
+    wait_until_blocking(|| groups() == ["blame", "place"]);
+    // The limit is that of the start.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let more = text.replace("terms = 4", "terms = 9").replace("\"here\"", "\"here\", \"there\"");
+    std::fs::write(&file, more).unwrap();
+    signal(&served, "HUP");
+    wait_until_blocking(|| served.log().contains("the lexicon is too large"));
+    assert_eq!(groups(), ["blame", "place"]);
+}
+
+#[test]
 fn a_second_signal_stops_the_service_immediately() {
     let mut served = Served::start();
     let body = json!({"inputs": vec!["word ".repeat(100); 6],

@@ -111,17 +111,69 @@ async fn sensitivities_and_directions_are_those_of_the_answer() {
     let score = sensitivities.iter().filter(|slope| **slope > 0.).count() as f64 / 12.;
     assert!((mean - best["tcav"]["sensitivity"].as_f64().unwrap()).abs() < 1e-5, "{mean}");
     assert!((score - best["tcav"]["score"].as_f64().unwrap()).abs() < 1e-6, "{score}");
-    // Without a name, the target is the label of most of the concept's texts.
-    let chosen = learned(&service, &politeness()).await;
-    let predicted = service.post("/predict", json!({"inputs": POLITE})).await.json();
-    let labels: Vec<&Value> = predicted["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|result| &result["predictions"][0]["index"])
+    // Every layer's place is shown; that of the concept's own layer twice.
+    for result in results {
+        let located = &result["concepts"][0];
+        let places = located["layers"].as_array().unwrap();
+        let numbers: Vec<u64> = places.iter().map(|one| one["layer"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, [1, 2, 3, 4]);
+        let own = &places[located["layer"].as_u64().unwrap() as usize - 1];
+        for field in ["layer", "position", "sensitivity"] {
+            assert_eq!(own[field], located[field], "{located}");
+        }
+    }
+    for (index, layer) in concept["layers"].as_array().unwrap().iter().enumerate() {
+        let place = |result: &Value| result["concepts"][0]["layers"][index].clone();
+        let mean = |of: &[Value], field: &str| {
+            let values = of.iter().map(|result| place(result)[field].as_f64().unwrap());
+            values.sum::<f64>() / of.len() as f64
+        };
+        let (with, without) = results.split_at(6);
+        assert!((mean(with, "position") - 1.).abs() < 1e-4, "{layer}");
+        assert!((mean(without, "position") + 1.).abs() < 1e-4, "{layer}");
+        let slope = layer["tcav"]["sensitivity"].as_f64().unwrap();
+        assert!((mean(results, "sensitivity") - slope).abs() < 1e-5, "{layer}");
+    }
+}
+
+/// The default target does not depend on how the texts are split, so that the test is exact.
+#[tokio::test]
+async fn the_texts_of_both_lists_choose_the_target() {
+    let service = serving("bert-nli").await;
+    let texts: Vec<Value> = (0..12)
+        .map(|number| {
+            let words = ["a man", "runs", "home", "who", "film", "good"];
+            let text = format!("{} {} {number}", words[number % 6], words[number / 2 % 6]);
+            json!({"text": text, "text_pair": "a man runs home"})
+        })
         .collect();
-    let own = labels.iter().filter(|label| ***label == chosen["target"]["index"]).count();
-    assert!(2 * own >= labels.len(), "{labels:?}");
+    let predicted = service.post("/predict", json!({"inputs": texts})).await.json();
+    let labels: Vec<u64> = (0..12)
+        .map(|index| predicted["results"][index]["predictions"][0]["index"].as_u64().unwrap())
+        .collect();
+    let count = |label: u64| labels.iter().filter(|own| **own == label).count();
+    let most = (0..3).rev().max_by_key(|label| count(*label)).unwrap();
+    for shift in 0..6 {
+        let mut split = texts.clone();
+        split.rotate_left(shift);
+        let (concept, contrast) = split.split_at(6);
+        let body = json!({"name": "c", "concept": concept, "contrast": contrast});
+        let learned = learned(&service, &body).await;
+        assert_eq!(learned["target"]["index"], most, "{labels:?}");
+    }
+}
+
+/// Directions that would not fit into a response are refused before anything is learned.
+#[tokio::test]
+async fn directions_have_to_fit() {
+    let mut config = untimed();
+    config.limits.response_bytes = 16_384;
+    let service = start_with(&config).await;
+    let body = with(&politeness(), &json!({"directions": true}));
+    let problem = service.post_as_admin("/concepts", body).await.problem(422, "response_too_large");
+    assert_eq!(problem["pointer"], "/directions");
+    assert!(names(&service).await.is_empty());
+    learned(&service, &politeness()).await;
 }
 
 #[tokio::test]

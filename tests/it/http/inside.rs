@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{GREAT, serving};
+use super::{GREAT, serving, with};
 use crate::support::service::{Running, start};
 
-const ALL: [&str; 3] = ["lens", "conductance", "head_importance"];
+const ALL: [&str; 4] = ["lens", "conductance", "head_importance", "ablation"];
 
 async fn explained(service: &Running, body: &Value) -> Value {
     let reply = service.post("/explain", body).await;
@@ -52,6 +52,13 @@ async fn every_layer_adds_up_and_the_lens_ends_with_the_prediction() {
         let heads = &inside["head_importance"];
         assert_eq!(heads["shape"][0], layers);
         assert!(numbers(&heads["scores"][layers - 1]).iter().any(|score| *score != 0.));
+        let size = |one: &Value| {
+            let [layer, head] = ["layer", "head"].map(|part| one[part].as_u64().unwrap() as usize);
+            heads["scores"][layer][head].as_f64().unwrap().abs()
+        };
+        let sizes: Vec<f64> =
+            inside["ablation"]["heads"].as_array().unwrap().iter().map(size).collect();
+        assert!(sizes.len() == 10 && sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
     }
 }
 
@@ -92,9 +99,24 @@ async fn views_are_priced_and_shown_in_every_format() {
         service.post("/estimate", body).await.json()["gradient_rows"].as_u64().unwrap()
     };
     assert!(rows(&inside).await > rows(&plain).await + 9);
+    // Heads are switched off only where that is asked for, and both views share the gradient row.
+    let used = async |views: Value| {
+        let usage = service.explain(with(&plain, &json!({"inside": views}))).await["usage"].clone();
+        ["forward_rows", "gradient_rows"].map(|rows| usage[rows].as_u64().unwrap())
+    };
+    assert_eq!(used(json!("head_importance")).await, [1, 1]);
+    assert_eq!(used(json!("ablation")).await, [11, 1]);
+    assert_eq!(used(json!(["ablation", "head_importance"])).await, [11, 1]);
+    for views in [json!("head_importance"), json!("ablation"), json!(ALL)] {
+        let body = with(&plain, &json!({"inside": views}));
+        let price = service.post("/estimate", &body).await.json();
+        assert_eq!(price["forward_rows"], used(views).await[0]);
+    }
     let page = service.render("text/html", inside.clone()).await;
     let page = String::from_utf8(page.body.to_vec()).unwrap();
-    for heading in ["Prediction after each layer", "Scores of the words", "Importance of the"] {
+    let headings =
+        ["Prediction after each layer", "Scores of the words", "Importance of the", "Without an"];
+    for heading in headings {
         assert!(page.contains(heading), "{heading}");
     }
     let tensors = service.render("application/x-safetensors", inside.clone()).await;

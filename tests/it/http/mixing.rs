@@ -68,6 +68,37 @@ async fn estimates_cover_the_rows() {
     }
 }
 
+/// Vectors of heads are computed for a map of norms too.
+#[tokio::test]
+async fn norms_are_priced() {
+    let service = start().await;
+    let text = "so very good ".repeat(40);
+    let price = async |more: Value| {
+        let mut body = json!({"inputs": text, "methods": [], "attention": false});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let price = service.post("/estimate", &body).await.json();
+        (price["cost"].as_u64().unwrap(), price["forward_rows"].as_u64().unwrap())
+    };
+    let attention =
+        |kind: &str, layers: Value| json!({"attention": {"kind": kind, "layers": layers}});
+    let all = json!("all");
+    let weights = price(attention("weights", all.clone())).await;
+    let norms = price(attention("norm", all.clone())).await;
+    let mixing = price(attention("block_norm", all)).await;
+    let one = price(attention("norm", json!([0]))).await;
+    assert_eq!(norms.1, weights.1, "norms take no rows of their own");
+    assert_eq!(norms.0 - weights.0, 4 * (one.0 - weights.0), "one map per layer");
+    // The vectors alone are products of width × width for every token and head.
+    let tokens = weights.0 / 4;
+    assert!(norms.0 - weights.0 > tokens, "{norms:?} {weights:?}");
+    assert!(mixing.0 > norms.0, "sums of vectors cost more than norms: {mixing:?} {norms:?}");
+    let method = async |layer: &str| {
+        price(json!({"methods": [{"name": "attention_norm", "layer": layer}]})).await.0
+    };
+    let (last, mean) = (method("last").await, method("mean").await);
+    assert_eq!(mean - last, 3 * (one.0 - weights.0), "three more maps");
+}
+
 #[tokio::test]
 async fn what_shares_the_batch_changes_nothing() {
     let service = start().await;
