@@ -2,7 +2,7 @@
 #   docker build -t explaind . && docker run --rm -p 127.0.0.1:8080:8080 explaind
 #   docker buildx build --platform linux/amd64,linux/arm64 -t explaind .
 # The service writes no files except the hub's cache: --read-only --cap-drop all works.
-# For releases, pin both base images by digest: --build-arg RUST=…@sha256:… and RUNTIME=…@sha256:….
+# For releases, pin both base images by digest: docker build $(scripts/image-digests Dockerfile) .
 ARG RUST=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME=gcr.io/distroless/base-nossl-debian12:nonroot
 
