@@ -21,9 +21,10 @@ COPY config config
 COPY models models
 COPY src src
 COPY web web
-# Cargo compares times: the files may be older than the empty ones that were compiled above.
+# Cargo compares times: the files may be older than the empty ones that were compiled above. Packed
+# relocations save 1.5 MB; the runtime image has glibc 2.36, the first that reads them.
 RUN find src compute/src -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked \
+    && cargo rustc --release --locked --bin explaind -- -C link-arg=-Wl,-z,pack-relative-relocs \
     && cp target/release/explaind /explaind \
     && mkdir /cache
 # Symbols take 10 MB; panics name their place in the source without them. The runtime image has the
