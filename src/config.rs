@@ -12,6 +12,7 @@ pub mod keys;
 mod limits;
 mod model;
 pub mod named;
+mod reference;
 mod server;
 mod sources;
 
@@ -24,6 +25,7 @@ use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::Value;
 use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::explanation::{Groups, Lexicon};
@@ -35,13 +37,14 @@ pub use keys::NamedKey;
 pub use limits::Limits;
 use model::unique_ids;
 pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
+pub use reference::markdown;
 pub use server::{Server, Tls};
 pub use sources::Sources;
 
 /// Read from the current directory, if it exists.
 const DEFAULT_FILE: &str = "config/default.toml";
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     #[garde(dive)]
@@ -58,7 +61,7 @@ pub struct Config {
     pub concepts: Concepts,
     #[garde(dive)]
     pub log: Log,
-    /// The first one is used for requests that name no model.
+    /// The first one is used for requests that name no model. By default, the built-in models.
     #[garde(length(min = 1, max = 64), dive, custom(unique_ids))]
     pub models: Vec<ModelEntry>,
     /// Beside those of the built-in models.
@@ -69,7 +72,7 @@ pub struct Config {
     pub lexicon: Groups,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {
     /// The compute back end.
@@ -95,7 +98,7 @@ pub struct Engine {
     pub watch_ms: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
     /// Maximum MiB of cached responses; 0: no cache.
@@ -103,9 +106,10 @@ pub struct Cache {
     pub mebibytes: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
+    /// Log lines for people or for programs.
     #[garde(skip)]
     pub format: LogFormat,
     /// In the syntax of tracing, such as `info` or `explaind=debug`.
@@ -118,7 +122,7 @@ pub struct Log {
     pub otlp: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     Text,

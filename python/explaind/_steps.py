@@ -52,6 +52,7 @@ class ExplainOptions(PredictOptions, total=False):
     evidence: Mapping[str, Json]
     inside: str | list[str]
     concepts: list[str]
+    lexicon: Mapping[str, list[str]]
     window: Mapping[str, Json]
     seed: int
 

@@ -74,6 +74,16 @@ def test_problems_name_the_field(client):
         client.predict(TEXT, model="nothing")
 
 
+def test_options_are_the_fields_of_the_api(client):
+    schemas = client.request("GET", "/openapi.json")["components"]["schemas"]
+    for options, schema in [
+        (explaind.ExplainOptions, "ExplainRequest"),
+        (explaind.PredictOptions, "PredictRequest"),
+    ]:
+        fields = set(schemas[schema]["properties"]) - {"inputs"}
+        assert set(options.__annotations__) == fields
+
+
 def test_predicts_as_it_explains(client):
     assert client.predict(TEXT).predictions == client.explain(TEXT).predictions
     assert list(client.predict(TEXT).to_pandas()["label"]) == ["POSITIVE", "NEGATIVE"]

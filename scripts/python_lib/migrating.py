@@ -1,4 +1,4 @@
-"""Runs the code blocks of docs/guide/migrating.md and compares their `before` and `after`."""
+"""Runs the code blocks of docs/guide/migrating.md, compares their `before` and `after`, and the JSON."""
 
 import json
 import os
@@ -7,15 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pattern
 from explaind import Client
 
 DOCUMENT = Path("docs/guide/migrating.md").read_text()
 BLOCK = re.compile(r"^```(python|sh)\n# (before|after)(.*?)^```", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(r"^```jsonc\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SERVICE = re.compile(r"^explaind --model (\S+)=(\S+) &$", re.MULTILINE)
 
 
-def run(language: str, code: str) -> object:
-    """Returns a block's variable `before` or `after`, or the importances that it prints."""
+def run(language: str, code: str, shown: list[str]) -> object:
+    """Returns a block's variable `before` or `after`, or the importances that it prints as shown."""
     if language == "python":
         names: dict[str, object] = {}
         exec(compile(code, "migrating.md", "exec"), names)
@@ -25,7 +27,11 @@ def run(language: str, code: str) -> object:
     client.load(os.path.abspath(started[2]), id=started[1])
     code = SERVICE.sub("", code).replace("http://127.0.0.1:8080", client.url)
     printed = subprocess.run(["bash", "-euc", code], capture_output=True, text=True, check=True)
-    return json.loads(printed.stdout)["importances"]
+    response = json.loads(printed.stdout)
+    for excerpt in shown:
+        (expected,) = pattern.parse(excerpt)
+        assert pattern.matches(expected, response), f"{excerpt}\nis not\n{response}"
+    return response["importances"]
 
 
 def strongest(scores: dict[str, float]) -> str:
@@ -53,7 +59,8 @@ def main(parts: list[str]) -> None:
         how = re.search(r"<!-- check: (.*?) -->", section)[1]
         blocks = {part: (language, code) for language, part, code in BLOCK.findall(section)}
         assert list(blocks) == ["before", "after"], title
-        found = {part: run(blocks[part][0], "#" + blocks[part][1]) for part in parts}
+        shown = SHOWN.findall(section)
+        found = {part: run(blocks[part][0], "#" + blocks[part][1], shown) for part in parts}
         outcome = check(how, **found) if len(found) == 2 else "runs"
         print(f"{title}: {outcome}", flush=True)
 

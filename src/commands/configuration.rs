@@ -1,15 +1,21 @@
-//! `explaind check-config` and `explaind hash-key`.
+//! `explaind check-config`, `explaind settings` and `explaind hash-key`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::shared::Failure;
-use crate::config::{Config, keys};
+use crate::config::{self, Config, keys};
 
 /// Succeeds if the configuration is valid.
 pub fn check_config(file: Option<PathBuf>) -> Result<(), Failure> {
     let config = Config::read(file.as_deref())?;
     writeln!(io::stdout(), "the configuration is valid: {} models", config.models.len())?;
+    Ok(())
+}
+
+/// Prints docs/reference/configuration.md.
+pub fn settings() -> Result<(), Failure> {
+    write!(io::stdout(), "{}", config::markdown())?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use configuration::{check_config, hash_key};
+use configuration::{check_config, hash_key, settings};
 use evaluate::{Evaluate, evaluate};
 use evidence::{Counterfactuals, Rules, counterfactuals, rules};
 use examples::{Examples, examples};
@@ -75,6 +75,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Print every setting as Markdown: type, default, environment variable, meaning.
+    Settings,
     /// Print the digest of a key read from standard input, for server.keys.
     HashKey,
     /// Print openapi.yaml.
@@ -108,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Heads(flags) => heads(&flags),
         Command::Evaluate(flags) => evaluate(&flags),
         Command::CheckConfig { config } => check_config(config),
+        Command::Settings => settings(),
         Command::HashKey => hash_key(),
         Command::Openapi => openapi(),
         Command::Methods => list::methods(),

@@ -1,11 +1,12 @@
 //! `engine.backend`: the compute back end.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Placement;
 
 /// Where weights are stored and what computes with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendName {
     /// This crate's kernels, in f32.

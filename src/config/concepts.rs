@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Concepts {
     /// Folder that concepts are kept in; without one, a restart forgets them. It need not exist.

@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::check_id;
 use super::named;
 use crate::checkpoint::source::BUILTINS;
+use crate::choice::Choice;
 use crate::corpus::{self, Store};
 use crate::rows::StatePooling;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CorpusEntry {
+    /// The name of the corpus in requests.
     #[garde(custom(corpus_id))]
     pub id: String,
     /// A .jsonl, .tsv, .csv or .parquet file.
@@ -29,10 +32,12 @@ pub struct CorpusEntry {
     /// How the states of a text's tokens become one.
     #[garde(skip)]
     #[serde(with = "named", default)]
+    #[schemars(with = "String", extend("enum" = StatePooling::NAMES))]
     pub pooling: StatePooling,
     /// Where the embedded samples are kept: a folder or a database; beside the file by default.
     #[garde(inner(custom(folder)))]
     #[serde(default, with = "store", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub store: Option<Store>,
 }
 

@@ -16,6 +16,11 @@ const ADMIN_KEY: &str = "SERVER__ADMIN_KEY";
 /// Set by platforms such as Cloud Run to the port to listen on.
 pub const PORT: &str = "PORT";
 
+/// The variable for a setting, such as `server.listen`.
+pub fn variable(setting: &str) -> String {
+    format!("{PREFIX}{}", setting.replace('.', SEPARATOR).to_uppercase())
+}
+
 /// Adds the `EXPLAIND_*` variables. Ignores those without a separator: for a Service called
 /// explaind, Kubernetes sets EXPLAIND_PORT, EXPLAIND_SERVICE_HOST and others.
 pub fn over(layers: Figment) -> Figment {

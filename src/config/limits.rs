@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::LOAD_TIME;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Maximum bytes of a request's body, decompressed.
@@ -45,7 +46,7 @@ pub struct Limits {
     #[garde(range(min = 1, max = 1 << 24))]
     pub corpus_rows: usize,
     /// Maximum bytes of the file of a corpus, and of its texts.
-    #[garde(range(min = 1_024, max = 1 << 34))]
+    #[garde(range(min = 1_024, max = 1_usize << 34))]
     pub corpus_bytes: usize,
     /// Maximum number of texts in each of the two lists of a concept.
     #[garde(range(min = 5, max = 256))]
@@ -71,7 +72,7 @@ pub struct Limits {
     #[garde(range(min = 1_024, max = 1 << 17))]
     pub header_bytes: usize,
     /// Maximum bytes of a response, before compression.
-    #[garde(range(min = 1_024, max = 1 << 32))]
+    #[garde(range(min = 1_024, max = 1_usize << 32))]
     pub response_bytes: usize,
     /// Maximum MiB of all unsent responses; above it, requests get 503 with `Retry-After`.
     #[garde(range(min = 1, max = 1 << 20), custom(holds_one("response_bytes", &self.response_bytes)))]

@@ -1,6 +1,7 @@
 //! The configuration of a model, and the rules for ids and sources.
 
 use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,22 +11,23 @@ use crate::heads::activation::OutputActivation;
 /// Instead of a model id: selects the built-in model for the text's script.
 pub const AUTO: &str = "auto";
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
+    /// The name of the model in requests.
     #[garde(custom(model_id))]
     pub id: String,
     /// `builtin:NAME`, a directory in the Hugging Face layout, or `hf:OWNER/NAME[@REVISION]`.
     #[garde(custom(model_source))]
     pub source: String,
-    /// Overrides config.json.
+    /// The activation of the outputs, in place of the one that config.json implies.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationName>,
 }
 
 /// An activation that may be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ActivationName {
     Softmax,

@@ -4,18 +4,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use garde::Validate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminKey, NamedKey, keys};
 use crate::files;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
+    /// The address and port of the service.
     #[garde(skip)]
     pub listen: SocketAddr,
     /// A second address for /livez, /readyz and /metrics: always plain HTTP, with connections of
-    /// its own. None by default.
+    /// its own.
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_listen: Option<SocketAddr>,
@@ -23,16 +25,18 @@ pub struct Server {
     /// that load balancers notice it.
     #[garde(range(min = 0, max = 3_600_000))]
     pub lame_duck_ms: u64,
-    /// After that, how long responses in flight have to complete.
+    /// After `lame_duck_ms`, how long responses in flight have to complete.
     #[garde(range(min = 0, max = 3_600_000))]
     pub drain_ms: u64,
     /// The key for loading and unloading models. Without it, a new one is printed at each
-    /// start. Never serialized.
+    /// start.
     #[garde(skip)]
     #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
     pub admin_key: Option<AdminKey>,
     /// Keys of clients, as NAME:sha256:HEX. Without any, no key is needed.
     #[garde(custom(keys::unique_names))]
+    #[schemars(with = "Vec<String>")]
     pub keys: Vec<NamedKey>,
     /// A file with more keys, one per line; reloaded when it changes.
     #[garde(custom(readable_keys))]
@@ -41,11 +45,11 @@ pub struct Server {
     /// allows any. Without any, names that cannot be public domains are allowed.
     #[garde(inner(custom(host)))]
     pub hosts: Vec<String>,
-    /// TLS for connections; none by default.
+    /// TLS for connections.
     #[garde(dive)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// Origins of web pages that may send requests; none by default.
+    /// Origins of web pages that may send requests.
     #[garde(inner(custom(origin)))]
     pub cors_origins: Vec<String>,
     /// Whether the playground is served at /.
@@ -54,7 +58,7 @@ pub struct Server {
 }
 
 /// PEM files, read at start and reloaded on SIGHUP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// The certificate, followed by intermediate certificates.

@@ -131,6 +131,11 @@ pub fn yaml() -> Result<String, String> {
     description().to_yaml().map_err(|error| error.to_string())
 }
 
+/// The response of GET /openapi.json.
+pub fn json() -> Result<String, String> {
+    description().to_json().map_err(|error| error.to_string())
+}
+
 /// This description as JSON.
 ///
 /// The same as openapi.yaml in the repository.
@@ -142,9 +147,8 @@ pub fn yaml() -> Result<String, String> {
     ),
 )]
 pub async fn openapi_json() -> Tagged {
-    static JSON: LazyLock<Tagged> = LazyLock::new(|| {
-        Tagged::of(description().to_json().unwrap_or_else(|_| "{}".to_owned()).into_bytes())
-    });
+    static JSON: LazyLock<Tagged> =
+        LazyLock::new(|| Tagged::of(json().unwrap_or_else(|_| "{}".to_owned()).into_bytes()));
     JSON.clone()
 }
 

@@ -19,6 +19,7 @@ mod neighbours;
 #[cfg(feature = "pgvector")]
 mod pgvector;
 mod promises;
+mod published;
 mod sampling;
 mod seeds;
 mod simulation;

@@ -22,6 +22,26 @@ fn variables_of_a_kubernetes_service_are_ignored() {
 }
 
 #[test]
+fn every_documented_variable_reaches_its_setting() {
+    let document = text(&run(&["settings"]).stdout);
+    let variables: Vec<&str> =
+        document.split('`').filter(|part| part.starts_with("EXPLAIND_")).collect();
+    assert!(variables.len() > 50, "{} variables", variables.len());
+    // No setting is a list of lists.
+    let given = variables.iter().map(|variable| (variable, "[[]]"));
+    let checked = explaind().envs(given).arg("check-config").output().unwrap();
+    let errors = text(&checked.stderr);
+    for variable in variables {
+        let path = variable.trim_start_matches("EXPLAIND_").replace("__", ".").to_lowercase();
+        let of_path = |line: &str| {
+            let rest = line.trim_start_matches("error: ").strip_prefix(&path);
+            rest.is_some_and(|rest| rest.starts_with([':', '.']))
+        };
+        assert!(errors.lines().any(of_path), "{variable}: no error of {path} in {errors}");
+    }
+}
+
+#[test]
 fn the_port_variable_is_used_by_the_service_and_the_health_check() {
     let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port().to_string();
     let with_port = || {

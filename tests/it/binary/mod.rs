@@ -296,6 +296,13 @@ fn check_config_reports_all_errors() {
 }
 
 #[test]
+fn prints_the_list_of_settings() {
+    let printed = text(&run(&["settings"]).stdout);
+    let committed = include_str!("../../../docs/reference/configuration.md");
+    assert!(printed == committed, "run: cargo run -- settings > docs/reference/configuration.md");
+}
+
+#[test]
 fn prints_openapi_yaml() {
     let output = run(&["openapi"]);
     assert_eq!(text(&output.stdout), include_str!("../../../openapi.yaml"));
