@@ -6,11 +6,7 @@ use futures_util::FutureExt;
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::spread::mean_of_map;
-<<<<<<< HEAD
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
-=======
-use super::{AS_GIVEN, Attribution, Cost, Extent, MethodEntry, NEVER, Options, Subject};
->>>>>>> rest22
+use super::{AS_GIVEN, Attribution, Cost, Extent, MethodEntry, NEVER, Options, PairsOf, Subject};
 use crate::choice::{Choice, choices};
 use crate::error::Result;
 use crate::passes::Passes;

@@ -230,12 +230,8 @@ impl Extent {
             // A span's score depends on the tokens at its two ends.
             Pooling::Tokens => tokens.min(2 * targets),
         };
-<<<<<<< HEAD
-        Self { tokens, targets, pairs, reads }
-=======
         let norm_load = model.map_load(MapKind::Norms, tokens);
-        Self { tokens, targets, reads, layers: model.layers(), norm_load }
->>>>>>> rest22
+        Self { tokens, targets, pairs, reads, layers: model.layers(), norm_load }
     }
 }
 
