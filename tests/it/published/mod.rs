@@ -20,7 +20,7 @@ struct Published {
 const PUBLISHED: [Published; 1] = [Published {
     major: 1,
     description: include_str!("../../contract/openapi-v1.json"),
-    sha256: "04ec5782c81f840ff3d1701576abb2d840cc90b16d0319d6a368a6c680915618",
+    sha256: "d34e4ab7d82a85ba616f3e17d72677d4a24879ff8ad8556b6b660f0451aee508",
 }];
 
 static CURRENT: LazyLock<Value> =
