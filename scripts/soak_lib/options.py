@@ -28,7 +28,6 @@ def method(rng):
         ("kernel_shap", evals),
         ("partition_shap", evals),
         ("shapley_interactions", evals),
-        ("pair_interactions", units),
         ("attention_rollout", {}),
         ("attention_flow", {}),
         ("attention_gradient", {}),

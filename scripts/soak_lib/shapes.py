@@ -80,7 +80,8 @@ def lists(rng, model):
 def pairs(rng, model):
     return {"inputs": {"text": text(rng, model, 2), "text_pair": text(rng, model, 1),
                        "spans": [[0, 3], [5, 9]]},
-            "methods": [method(rng), {"name": "occlusion", "unit": "span"}]}
+            "methods": [method(rng), {"name": "occlusion", "unit": "span"},
+                        {"name": "pair_interactions", "unit": rng.choice(("word", "sentence"))}]}
 
 
 def targets(rng, model):
