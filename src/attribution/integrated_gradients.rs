@@ -52,8 +52,8 @@ pub const ENTRY: MethodEntry = MethodEntry {
             default: Preset::Number(0.01),
             help: "converged is true if |convergence_delta| is at most this share of the sum of \
                    |scores| and, with n_steps auto, the last doubling of the steps moved the \
-                   scores by no more than five times this share of their Euclidean norm (once this \
-                   share for a model with ReLU).",
+                   scores by no more than five times this share of their Euclidean norm (half its \
+                   square root if that is less, once this share for a model with ReLU).",
         },
         OptionSpec {
             name: "max_steps",
