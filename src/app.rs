@@ -174,8 +174,8 @@ pub async fn run<S: Future<Output = ()>>(
                 tokio::select! {
                     () = &mut shutdown => break,
                     Some(new) = signals.reload.recv() => {
-                        reload(&service, tls.as_ref(), &config.models, &new.models).await;
                         replace_lexicon(&service.explainer, &new.lexicon);
+                        reload(&service, tls.as_ref(), &config.models, &new.models).await;
                         serve_corpora(&service.explainer, &config.corpora, &new.corpora);
                         (config.models, config.corpora) = (new.models, new.corpora);
                     }

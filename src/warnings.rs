@@ -1,5 +1,6 @@
 //! Warnings that a reader should see before trusting an answer, in plain words.
 
+use crate::attribution::PairsOf;
 use crate::evaluation::Warning;
 use crate::evaluation::agreement::comparable;
 use crate::evaluation::statistics::spearman;
@@ -55,7 +56,11 @@ fn indifferent(activation: OutputActivation, predicted: &Predicted) -> Option<Wa
 
 fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
     let name = one.method.name;
-    let largest = words.iter().fold(0., |max: f64, score| max.max(score.abs()));
+    let strongest =
+        one.interactions.iter().filter_map(|found| found.pairs.ranked().first().copied());
+    let of_pairs = strongest.map(|pair| pair.score);
+    let scores = words.iter().copied().chain(of_pairs);
+    let largest = scores.fold(0., |max: f64, score| max.max(score.abs()));
     let mut warnings = Vec::new();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
     if largest < NOTHING * one.output_value.abs().max(NOTHING) {
@@ -110,6 +115,8 @@ fn disagreement(explanations: &[Explanation], words: &[Vec<f64>]) -> Option<Warn
         .iter()
         .zip(words)
         .filter(|(one, words)| one.target == first.target && words.len() >= FEW)
+        // Main effects without the interactions differ by design.
+        .filter(|(one, _)| !matches!(one.method.pairs, PairsOf::AllUnits { .. }))
         .collect();
     let mut worst: Option<(f64, String)> = None;
     for (b, (two, of_two)) in same.iter().enumerate() {

@@ -26,15 +26,15 @@ pub fn mask(bits: usize, units: usize) -> Mask {
 /// Returns what `exact` makes of the scalars of every combination, in the order of [`mask`]'s
 /// numbers. If there is no time to run them all, returns the attributions of `sampled` as cut short:
 /// with more time, the same request has other scores.
-pub async fn exact_or(
+pub async fn exact_or<E: Future<Output = Result<Vec<Attribution>>>>(
     passes: &Passes,
     perturbation: &Perturbation<'_>,
     subject: Subject<'_>,
-    exact: impl FnOnce(Vec<Vec<f64>>) -> Vec<Attribution>,
+    exact: impl FnOnce(Vec<Vec<f64>>) -> E,
     sampled: impl Future<Output = Result<Vec<Attribution>>>,
 ) -> Result<Vec<Attribution>> {
     match run(passes, perturbation, subject).await? {
-        Some(all) => Ok(exact(all)),
+        Some(all) => exact(all).await,
         None => Ok(sampled.await?.into_iter().map(samples::unfinished).collect()),
     }
 }

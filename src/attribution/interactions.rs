@@ -66,6 +66,40 @@ fn sorted(mut pairs: Vec<PairScore>) -> Vec<PairScore> {
     pairs
 }
 
+/// How many pairs of a unit of one text with a unit of the other there are, by kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnitPairs {
+    pub tokens: usize,
+    pub words: usize,
+    pub sentences: usize,
+}
+
+impl UnitPairs {
+    /// Counts those of a text and its pair, if they are read together.
+    pub fn of(encoding: &Encoding) -> Self {
+        let pairs = |kind| (0..2).map(|text| of_text(encoding, kind, text).len()).product();
+        let [tokens, words, sentences] =
+            [UnitKind::Token, UnitKind::Word, UnitKind::Sentence].map(pairs);
+        Self { tokens, words, sentences }
+    }
+
+    /// Returns the most that any texts of so many tokens have.
+    pub fn at_most(tokens: usize) -> Self {
+        let pairs = tokens * tokens / 4;
+        Self { tokens: pairs, words: pairs, sentences: pairs }
+    }
+
+    pub fn by(self, kind: UnitKind) -> usize {
+        match kind {
+            UnitKind::Token => self.tokens,
+            UnitKind::Word => self.words,
+            UnitKind::Sentence => self.sentences,
+            // Only one of two texts has spans.
+            UnitKind::Span => 0,
+        }
+    }
+}
+
 /// A unit's index among those of its kind, its text and its tokens.
 type Place = (usize, usize, Vec<usize>);
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::ready;
 
 use super::deviations::of_covariance;
 use super::enumeration::{self, FEW_UNITS, complete};
@@ -48,7 +49,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     }
     let exact = |all: Vec<Vec<f64>>| {
         let goal = Goal::new(all.len(), options, subject.encoding);
-        enumeration::shapley_values(&perturbation, subject, &all, goal)
+        ready(Ok(enumeration::shapley_values(&perturbation, subject, &all, goal)))
     };
     enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::ready;
 
 use super::deviations::of_covariance;
 use super::enumeration::{self, FEW_UNITS};
@@ -107,7 +108,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         let goal = Goal::new(1 << units, options, subject.encoding);
         let exact = |one| Attribution { deviations: Vec::new(), ..one };
         let judged = |one| goal.judged(exact(one), goal.count, true);
-        surrogate.so_far()().into_iter().map(judged).collect()
+        ready(Ok(surrogate.so_far()().into_iter().map(judged).collect()))
     };
     enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
 }

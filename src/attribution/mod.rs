@@ -46,7 +46,7 @@ use crate::model::Model;
 use crate::passes::Passes;
 use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Scalar, Want};
 use crate::text::Encoding;
-pub use interactions::{Interactions, PairScore, Pairs};
+pub use interactions::{Interactions, PairScore, Pairs, UnitPairs};
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use perturbation::{MaskValues, UnitKind};
 pub use reduce::{Granularity, Normalize};
@@ -214,8 +214,7 @@ pub struct Cost {
 pub struct Extent {
     pub tokens: usize,
     pub targets: usize,
-    /// Number of pairs of a token of one text with a token of the other.
-    pub pairs: usize,
+    pub pairs: UnitPairs,
     /// Number of tokens whose hidden states the targets are read from.
     pub reads: usize,
     pub layers: usize,
@@ -224,7 +223,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    pub fn new(model: &Model, tokens: usize, pairs: usize, targets: usize) -> Self {
+    pub fn new(model: &Model, tokens: usize, pairs: UnitPairs, targets: usize) -> Self {
         let reads = match model.pooling() {
             Pooling::Whole(pool) => pool.reads(tokens).len(),
             // A span's score depends on the tokens at its two ends.
@@ -249,7 +248,10 @@ type RunApart = for<'a> fn(
 #[derive(Clone, Copy)]
 pub enum PairsOf {
     None,
-    AllUnits,
+    /// Of all units of a text, which has at most this many.
+    AllUnits {
+        most: usize,
+    },
     /// A unit of one text with a unit of the other. [`MethodEntry::run`] explains two texts that
     /// are read together.
     TwoTexts(RunApart),
@@ -261,10 +263,7 @@ impl PairsOf {
         match self {
             Self::None => 0,
             // Two indices, a score and its standard error each.
-            Self::AllUnits => {
-                let units = units.min(shapley_interactions::MOST_UNITS);
-                4 * (units * units.saturating_sub(1) / 2)
-            }
+            Self::AllUnits { .. } => 4 * (units * units.saturating_sub(1) / 2),
             Self::TwoTexts(_) => units * units / 4,
         }
     }

@@ -18,10 +18,12 @@ pub struct Rule {
 
 /// Returns the largest distance from the previous rule's scores, as a share of their norm, at which
 /// they are within `tolerance`. With smooth gradients that distance is several times the remaining
-/// error; with discontinuous gradients it is not. While the error is large, doubling the nodes
-/// squares it, so that a distance of a fifth says as little as an error of a tenth.
+/// error; with discontinuous gradients it is not. While the error is large, doubling the nodes about
+/// squares it: the distance is then about the square root of the remaining error, and bounded by half
+/// the square root of the tolerance.
 pub fn largest_move(tolerance: f64, smooth: bool) -> f64 {
-    if smooth { (5. * tolerance).min(0.5 * tolerance.sqrt()) } else { tolerance }
+    let allowed = if smooth { 5. * tolerance } else { tolerance };
+    allowed.min(0.5 * tolerance.sqrt())
 }
 
 impl Rule {

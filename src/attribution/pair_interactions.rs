@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 
 use super::interactions::{self, Interactions, Pairs};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, leave_one_out};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
+use super::{Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
-use crate::rows::{Row, RowOutput, Scalar, Want};
+use crate::rows::{Row, RowOutput, Scalar, Want, dot, norm};
 use crate::text::Encoding;
 
 pub const ENTRY: MethodEntry = MethodEntry {
@@ -19,16 +19,30 @@ pub const ENTRY: MethodEntry = MethodEntry {
               F(x) - F(x without the unit), as in occlusion.",
     paper: "Tsang, Rambhatla & Liu 2020, arXiv:2006.10965 (ArchDetect, in the input's context)",
     options: &[UNIT, REPLACEMENT],
-    settle: AS_GIVEN,
+    settle,
     signed: true,
     complete: false,
     pairs: PairsOf::TwoTexts(run_apart),
     stops_in_time: NEVER,
     cost_note: "1 forward row per unit, and 1 per pair of units if the model reads both halves \
                 together",
-    cost: |_, of| Cost { forward_rows: of.tokens.saturating_add(of.pairs), ..Cost::default() },
+    cost: |options, of| {
+        let pairs = of.pairs.by(options.choice(UNIT.name));
+        Cost { forward_rows: of.tokens.saturating_add(pairs), ..Cost::default() }
+    },
     run: |passes, subject, options| together(passes, subject, options).boxed(),
 };
+
+/// Rejects spans, which only the first of two texts has.
+fn settle(options: &mut Options) -> Result<()> {
+    match options.choice(UNIT.name) {
+        UnitKind::Span => Err(Error::field(
+            format!("/{}", UNIT.name),
+            "spans are in one text only, and pairs need units of both: token, word or sentence",
+        )),
+        UnitKind::Token | UnitKind::Word | UnitKind::Sentence => Ok(()),
+    }
+}
 
 /// The perturbed units of one text.
 struct Side {
@@ -50,9 +64,17 @@ impl Side {
         let indices = interactions::indices(of, kind, perturbation.units());
         let perturbed = |unit: &usize| indices.iter().position(|index| index == unit);
         let perturbed: Vec<Option<usize>> = units.iter().map(perturbed).collect();
-        match perturbed.iter().any(Option::is_some) {
-            true => Ok(Self { units, perturbed }),
-            false => Err(Error::field("", "the method needs units of two texts: send text_pair")),
+        match (units.is_empty(), perturbed.iter().any(Option::is_some)) {
+            (false, true) => Ok(Self { units, perturbed }),
+            (false, false) => {
+                let detail = "no unit of one text can be taken away: choose another replacement";
+                Err(Error::field(format!("/{}", REPLACEMENT.name), detail))
+            }
+            (true, _) if of.held > 0 => {
+                let detail = "the hypothesis stays as it is: set explain_hypothesis to true";
+                Err(Error::field("", detail))
+            }
+            (true, _) => Err(Error::field("", "the method needs two texts: send text_pair")),
         }
     }
 
@@ -63,7 +85,7 @@ impl Side {
 
 /// Returns the pairs' scores of `second`, the second difference without two perturbed units; 0 for
 /// units that cannot be taken away.
-fn table([one, other]: &[Side; 2], second: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+fn table([one, other]: &[Side; 2], mut second: impl FnMut(usize, usize) -> f64) -> Vec<Vec<f64>> {
     let of = |i: &Option<usize>| {
         let score = |j: &Option<usize>| i.zip(*j).map_or(0., |(i, j)| second(i, j));
         other.perturbed.iter().map(score).collect()
@@ -90,12 +112,13 @@ async fn together(
     let values = perturbation.values(passes, &masks).await?;
     let of_scalar = |k: usize| {
         let (single, both) = values.split_at(count);
-        let mut found = vec![vec![0.; count]; count];
-        for (&(i, j), both) in pairs.iter().zip(both) {
-            found[i][j] = subject.values[k] - single[i][k] - single[j][k] + both[k];
-        }
+        // In the order of the pairs.
+        let mut both = both.iter().map(|values| values[k]);
+        let scores = table(&sides, |i, j| {
+            let both = both.next().unwrap_or_default();
+            subject.values[k] - single[i][k] - single[j][k] + both
+        });
         let drops: Vec<f64> = single.iter().map(|values| subject.values[k] - values[k]).collect();
-        let scores = table(&sides, |i, j| found[i][j]);
         attribution(&perturbation, &drops, kind, &sides, scores)
     };
     Ok((0..subject.scalars.len()).map(of_scalar).collect())
@@ -131,10 +154,8 @@ async fn apart(
     let without_first: Vec<f64> = first.iter().map(|output| value(of_first, output)).collect();
     let without_second: Vec<f64> = second.iter().map(|output| value(of_second, output)).collect();
     let whole = subjects[0].values[0];
-    let scores = table(&sides, |i, j| {
-        let both = value(&Scalar::Cosine(second[j].logits.clone().into()), &first[i]);
-        whole - without_first[i] - without_second[j] + both
-    });
+    let cosines = passes.compute(move || cosines(&first, &second)).await?;
+    let scores = table(&sides, |i, j| whole - without_first[i] - without_second[j] + cosines[i][j]);
     let drops = [&without_first, &without_second]
         .map(|without| without.iter().map(|without| whole - without).collect::<Vec<f64>>());
     let of_text = |text: usize| {
@@ -142,6 +163,20 @@ async fn apart(
         vec![attribution(by, drops, kind, &sides, scores.clone())]
     };
     Ok([of_text(0), of_text(1)])
+}
+
+/// Returns the cosine of every embedding of one text with every one of the other.
+fn cosines(first: &[RowOutput], second: &[RowOutput]) -> Vec<Vec<f64>> {
+    let units = |outputs: &[RowOutput]| -> Vec<Vec<f64>> {
+        let unit = |output: &RowOutput| {
+            let length = norm(&output.logits);
+            output.logits.iter().map(|x| x / length).collect()
+        };
+        outputs.iter().map(unit).collect()
+    };
+    let second = units(second);
+    let of = |one: &Vec<f64>| second.iter().map(|other| dot(one, other)).collect();
+    units(first).iter().map(of).collect()
 }
 
 fn attribution(

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use futures_util::FutureExt;
+use futures_util::future::ready;
 
 use super::enumeration;
 use super::owen::{Orders, Tree, gains, prefixes};
@@ -54,7 +55,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     }
     let exact = |all: Vec<Vec<f64>>| {
         let goal = Goal::new(all.len(), options, subject.encoding);
-        enumeration::shapley_values(&perturbation, subject, &all, goal)
+        ready(Ok(enumeration::shapley_values(&perturbation, subject, &all, goal)))
     };
     enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 
 use super::deviations::of_covariance;
 use super::enumeration;
@@ -11,7 +11,7 @@ use super::options::{OptionKind, OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, Units};
 use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
 use super::{ALWAYS, AS_GIVEN, Attribution, Completeness, MethodEntry, Options, PairsOf, Subject};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
 use crate::shapley::pairs::{self, PairEstimator};
@@ -28,7 +28,7 @@ const EVALUATIONS: OptionSpec = OptionSpec {
 const MOST_EXACT: usize = 10;
 
 /// The most units: more have so many pairs that no number of evaluations says much about each.
-pub const MOST_UNITS: usize = 128;
+const MOST_UNITS: usize = 128;
 
 pub const ENTRY: MethodEntry = MethodEntry {
     name: "shapley_interactions",
@@ -40,7 +40,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     settle: AS_GIVEN,
     signed: true,
     complete: true,
-    pairs: PairsOf::AllUnits,
+    pairs: PairsOf::AllUnits { most: MOST_UNITS },
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",
@@ -51,7 +51,6 @@ pub const ENTRY: MethodEntry = MethodEntry {
 async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result<Vec<Attribution>> {
     let perturbation = Perturbation::by(passes.model(), subject, options)?;
     let units = perturbation.count();
-    check_count(units)?;
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= MOST_EXACT || options.number(TOLERANCE.name) == 0.;
     let named = Named::new(&perturbation, subject, options);
@@ -60,28 +59,14 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
         return sampled.await;
     }
     let exact = |all: Vec<Vec<f64>>| {
-        let goal = Goal::new(all.len(), options, subject.encoding);
-        let of_scalar = |(k, &value): (usize, &f64)| {
-            let scalar = |bits: usize| all[bits][k];
-            let found = pairs::Interactions::exact(pairs::exact(units, scalar));
-            let main = pairs::main_effects(&shapley::exact(units, scalar), &found.values);
-            let attribution = named.attribution(&main, &found, value, all[0][k]);
-            goal.judged(attribution, all.len(), true)
-        };
-        subject.values.iter().enumerate().map(of_scalar).collect()
+        let (goal, named) = (Goal::new(all.len(), options, subject.encoding), named.clone());
+        let count = all.len();
+        let work = move || (0..all[0].len()).map(|k| named.exact(units, &all, k)).collect();
+        passes.compute(work).map_ok(move |found: Vec<Attribution>| {
+            found.into_iter().map(|one| goal.judged(one, count, true)).collect()
+        })
     };
     enumeration::exact_or(passes, &perturbation, subject, exact, sampled).await
-}
-
-fn check_count(units: usize) -> Result<()> {
-    if units <= MOST_UNITS {
-        return Ok(());
-    }
-    let detail = format!(
-        "interactions are found among at most {MOST_UNITS} units, and the text has {units}; \
-         choose a larger unit (sentence, or span with your own spans) or a shorter text"
-    );
-    Err(Error::field(format!("/{}", UNIT.name), detail))
 }
 
 /// Returns coalitions that stand for their complements too: first those of one unit, which determine
@@ -199,6 +184,14 @@ impl Named {
         Self { units, kind, indices }
     }
 
+    /// Returns the attribution of scalar `k`, given the scalars of all combinations.
+    fn exact(&self, units: usize, all: &[Vec<f64>], k: usize) -> Attribution {
+        let scalar = |bits: usize| all[bits][k];
+        let found = pairs::Interactions::exact(pairs::exact(units, scalar));
+        let main = pairs::main_effects(&shapley::exact(units, scalar), &found.values);
+        self.attribution(&main, &found, scalar(all.len() - 1), scalar(0))
+    }
+
     /// Returns the attribution of these main effects and pairs, which add up to the change from
     /// `empty` to `value`.
     fn attribution(
@@ -227,12 +220,6 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn too_many_units_are_rejected_with_a_pointer() {
-        assert!(check_count(MOST_UNITS).is_ok());
-        assert_eq!(check_count(MOST_UNITS + 1).unwrap_err().pointer.as_deref(), Some("/unit"));
-    }
 
     /// Every coalition is drawn once, or its complement; first those of one unit.
     #[test]

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Checked, TokenizedInput};
-use crate::attribution::{Cost, Extent};
+use crate::attribution::{Cost, Extent, UnitPairs};
 use crate::engine::{Admission, Demand};
 use crate::explanation::{Candidates, Finder, Load, Question};
 use crate::inside;
 use crate::model::Model;
 use crate::rows::Output;
 use crate::tasks::{self, zero_shot};
-use crate::text::{Encoding, Token};
+use crate::text::Encoding;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
@@ -66,8 +66,7 @@ fn forward(forward_rows: usize) -> Cost {
 struct Sequence<'a> {
     question: &'a Question,
     tokens: usize,
-    /// Number of pairs of a token of one text with a token of the other.
-    pairs: usize,
+    pairs: UnitPairs,
     /// Forward rows of the first pass, and of attention with those through single layers.
     first: Cost,
     /// Number of scalars that a method explains together, and how often it runs.
@@ -118,21 +117,13 @@ impl Sequence<'_> {
     }
 }
 
-/// Returns the number of tokens of one text that methods may perturb.
-fn content(encoding: &Encoding, segment: usize) -> usize {
-    let tokens = encoding.tokens.iter().enumerate();
-    let own =
-        |(index, token): &(usize, &Token)| token.segment == segment && encoding.is_content(*index);
-    tokens.filter(own).count()
-}
-
 /// Returns every sequence that a question runs through the model.
 fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
     let question = &*checked.question;
     let plain = |encoding: &Encoding| Sequence {
         question,
         tokens: encoding.len(),
-        pairs: (0..2).map(|segment| content(encoding, segment)).product(),
+        pairs: UnitPairs::of(encoding),
         first: with_attention(checked, encoding.len(), 1),
         scalars: tasks::most(question, encoding),
         times: 1,
@@ -178,7 +169,7 @@ fn in_pairs<'a>(
     let sequence = |(index, tokens): (usize, usize)| Sequence {
         question,
         tokens,
-        pairs: tokens * tokens / 4,
+        pairs: UnitPairs::at_most(tokens),
         first: match index {
             0 => with_attention(checked, tokens, 1 + of_attention),
             _ => forward(1),

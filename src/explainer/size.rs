@@ -20,6 +20,7 @@ pub fn check(checked: &Checked, limits: &Limits) -> Result<()> {
         let longest = input.encodings().into_iter().map(Encoding::len).max();
         inside::check_length(&checked.question, longest.unwrap_or_default())?;
     }
+    check_pairs(checked)?;
     let numbers = scores(checked);
     if numbers.saturating_mul(BYTES_PER_NUMBER) <= limits.response_bytes {
         return Ok(());
@@ -45,6 +46,26 @@ fn check_attention(checked: &Checked, limit: usize) -> Result<()> {
          layers and heads, set heads to \"mean\", or send fewer inputs"
     );
     Err(Error::new(Code::ResponseTooLarge, detail).at("/attention"))
+}
+
+/// Fails if a method that scores all pairs of units would have too many of them.
+fn check_pairs(checked: &Checked) -> Result<()> {
+    for (index, (method, options)) in checked.question.methods.iter().enumerate() {
+        let PairsOf::AllUnits { most } = method.pairs else { continue };
+        let kind = options.choice(perturbation::UNIT.name);
+        let encodings = checked.tokenized.iter().flatten().flat_map(TokenizedInput::encodings);
+        let units = encodings.map(|encoding| perturbation::units(encoding, kind).len());
+        if let Some(units) = units.max().filter(|units| *units > most) {
+            let detail = format!(
+                "{} finds pairs among at most {most} units, and an input has {units}; choose larger \
+                 units (word, sentence, or span with your own spans) or a shorter text",
+                method.name
+            );
+            let pointer = format!("/methods/{index}/{}", perturbation::UNIT.name);
+            return Err(Error::field(pointer, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the number of scores of all methods, targets and units.

@@ -221,7 +221,7 @@ pub struct MethodInfo {
     paper: &'static str,
     /// Whether the sign of a score tells support from opposition.
     signed: bool,
-    /// Whether the scores add up to the output's difference from the baseline.
+    /// Whether the scores, with those of pairs, add up to the output's difference from the baseline.
     complete: bool,
     /// The pairs that it scores too, as `interactions`: `none`, of `all_units`, or of a unit of one
     /// text with one of the other, `two_texts`.
@@ -261,7 +261,7 @@ impl MethodInfo {
             complete: entry.complete,
             interactions: match entry.pairs {
                 PairsOf::None => "none",
-                PairsOf::AllUnits => "all_units",
+                PairsOf::AllUnits { .. } => "all_units",
                 PairsOf::TwoTexts(_) => "two_texts",
             },
             stops_in_time: defaults.is_ok_and(|options| (entry.stops_in_time)(&options)),

@@ -50,8 +50,8 @@ pub struct Ranked {
 
 /// Compare methods: which should be trusted for this input?
 ///
-/// Takes the body of POST /explain. By default, all methods that score no pairs are compared, with their default options,
-/// by all measures; `methods` and `evaluate` select others.
+/// Takes the body of POST /explain. By default, all methods that score no pairs are compared, with
+/// their default options, by all measures; `methods` and `evaluate` select others.
 #[utoipa::path(
     post, path = "/explain/compare", tag = "explanations", params(RequestTimeout),
     request_body(content = ExplainRequest, example = json!({"inputs": "This movie is really great."})),

@@ -132,8 +132,7 @@ fn views() -> OneOfBuilder {
         "Views inside the model, of the first target: `lens`, what the head answers from the states \
          after each layer; `conductance`, the score of each token at each layer; \
          `head_importance`, the derivative with respect to a factor on each head; `ablation`, the \
-         change without each of the ten most important heads."
-        ,
+         change without each of the ten most important heads.",
     ))
 }
 

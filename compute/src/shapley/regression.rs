@@ -11,12 +11,19 @@ const LENGTH: f64 = 0.5;
 
 /// Variance that is not explained by the coalition, relative to the kernel's. It only keeps the
 /// matrix well conditioned: a game has no noise.
-pub const NOISE: f64 = 1e-3;
+const NOISE: f64 = 1e-3;
+
+/// The same for quadratic forms, which do not explain all of a game. With less, predictions are wild
+/// while there are about as many coalitions as pairs.
+const QUADRATIC_NOISE: f64 = 0.1;
 
 /// The covariance of two coalitions, by the number of units in which they differ. With the cosine
 /// `ρ = 1 - 2 d / n` of two coalitions as vectors of ±1, it is `0.9 ρ + 0.1 sinh(2 ρ) / sinh(2)`: an
 /// odd function of ρ, so that every prediction is an odd function of the coalition.
-pub struct Kernel(Vec<f64>);
+pub struct Kernel {
+    covariances: Vec<f64>,
+    noise: f64,
+}
 
 impl Kernel {
     pub fn new(units: usize) -> Self {
@@ -25,18 +32,19 @@ impl Kernel {
             let curved = (cosine / LENGTH).sinh() / (1. / LENGTH).sinh();
             (1. - INTERACTIONS) * cosine + INTERACTIONS * curved
         };
-        Self((0..=units).map(covariance).collect())
+        Self { covariances: (0..=units).map(covariance).collect(), noise: NOISE }
     }
 
     /// `ρ²`: an even function of ρ, whose predictions are quadratic forms of coalitions as vectors
     /// of ±1.
     pub fn quadratic(units: usize) -> Self {
         let cosine = |distance: usize| 1. - 2. * distance as f64 / units as f64;
-        Self((0..=units).map(|distance| cosine(distance).powi(2)).collect())
+        let covariances = (0..=units).map(|distance| cosine(distance).powi(2)).collect();
+        Self { covariances, noise: QUADRATIC_NOISE }
     }
 
     pub fn at(&self, distance: usize) -> f64 {
-        self.0[distance]
+        self.covariances[distance]
     }
 
     pub fn of(&self, a: &Bits, b: &Bits) -> f64 {
@@ -71,7 +79,7 @@ impl Inverse {
     pub fn new(kernel: &Kernel, coalitions: &[Bits]) -> Self {
         let size = coalitions.len();
         let lower = cholesky(size, |i, j| {
-            let noise = if i == j { NOISE } else { 0. };
+            let noise = if i == j { kernel.noise } else { 0. };
             kernel.of(&coalitions[i], &coalitions[j]) + noise
         });
         let mut columns = vec![0.; size * size];

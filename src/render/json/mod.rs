@@ -193,7 +193,7 @@ pub struct Explanation {
     /// chance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<Attributions>,
-    /// The scores of pairs, for methods that find interactions.
+    /// The scores of pairs, for methods that find interactions; never normalised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interactions: Option<interactions::Interactions>,
     /// The explained scalar for the input.
@@ -201,7 +201,8 @@ pub struct Explanation {
     /// The explained scalar for the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_value: Option<f32>,
-    /// sum(attributions) - (output_value - baseline_value), before any normalisation.
+    /// sum(attributions) - (output_value - baseline_value), before any normalisation; with the scores
+    /// of pairs, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub convergence_delta: Option<f32>,
     /// Whether the convergence delta, or for methods that sample the standard errors, are within the

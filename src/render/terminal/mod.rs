@@ -119,7 +119,7 @@ fn explanation_text(
 fn pairs_text(out: &mut String, explained: &Explained, explanation: &Explanation) {
     let pairs = pairs::strongest(explained, explanation);
     if !pairs.is_empty() {
-        line(out, format_args!("\nStrongest pairs, beyond what each word does alone:"));
+        line(out, format_args!("\nStrongest pairs, beyond what each does alone:"));
     }
     for pairs::NamedPair { texts: [one, other], pair } in &pairs {
         let number = pairs::number(pair);

@@ -78,6 +78,11 @@ async fn texts_that_are_read_together_need_a_row_per_pair() {
     assert_eq!(answer["usage"]["forward_rows"], 4 * 3 + 4 + 3 + 1);
     let estimate = service.post("/estimate", body()).await.json();
     assert!(estimate["forward_rows"].as_u64() >= answer["usage"]["forward_rows"].as_u64());
+    let mut sentences = body();
+    sentences["methods"] = json!([{"name": "pair_interactions", "unit": "sentence"}]);
+    let by_sentence = service.post("/estimate", sentences).await.json();
+    let rows = |estimate: &Value| estimate["forward_rows"].as_u64().unwrap();
+    assert_eq!(rows(&estimate) - rows(&by_sentence), 4 * 3 - 1, "a single pair of sentences");
     let page = service.render("text/html", body()).await;
     let page = String::from_utf8(page.body).unwrap();
     assert!(page.contains("Strongest pairs") && page.contains("first text by second"));
@@ -87,9 +92,11 @@ async fn texts_that_are_read_together_need_a_row_per_pair() {
 async fn impossible_requests_say_what_to_change() {
     let service = start().await;
     let window = json!({"stride": 20});
+    let span = json!({"name": "pair_interactions", "unit": "span"});
     for (body, word) in [
         (json!({"inputs": GREAT, "methods": ["pair_interactions"]}), "text_pair"),
         (json!({"inputs": GREAT, "methods": ["shapley_interactions"], "window": window}), "window"),
+        (json!({"inputs": body()["inputs"], "methods": [span]}), "token, word or sentence"),
     ] {
         let reply = service.post("/explain", &body).await;
         let problem = reply.problem(422, "invalid_field");
