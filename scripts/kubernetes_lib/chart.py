@@ -18,7 +18,9 @@ Document = dict
 def cases() -> dict[str, dict]:
     """The values of each case by its name."""
     files = sorted(CHART.glob("ci/*-values.yaml"))
-    read = {file.name.removesuffix("-values.yaml"): yaml.safe_load(file.read_text()) for file in files}
+    read = {
+        file.name.removesuffix("-values.yaml"): yaml.safe_load(file.read_text()) for file in files
+    }
     return {"default": {}} | read
 
 
@@ -85,7 +87,9 @@ def schema_paths() -> set[str]:
         if "properties" not in part:
             return {path}
         assert part["additionalProperties"] is False, f"{path} allows unknown values"
-        inner = (paths(each, f"{path}.{name}".lstrip(".")) for name, each in part["properties"].items())
+        inner = (
+            paths(each, f"{path}.{name}".lstrip(".")) for name, each in part["properties"].items()
+        )
         return set().union(*inner)
 
     return paths(schema, "")

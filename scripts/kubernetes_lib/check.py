@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import chart
@@ -12,15 +13,17 @@ import parts
 import schemas
 import service
 import yaml
-from pod import Pod
+from pod import COMMIT, Pod
 
 binary = sys.argv[1]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REJECTED = [
     ({"replica": 2}, "replica"),
     ({"replicas": "two"}, "replicas"),
     ({"models": [{"id": "a", "source": "hf:owner/name"}], "hub": {"download": True}}, "source"),
-    ({"models": [{"id": "a", "source": "hf:owner/name@main"}], "hub": {"download": True}}, "source"),
+    (
+        {"models": [{"id": "a", "source": "hf:owner/name@main"}], "hub": {"download": True}},
+        "source",
+    ),
     ({"models": [{"id": "a", "source": "/etc/passwd"}], "modelVolume": {"emptyDir": {}}}, "source"),
     ({"models": [{"id": "a", "source": f"hf:owner/name@{COMMIT}"}]}, "hub.cacheVolume"),
     ({"models": [{"id": "a", "source": "/mnt/models/a"}]}, "modelVolume"),
@@ -37,6 +40,9 @@ def check_chart() -> dict[str, list[chart.Document]]:
     defaults = chart.leaves(yaml.safe_load((chart.CHART / "values.yaml").read_text()))
     allowed = chart.schema_paths()
     assert defaults.keys() == allowed, defaults.keys() ^ allowed
+    version = tomllib.loads(Path("Cargo.toml").read_text())["package"]["version"]
+    about = chart.chart().metadata
+    assert (about["version"], about["appVersion"]) == (version, version), about
     for values, reason in REJECTED:
         chart.rejects(values, reason)
     rendered = {}
@@ -69,13 +75,15 @@ def check_service(rendered: dict[str, list[chart.Document]]) -> int:
 
 schemas.check_strictness()
 rendered = check_chart()
-print(f"Helm {helm_python.helm_sdk_version()}: {len(rendered)} cases rendered, {len(REJECTED)} rejected")
+helm = helm_python.helm_sdk_version()
+print(f"Helm {helm}: {len(rendered)} cases rendered, {len(REJECTED)} rejected")
 objects = validations = 0
 for documents in rendered.values():
     parts.check(documents)
     objects += len(documents)
     validations += sum(map(schemas.check, documents))
-print(f"{objects} objects are valid by {validations} schemas, of {chart.OLDEST}, {chart.NEWEST} and the operator")
+versions = f"{chart.OLDEST}, {chart.NEWEST} and of the operator"
+print(f"{objects} objects are valid, by {validations} comparisons with schemas of {versions}")
 generated.check()
 print(kustomize.check())
 print(f"{check_service(rendered)} services run as rendered")

@@ -15,7 +15,8 @@ KUSTOMIZE = Path("deploy/kustomize")
 COMPONENTS = ("monitoring", "queued-work")
 GUIDE = Path("docs/guide/kubernetes.md")
 MARKS = ("<!-- values -->\n", "<!-- end of values -->\n")
-LINE = "\n"
+BASE = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+COMPONENT = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
 HEADER = "# Written by scripts/kubernetes-test --write.\n"
 
 
@@ -24,7 +25,9 @@ class Dumper(yaml.SafeDumper):
 
 
 def as_block(dumper: Dumper, text: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
 
 
 Dumper.add_representer(str, as_block)
@@ -35,7 +38,7 @@ def dump(document: Document) -> str:
 
 
 def comparable(documents: list[Document]) -> dict[tuple[str, str], Document]:
-    """The objects by kind and name, without the checksum: kustomize renames the ConfigMap instead."""
+    """The objects without the checksum, as kustomize renames the ConfigMap instead."""
     for document in documents:
         if document["kind"] == "Deployment":
             document["spec"]["template"]["metadata"].pop("annotations")
@@ -45,20 +48,23 @@ def comparable(documents: list[Document]) -> dict[tuple[str, str], Document]:
 def files() -> dict[Path, str]:
     """The files of deploy/kustomize."""
     base = comparable(render({}))
-    written = folder(KUSTOMIZE / "base", base, {}, {"kind": "Kustomization", "apiVersion": "kustomize.config.k8s.io/v1beta1"})
+    written = folder(KUSTOMIZE / "base", base, {}, BASE)
     for name in COMPONENTS:
         other = comparable(render(cases()[name]))
         assert base.keys() <= other.keys()
         added = {each: document for each, document in other.items() if each not in base}
-        changed = {each: document for each, document in other.items() if base.get(each, document) != document}
-        head = {"kind": "Component", "apiVersion": "kustomize.config.k8s.io/v1alpha1"}
-        written |= folder(KUSTOMIZE / name, added, changed, head)
+        changed = {
+            each: document
+            for each, document in other.items()
+            if base.get(each, document) != document
+        }
+        written |= folder(KUSTOMIZE / name, added, changed, COMPONENT)
     return written
 
 
 def folder(path: Path, added: dict, changed: dict, head: Document) -> dict[Path, str]:
-    """The files of one folder. The configuration is generated, so that a change restarts the pods."""
-    written, kustomization = {}, {key: head[key] for key in ("apiVersion", "kind")}
+    """The files of one folder. With a generated ConfigMap, changes restart the pods."""
+    written, kustomization = {}, dict(head)
     for (kind, name), document in added.items():
         if (kind, name) == ("ConfigMap", "explaind"):
             labels = {"labels": document["metadata"]["labels"]}
@@ -92,7 +98,9 @@ def table() -> str:
             comment = None
     defaults = leaves(yaml.safe_load(text))
     assert described.keys() == defaults.keys(), described.keys() ^ defaults.keys()
-    rows = [f"| `{path}` | {shown(defaults[path])} | {meaning} |" for path, meaning in described.items()]
+    rows = [
+        f"| `{path}` | {shown(defaults[path])} | {meaning} |" for path, meaning in described.items()
+    ]
     return "\n".join(["| Value | Default | Meaning |", "|---|---|---|", *rows, ""])
 
 
@@ -102,7 +110,8 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return f"`{' '.join(value.split())}`"
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
-    return f"`{text.split(LINE)[0]}`"
+    line, *_ = text.splitlines()  # a scalar is followed by "..."
+    return f"`{line}`"
 
 
 def guide() -> str:

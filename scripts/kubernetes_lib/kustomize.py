@@ -15,11 +15,12 @@ PLACE = "KUSTOMIZE"
 """Stands for the path to KUSTOMIZE in an overlay."""
 OWN = "[cache]\nmebibytes = 64\n"
 """A configuration in place of the base's."""
+OVERLAY = re.compile(r"^```yaml\n(resources: .*?)^```", re.MULTILINE | re.DOTALL)
 HASH = re.compile(r"^(explaind)-[0-9a-z]{10}$")
 
 
 def check() -> str:
-    """Returns what was built. The base with each component is what the chart renders."""
+    """Says what was built. The base with each component is what the chart renders."""
     if not shutil.which("kubectl"):
         return "not run: kubectl kustomize, as there is no kubectl"
     for components in ([], *([name] for name in COMPONENTS)):
@@ -27,12 +28,14 @@ def check() -> str:
         built, expected = build(components), comparable(render(values))
         assert built == expected, [name for name in expected if built.get(name) != expected[name]]
     check_guide()
-    return f"kubectl built the base with {len(COMPONENTS)} components, as Helm renders it, and the guide's overlay"
+    return (
+        f"kubectl built the base and {len(COMPONENTS)} components, as Helm, and the guide's overlay"
+    )
 
 
 def check_guide() -> None:
     """Builds the overlay of the guide, with all that it shows."""
-    (shown,) = re.findall(r"^```yaml\n(resources: .*?)^```", GUIDE.read_text(), re.M | re.S)
+    (shown,) = OVERLAY.findall(GUIDE.read_text())
     built = overlay(shown.replace("../explaind/deploy/kustomize", PLACE))
     deployment = built["Deployment", "explaind"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
@@ -46,7 +49,10 @@ def check_guide() -> None:
 
 def build(components: list[str]) -> dict[tuple[str, str], Document]:
     """The base with components."""
-    places = {"resources": [f"{PLACE}/base"], "components": [f"{PLACE}/{name}" for name in components]}
+    places = {
+        "resources": [f"{PLACE}/base"],
+        "components": [f"{PLACE}/{name}" for name in components],
+    }
     return overlay(yaml.safe_dump(places))
 
 
@@ -59,7 +65,9 @@ def overlay(kustomization: str) -> dict[tuple[str, str], Document]:
         command = ["kubectl", "kustomize", folder]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    return {key(document): document for document in map(without_hash, yaml.safe_load_all(done.stdout))}
+    return {
+        key(document): document for document in map(without_hash, yaml.safe_load_all(done.stdout))
+    }
 
 
 def without_hash(part: object) -> object:

@@ -21,36 +21,54 @@ CONTAINER_SECURITY = {
 
 
 def check(documents: list[Document]) -> None:
-    deployment = one(documents, "Deployment")
-    name, template = deployment["metadata"]["name"], deployment["spec"]["template"]
-    pod, labels = template["spec"], template["metadata"]["labels"]
+    deployment, service = one(documents, "Deployment"), one(documents, "Service")
+    pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     check_security(pod, container)
     check_times(pod, container)
     check_volumes(pod, container)
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    probes = {container[f"{kind}Probe"]["httpGet"]["port"] for kind in ("startup", "readiness", "liveness")}
-    assert probes == {"probes"}, probes
+    check_selectors(documents, deployment, service)
+    check_ports(documents, container, service, ports)
+    check_scalers(documents, deployment)
+    check_monitoring(documents, service, ports)
 
-    selectors = [deployment["spec"]["selector"], *(each["labelSelector"] for each in pod["topologySpreadConstraints"])]
-    selectors.append(one(documents, "PodDisruptionBudget")["spec"]["selector"])
-    service = one(documents, "Service")
-    selectors.append({"matchLabels": service["spec"]["selector"]})
-    assert all(port["targetPort"] in ports for port in service["spec"]["ports"])
-    policy = one(documents, "NetworkPolicy")["spec"]
-    selectors.append(policy["podSelector"])
-    for rule in policy["ingress"]:
-        assert rule["from"] and all(port["port"] in ports for port in rule["ports"]), rule
+
+def check_selectors(documents: list[Document], deployment: Document, service: Document) -> None:
+    """Whatever selects pods selects those of the Deployment."""
+    template = deployment["spec"]["template"]
+    spread = template["spec"]["topologySpreadConstraints"]
+    assert len(spread) == 2
+    selectors = [
+        deployment["spec"]["selector"],
+        {"matchLabels": service["spec"]["selector"]},
+        one(documents, "PodDisruptionBudget")["spec"]["selector"],
+        one(documents, "NetworkPolicy")["spec"]["podSelector"],
+        *(each["labelSelector"] for each in spread),
+    ]
     for selector in selectors:
         wanted = selector["matchLabels"].items()
-        assert wanted and wanted <= labels.items(), selector
+        assert wanted and wanted <= template["metadata"]["labels"].items(), selector
 
+
+def check_ports(
+    documents: list[Document], container: Document, service: Document, ports: dict[str, int]
+) -> None:
+    """Probes use the port of the probes, and all ports that are named exist."""
+    for kind in ("startup", "readiness", "liveness"):
+        assert container[f"{kind}Probe"]["httpGet"]["port"] == "probes", kind
+    assert all(port["targetPort"] in ports for port in service["spec"]["ports"])
+    for rule in one(documents, "NetworkPolicy")["spec"]["ingress"]:
+        assert rule["from"] and all(port["port"] in ports for port in rule["ports"]), rule
+
+
+def check_scalers(documents: list[Document], deployment: Document) -> None:
+    """Either the autoscaler or the Deployment sets the number of pods."""
     scalers = [each for each in documents if each["kind"] == "HorizontalPodAutoscaler"]
-    assert bool(scalers) != ("replicas" in deployment["spec"]), "both would set the number of pods"
+    assert bool(scalers) != ("replicas" in deployment["spec"])
     for scaler in scalers:
         target = scaler["spec"]["scaleTargetRef"]
-        assert (target["kind"], target["name"]) == ("Deployment", name)
-    check_monitoring(documents, service, ports)
+        assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
 
 
 def check_security(pod: Document, container: Document) -> None:
@@ -63,11 +81,11 @@ def check_security(pod: Document, container: Document) -> None:
 def check_times(pod: Document, container: Document) -> None:
     """The lame duck is as long as the drain, and the pod is killed after both."""
     variables = {each["name"]: each.get("value") for each in container["env"]}
-    lame_duck, drain = (int(variables[f"EXPLAIND_SERVER__{key}_MS"]) for key in ("LAME_DUCK", "DRAIN"))
+    lame_duck, drain = (
+        int(variables[f"EXPLAIND_SERVER__{key}_MS"]) for key in ("LAME_DUCK", "DRAIN")
+    )
     assert lame_duck == drain
     assert pod["terminationGracePeriodSeconds"] * 1000 >= lame_duck + drain + 5000
-    readiness = container["readinessProbe"]
-    assert all(probe["timeoutSeconds"] <= 5 for probe in (readiness, container["livenessProbe"]))
 
 
 def check_volumes(pod: Document, container: Document) -> None:
@@ -89,4 +107,6 @@ def check_monitoring(documents: list[Document], service: Document, ports: dict[s
     alerts = yaml.safe_load(Path("deploy/alerts.yml").read_text())
     assert one(documents, "PrometheusRule")["spec"] == alerts
     (dashboard,) = (each for each in documents if "grafana_dashboard" in each["metadata"]["labels"])
-    assert dashboard["data"] == {"explaind.json": Path("deploy/grafana/dashboards/explaind.json").read_text()}
+    assert dashboard["data"] == {
+        "explaind.json": Path("deploy/grafana/dashboards/explaind.json").read_text()
+    }

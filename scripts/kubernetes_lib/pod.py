@@ -1,4 +1,4 @@
-"""A pod as a process of this machine: its mounts are folders, and its variables those of Kubernetes."""
+"""A pod as a process of this machine: its mounts are folders, its variables those of Kubernetes."""
 
 import os
 import re
@@ -21,14 +21,17 @@ class Pod:
         self.root, self.binary = root, binary
         spec = one(documents, "Deployment")["spec"]["template"]["spec"]
         (self.container,) = spec["containers"]
-        self.mounts = {mount["name"]: mount["mountPath"] for mount in self.container["volumeMounts"]}
+        self.mounts = {
+            mount["name"]: mount["mountPath"] for mount in self.container["volumeMounts"]
+        }
         for path in self.mounts.values():
             self.folder(path).mkdir(parents=True)
         for volume in spec["volumes"]:
             self.fill(volume, documents)
         self.variables = {"PATH": os.environ["PATH"], "NO_COLOR": "1"}
         for each in self.container["env"]:
-            value = each.get("value", "explanations" if "fieldRef" in each.get("valueFrom", {}) else TOKEN)
+            source = each.get("valueFrom", {})  # the namespace, or a Secret
+            value = each.get("value", "explanations" if "fieldRef" in source else TOKEN)
             value = re.sub(r"\$\((\w+)\)", lambda name: self.variables[name[1]], value)
             self.variables[each["name"]] = self.moved(value)
         self.config = self.moved(self.container["args"][-1])
@@ -39,7 +42,8 @@ class Pod:
     def moved(self, text: str) -> str:
         """The text with the paths of mounts below `root`."""
         places = "|".join(re.escape(path) for path in self.mounts.values())
-        return re.sub(rf"(?<![\w/])({places})(?=/|\"|$)", lambda path: str(self.folder(path[1])), text, flags=re.M)
+        whole = re.compile(rf"(?<![\w/])({places})(?=/|\"|$)", re.MULTILINE)
+        return whole.sub(lambda path: str(self.folder(path[1])), text)
 
     def fill(self, volume: Document, documents: list[Document]) -> None:
         folder = self.folder(self.mounts[volume["name"]])
@@ -47,7 +51,8 @@ class Pod:
             (found,) = (
                 each
                 for each in documents
-                if each["kind"] == "ConfigMap" and each["metadata"]["name"] == volume["configMap"]["name"]
+                if each["kind"] == "ConfigMap"
+                and each["metadata"]["name"] == volume["configMap"]["name"]
             )
             for name, text in found["data"].items():
                 (folder / name).write_text(self.moved(text))
@@ -62,14 +67,13 @@ class Pod:
             for name in ("keys", "clients.txt"):
                 (folder / name).write_text(f"app:{digest}\n")
         elif volume["name"] == "tls":
-            names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-            files = ["-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")]
-            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-            subprocess.run([*command, *names, *files], check=True, capture_output=True)
+            certificate(folder)
 
     def check_config(self) -> str:
         command = [self.binary, "check-config", "--config", self.config]
-        done = subprocess.run(command, env=self.variables, cwd=self.root, capture_output=True, text=True)
+        done = subprocess.run(
+            command, env=self.variables, cwd=self.root, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -82,8 +86,19 @@ class Pod:
         }
         command = [self.binary, *map(self.moved, self.container["args"])]
         with (self.root / "log").open("wb") as log:
-            process = subprocess.Popen(command, env=self.variables | listen, cwd=self.root, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, env=self.variables | listen, cwd=self.root, stdout=log, stderr=log
+            )
         return process, ports
+
+
+def certificate(folder: Path) -> None:
+    """Writes a certificate for this machine, and its key."""
+    command = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=localhost"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")]
+    subprocess.run([*command, *key, *names, *files], check=True, capture_output=True)
 
 
 def free_port() -> int:

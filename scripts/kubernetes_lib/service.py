@@ -52,7 +52,12 @@ def check_api(pod: Pod, port: int, name: str, values: dict) -> None:
     """The names of the Service are accepted, others are not; keys are required if there are any."""
     tls = pod.folder("/etc/explaind/tls/tls.crt") if "tls" in values else None
     key = {"Authorization": f"Bearer {TOKEN}"}
-    for host in (name, f"{name}.explanations", f"{name}.explanations.svc.cluster.local", *values.get("hosts", [])):
+    for host in (
+        name,
+        f"{name}.explanations",
+        f"{name}.explanations.svc.cluster.local",
+        *values.get("hosts", []),
+    ):
         status, answer = ask(port, "/explain", {"Host": host, **key}, TEXT, tls)
         assert status == 200, f"{host}: {answer}"
     assert ask(port, "/explain", {"Host": "rebound.example", **key}, TEXT, tls)[0] == 421
@@ -60,18 +65,28 @@ def check_api(pod: Pod, port: int, name: str, values: dict) -> None:
     assert without_key == (401 if "keys" in values else 200), without_key
 
     models = json.loads(ask(port, "/models", {"Host": name, **key}, tls=tls)[1])["models"]
-    expected = [model["id"] for model in values.get("models", [])] or ["sentiment-en", "sentiment-zh"]
+    expected = [model["id"] for model in values.get("models", [])] or [
+        "sentiment-en",
+        "sentiment-zh",
+    ]
     assert [model["id"] for model in models] == expected, models
 
 
-def ask(port: int, path: str, headers: dict = {}, body: str | None = None, tls: object = None) -> tuple[int, str]:
+def ask(
+    port: int,
+    path: str,
+    headers: dict[str, str] | None = None,
+    body: str | None = None,
+    tls: object = None,
+) -> tuple[int, str]:
+    """The status and body of the response. `tls` is the certificate to trust, if TLS is used."""
     if tls:
         context = ssl.create_default_context(cafile=str(tls))
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
     else:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     kind = {"Content-Type": "application/json"} if body else {}
-    connection.request("POST" if body else "GET", path, body, {**kind, **headers})
+    connection.request("POST" if body else "GET", path, body, {**kind, **(headers or {})})
     response = connection.getresponse()
     answer = response.status, response.read().decode()
     connection.close()
