@@ -18,6 +18,8 @@ NOT_RUN = {
     "docker": "scripts/container-test",
     "OTEL_EXPORTER_OTLP_ENDPOINT=": "scripts/monitoring-test",
     "pip install": "scripts/python-test",
+    "helm": "there is no cluster; scripts/kubernetes-test renders the chart",
+    "kubectl": "there is no cluster",
     "explaind --model hf:": "there is no network; tests use a hub of their own",
 }
 
