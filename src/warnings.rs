@@ -56,11 +56,8 @@ fn indifferent(activation: OutputActivation, predicted: &Predicted) -> Option<Wa
 
 fn of_one(one: &Explanation, words: &[f64]) -> Vec<Warning> {
     let name = one.method.name;
-    let strongest =
-        one.interactions.iter().filter_map(|found| found.pairs.ranked().first().copied());
-    let of_pairs = strongest.map(|pair| pair.score);
-    let scores = words.iter().copied().chain(of_pairs);
-    let largest = scores.fold(0., |max: f64, score| max.max(score.abs()));
+    let of_pairs = one.interactions.as_ref().map_or(0., |found| found.pairs.largest());
+    let largest = words.iter().fold(of_pairs, |max: f64, score| max.max(score.abs()));
     let mut warnings = Vec::new();
     let mut warn = |code, detail: String| warnings.push(Warning { code, detail });
     if largest < NOTHING * one.output_value.abs().max(NOTHING) {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::perturbation::{UnitKind, Units};
-use crate::text::{Encoding, Unit};
+use super::perturbation::{self, Place, UnitKind, Units};
+use crate::text::Encoding;
 
 /// What pairs of units do beyond what each does alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,16 @@ impl Pairs {
     /// Creates pairs among all units.
     pub fn among_all(pairs: Vec<PairScore>) -> Self {
         Self::Ranked(sorted(pairs))
+    }
+
+    /// Returns the largest magnitude; 0 without pairs.
+    pub fn largest(&self) -> f64 {
+        match self {
+            Self::Ranked(pairs) => pairs.first().map_or(0., |pair| pair.score.abs()),
+            Self::Between { scores, .. } => {
+                scores.iter().flatten().fold(0., |most, score| most.max(score.abs()))
+            }
+        }
     }
 
     /// Returns all pairs, largest magnitude first.
@@ -100,38 +110,17 @@ impl UnitPairs {
     }
 }
 
-/// A unit's index among those of its kind, its text and its tokens.
-type Place = (usize, usize, Vec<usize>);
-
-fn places(encoding: &Encoding, kind: UnitKind) -> Vec<Place> {
-    let place = |(index, unit): (usize, &Unit)| (index, unit.segment, unit.tokens.clone());
-    match kind {
-        UnitKind::Token => {
-            let content = (0..encoding.tokens.len()).filter(|&token| encoding.is_content(token));
-            content.map(|token| (token, encoding.tokens[token].segment, vec![token])).collect()
-        }
-        UnitKind::Word => encoding.words.iter().enumerate().map(place).collect(),
-        UnitKind::Sentence => encoding.sentences.iter().enumerate().map(place).collect(),
-        UnitKind::Span => {
-            let spans = encoding.spans.iter().map(|span| &span.unit);
-            spans.enumerate().map(place).collect()
-        }
-    }
-}
-
 /// Returns the indices of the units of one text, among all units of their kind.
 pub fn of_text(encoding: &Encoding, kind: UnitKind, segment: usize) -> Vec<usize> {
-    let places = places(encoding, kind).into_iter();
-    places.filter(|(_, own, _)| *own == segment).map(|(index, ..)| index).collect()
+    let places = perturbation::places(encoding, kind).into_iter();
+    places.filter(|place| place.segment == segment).map(|place| place.index).collect()
 }
 
 /// Returns the index of each perturbed unit, among all units of their kind.
 pub fn indices(encoding: &Encoding, kind: UnitKind, units: &Units) -> Vec<usize> {
-    let places = places(encoding, kind);
-    let of_token: HashMap<usize, usize> = places
-        .iter()
-        .flat_map(|(index, _, tokens)| tokens.iter().map(|token| (*token, *index)))
-        .collect();
+    let of_place = |place: Place| place.tokens.into_iter().map(move |token| (token, place.index));
+    let places = perturbation::places(encoding, kind).into_iter();
+    let of_token: HashMap<usize, usize> = places.flat_map(of_place).collect();
     let index = |tokens: &Vec<usize>| tokens.first().and_then(|first| of_token.get(first));
     units.tokens.iter().map(|tokens| index(tokens).copied().unwrap_or_default()).collect()
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 
+use super::coalitions::{self, Estimate, Evaluated};
 use super::deviations::of_covariance;
 use super::enumeration::{self, FEW_UNITS, complete};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, Units};
-use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
+use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
 use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -43,7 +44,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let units = perturbation.count();
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= FEW_UNITS || options.number(TOLERANCE.name) == 0.;
-    let sampled = sampled(passes, &perturbation, subject, options, max_evals);
+    let sampled = sampled(passes, &perturbation, subject, options);
     if !is_exact || !enumeration::is_allowed(units, max_evals) {
         return sampled.await;
     }
@@ -59,69 +60,33 @@ async fn sampled(
     perturbation: &Perturbation<'_>,
     subject: Subject<'_>,
     options: &Options,
-    max_evals: usize,
 ) -> Result<Vec<Attribution>> {
-    let (units, seed) = (perturbation.count(), subject.seed);
-    // Two evaluations are for all units and for none.
-    let pairs = (max_evals - 2) / 2;
-    let prepare = move || {
-        let coalitions: Vec<Mask> =
-            Order::new(units, Generator::stream(seed, 0)).take(pairs).collect();
-        (Arc::new(Estimator::new(units)), Arc::new(coalitions))
+    let (count, seed) = (perturbation.count(), subject.seed);
+    let units = Arc::clone(perturbation.units());
+    let prepare = move |pairs| {
+        let order = Order::new(count, Generator::stream(seed, 0));
+        (Shapley { units, estimator: Estimator::new(count) }, order.take(pairs).collect())
     };
-    let (estimator, coalitions) = passes.compute(prepare).await?;
-    let complement = |one: &Mask| one.iter().map(|present| !present).collect::<Mask>();
-    let masks: Vec<Mask> =
-        coalitions.iter().flat_map(|one| [one.clone(), complement(one)]).collect();
-    let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
-    let shapley = Shapley {
-        units: Arc::clone(perturbation.units()),
-        estimator,
-        coalitions,
-        values: subject.values.to_vec(),
-        empty,
-        evaluated: vec![Vec::new(); subject.scalars.len()],
-    };
-    let goal = Goal::new(masks.len(), options, subject.encoding);
-    samples::run_masks(passes, goal, perturbation, &masks, shapley).await
+    coalitions::run(passes, perturbation, subject, options, prepare).await
 }
 
-#[derive(Clone)]
 struct Shapley {
     units: Arc<Units>,
-    estimator: Arc<Estimator>,
-    coalitions: Arc<Vec<Mask>>,
-    values: Vec<f64>,
-    empty: Vec<f64>,
-    /// F of each coalition and of its complement, `[scalars][2 · coalitions]`.
-    evaluated: Vec<Vec<f64>>,
+    estimator: Estimator,
 }
 
-impl Collect<Vec<f64>> for Shapley {
-    fn take(&mut self, sample: Vec<f64>) {
-        self.evaluated.iter_mut().zip(sample).for_each(|(list, value)| list.push(value));
-    }
-
-    fn so_far(&self) -> Work {
-        let shapley = self.clone();
-        Box::new(move || shapley.attributions())
-    }
-}
-
-impl Shapley {
-    fn attributions(&self) -> Vec<Attribution> {
-        let pairs = self.evaluated.first().map_or(0, |list| list.len() / 2);
-        let fit = self.estimator.fit(&self.coalitions[..pairs]);
-        let of_scalar = |((evaluated, &value), &empty): ((&Vec<f64>, &f64), &f64)| {
-            let differences: Vec<f64> =
-                evaluated.chunks_exact(2).map(|pair| pair[0] - pair[1]).collect();
-            let estimate = fit.estimate(&differences, value - empty);
+impl Estimate for Shapley {
+    fn attributions(&self, coalitions: &[Mask], scalars: &[Evaluated]) -> Vec<Attribution> {
+        let fit = self.estimator.fit(coalitions);
+        let of_scalar = |scalar: &Evaluated| {
+            let (value, empty) = (scalar.value, scalar.empty);
+            let estimate = fit.estimate(&scalar.differences(), value - empty);
             let vectors = of_covariance(estimate.covariance);
             Attribution {
                 deviations: vectors.iter().map(|vector| self.units.spread(vector)).collect(),
                 ..complete(&self.units, &estimate.values, value, empty)
             }
         };
-        self.evaluated.iter().zip(&self.values).zip(&self.empty).map(of_scalar).collect()
+        scalars.iter().map(of_scalar).collect()
     }
 }

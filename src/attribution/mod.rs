@@ -8,6 +8,7 @@ mod attention_gradient;
 mod attention_norm;
 mod attention_rollout;
 pub mod baseline;
+mod coalitions;
 mod deviations;
 mod enumeration;
 mod gradient_shap;

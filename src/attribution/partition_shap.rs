@@ -132,7 +132,7 @@ impl Walk<'_> {
                 break;
             }
             let Some(new) = self.gains(passes, &round, pairs.is_empty()).await? else {
-                return Ok(results.into_iter().map(cut_short).collect());
+                return Ok(results);
             };
             pairs.extend(new);
             let is_last = pairs.len() as f64 == all_pairs;
@@ -204,7 +204,9 @@ impl Walk<'_> {
             let mut judged = self.goal.judged(attribution, used, is_last);
             if self.parts < shares.len() {
                 judged.completeness.iter_mut().for_each(|whole| whole.converged = false);
-                judged.sampling.iter_mut().for_each(|sampling| sampling.converged = false);
+                judged.sampling.iter_mut().for_each(|sampling| {
+                    (sampling.converged, sampling.finished) = (false, is_last);
+                });
             }
             judged
         };
@@ -217,12 +219,6 @@ impl Walk<'_> {
         let share = (self.subject.values[k] - self.empty[k]) / units as f64;
         (vec![share; units], vec![vec![share; units]])
     }
-}
-
-/// Marks scores as unfinished, unless they are final. Units that share a part are never final, even
-/// if their standard errors are small.
-fn cut_short(one: Attribution) -> Attribution {
-    if samples::is_converged(&one) { one } else { samples::unfinished(one) }
 }
 
 /// Returns an order and its reverse.

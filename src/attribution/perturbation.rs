@@ -301,17 +301,40 @@ pub fn random_mask(generator: &mut Generator, units: usize) -> Mask {
     present
 }
 
-/// Returns the token positions of the units called `name`, without units that have no tokens.
-pub fn units(encoding: &Encoding, kind: UnitKind) -> Vec<Vec<usize>> {
-    let tokens_of = |units: &[TextUnit]| units.iter().map(|unit| unit.tokens.clone()).collect();
-    let units: Vec<Vec<usize>> = match kind {
+/// A unit of a text.
+pub struct Place {
+    /// Its index among those of its kind.
+    pub index: usize,
+    pub segment: usize,
+    pub tokens: Vec<usize>,
+}
+
+/// Returns all units of a kind, also those without tokens. Units of tokens are those that methods may
+/// perturb.
+pub fn places(encoding: &Encoding, kind: UnitKind) -> Vec<Place> {
+    let place = |(index, unit): (usize, &TextUnit)| Place {
+        index,
+        segment: unit.segment,
+        tokens: unit.tokens.clone(),
+    };
+    match kind {
         UnitKind::Token => {
             let content = (0..encoding.tokens.len()).filter(|&token| encoding.is_content(token));
-            content.map(|token| vec![token]).collect()
+            let segment = |token: usize| encoding.tokens[token].segment;
+            let place = |index| Place { index, segment: segment(index), tokens: vec![index] };
+            content.map(place).collect()
         }
-        UnitKind::Word => tokens_of(&encoding.words),
-        UnitKind::Sentence => tokens_of(&encoding.sentences),
-        UnitKind::Span => encoding.spans.iter().map(|span| span.unit.tokens.clone()).collect(),
-    };
-    units.into_iter().filter(|tokens| !tokens.is_empty()).collect()
+        UnitKind::Word => encoding.words.iter().enumerate().map(place).collect(),
+        UnitKind::Sentence => encoding.sentences.iter().enumerate().map(place).collect(),
+        UnitKind::Span => {
+            let spans = encoding.spans.iter().map(|span| &span.unit);
+            spans.enumerate().map(place).collect()
+        }
+    }
+}
+
+/// Returns the token positions of the units of a kind, without units that have no tokens.
+pub fn units(encoding: &Encoding, kind: UnitKind) -> Vec<Vec<usize>> {
+    let tokens = places(encoding, kind).into_iter().map(|place| place.tokens);
+    tokens.filter(|tokens| !tokens.is_empty()).collect()
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt, TryFutureExt};
 
+use super::coalitions::{self, Estimate, Evaluated};
 use super::deviations::of_covariance;
 use super::enumeration;
 use super::interactions::{self, Interactions, PairScore, Pairs};
-use super::options::{OptionKind, OptionSpec, Preset};
+use super::options::{OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, Units};
-use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
+use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
 use super::{ALWAYS, AS_GIVEN, Attribution, Completeness, MethodEntry, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -18,11 +19,7 @@ use crate::shapley::pairs::{self, PairEstimator};
 use crate::shapley::{self, Estimator, Order};
 
 /// Interactions need more evaluations than single scores.
-const EVALUATIONS: OptionSpec = OptionSpec {
-    default: Preset::Integer(2_000),
-    kind: OptionKind::Integer { min: 4, max: 20_000 },
-    ..MAX_EVALS
-};
+const EVALUATIONS: OptionSpec = OptionSpec { default: Preset::Integer(2_000), ..MAX_EVALS };
 
 /// The most units of which all combinations are run, if `max_evals` allows: 1024.
 const MOST_EXACT: usize = 10;
@@ -54,7 +51,7 @@ async fn run(passes: &Passes, subject: Subject<'_>, options: &Options) -> Result
     let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
     let is_exact = units <= MOST_EXACT || options.number(TOLERANCE.name) == 0.;
     let named = Named::new(&perturbation, subject, options);
-    let sampled = sampled(passes, &perturbation, subject, options, &named);
+    let sampled = sampled(passes, &perturbation, subject, options, named.clone());
     if !is_exact || !enumeration::is_allowed(units, max_evals) {
         return sampled.await;
     }
@@ -87,71 +84,33 @@ async fn sampled(
     perturbation: &Perturbation<'_>,
     subject: Subject<'_>,
     options: &Options,
-    named: &Named,
+    named: Named,
 ) -> Result<Vec<Attribution>> {
     let (units, seed) = (perturbation.count(), subject.seed);
-    let max_evals = options.integer(MAX_EVALS.name).unwrap_or_default();
-    // Two evaluations are for all units and for none.
-    let count = (max_evals - 2) / 2;
-    let prepare = move || {
-        let coalitions = Arc::new(drawn(units, seed, count));
-        (Arc::new((Estimator::new(units), PairEstimator::new(units))), coalitions)
+    let prepare = move |count| {
+        let (single, paired) = (Estimator::new(units), PairEstimator::new(units));
+        (Estimators { named, single, paired }, drawn(units, seed, count))
     };
-    let (estimators, coalitions) = passes.compute(prepare).await?;
-    let complement = |one: &Mask| one.iter().map(|present| !present).collect::<Mask>();
-    let masks: Vec<Mask> =
-        coalitions.iter().flat_map(|one| [one.clone(), complement(one)]).collect();
-    let empty = perturbation.values(passes, &[vec![false; units]]).await?.concat();
-    let samples = Samples {
-        named: named.clone(),
-        estimators,
-        coalitions,
-        values: subject.values.to_vec(),
-        empty,
-        evaluated: vec![Vec::new(); subject.scalars.len()],
-    };
-    let goal = Goal::new(masks.len(), options, subject.encoding);
-    samples::run_masks(passes, goal, perturbation, &masks, samples).await
+    coalitions::run(passes, perturbation, subject, options, prepare).await
 }
 
-#[derive(Clone)]
-struct Samples {
+struct Estimators {
     named: Named,
-    estimators: Arc<(Estimator, PairEstimator)>,
-    coalitions: Arc<Vec<Mask>>,
-    values: Vec<f64>,
-    empty: Vec<f64>,
-    /// F of each coalition and of its complement, `[scalars][2 · coalitions]`.
-    evaluated: Vec<Vec<f64>>,
+    single: Estimator,
+    paired: PairEstimator,
 }
 
-impl Collect<Vec<f64>> for Samples {
-    fn take(&mut self, sample: Vec<f64>) {
-        self.evaluated.iter_mut().zip(sample).for_each(|(list, value)| list.push(value));
-    }
-
-    fn so_far(&self) -> Work {
-        let samples = self.clone();
-        Box::new(move || samples.attributions())
-    }
-}
-
-impl Samples {
-    fn attributions(&self) -> Vec<Attribution> {
-        let (single, paired) = &*self.estimators;
-        let count = self.evaluated.first().map_or(0, |list| list.len() / 2);
-        let coalitions = &self.coalitions[..count];
-        let (fit, pair_fit) = (single.fit(coalitions), paired.fit(coalitions));
-        let of_scalar = |((evaluated, &value), &empty): ((&Vec<f64>, &f64), &f64)| {
-            let pairs = evaluated.chunks_exact(2);
-            let differences: Vec<f64> = pairs.clone().map(|pair| pair[0] - pair[1]).collect();
-            let sums: Vec<f64> = pairs.map(|pair| pair[0] + pair[1]).collect();
-            let mut estimate = fit.estimate(&differences, value - empty);
-            let found = pair_fit.estimate(&sums, value + empty);
+impl Estimate for Estimators {
+    fn attributions(&self, coalitions: &[Mask], scalars: &[Evaluated]) -> Vec<Attribution> {
+        let (fit, pair_fit) = (self.single.fit(coalitions), self.paired.fit(coalitions));
+        let of_scalar = |scalar: &Evaluated| {
+            let (value, empty) = (scalar.value, scalar.empty);
+            let mut estimate = fit.estimate(&scalar.differences(), value - empty);
+            let found = pair_fit.estimate(&scalar.sums(), value + empty);
             let main = pairs::main_effects(&estimate.values, &found.values);
             let units = main.len();
             // From the coalitions of one unit on, the sums of a unit's interactions are exact.
-            if count < units {
+            if coalitions.len() < units {
                 for ((i, j), variance) in pairs::all_pairs(units).zip(&found.variances) {
                     estimate.covariance[i][i] += variance / 4.;
                     estimate.covariance[j][j] += variance / 4.;
@@ -163,7 +122,7 @@ impl Samples {
                 ..self.named.attribution(&main, &found, value, empty)
             }
         };
-        self.evaluated.iter().zip(&self.values).zip(&self.empty).map(of_scalar).collect()
+        scalars.iter().map(of_scalar).collect()
     }
 }
 

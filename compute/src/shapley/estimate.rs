@@ -37,8 +37,8 @@ impl Estimator {
         Self { units, kernel, means }
     }
 
-    /// Prepares estimates from these coalitions, the first ones of an [`Order`](super::Order), which
-    /// stand for their complements too.
+    /// Prepares estimates from these coalitions, which stand for their complements too. Those of a
+    /// size must be a uniform sample of that size, as in an [`Order`](super::Order).
     pub fn fit<'a>(&'a self, coalitions: &'a [Coalition]) -> Fit<'a> {
         let all = vec![true; self.units];
         let bits: Vec<Bits> = std::iter::once(&all).chain(coalitions).map(Bits::new).collect();

@@ -2,6 +2,11 @@
 
 use super::halved;
 
+/// Returns all pairs of units, i < j: (0, 1), (0, 2), …
+pub fn all_pairs(units: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..units).flat_map(move |i| (i + 1..units).map(move |j| (i, j)))
+}
+
 /// The means of z and of z z' for units of which a number is present, chosen at random.
 #[derive(Clone, Copy)]
 struct Moments {
@@ -70,8 +75,7 @@ impl Means {
     pub fn add_to(&self, values: &mut [f64], units: usize, signs: &[Vec<f64>]) {
         let [own, cross, rest] =
             [&self.own, &self.cross, &self.rest].map(|weights| Form::new(units, weights, signs));
-        let pairs = (0..units).flat_map(|i| (i + 1..units).map(move |j| (i, j)));
-        for (value, (i, j)) in values.iter_mut().zip(pairs) {
+        for (value, (i, j)) in values.iter_mut().zip(all_pairs(units)) {
             *value += self.constant + own.of(i, j) + cross.cross(i, j) + rest.rest(i, j);
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::form::Means;
+pub use super::form::all_pairs;
 use super::regression::{Bits, Inverse, Kernel};
 use super::{Coalition, FITTED, halved, pairs, size_of};
 
@@ -15,11 +16,6 @@ const FEW: f64 = 8.;
 /// The fewest coalitions of a size whose residuals say more than noise. Of smaller samples only the
 /// regression is used.
 const ENOUGH: usize = 8;
-
-/// Returns all pairs of units, i < j: (0, 1), (0, 2), …
-pub fn all_pairs(units: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..units).flat_map(move |i| (i + 1..units).map(move |j| (i, j)))
-}
 
 /// Returns the interaction index of every pair: `Σ_S |S|! (n - |S| - 2)! / (n - 1)! Δ_ij(S)` over
 /// all S without both, with `Δ_ij(S) = F(S ∪ ij) - F(S ∪ i) - F(S ∪ j) + F(S)`. `value` returns F of

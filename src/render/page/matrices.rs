@@ -110,7 +110,8 @@ fn combined_heads(kind: AttentionKind) -> &'static str {
     }
 }
 
-fn omitted(drawn: usize, all: usize) -> Markup {
+/// Says that some matrices are left out.
+pub fn omitted(drawn: usize, all: usize) -> Markup {
     html! {
         p {
             (drawn) " of " (all) " matrices are shown: a page is limited to " (CELLS) " cells. \

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::heat::Scale;
 use super::super::pairs::{NamedPair, number, strongest, text};
 use super::super::room::Room;
-use super::matrices::figure;
+use super::matrices::{figure, omitted};
 use super::matrix::{Matrix, Size, labels};
 use crate::attribution::{Interactions, Pairs};
 use crate::explanation::{Explained, Explanation};
@@ -38,8 +38,8 @@ fn row(NamedPair { texts: [one, other], pair }: &NamedPair<'_>) -> Markup {
 fn map(explained: &Explained, interactions: &Interactions, room: &mut Room) -> Markup {
     let Pairs::Between { units, scores } = &interactions.pairs else { return html! {} };
     let values = scores.concat();
-    if values.is_empty() || !room.cells(values.len()) {
-        return html! {};
+    if !room.cells(values.len()) {
+        return omitted(0, 1);
     }
     let [rows, columns] = units
         .each_ref()

@@ -343,6 +343,21 @@ async fn combinations_that_were_not_all_run_are_not_finished() {
     }
 }
 
+/// Units that share a part are never final, however small the standard errors are.
+#[tokio::test]
+async fn shared_parts_that_were_cut_short_are_not_finished() {
+    let service = service::start_single_threaded().await;
+    let methods = json!([{"name": "partition_shap", "max_evals": 40, "tolerance": 1}]);
+    let text = "The soldier sings well but not today.";
+    let body = json!({"inputs": text, "methods": methods, "attention": false, "budget_ms": 1_000});
+    let clock = PausedClock::new();
+    // Passes that read the word: one for the prediction, and one for the first orders.
+    let held = Held::after(2, "soldier");
+    let answer = held.advance_while_held(&clock, NEARLY_ALL, service.explain(body)).await;
+    let one = &answer["results"][0]["explanations"][0];
+    assert_eq!((&one["finished"], &one["converged"]), (&json!(false), &json!(false)), "{one}");
+}
+
 /// Adaptive steps stop with the last complete quadrature rule. Without any complete rule, the
 /// request fails.
 #[tokio::test]
