@@ -87,7 +87,19 @@ impl Scalar {
 
 /// `Σ a b`
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    // Sums that do not wait for each other: several times as fast as one.
+    const LANES: usize = 8;
+    let (a, b) = (&a[..a.len().min(b.len())], &b[..a.len().min(b.len())]);
+    let (a_lanes, b_lanes) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a_lanes.remainder().iter().zip(b_lanes.remainder()).map(|(a, b)| a * b);
+    let rest: f64 = rest.sum();
+    let mut sums = [0.; LANES];
+    for (a, b) in a_lanes.zip(b_lanes) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 /// The Euclidean norm of `a`.
@@ -175,6 +187,12 @@ pub struct Maps {
 }
 
 impl Maps {
+    /// Whether the queries that the head reads are enough in the last layer: the maps add up what is
+    /// zero for the others.
+    pub fn need_only_reads(&self) -> bool {
+        self.kind.needs_gradient() && self.heads == MapHeads::Sums
+    }
+
     /// Returns maps of all `layers`, one per layer.
     pub fn of_all(layers: usize, kind: MapKind) -> Self {
         Self { layers: (0..layers).collect(), kind, heads: MapHeads::Together }
@@ -255,7 +273,8 @@ pub enum Want {
     Gradients(Reduce, Vec<Scalar>),
     /// The states after these transformer layers, from 1; of a scalar, its value and its gradient
     /// with respect to each. Without a scalar, the layers after them and the head do not
-    /// run, and there are no maps.
+    /// run, and there are no maps. With a scalar, the last layer's states are those of the tokens
+    /// that the head reads, and zero for the others, where the gradient is zero.
     Layers(Range<usize>, Option<Scalar>),
     /// The same, but the mean of the states over all tokens, and the sum of the gradients: the
     /// gradient with respect to a vector that is added to the state of every token. `[hidden]` each.

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::explanation::{Conductance, Question, Resolved};
 use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{LayerOutput, Row, RowOutput, Want, dot, norm};
+use crate::rows::{AttentionMap, LayerOutput, Maps, Row, RowOutput, Want, dot, norm};
 
 /// Number of steps that admission assumes.
 const EXPECTED_STEPS: usize = 17;
@@ -88,13 +88,16 @@ impl Settings {
     }
 }
 
+/// Returns the conductance, and the `maps` of a row at the input, which is the end of the path.
 pub async fn conductance(
     passes: &Passes,
     subject: Subject<'_>,
     target: &Resolved,
     settings: &Settings,
-) -> Result<Conductance> {
+    maps: Maps,
+) -> Result<(Conductance, Vec<AttentionMap>)> {
     let (model, tokens) = (passes.model(), subject.encoding.len());
+    let (mut maps, mut at_input) = (Some(maps), Vec::new());
     let mut all = Conductance {
         target: target.clone(),
         tokens: Vec::new(),
@@ -107,8 +110,11 @@ pub async fn conductance(
     groups.reverse();
     while let Some(group) = groups.pop() {
         let fitting = fitting_steps(model, tokens, &group);
-        let path = Path { passes, subject, target, settings, group: group.clone() };
-        let found = path.integrate(fitting.min(settings.max_steps)).await?;
+        // The first group returns them.
+        let maps = maps.take().unwrap_or_default();
+        let path = Path { passes, subject, target, settings, group: group.clone(), maps };
+        let mut found = path.integrate(fitting.min(settings.max_steps)).await?;
+        at_input.append(&mut found.maps);
         // Fewer layers together have room for more steps.
         let more = Rule::largest(2 * fitting) > found.n_steps && fitting < settings.max_steps;
         if !found.converged && more && group.len() > 1 && passes.have_time_for(found.n_steps) {
@@ -125,7 +131,7 @@ pub async fn conductance(
         reduce::scores(tokens, subject.encoding, Granularity::Word, Normalize::None)
     };
     all.words = all.tokens.iter().map(word_scores).collect();
-    Ok(all)
+    Ok((all, at_input))
 }
 
 /// The path of one group of layers.
@@ -135,6 +141,8 @@ struct Path<'a> {
     target: &'a Resolved,
     settings: &'a Settings,
     group: Range<usize>,
+    /// The maps of the row at the input.
+    maps: Maps,
 }
 
 /// The result for one group of layers.
@@ -143,6 +151,7 @@ struct Integrated {
     deltas: Vec<f64>,
     converged: bool,
     n_steps: usize,
+    maps: Vec<AttentionMap>,
 }
 
 impl Path<'_> {
@@ -154,9 +163,12 @@ impl Path<'_> {
         let _memory = self.reserve(max_steps).await?;
         let mut points: Vec<RowOutput> = Vec::new();
         let mut found: Option<Integrated> = None;
+        let row = |alpha| match alpha {
+            1. => Row { maps: self.maps.clone(), ..self.subject.row(want.clone()) },
+            _ => path.at(alpha, want.clone()),
+        };
         for rule in Rule::up_to(max_steps) {
-            let rows: Vec<Row> =
-                rule.new_nodes().map(|alpha| path.at(alpha, want.clone())).collect();
+            let rows: Vec<Row> = rule.new_nodes().map(row).collect();
             let fresh = match points.is_empty() {
                 true => Some(self.passes.run(rows).await?),
                 false if !self.passes.have_time_for(rows.len()) => None,
@@ -165,14 +177,15 @@ impl Path<'_> {
             let Some(fresh) = fresh else { break };
             points = integrated_gradients::interleave(points, fresh);
             let integrated;
-            (points, integrated) = self.by(points, found).await?;
+            (points, integrated) = self.by(points).await?;
             let converged = integrated.converged;
             found = Some(integrated);
             if converged {
                 break;
             }
         }
-        found.ok_or_else(|| self.passes.late())
+        let maps = points.pop().map(|at_input| at_input.attention).unwrap_or_default();
+        found.map(|found| Integrated { maps, ..found }).ok_or_else(|| self.passes.late())
     }
 
     /// Waits for the memory of the points.
@@ -186,25 +199,13 @@ impl Path<'_> {
         reserved.ok_or_else(|| self.passes.late())?.map_err(Error::internal)
     }
 
-    /// Integrates on a thread that may block, and compares with the previous rule. Returns the points
-    /// for the next one.
-    async fn by(
-        &self,
-        points: Vec<RowOutput>,
-        previous: Option<Integrated>,
-    ) -> Result<(Vec<RowOutput>, Integrated)> {
-        let model = Arc::clone(self.passes.model());
+    /// Integrates on a thread that may block. Returns the points for the next rule, too.
+    async fn by(&self, points: Vec<RowOutput>) -> Result<(Vec<RowOutput>, Integrated)> {
         let (layers, tokens) = (self.group.len(), self.subject.encoding.len());
         let tolerance = self.settings.tolerance;
-        let allowed = largest_move(tolerance, model.is_smooth());
+        let allowed = largest_move(tolerance, self.passes.model().is_smooth());
         let integrate = move || {
-            let before = match previous {
-                Some(previous) => previous.scores,
-                // The first rule is compared with every other one of its points.
-                None => by_splines(points.iter().step_by(2), layers, tokens),
-            };
-            let scores = by_splines(points.iter(), layers, tokens);
-            let integrated = Integrated::new(&points, scores, &before, (tolerance, allowed));
+            let integrated = Integrated::of(&points, layers, tokens, (tolerance, allowed));
             (points, integrated)
         };
         self.passes.compute(integrate).await
@@ -213,50 +214,72 @@ impl Path<'_> {
 
 impl Integrated {
     /// A layer has converged if its scores add up to the change of the scalar within the tolerance,
-    /// a share of their magnitudes, and the previous rule's scores are as close as `allowed`.
-    fn new(
+    /// a share of their magnitudes, and the previous rule's scores, by every other point, are as
+    /// close as `allowed`.
+    fn of(
         points: &[RowOutput],
-        scores: Vec<Vec<f64>>,
-        before: &[Vec<f64>],
+        layers: usize,
+        tokens: usize,
         (tolerance, allowed): (f64, f64),
     ) -> Self {
         let value = |point: Option<&RowOutput>| point.map_or(0., |point| point.values[0]);
         let change = value(points.last()) - value(points.first());
-        let delta = |own: &Vec<f64>| own.iter().sum::<f64>() - change;
-        let deltas: Vec<f64> = scores.iter().map(delta).collect();
-        let has_converged = |((own, before), delta): ((&Vec<f64>, &Vec<f64>), &f64)| {
-            let size: f64 = own.iter().map(|score| score.abs()).sum();
-            let moved: Vec<f64> = own.iter().zip(before).map(|(a, b)| a - b).collect();
-            delta.abs() <= tolerance * size && norm(&moved) <= allowed * norm(own)
+        let pairs = pairs(points.len());
+        let mut all = Self {
+            scores: Vec::new(),
+            deltas: Vec::new(),
+            converged: true,
+            n_steps: points.len(),
+            maps: Vec::new(),
         };
-        let converged = scores.iter().zip(before).zip(&deltas).all(has_converged);
-        Self { scores, deltas, converged, n_steps: points.len() }
+        for layer in 0..layers {
+            let layers: Vec<&LayerOutput> =
+                points.iter().map(|point| &point.layers[layer]).collect();
+            let [own, before] = scores(&layers, &pairs, tokens);
+            let delta = own.iter().sum::<f64>() - change;
+            let size: f64 = own.iter().map(|score| score.abs()).sum();
+            let moved: Vec<f64> = own.iter().zip(&before).map(|(a, b)| a - b).collect();
+            all.converged &=
+                delta.abs() <= tolerance * size && norm(&moved) <= allowed * norm(&own);
+            all.scores.push(own);
+            all.deltas.push(delta);
+        }
+        all
     }
 }
 
-/// Returns the scores of every layer, `[layers][tokens]`, from equally spaced points.
-fn by_splines<'a>(
-    points: impl Iterator<Item = &'a RowOutput>,
-    layers: usize,
-    tokens: usize,
-) -> Vec<Vec<f64>> {
-    let points: Vec<&RowOutput> = points.collect();
-    let weights = spline::product_weights(points.len());
-    (0..layers).map(|layer| scores(&points, &weights, layer, tokens)).collect()
+/// The weights of `g_i · h_j` by the splines through all points, and through every other one.
+struct Pair {
+    i: usize,
+    j: usize,
+    weights: [f64; 2],
 }
 
-/// Returns `Σ_ij w_ij g_i · h_j` per token of one layer.
-fn scores(points: &[&RowOutput], weights: &[f64], layer: usize, tokens: usize) -> Vec<f64> {
-    let layers: Vec<&LayerOutput> = points.iter().map(|point| &point.layers[layer]).collect();
-    // Splines forget what is far away.
-    let largest = weights.iter().fold(0_f64, |largest, weight| largest.max(weight.abs()));
-    let mut scores = vec![0.; tokens];
-    for (a, row) in layers.iter().zip(weights.chunks(layers.len())) {
-        for (b, weight) in layers.iter().zip(row).filter(|(_, w)| w.abs() > 1e-12 * largest) {
-            let width = a.gradient.len() / tokens.max(1);
-            let vectors = a.gradient.chunks(width.max(1)).zip(b.states.chunks(width.max(1)));
-            for (score, (gradient, state)) in scores.iter_mut().zip(vectors) {
-                *score += weight * dot(gradient, state);
+/// Returns the pairs of `n` points whose weights matter: splines forget what is far away.
+fn pairs(n: usize) -> Vec<Pair> {
+    let m = n.div_ceil(2);
+    let [fine, coarse] = [n, m].map(spline::product_weights);
+    let largest = fine.iter().fold(0_f64, |largest, weight| largest.max(weight.abs()));
+    let pair = |index: usize| {
+        let (i, j) = (index / n, index % n);
+        let is_shared = i.is_multiple_of(2) && j.is_multiple_of(2);
+        let coarse = if is_shared { coarse[i / 2 * m + j / 2] } else { 0. };
+        Pair { i, j, weights: [fine[index], coarse] }
+    };
+    let matters = |pair: &Pair| pair.weights.iter().any(|weight| weight.abs() > 1e-12 * largest);
+    (0..n * n).map(pair).filter(matters).collect()
+}
+
+/// Returns `Σ_ij w_ij g_i · h_j` per token of one layer, by both weights.
+fn scores(points: &[&LayerOutput], pairs: &[Pair], tokens: usize) -> [Vec<f64>; 2] {
+    let width = points.first().map_or(0, |point| point.states.len()) / tokens.max(1);
+    let mut scores = [vec![0.; tokens], vec![0.; tokens]];
+    for token in 0..tokens {
+        let own = token * width..(token + 1) * width;
+        for Pair { i, j, weights } in pairs {
+            let product = dot(&points[*i].gradient[own.clone()], &points[*j].states[own.clone()]);
+            for (scores, weight) in scores.iter_mut().zip(weights) {
+                scores[token] += weight * product;
             }
         }
     }

@@ -6,8 +6,9 @@
 
 use crate::attribution::Subject;
 use crate::error::Result;
+use crate::model::Model;
 use crate::passes::Passes;
-use crate::rows::{MapHeads, MapKind, Maps, Norm, Reduce, Row, Scalar, Want};
+use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Norm, Reduce, Row, Scalar, Want};
 
 /// Returns the importance of every head for a scalar, signed, `[layers][heads]`. Runs one gradient
 /// row.
@@ -16,12 +17,16 @@ pub async fn scores(
     subject: Subject<'_>,
     scalar: &Scalar,
 ) -> Result<Vec<Vec<f64>>> {
-    let maps = Maps {
-        layers: (0..passes.model().layers()).collect(),
-        kind: MapKind::Gradients,
-        heads: MapHeads::Sums,
-    };
     let want = Want::Gradients(Reduce::Norm(Norm::L2), vec![scalar.clone()]);
-    let output = passes.run_one(Row { maps, ..subject.row(want) }).await?;
-    Ok(output.attention.into_iter().map(|map| map.weights).collect())
+    let row = Row { maps: maps(passes.model()), ..subject.row(want) };
+    Ok(of_maps(passes.run_one(row).await?.attention))
+}
+
+/// Returns the maps of a gradient row at the input that hold the importance.
+pub fn maps(model: &Model) -> Maps {
+    Maps { layers: (0..model.layers()).collect(), kind: MapKind::Gradients, heads: MapHeads::Sums }
+}
+
+pub fn of_maps(maps: Vec<AttentionMap>) -> Vec<Vec<f64>> {
+    maps.into_iter().map(|map| map.weights).collect()
 }

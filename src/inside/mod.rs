@@ -12,13 +12,15 @@ mod spline;
 
 pub use concepts::locate;
 use conductance::Settings;
-use futures_util::future::OptionFuture;
+use futures_util::FutureExt;
+use futures_util::future::{OptionFuture, try_join};
 
 use crate::attribution::{Cost, Subject};
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Ablation, HeadImportance, Inside, Question, Resolved, View};
+use crate::explanation::{Ablation, Conductance, HeadImportance, Inside, Question, Resolved, View};
 use crate::heads::Task;
 use crate::passes::Passes;
+use crate::rows::Maps;
 use crate::tasks::{ModelOutput, masks};
 
 /// Checks that the views are possible for any input of the question.
@@ -62,17 +64,22 @@ pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
 
 /// Returns the rows of all views, and of concepts, for a sequence of `tokens`.
 pub fn cost(question: &Question, tokens: usize) -> Cost {
+    // The path of the conductance ends at the row of the importance.
+    let own_row = usize::from(!question.inside.contains(&View::Conductance));
     let of_view = |view: &View| match view {
         View::Lens => Cost { forward_rows: 1, ..Cost::default() },
         View::Conductance => Cost {
             gradient_rows: conductance::expected_rows(&question.model, tokens),
             ..Cost::default()
         },
-        View::HeadImportance => Cost { gradient_rows: 1, ..Cost::default() },
+        View::HeadImportance => Cost { gradient_rows: own_row, ..Cost::default() },
         View::Ablation => Cost {
             forward_rows: ablation::count(&question.model),
             // The importance chooses the heads.
-            gradient_rows: usize::from(!question.inside.contains(&View::HeadImportance)),
+            gradient_rows: match question.inside.contains(&View::HeadImportance) {
+                true => 0,
+                false => own_row,
+            },
             ..Cost::default()
         },
     };
@@ -119,39 +126,60 @@ pub async fn look(
     let target = target.ok_or_else(|| Error::field("/inside", "there is no target to explain"))?;
     let wants = |view: View| question.inside.contains(&view);
     let lens = wants(View::Lens).then(|| lens::lens(question, passes, subject, read));
-    let settings = Settings::of(question)?;
-    let conductance = wants(View::Conductance)
-        .then(|| conductance::conductance(passes, subject, target, &settings));
-    let (lens, conductance, heads) = futures_util::future::join3(
-        OptionFuture::from(lens),
-        OptionFuture::from(conductance),
-        heads(question, passes, subject, target),
-    )
-    .await;
-    let (head_importance, ablation) = heads?;
-    Ok(Some(Inside {
-        lens: lens.transpose()?,
-        conductance: conductance.transpose()?,
-        head_importance,
-        ablation,
-    }))
+    let layers_and_heads = async {
+        let (conductance, scores) = layers(question, passes, subject, target).await?;
+        let (head_importance, ablation) = heads(question, passes, subject, target, scores).await?;
+        Ok::<_, Error>((conductance, head_importance, ablation))
+    };
+    let (lens, (conductance, head_importance, ablation)) =
+        try_join(OptionFuture::from(lens).map(Option::transpose), layers_and_heads).await?;
+    Ok(Some(Inside { lens, conductance, head_importance, ablation }))
 }
 
-/// Returns the views of attention heads, which share the row of the importance.
+/// Returns the conductance, and the importance of all heads from the end of its path.
+async fn layers(
+    question: &Question,
+    passes: &Passes,
+    subject: Subject<'_>,
+    target: &Resolved,
+) -> Result<(Option<Conductance>, Option<Vec<Vec<f64>>>)> {
+    if !question.inside.contains(&View::Conductance) {
+        return Ok((None, None));
+    }
+    let settings = Settings::of(question)?;
+    let maps = match needs_heads(question) {
+        true => head_importance::maps(passes.model()),
+        false => Maps::default(),
+    };
+    let (conductance, maps) =
+        conductance::conductance(passes, subject, target, &settings, maps).await?;
+    let scores = needs_heads(question).then(|| head_importance::of_maps(maps));
+    Ok((Some(conductance), scores))
+}
+
+fn needs_heads(question: &Question) -> bool {
+    [View::HeadImportance, View::Ablation].iter().any(|view| question.inside.contains(view))
+}
+
+/// Returns the views of attention heads, from the importance of all if it is known already.
 async fn heads(
     question: &Question,
     passes: &Passes,
     subject: Subject<'_>,
     target: &Resolved,
+    known: Option<Vec<Vec<f64>>>,
 ) -> Result<(Option<HeadImportance>, Option<Ablation>)> {
-    let [importance, ablated] =
-        [View::HeadImportance, View::Ablation].map(|view| question.inside.contains(&view));
-    if !importance && !ablated {
+    if !needs_heads(question) {
         return Ok((None, None));
     }
-    let scores = head_importance::scores(passes, subject, &target.scalar).await?;
+    let scores = match known {
+        Some(scores) => scores,
+        None => head_importance::scores(passes, subject, &target.scalar).await?,
+    };
+    let ablated = question.inside.contains(&View::Ablation);
     let ablation = ablated.then(|| ablation::ablation(passes, subject, target, &scores));
     let ablation = OptionFuture::from(ablation).await.transpose()?;
+    let importance = question.inside.contains(&View::HeadImportance);
     let importance = importance.then(|| HeadImportance { target: target.clone(), scores });
     Ok((importance, ablation))
 }

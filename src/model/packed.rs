@@ -113,14 +113,23 @@ impl<'a> Packed<'a> {
 
     /// Whether the last layer must compute the states of all tokens.
     pub fn needs_all(&self, last: usize) -> bool {
-        let needs = |row: &&Row| {
-            let wants = match row.want {
-                Want::States => true,
-                Want::Pooled(state) => state.layer > last,
-                _ => false,
-            };
-            wants || row.kept_layers().contains(&(last + 1)) || row.maps.layers.contains(&last)
-        };
-        self.rows.iter().any(needs)
+        let maps = |row: &Row| row.maps.layers.contains(&last) && !row.maps.need_only_reads();
+        self.rows.iter().any(|row| needs_all_states(row, last) || maps(row))
+    }
+
+    /// Returns the positions in row `i` of the tokens that the head reads.
+    pub fn reads(&self, i: usize) -> &[usize] {
+        &self.reads[i]
+    }
+}
+
+/// Whether a row reads the states of all tokens after the layer with index `last`, the last one.
+/// Otherwise the head reads the only ones that matter: for the others every gradient is zero.
+pub fn needs_all_states(row: &Row, last: usize) -> bool {
+    match row.want {
+        Want::States => true,
+        Want::Pooled(state) => state.layer > last,
+        Want::Layers(_, None) | Want::Means(..) => row.kept_layers().contains(&(last + 1)),
+        _ => false,
     }
 }

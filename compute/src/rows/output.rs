@@ -32,7 +32,8 @@ impl AttentionMap {
 
     /// Sums over queries and keys: one number per head.
     pub fn sums(self) -> Self {
-        let maps = self.weights.chunks((self.tokens * self.tokens).max(1));
+        // Of a map of gradients there may be only the queries that the head reads.
+        let maps = self.weights.chunks((self.weights.len() / self.heads.max(1)).max(1));
         Self { heads: self.heads, tokens: 1, weights: maps.map(|map| map.iter().sum()).collect() }
     }
 

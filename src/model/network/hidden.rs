@@ -1,10 +1,9 @@
 //! The states after layers, and the gradients there, for the rows that request them.
 
-use std::ops::Range;
-
 use super::{Network, Pass, states};
 use crate::backend::Backend;
-use crate::model::packed::Packed;
+use crate::encoder::OutputTokens;
+use crate::model::packed::{Packed, needs_all_states};
 use crate::rows::{LayerOutput, RowOutput, Want};
 
 /// The states of one row after one layer, `[tokens, hidden]`, or their mean, `[1, hidden]`.
@@ -58,11 +57,9 @@ impl Kept {
         hidden: &B::Array,
         layer: usize,
     ) -> Result<(), B::Error> {
-        for ((row, tokens), kept) in
-            pass.packed.rows.iter().zip(&pass.packed.tokens).zip(&mut self.states)
-        {
+        for ((i, row), kept) in pass.packed.rows.iter().enumerate().zip(&mut self.states) {
             if row.kept_layers().contains(&layer) {
-                let states = of_row(pass, hidden, tokens)?;
+                let states = of_row(pass, hidden, i, layer)?;
                 kept.push(match row.want {
                     Want::Means(..) => vec![states::mean(&states)],
                     _ => states,
@@ -117,9 +114,9 @@ pub fn gradients<B: Backend>(
     layer: usize,
     all: &mut [Vec<Gradient>],
 ) -> Result<(), B::Error> {
-    for ((row, tokens), own) in pass.packed.rows.iter().zip(&pass.packed.tokens).zip(all) {
+    for ((i, row), own) in pass.packed.rows.iter().enumerate().zip(all) {
         if row.kept_layers().contains(&layer) {
-            let gradient = of_row(pass, gradient, tokens)?;
+            let gradient = of_row(pass, gradient, i, layer)?;
             let gradient = match row.want {
                 Want::Means(..) => vec![states::sum(&gradient)],
                 _ => gradient,
@@ -130,11 +127,29 @@ pub fn gradients<B: Backend>(
     Ok(())
 }
 
+/// Returns the vectors of row `i` after `layer`, `[tokens, hidden]`. After the last layer, a row that
+/// does not need all of them gets those that the head reads, and zeros for the others, whatever
+/// shares the pass.
 fn of_row<B: Backend>(
     pass: &Pass<'_, B>,
     array: &B::Array,
-    tokens: &Range<usize>,
+    i: usize,
+    layer: usize,
 ) -> Result<States, B::Error> {
-    let positions: Vec<usize> = tokens.clone().collect();
-    pass.b.rows(&pass.b.gather(array, &positions)?)
+    let (packed, last) = (&pass.packed, pass.output_tokens.len());
+    let tokens = packed.tokens[i].clone();
+    if layer < last || pass.first_layer == last || needs_all_states(packed.rows[i], last - 1) {
+        return pass.b.rows(&pass.b.gather(array, &tokens.collect::<Vec<_>>())?);
+    }
+    let indices: Vec<usize> = match &pass.output_tokens[last - 1] {
+        OutputTokens::All(_) => packed.reads(i).iter().map(|read| tokens.start + read).collect(),
+        OutputTokens::Some(..) => packed.read_ranges[i].clone().collect(),
+    };
+    let read = pass.b.rows(&pass.b.gather(array, &indices)?)?;
+    let width = read.first().map_or(0, Vec::len);
+    let mut vectors = vec![vec![0.; width]; tokens.len()];
+    for (&position, vector) in packed.reads(i).iter().zip(read) {
+        vectors[position] = vector;
+    }
+    Ok(vectors)
 }
