@@ -3,9 +3,10 @@
 use futures_util::future::try_join4;
 
 use super::events::Follow;
+use super::first_pass;
+use super::reads::Needed;
 use super::steps::{
-    ExplanationParts, FirstPass, assemble, attributions, evaluate, first_pass, mask_values,
-    methods_share, targets, values,
+    ExplanationParts, assemble, attributions, evaluate, mask_values, methods_share, targets, values,
 };
 use crate::attention::{self, ResolvedSelection};
 use crate::attribution::Subject;
@@ -25,12 +26,14 @@ pub async fn explain(
     follow: &Follow,
 ) -> Result<Explained> {
     let maps = attention_selection.map(ResolvedSelection::first_pass_maps).unwrap_or_default();
-    let FirstPass { reads, mut output } = first_pass(question, passes, maps, &encoding).await?;
-    let maps = std::mem::take(&mut output.attention);
-    let read =
-        ModelOutput { model: &question.model, encoding: &encoding, reads: &reads, output: &output };
-    let predicted = tasks::of(question.model.task).predicted(question, &read)?;
+    let mut first = first_pass::explained(question, passes, maps, &encoding).await?;
+    let maps = std::mem::take(&mut first.output.attention);
+    let (model, all) = (&question.model, &first.output);
+    let read = ModelOutput { model, encoding: &encoding, reads: &first.reads, output: all };
+    let predicted = tasks::of(model.task).predicted(question, &read)?;
     let targets = targets(question, &read)?;
+    let Needed { reads, output, targets } =
+        Needed::of(question, &first.reads, all.clone(), targets);
     let values = values(&targets, &output);
     let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
     let seed = question.seed;
@@ -43,6 +46,7 @@ pub async fn explain(
         seed,
     };
     let method_passes = passes.for_a_share(methods_share(question));
+    let method_passes = first.known_to(&method_passes, &targets);
     // Concurrently, so that methods do not use up the time for attention.
     let (scored, attention, inside, concepts) = try_join4(
         attributions(question, &method_passes, subject, &targets, follow),

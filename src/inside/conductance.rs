@@ -7,7 +7,6 @@
 //! both.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use serde_json::Map;
 use tokio::sync::{Semaphore, SemaphorePermit};

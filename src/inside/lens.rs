@@ -5,7 +5,7 @@ use crate::attribution::Subject;
 use crate::error::Result;
 use crate::explanation::{Lens, Predicted, Question};
 use crate::passes::Passes;
-use crate::rows::{LensOutput, RowOutput, Want};
+use crate::rows::{LensOutput, Row, RowOutput, Want};
 use crate::tasks::{self, ModelOutput};
 
 /// Runs one forward row. `read` is the model's own output.
@@ -15,7 +15,8 @@ pub async fn lens(
     subject: Subject<'_>,
     read: &ModelOutput<'_>,
 ) -> Result<Lens> {
-    let output = passes.run_one(subject.row(Want::Lens)).await?;
+    let row = Row { reads: read.reads.into(), ..subject.row(Want::Lens) };
+    let output = passes.run_one(row).await?;
     let behaviour = tasks::of(question.model.task);
     let predicted = |LensOutput { logits, probabilities }: LensOutput| {
         let output = RowOutput { logits, probabilities, ..RowOutput::default() };
