@@ -61,4 +61,6 @@ pub mod http;
 
 pub mod app;
 
+pub mod capacity;
+
 pub mod commands;

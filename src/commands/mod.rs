@@ -11,6 +11,7 @@ mod heads;
 mod healthcheck;
 mod list;
 mod numbers;
+mod plan;
 mod probe;
 mod serve;
 mod shared;
@@ -29,6 +30,7 @@ use examples::{Examples, examples};
 use explain::{Explain, explain};
 use heads::{Heads, heads};
 use healthcheck::{Healthcheck, healthcheck};
+use plan::{Plan, plan};
 use probe::{Probes, probes};
 use serve::{Serve, serve};
 use shared::Failure;
@@ -69,6 +71,8 @@ enum Command {
     Heads(Heads),
     /// Measure methods over a data set and report which one to trust.
     Evaluate(Evaluate),
+    /// Measure the requests of a load, and simulate how many replicas answer it in time.
+    Plan(Plan),
     /// Report every error of the configuration.
     CheckConfig {
         /// A TOML file that overrides the defaults.
@@ -109,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Words(flags) => words(&flags),
         Command::Heads(flags) => heads(&flags),
         Command::Evaluate(flags) => evaluate(&flags),
+        Command::Plan(flags) => plan(&flags),
         Command::CheckConfig { config } => check_config(config),
         Command::Settings => settings(),
         Command::HashKey => hash_key(),
