@@ -11,9 +11,9 @@ use crate::attention::{self, ResolvedSelection};
 use crate::attribution::Subject;
 use crate::error::Result;
 use crate::explanation::{Explained, Question};
-use crate::inside;
+use crate::inside::{self, Part};
 use crate::passes::Passes;
-use crate::rows::Scalar;
+use crate::rows::{Scalar, Want};
 use crate::tasks::{self, ModelOutput};
 use crate::text::Encoding;
 
@@ -29,7 +29,8 @@ pub async fn explain(
     let maps = std::mem::take(&mut output.attention);
     let read =
         ModelOutput { model: &question.model, encoding: &encoding, reads: &reads, output: &output };
-    let predicted = tasks::of(question.model.task).predicted(question, &read)?;
+    let behaviour = tasks::of(question.model.task);
+    let predicted = behaviour.predicted(question, &read)?;
     let targets = targets(question, &read)?;
     let values = values(&targets, &output);
     let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
@@ -43,12 +44,16 @@ pub async fn explain(
         seed,
     };
     let method_passes = passes.for_a_share(methods_share(question));
+    let parts = [Part::whole(&method_passes, subject)];
+    let lens = inside::lens(&method_passes, vec![subject.row(Want::Lens)], |outputs| {
+        behaviour.predicted(question, &ModelOutput { output: &outputs[0], ..read })
+    });
     // Concurrently, so that methods do not use up the time for attention.
     let (scored, attention, inside, concepts) = try_join4(
         attributions(question, &method_passes, subject, &targets, follow),
         attention::answer(attention_selection, passes, subject, targets.first(), maps),
-        inside::look(question, &method_passes, subject, targets.first(), &read),
-        inside::locate(question, &method_passes, subject, targets.first()),
+        inside::look(question, targets.first(), &encoding, &parts, lens),
+        inside::locate(question, targets.first(), &parts),
     )
     .await?;
     let evaluation = match (&question.evaluate, targets.first()) {

@@ -1,28 +1,32 @@
 //! The lens (nostalgebraist 2020): what the head answers from the states after each layer, as if
 //! they were the last ones.
 
-use crate::attribution::Subject;
 use crate::error::Result;
-use crate::explanation::{Lens, Predicted, Question};
+use crate::explanation::{Lens, Predicted};
 use crate::passes::Passes;
-use crate::rows::{LensOutput, RowOutput, Want};
-use crate::tasks::{self, ModelOutput};
+use crate::rows::{LensOutput, Row, RowOutput, Want};
 
-/// Runs one forward row. `read` is the model's own output.
+/// Runs `rows`, and makes one prediction for each layer from what the head answers in all of them.
 pub async fn lens(
-    question: &Question,
     passes: &Passes,
-    subject: Subject<'_>,
-    read: &ModelOutput<'_>,
+    rows: Vec<Row>,
+    predicted: impl Fn(Vec<RowOutput>) -> Result<Predicted>,
 ) -> Result<Lens> {
-    let output = passes.run_one(subject.row(Want::Lens)).await?;
-    let behaviour = tasks::of(question.model.task);
-    let predicted = |LensOutput { logits, probabilities }: LensOutput| {
-        let output = RowOutput { logits, probabilities, ..RowOutput::default() };
-        behaviour.predicted(question, &ModelOutput { output: &output, ..*read })
-    };
-    let predictions: Vec<Predicted> =
-        output.lens.into_iter().map(predicted).collect::<Result<_>>()?;
+    let rows = rows.into_iter().map(|row| Row { want: Want::Lens, ..row }).collect();
+    let outputs = passes.run(rows).await?;
+    let mut layers: Vec<Vec<RowOutput>> = Vec::new();
+    for output in outputs {
+        layers.resize_with(output.lens.len(), Vec::new);
+        for (layer, LensOutput { logits, probabilities }) in layers.iter_mut().zip(output.lens) {
+            layer.push(RowOutput { logits, probabilities, ..RowOutput::default() });
+        }
+    }
+    let mut predictions = Vec::with_capacity(layers.len());
+    for layer in layers {
+        predictions.push(predicted(layer)?);
+        // Each may take as long as the prediction of a text in many windows.
+        tokio::task::yield_now().await;
+    }
     let decided_at = decided_at(&predictions);
     Ok(Lens { predictions, decided_at })
 }

@@ -22,7 +22,7 @@ use crate::error::{Code, Error};
 use crate::evidence::{Predictor, Verdict, check_labels};
 use crate::explainer::AdmittedInputs;
 use crate::explanation::{HeadPattern, Load, Question};
-use crate::inside::head_importance;
+use crate::inside::{Part, head_importance};
 use crate::rows::{AttentionHead, Output, Row, Scalar};
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input};
@@ -94,13 +94,13 @@ async fn measure(scope: &Scope<'_>, input: Input) -> Result<Value, Error> {
     let subject = Subject {
         encoding,
         reads: &[].into(),
-        scalars: &[],
+        scalars: &[Scalar::one(Output::Logit, verdict.label)],
         values: &[],
         mask_values: &MaskValues::default(),
         seed: 0,
     };
-    let scalar = Scalar::one(Output::Logit, verdict.label);
-    let scores = head_importance::scores(passes, subject, &scalar);
+    let part = Part::whole(passes, subject);
+    let scores = head_importance::scores(&part);
     let (scores, patterns) = try_join(scores, patterns_of_heads(passes, subject)).await?;
     let name = |head: &HeadPattern| head.pattern.name();
     let patterns: Vec<&str> = patterns.iter().map(name).collect();

@@ -132,7 +132,6 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
     for (body, pointer) in [
         (json!({"inputs": GREAT, "inside": ["lens", "lens"]}), "/inside/1"),
         (json!({"inputs": GREAT, "inside": ["lense"]}), "/inside/0"),
-        (json!({"inputs": GREAT, "inside": "lens", "window": {"stride": 8}}), "/inside"),
         (
             json!({"inputs": GREAT, "methods": [{"name": "saliency", "layer": 99}]}),
             "/methods/0/layer",
