@@ -6,12 +6,14 @@
 
 mod output;
 mod path;
+mod scalar;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use output::{AttentionMap, LayerOutput, LensOutput, RowOutput};
 pub use path::{Baseline, Ends, Noise, Path};
+pub use scalar::{Output, Scalar, highest};
 
 /// The ids of one sequence, special tokens included; each field is `[tokens]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,44 +47,6 @@ pub enum Layer {
     Embeddings,
     /// The output of this transformer layer, from 1, before a final layer norm.
     Hidden(usize),
-}
-
-/// Which outputs a scalar is computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    Logit,
-    Probability,
-}
-
-/// The scalar that is explained.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Scalar {
-    /// A weighted sum of outputs. A label is one term of weight 1, a contrast is two terms of
-    /// weights 1 and -1.
-    Sum { output: Output, terms: Vec<(usize, f64)> },
-    /// The cosine similarity of the outputs and this vector.
-    Cosine(Arc<[f64]>),
-}
-
-impl Scalar {
-    /// A single output.
-    pub fn one(output: Output, index: usize) -> Self {
-        Self::Sum { output, terms: vec![(index, 1.)] }
-    }
-
-    /// Returns the scalar's value for one row's logits and probabilities.
-    pub fn value(&self, logits: &[f64], probabilities: &[f64]) -> f64 {
-        match self {
-            Self::Sum { output, terms } => {
-                let outputs = match output {
-                    Output::Logit => logits,
-                    Output::Probability => probabilities,
-                };
-                terms.iter().map(|&(index, weight)| weight * outputs[index]).sum()
-            }
-            Self::Cosine(other) => dot(logits, other) / (norm(logits) * norm(other)),
-        }
-    }
 }
 
 /// `Σ a b`
@@ -259,7 +223,7 @@ pub enum StatePooling {
 }
 
 /// What a row returns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Want {
     /// All outputs.
     Outputs,
@@ -269,7 +233,8 @@ pub enum Want {
     Pooled(PooledState),
     /// Only the values of scalars.
     Values(Vec<Scalar>),
-    /// The values of scalars and their gradients with respect to the row's layer.
+    /// The values of scalars and their gradients with respect to the row's layer; for a head with
+    /// pooling, which has few, also all outputs.
     Gradients(Reduce, Vec<Scalar>),
     /// The states after these transformer layers, from 1; of a scalar, its value and its gradient
     /// with respect to each. Without a scalar, the layers after them and the head do not
@@ -287,7 +252,7 @@ pub enum Want {
 }
 
 /// Means over all tokens of the states after some layers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Means {
     /// Transformer layers, from 1.
     pub layers: Range<usize>,
@@ -298,7 +263,7 @@ pub struct Means {
 }
 
 /// One sequence to run through a model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub tokens: Arc<Tokens>,
     /// Where the path runs and the gradient is taken.

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, PairsOf, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, NO_ROW, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{MapKind, Maps, Row, Scalar, Want};
@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: false,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: NEVER,
     cost_note: "1 forward row per token that the head reads, and a maximum flow from there to each \
                 token",

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 
 use super::spread::{mean_of, relevance};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, PairsOf, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, NO_ROW, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::{MapKind, Maps, Norm, Reduce, Row, Scalar, Want};
@@ -20,6 +20,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: false,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: NEVER,
     cost_note: "1 gradient row",
     cost: |_, of| Cost { gradient_rows: of.targets, ..Cost::default() },

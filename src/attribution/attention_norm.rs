@@ -6,7 +6,9 @@ use futures_util::FutureExt;
 
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::spread::mean_of_map;
-use super::{AS_GIVEN, Attribution, Cost, Extent, MethodEntry, NEVER, Options, PairsOf, Subject};
+use super::{
+    AS_GIVEN, Attribution, Cost, Extent, MethodEntry, NEVER, NO_ROW, Options, PairsOf, Subject,
+};
 use crate::choice::{Choice, choices};
 use crate::error::Result;
 use crate::passes::Passes;
@@ -34,6 +36,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: false,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: NEVER,
     cost_note: "1 forward row",
     cost,

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::spread::{mean_of, rollout};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, NO_ROW, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::rows::MapKind;
@@ -20,6 +20,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: false,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: NEVER,
     cost_note: "1 forward row",
     cost: |_, _| Cost { forward_rows: 1, ..Cost::default() },

@@ -7,8 +7,8 @@ use super::groups::{Groups, Jackknife};
 use super::options::{OptionSpec, Preset};
 use super::samples::{self, Collect, Goal, N_SAMPLES, NOISE_LEVEL, TOLERANCE, Work};
 use super::{
-    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, Options, PairsOf, Subject,
-    baseline,
+    ALWAYS, AS_GIVEN, Attribution, Completeness, Cost, MethodEntry, NO_ROW, Options, PairsOf,
+    Subject, baseline,
 };
 use crate::error::Result;
 use crate::passes::Passes;
@@ -30,6 +30,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: true,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows at most, fewer if the tolerance is reached, and 1 forward row",
     cost: |options, of| Cost {

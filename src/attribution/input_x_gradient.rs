@@ -19,6 +19,9 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: |model, subject, options| {
+        subject.gradient_row(model, Reduce::TimesInput, options).ok()
+    },
     stops_in_time: NEVER,
     cost_note: "1 gradient row",
     cost: |_, of| Cost { gradient_rows: of.targets, ..Cost::default() },

@@ -67,6 +67,11 @@ pub const ENTRY: MethodEntry = MethodEntry {
     complete: true,
     pairs: PairsOf::None,
     // A fixed number of steps is run in one round.
+    // Automatic steps begin with both ends of the path.
+    row_at_input: |model, subject, options| match options.integer("n_steps") {
+        None if !layer::is_hidden(options) => Some(path(model, subject, options).ok()?.row(1.)),
+        _ => None,
+    },
     stops_in_time: |options| options.integer("n_steps").is_none(),
     cost_note: "n_steps gradient rows and 1 forward row; with auto 9, 17, 33, 65 or 129 gradient \
                 rows, mostly 9 or 17",

@@ -14,7 +14,7 @@ use super::deviations::of_covariance;
 use super::enumeration::{self, FEW_UNITS, complete};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, Units};
 use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
-use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, PairsOf, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, NO_ROW, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -31,6 +31,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: true,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",

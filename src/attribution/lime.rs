@@ -13,7 +13,7 @@ use super::least_squares::{Sample, ridge};
 use super::options::{OptionKind, OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, Units, random_mask};
 use super::samples::{self, Collect, Goal, MAX_EVALS, TOLERANCE, Work};
-use super::{ALWAYS, Attribution, Fit, MethodEntry, Options, PairsOf, Sampling, Subject};
+use super::{ALWAYS, Attribution, Fit, MethodEntry, NO_ROW, Options, PairsOf, Sampling, Subject};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -54,6 +54,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",

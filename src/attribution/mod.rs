@@ -78,7 +78,7 @@ impl Subject<'_> {
     pub fn queries(self, scalar: &Scalar, model: &Model) -> Vec<usize> {
         match (model.pooling(), scalar) {
             (Pooling::Whole(pool), _) => pool.reads(self.encoding.tokens.len()),
-            (Pooling::Tokens, Scalar::Cosine(_)) => Vec::new(),
+            (Pooling::Tokens, Scalar::Cosine(_) | Scalar::Highest(_)) => Vec::new(),
             (Pooling::Tokens, Scalar::Sum { terms, .. }) => {
                 let read = |&(index, _): &(usize, f64)| self.reads[index / model.outputs()];
                 let mut tokens: Vec<usize> = terms.iter().map(read).collect();
@@ -100,6 +100,12 @@ impl Subject<'_> {
         Ok(passes.run_one(row).await?.attention)
     }
 
+    /// Builds the row of the gradients with respect to the layer that `options` select.
+    fn gradient_row(self, model: &Model, reduce: Reduce, options: &Options) -> Result<Row> {
+        let layer = layer::resolve(model, options)?;
+        Ok(Row { layer, ..self.row(Want::Gradients(reduce, self.scalars.to_vec())) })
+    }
+
     /// Returns the gradient of each scalar with respect to the layer that `options` select,
     /// reduced to one number per token. Runs one row.
     async fn gradient_at_input(
@@ -108,9 +114,7 @@ impl Subject<'_> {
         reduce: Reduce,
         options: &Options,
     ) -> Result<Vec<Attribution>> {
-        let layer = layer::resolve(passes.model(), options)?;
-        let want = Want::Gradients(reduce, self.scalars.to_vec());
-        let row = Row { layer, ..self.row(want) };
+        let row = self.gradient_row(passes.model(), reduce, options)?;
         let output = passes.run_one(row).await?;
         Ok(output.token_scores.into_iter().map(Attribution::plain).collect())
     }
@@ -235,6 +239,8 @@ impl Extent {
     }
 }
 
+type RowAtInput = for<'a> fn(&Model, Subject<'a>, &Options) -> Option<Row>;
+
 type Run =
     for<'a> fn(&'a Passes, Subject<'a>, &'a Options) -> BoxFuture<'a, Result<Vec<Attribution>>>;
 
@@ -285,6 +291,9 @@ pub struct MethodEntry {
     pub complete: bool,
     /// The pairs of units that it scores too.
     pub pairs: PairsOf,
+    /// The gradient row at the input itself that the method runs first, if there is one: it can be the
+    /// first pass, too.
+    pub row_at_input: RowAtInput,
     /// Whether the method returns partial scores when time runs short.
     pub stops_in_time: fn(&Options) -> bool,
     /// The cost in words, for humans.
@@ -303,6 +312,9 @@ impl std::fmt::Debug for MethodEntry {
 /// Values of `stops_in_time` that do not depend on the options.
 const ALWAYS: fn(&Options) -> bool = |_| true;
 const NEVER: fn(&Options) -> bool = |_| false;
+
+/// The `row_at_input` of methods without one.
+const NO_ROW: RowAtInput = |_, _, _| None;
 
 /// The `settle` of methods whose options are independent of each other.
 const AS_GIVEN: fn(&mut Options) -> Result<()> = |_| Ok(());

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::perturbation::{Perturbation, REPLACEMENT, UNIT, leave_one_out};
-use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
+use super::{AS_GIVEN, Attribution, Cost, MethodEntry, NEVER, NO_ROW, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 
@@ -19,6 +19,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: NEVER,
     cost_note: "1 forward row per unit",
     cost: |_, of| Cost { forward_rows: of.tokens, ..Cost::default() },

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::interactions::{self, Interactions, Pairs};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, leave_one_out};
-use super::{Attribution, Cost, MethodEntry, NEVER, Options, PairsOf, Subject};
+use super::{Attribution, Cost, MethodEntry, NEVER, NO_ROW, Options, PairsOf, Subject};
 use crate::error::{Error, Result};
 use crate::passes::Passes;
 use crate::rows::{Row, RowOutput, Scalar, Want, dot, norm};
@@ -23,6 +23,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: false,
     pairs: PairsOf::TwoTexts(run_apart),
+    row_at_input: NO_ROW,
     stops_in_time: NEVER,
     cost_note: "1 forward row per unit, and 1 per pair of units if the model reads both halves \
                 together",

@@ -11,7 +11,7 @@ use super::enumeration;
 use super::owen::{Orders, Tree, gains, prefixes};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT};
 use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
-use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, Options, PairsOf, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, MethodEntry, NO_ROW, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::text::Encoding;
@@ -38,6 +38,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: true,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",

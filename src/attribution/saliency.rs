@@ -19,6 +19,10 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: false,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: |model, subject, options| {
+        let norm = Reduce::Norm(options.choice(NORM.name));
+        subject.gradient_row(model, norm, options).ok()
+    },
     stops_in_time: NEVER,
     cost_note: "1 gradient row",
     cost: |_, of| Cost { gradient_rows: of.targets, ..Cost::default() },

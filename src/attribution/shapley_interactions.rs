@@ -11,7 +11,9 @@ use super::interactions::{self, Interactions, PairScore, Pairs};
 use super::options::{OptionSpec, Preset};
 use super::perturbation::{Mask, Perturbation, REPLACEMENT, UNIT, UnitKind, Units};
 use super::samples::{self, Goal, MAX_EVALS, TOLERANCE};
-use super::{ALWAYS, AS_GIVEN, Attribution, Completeness, MethodEntry, Options, PairsOf, Subject};
+use super::{
+    ALWAYS, AS_GIVEN, Attribution, Completeness, MethodEntry, NO_ROW, Options, PairsOf, Subject,
+};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -38,6 +40,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: true,
     complete: true,
     pairs: PairsOf::AllUnits { most: MOST_UNITS },
+    row_at_input: NO_ROW,
     stops_in_time: ALWAYS,
     cost_note: "max_evals forward rows at most, or 2 to the number of units if that is less; fewer \
                 if the tolerance is reached",

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::groups::{Groups, Jackknife};
 use super::reduce::NORM;
 use super::samples::{self, Collect, Goal, N_SAMPLES, NOISE_LEVEL, TOLERANCE, Work};
-use super::{ALWAYS, AS_GIVEN, Attribution, Cost, MethodEntry, Options, PairsOf, Subject};
+use super::{ALWAYS, AS_GIVEN, Attribution, Cost, MethodEntry, NO_ROW, Options, PairsOf, Subject};
 use crate::error::Result;
 use crate::passes::Passes;
 use crate::random::Generator;
@@ -23,6 +23,7 @@ pub const ENTRY: MethodEntry = MethodEntry {
     signed: false,
     complete: false,
     pairs: PairsOf::None,
+    row_at_input: NO_ROW,
     stops_in_time: ALWAYS,
     cost_note: "n_samples gradient rows at most, fewer if the tolerance is reached",
     cost: |options, of| Cost {

@@ -46,6 +46,7 @@ pub fn probability(explained: &Scalar) -> Scalar {
         Scalar::Sum { terms, .. } => {
             Scalar::Sum { output: Output::Probability, terms: terms.clone() }
         }
+        Scalar::Highest(_) => Scalar::Highest(Output::Probability),
         cosine @ Scalar::Cosine(_) => cosine.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::Explainer;
-use super::steps::{FirstPass, first_pass};
+use super::first_pass::{self, FirstPass};
 use crate::concepts::{self, Learned, Measured};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Class, Concept, Load, Question, Resolved, ScalarName, Target};
@@ -113,7 +113,8 @@ impl Texts<'_> {
     async fn first_passes(&self) -> Result<Vec<FirstPass>> {
         try_join_all(self.encodings.iter().enumerate().map(async |(index, encoding)| {
             let read = encoding.separate_pair.as_deref().unwrap_or(encoding);
-            let first = first_pass(self.question, self.passes, Maps::default(), read).await;
+            let first =
+                first_pass::forward(self.question, self.passes, Maps::default(), read).await;
             first.map_err(|error| self.with_pointer(error, index))
         }))
         .await
@@ -152,7 +153,7 @@ impl Texts<'_> {
         let layers = self.question.model.layers();
         let row = |((encoding, first), target): ((&Encoding, &FirstPass), &Resolved)| {
             let reads = match target.scalar {
-                Scalar::Cosine(_) => [].into(),
+                Scalar::Cosine(_) | Scalar::Highest(_) => [].into(),
                 Scalar::Sum { .. } => Arc::clone(&first.reads),
             };
             let scalar = Some(target.scalar.clone());

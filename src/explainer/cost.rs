@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Checked, TokenizedInput};
+use super::{Checked, TokenizedInput, first_pass};
 use crate::attribution::{Cost, Extent, UnitPairs};
 use crate::engine::{Admission, Demand};
 use crate::explanation::{Candidates, Finder, Load, Question};
@@ -130,6 +130,11 @@ fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
     let of_input = |input: &TokenizedInput| match (&question.candidates, input) {
         (Some(candidates), TokenizedInput::Candidates(pairs)) => {
             in_pairs(checked, candidates, pairs, input.joint_tokens(question))
+        }
+        (_, TokenizedInput::Whole(encoding)) => {
+            let shared = first_pass::gradient_row(question, encoding).is_some();
+            let first = with_attention(checked, encoding.len(), usize::from(!shared));
+            vec![Sequence { first, ..plain(encoding) }]
         }
         _ => input.encodings().into_iter().map(plain).collect(),
     };

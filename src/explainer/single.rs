@@ -1,11 +1,14 @@
 //! Explains one text, or a pair of texts in one sequence.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join4;
 
 use super::events::Follow;
+use super::first_pass;
+use super::reads::Needed;
 use super::steps::{
-    ExplanationParts, FirstPass, assemble, attributions, evaluate, first_pass, mask_values,
-    methods_share, targets, values,
+    ExplanationParts, assemble, attributions, evaluate, mask_values, methods_share, targets, values,
 };
 use crate::attention::{self, ResolvedSelection};
 use crate::attribution::Subject;
@@ -13,7 +16,7 @@ use crate::error::Result;
 use crate::explanation::{Explained, Question};
 use crate::inside::{self, Part};
 use crate::passes::Passes;
-use crate::rows::{Scalar, Want};
+use crate::rows::{Row, Scalar, Want};
 use crate::tasks::{self, ModelOutput};
 use crate::text::Encoding;
 
@@ -25,13 +28,15 @@ pub async fn explain(
     follow: &Follow,
 ) -> Result<Explained> {
     let maps = attention_selection.map(ResolvedSelection::first_pass_maps).unwrap_or_default();
-    let FirstPass { reads, mut output } = first_pass(question, passes, maps, &encoding).await?;
-    let maps = std::mem::take(&mut output.attention);
-    let read =
-        ModelOutput { model: &question.model, encoding: &encoding, reads: &reads, output: &output };
-    let behaviour = tasks::of(question.model.task);
+    let mut first = first_pass::explained(question, passes, maps, &encoding).await?;
+    let maps = std::mem::take(&mut first.output.attention);
+    let (model, all) = (&question.model, &first.output);
+    let read = ModelOutput { model, encoding: &encoding, reads: &first.reads, output: all };
+    let behaviour = tasks::of(model.task);
     let predicted = behaviour.predicted(question, &read)?;
     let targets = targets(question, &read)?;
+    let Needed { reads, output, targets } =
+        Needed::of(question, &first.reads, all.clone(), targets);
     let values = values(&targets, &output);
     let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
     let seed = question.seed;
@@ -44,8 +49,10 @@ pub async fn explain(
         seed,
     };
     let method_passes = passes.for_a_share(methods_share(question));
+    let method_passes = first.known_to(&method_passes, &targets);
     let parts = [Part::whole(&method_passes, subject)];
-    let lens = inside::lens(&method_passes, vec![subject.row(Want::Lens)], |outputs| {
+    let row = Row { reads: Arc::clone(&first.reads), ..subject.row(Want::Lens) };
+    let lens = inside::lens(&method_passes, vec![row], |outputs| {
         behaviour.predicted(question, &ModelOutput { output: &outputs[0], ..read })
     });
     // Concurrently, so that methods do not use up the time for attention.

@@ -1,7 +1,5 @@
 //! The steps from a first pass to an explanation, shared by every way to read an input.
 
-use std::sync::Arc;
-
 use futures_util::future::try_join_all;
 use metrics::{counter, histogram};
 
@@ -17,32 +15,13 @@ use crate::explanation::{
     Predicted, Question, Resolved, UnitScores,
 };
 use crate::passes::{Passes, Usage};
-use crate::rows::{Maps, Row, RowOutput};
+use crate::rows::RowOutput;
 use crate::tasks::{self, ModelOutput};
 use crate::text::Encoding;
 use crate::warnings;
 
 /// Share of the remaining time for methods if measures follow.
 const METHODS_SHARE: f64 = 0.5;
-
-/// The first pass of an input.
-pub struct FirstPass {
-    pub reads: Arc<[usize]>,
-    pub output: RowOutput,
-}
-
-/// Runs one forward pass over `encoding`.
-pub async fn first_pass(
-    question: &Question,
-    passes: &Passes,
-    maps: Maps,
-    encoding: &Encoding,
-) -> Result<FirstPass> {
-    let reads = tasks::of(question.model.task).reads(encoding, &question.model)?;
-    let row = Row::forward(Arc::clone(&encoding.ids), Arc::clone(&reads));
-    let output = passes.run_one(Row { maps, ..row }).await?;
-    Ok(FirstPass { reads, output })
-}
 
 /// Resolves the question's targets, for an input or for all its windows together.
 pub fn targets(question: &Question, read: &ModelOutput<'_>) -> Result<Vec<Resolved>> {

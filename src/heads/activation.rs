@@ -74,6 +74,9 @@ impl OutputActivation {
         let (output, terms) = match scalar {
             Scalar::Sum { output, terms } => (*output, terms),
             Scalar::Cosine(other) => return cosine_gradient(logits, other),
+            Scalar::Highest(_) => {
+                return self.gradient(&scalar.bound(logits), logits, probabilities, width);
+            }
         };
         let mut grad = vec![0.; logits.len()];
         for &(index, weight) in terms {

@@ -188,7 +188,7 @@ impl<B: Backend> Network<B> {
             let attention = in_order(&row.maps.layers, maps);
             match row.want {
                 Want::Lens => {
-                    let output = Self::output(row, logits, probabilities);
+                    let output = self.output(row, logits, probabilities);
                     let RowOutput { logits, probabilities, .. } = output.clone();
                     lens.push(LensOutput { logits, probabilities });
                     RowOutput { attention, lens, ..output }
@@ -197,7 +197,7 @@ impl<B: Backend> Network<B> {
                     token_scores: vec![flow::from_query(&attention, query)],
                     ..RowOutput::default()
                 },
-                _ => RowOutput { attention, states, ..Self::output(row, logits, probabilities) },
+                _ => RowOutput { attention, states, ..self.output(row, logits, probabilities) },
             }
         });
         let outputs: Vec<RowOutput> = outputs.collect();
@@ -249,19 +249,23 @@ impl<B: Backend> Network<B> {
     }
 
     /// Returns what the row requests of its logits and probabilities.
-    fn output(row: &Row, logits: &[f64], probabilities: &[f64]) -> RowOutput {
-        match &row.want {
-            Want::Outputs | Want::States | Want::Pooled(_) | Want::Lens => RowOutput {
-                logits: logits.to_vec(),
-                probabilities: probabilities.to_vec(),
-                ..RowOutput::default()
-            },
-            Want::Values(_) | Want::Gradients(..) | Want::Layers(..) | Want::Means(..) => {
-                let value = |scalar: &Scalar| scalar.value(logits, probabilities);
-                let values = row.scalars().iter().map(value).collect();
-                RowOutput { values, ..RowOutput::default() }
+    fn output(&self, row: &Row, logits: &[f64], probabilities: &[f64]) -> RowOutput {
+        let all = || RowOutput {
+            logits: logits.to_vec(),
+            probabilities: probabilities.to_vec(),
+            ..RowOutput::default()
+        };
+        let values = || {
+            let value = |scalar: &Scalar| scalar.value(logits, probabilities);
+            row.scalars().iter().map(value).collect()
+        };
+        match (&row.want, &self.head.pooling) {
+            (Want::Outputs | Want::States | Want::Pooled(_) | Want::Lens, _) => all(),
+            (Want::Gradients(..), Pooling::Whole(_)) => RowOutput { values: values(), ..all() },
+            (Want::Values(_) | Want::Gradients(..) | Want::Layers(..) | Want::Means(..), _) => {
+                RowOutput { values: values(), ..RowOutput::default() }
             }
-            Want::Flow(_) => RowOutput::default(),
+            (Want::Flow(_), _) => RowOutput::default(),
         }
     }
 

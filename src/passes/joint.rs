@@ -82,7 +82,7 @@ impl Outcome {
                 pairs.dedup();
                 pairs
             }
-            (_, Scalar::Cosine(_)) => Vec::new(),
+            (_, Scalar::Cosine(_) | Scalar::Highest(_)) => Vec::new(),
         }
     }
 

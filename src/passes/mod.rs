@@ -49,12 +49,21 @@ pub struct Passes {
     listener: Option<Listener>,
     /// How rows expand to several pairs; `None` if they are run as they are.
     joint: Option<Arc<Joint>>,
+    /// A row that has run already, and its output.
+    known: Option<Arc<(Row, RowOutput)>>,
 }
 
 impl Passes {
     pub fn new(model: Arc<Model>, requester: Arc<Requester>, jobs: mpsc::Sender<Job>) -> Self {
         let queue = Queue::new(model, requester, jobs);
-        Self { queue, accounts: Accounts::default(), time: None, listener: None, joint: None }
+        Self {
+            queue,
+            accounts: Accounts::default(),
+            time: None,
+            listener: None,
+            joint: None,
+            known: None,
+        }
     }
 
     /// Returns a handle with the time limit `limit`.
@@ -80,12 +89,18 @@ impl Passes {
 
     /// Returns a handle for rows of one text in several pairs.
     pub fn jointly(&self, joint: Arc<Joint>) -> Self {
-        Self { joint: Some(joint), ..self.clone() }
+        Self { joint: Some(joint), known: None, ..self.clone() }
+    }
+
+    /// Returns a handle that does not run `row` again, because its output is known.
+    pub fn knowing(&self, row: Row, output: RowOutput) -> Self {
+        Self { known: Some(Arc::new((row, output))), ..self.clone() }
     }
 
     /// The same for rows of another model, on the same account and within the same time.
     pub fn of_model(&self, model: Arc<Model>) -> Self {
-        Self { queue: self.queue.clone().of_model(model), joint: None, ..self.clone() }
+        let queue = self.queue.clone().of_model(model);
+        Self { queue, joint: None, known: None, ..self.clone() }
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -112,8 +127,22 @@ impl Passes {
     async fn expand(&self, rows: Vec<Row>) -> Result<Vec<RowOutput>> {
         match &self.joint {
             Some(joint) => joint.run(rows, self.model(), |rows| self.send(rows)).await,
-            None => self.send(rows).await,
+            None => self.send_unknown(rows).await,
         }
+    }
+
+    /// Runs all rows but the known one, which counts for the method that asks for it.
+    async fn send_unknown(&self, mut rows: Vec<Row>) -> Result<Vec<RowOutput>> {
+        let known = self.known.as_deref();
+        let found = known
+            .and_then(|(known, output)| Some((rows.iter().position(|row| row == known)?, output)));
+        let Some((index, output)) = found else { return self.send(rows).await };
+        let known = rows.remove(index);
+        let gradient_rows = usize::from(!known.differentiated().is_empty());
+        self.accounts.charge_parts(Usage { gradient_rows, ..Usage::default() });
+        let mut outputs = self.send(rows).await?;
+        outputs.insert(index, output.clone());
+        Ok(outputs)
     }
 
     async fn send(&self, rows: Vec<Row>) -> Result<Vec<RowOutput>> {

@@ -43,6 +43,11 @@ impl Accounts {
         self.0.iter().for_each(|account| lock(account).add(used));
     }
 
+    /// Charges only the parts, for what the request has paid already.
+    pub fn charge_parts(&self, used: Usage) {
+        self.0.iter().skip(1).for_each(|account| lock(account).add(used));
+    }
+
     /// Returns what was charged to the last counter.
     pub fn usage(&self) -> Usage {
         self.0.last().map(|account| *lock(account)).unwrap_or_default()

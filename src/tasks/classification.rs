@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Behaviour, ModelOutput, find, find_contrast, highest, unsuited};
+use super::{Behaviour, ModelOutput, find, find_contrast, unsuited};
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Predicted, Question, Resolved, Target};
 use crate::model::Model;
+use crate::rows::{Scalar, highest};
 use crate::text::Encoding;
 
 pub struct Classification {
@@ -63,6 +64,17 @@ impl Behaviour for Classification {
                 vec![outputs.class(0, highest(outputs.logits(0)), output)]
             }
         })
+    }
+
+    fn before_pass(&self, question: &Question) -> Option<Scalar> {
+        let (model, output) = (&question.model, question.output);
+        match &question.target {
+            Target::Predicted => Some(Scalar::Highest(output)),
+            Target::Class { class, .. } => {
+                find(class, model, "/target").ok().map(|index| Scalar::one(output, index))
+            }
+            _ => None,
+        }
     }
 
     fn most(&self, target: &Target, model: &Model, _encoding: &Encoding) -> usize {

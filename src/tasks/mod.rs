@@ -19,7 +19,7 @@ use crate::explanation::{
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Labels, Task};
 use crate::model::Model;
-use crate::rows::{Output, RowOutput, Scalar};
+use crate::rows::{Output, RowOutput, Scalar, highest};
 use crate::text::Encoding;
 
 /// How a task handles one input.
@@ -39,6 +39,12 @@ pub trait Behaviour: Sync {
 
     /// Returns the maximum number of scalars that a target can mean for an input.
     fn most(&self, target: &Target, model: &Model, encoding: &Encoding) -> usize;
+
+    /// Returns the scalar that a checked target will mean for any input, if it is one that a pass
+    /// can explain without a pass before it.
+    fn before_pass(&self, _question: &Question) -> Option<Scalar> {
+        None
+    }
 }
 
 /// Checks that a question is possible for any input.
@@ -148,12 +154,6 @@ impl ModelOutput<'_> {
             Error::new(Code::TargetNotFound, detail).at("/target/token")
         })
     }
-}
-
-/// Returns the index of the maximum, the first of equal ones.
-fn highest(values: &[f64]) -> usize {
-    let better = |best: usize, i: usize| if values[i] > values[best] { i } else { best };
-    (0..values.len()).fold(0, better)
 }
 
 /// Returns an error for a class that does not exist, with the known ones.

@@ -46,16 +46,26 @@ fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) 
             // Attention maps of every kind; gradient maps only for rows with gradients.
             let kinds = [MapKind::Weights, MapKind::Norms, MapKind::Gradients];
             let heads = if i % 2 == 0 { MapHeads::Each } else { MapHeads::Together };
-            let maps = |kind| Maps { layers: (0..layers).rev().collect(), kind, heads };
+            let maps_of = |kind| Maps { layers: (0..layers).rev().collect(), kind, heads };
             let maps = match (i % 4, i % 7) {
-                (0, _) => maps(kinds[i / 4 % 2]),
-                (_, 0..=2) => maps(kinds[i % 3]),
+                (0, _) => maps_of(kinds[i / 4 % 2]),
+                (_, 0..=2) => maps_of(kinds[i % 3]),
                 _ => Maps::default(),
             };
             let noise = (i % 3 == 1)
                 .then(|| Noise { generator: Generator::stream(i as u64, 1), level: 0.1 });
             match i % 4 {
                 0 => Row { maps, ..row },
+                1 if i % 8 == 5 => Row {
+                    want: Want::Layers(1..layers + 1, Some(scalar(i))),
+                    maps: Maps { heads: MapHeads::Sums, ..maps_of(MapKind::Gradients) },
+                    ..row
+                },
+                1 if i % 8 == 1 && i > 8 => Row {
+                    want: Want::Gradients(reduces[i % 4], vec![Scalar::Highest(Output::Logit)]),
+                    layer: Layer::Hidden(layers),
+                    ..row
+                },
                 1 => Row { want: Want::Gradients(reduces[i % 4], scalars), layer, ..row },
                 _ => Row {
                     want: Want::Gradients(Reduce::TimesDifference, scalars),
@@ -100,7 +110,8 @@ fn numbers(output: &RowOutput) -> Vec<u64> {
     let maps = output.attention.iter().flat_map(|map| &map.weights);
     let scores = output.token_scores.iter().flatten();
     let outputs = output.logits.iter().chain(&output.probabilities).chain(&output.values);
-    let all = outputs.chain(maps).chain(scores);
+    let layers = output.layers.iter().flat_map(|layer| layer.states.iter().chain(&layer.gradient));
+    let all = outputs.chain(maps).chain(scores).chain(layers);
     all.map(|number| number.to_bits()).collect()
 }
 

@@ -314,7 +314,7 @@ async fn adaptive_steps_at_the_maximum_are_not_converged() {
 
 #[tokio::test]
 async fn scores_of_a_class_do_not_depend_on_other_targets() {
-    let model = tiny(DType::F64);
+    let model = load(Source::Directory(golden_folder("bert-tiny")), &Placement::default());
     let scores = async |target: Target| {
         let methods = vec![method("integrated_gradients", &json!({"tolerance": 0.003}))];
         let inputs = vec![input(TEXTS[2], None)];

@@ -48,7 +48,7 @@ impl AttentionMap {
 #[derive(Debug, Clone, Default)]
 pub struct RowOutput {
     /// `[labels]`, or `[reads, labels]` for a head with outputs per token; empty if only scalars
-    /// were requested.
+    /// were requested of a head with outputs per token, or only their values.
     pub logits: Vec<f64>,
     /// The logits after the model's output activation.
     pub probabilities: Vec<f64>,

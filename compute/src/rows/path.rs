@@ -35,7 +35,7 @@ impl Ends {
 }
 
 /// The point `x' + alpha (x - x')` at the row's layer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Path {
     pub baseline: Baseline,
     pub alpha: f64,

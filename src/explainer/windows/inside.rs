@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{WindowSubject, plan};
 use crate::attribution::Subject;
 use crate::error::Result;
-use crate::explainer::steps::FirstPass;
+use crate::explainer::first_pass::FirstPass;
 use crate::explanation::{Inside, Located, Question, Resolved};
 use crate::inside::{self, Part};
 use crate::passes::Passes;
@@ -30,7 +30,7 @@ pub async fn look(
     let lens = inside::lens(passes, rows, |outputs| {
         let reads = subjects.iter().map(|subject| Arc::clone(&subject.first.reads));
         let firsts: Vec<FirstPass> =
-            reads.zip(outputs).map(|(reads, output)| FirstPass { reads, output }).collect();
+            reads.zip(outputs).map(|(reads, output)| FirstPass::of(reads, output)).collect();
         // As the served prediction is combined from the windows' own.
         Ok(plan::of(question, whole, windows, &firsts)?.predicted)
     });

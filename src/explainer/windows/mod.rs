@@ -9,7 +9,8 @@ use futures_util::future::{try_join, try_join_all};
 
 use super::TokenizedInput;
 use super::events::Follow;
-use super::steps::{self, ExplanationParts, FirstPass, ScoredMethod};
+use super::first_pass::{self, FirstPass};
+use super::steps::{self, ExplanationParts, ScoredMethod};
 use crate::attention::ResolvedSelection;
 use crate::attribution::{
     Attribution, Completeness, MaskValues, MethodEntry, PairsOf, Sampling, Subject,
@@ -73,7 +74,7 @@ pub async fn explain(
         let detail = "measures support only one window, but this text needs several";
         return Err(Error::field("/evaluate", detail));
     }
-    let run = |part| steps::first_pass(question, passes, Maps::default(), part);
+    let run = |part| first_pass::forward(question, passes, Maps::default(), part);
     let firsts = try_join_all(parts.iter().map(|part| run(&part.encoding))).await?;
     let plan = plan::of(question, &whole, &parts, &firsts)?;
     let subject = |w: usize| WindowSubject::new(question, &parts[w], &firsts[w], &plan.tasks[w]);

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::explainer::steps::{self, FirstPass};
+use crate::explainer::first_pass::FirstPass;
+use crate::explainer::steps;
 use crate::explanation::{
     AnswerOptions, Combine, FoundAnswer, NoAnswer, Predicted, Question, Resolved, Target,
 };

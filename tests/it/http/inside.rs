@@ -91,6 +91,17 @@ async fn what_shares_the_batch_changes_nothing() {
 }
 
 #[tokio::test]
+async fn views_do_not_change_each_other() {
+    let service = start().await;
+    let body = json!({"inputs": GREAT, "methods": []});
+    let all = explained(&service, &with(&body, &json!({"inside": ALL}))).await["inside"].clone();
+    for view in ALL {
+        let alone = explained(&service, &with(&body, &json!({"inside": view}))).await;
+        assert_eq!(alone["inside"][view], all[view], "{view}");
+    }
+}
+
+#[tokio::test]
 async fn views_are_priced_and_shown_in_every_format() {
     let service = start().await;
     let plain = json!({"inputs": GREAT, "methods": []});
@@ -107,6 +118,9 @@ async fn views_are_priced_and_shown_in_every_format() {
     assert_eq!(used(json!("head_importance")).await, [1, 1]);
     assert_eq!(used(json!("ablation")).await, [11, 1]);
     assert_eq!(used(json!(["ablation", "head_importance"])).await, [11, 1]);
+    // The path of the conductance ends at the input, where the importance is.
+    let both = used(json!(["conductance", "head_importance"])).await;
+    assert_eq!(both, used(json!("conductance")).await);
     for views in [json!("head_importance"), json!("ablation"), json!(ALL)] {
         let body = with(&plain, &json!({"inside": views}));
         let price = service.post("/estimate", &body).await.json();

@@ -13,6 +13,7 @@ mod errors;
 mod examples;
 mod exhaustive;
 mod faults;
+mod fewer_rows;
 mod formats;
 mod gateways;
 mod hosts;

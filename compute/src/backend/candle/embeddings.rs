@@ -34,10 +34,13 @@ struct Point {
 }
 
 impl Point {
-    /// Returns `x' + alpha (x - x')`.
+    /// Returns `x' + alpha (x - x')`, which is exactly x at the end.
     fn on_path(input: &Tensor, baseline: &Tensor, alpha: f64) -> Result<Self> {
         let difference = (input - baseline)?;
-        let value = (baseline + (&difference * alpha)?)?;
+        let value = match alpha {
+            1. => input.clone(),
+            _ => (baseline + (&difference * alpha)?)?,
+        };
         Ok(Self { value, difference: Some(difference) })
     }
 }

@@ -155,7 +155,8 @@ impl Embeddings {
     }
 }
 
-/// Writes `difference = x - x'` and `point = x' + alpha · difference`; no baseline means zeros.
+/// Writes `difference = x - x'` and `point = x' + alpha · difference`, which is exactly x at the end;
+/// no baseline means zeros.
 fn interpolate(
     input: &[f32],
     baseline: Option<&[f32]>,
@@ -167,7 +168,7 @@ fn interpolate(
     for (i, &x) in input.iter().enumerate() {
         let base = baseline.map_or(0., |baseline| baseline[i]);
         difference[i] = x - base;
-        point[i] = base + alpha * (x - base);
+        point[i] = if alpha == 1. { x } else { base + alpha * (x - base) };
     }
 }
 
