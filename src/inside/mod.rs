@@ -45,7 +45,7 @@ pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
     match question.inside.iter().position(|view| *view == View::Conductance) {
         Some(index) if tokens > most() => {
             let has = match question.candidates {
-                Some(_) => "the text with each candidate it is compared with has",
+                Some(_) => "the text with the candidates that its output depends on has",
                 None => "the text has",
             };
             let detail = format!(
