@@ -32,7 +32,7 @@ POINTERS = re.compile(
     | /inputs/\d+                       # different scripts in one list
     | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
     | /inputs(/\d+)?/rationale(/\d+)?   # outside of the text
-    | /inside(/\d+)?                    # another task, too long for it, duplicates
+    | /inside(/\d+)?                    # duplicates, a text too long for it
     | /concepts(/\d+)?                 # of another model
     | /name | /(concept|contrast)(/\d+(/\w+)*)?     # reserved, numbers of texts, repetition
     | /lexicon                          # too many words

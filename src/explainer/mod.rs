@@ -31,7 +31,6 @@ use crate::engine::{Admitted, Corpora, Engine, ModelPool};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Lexicon, Question};
 use crate::heads::Task;
-use crate::inside;
 use crate::passes::{Passes, TimeLimit};
 use crate::tasks::{self, zero_shot};
 use crate::text::tokenizer::Truncate;
@@ -233,7 +232,6 @@ impl Explainer {
         tasks::check(&question)?;
         windows::check(&question)?;
         check_evidence(&question)?;
-        inside::check(&question)?;
         if question.evaluate.is_some() && question.model.task == Task::Embedding {
             let detail = "measures remove words from one text, but a similarity has two";
             return Err(Error::field("/evaluate", detail));

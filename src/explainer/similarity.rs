@@ -48,7 +48,8 @@ pub async fn explain(
     });
     let of_text = sides[0].subject(question, &no_reads, &value);
     let parts = [Part::whole(passes, of_text)];
-    let lens = async { Err(Error::internal("the lens of an embedding model is refused")) };
+    let rows = [row(&text, Maps::default()), row(&pair, Maps::default())];
+    let lens = inside::similarity(passes, rows);
     let (scored, attention, inside, concepts) = try_join4(
         try_join_all(methods),
         attention::answer(attention_selection, passes, of_text, Some(&sides[0].target), maps),

@@ -15,7 +15,7 @@ pub use concepts::locate;
 use conductance::{Flow, Settings};
 use futures_util::FutureExt;
 use futures_util::future::{OptionFuture, try_join, try_join_all};
-pub use lens::lens;
+pub use lens::{lens, similarity};
 pub use part::Part;
 
 use crate::attribution::Cost;
@@ -25,18 +25,6 @@ use crate::heads::Task;
 use crate::rows::Maps;
 use crate::tasks::masks;
 use crate::text::Encoding;
-
-/// Checks that the views are possible for any input of the question.
-pub fn check(question: &Question) -> Result<()> {
-    let lens = question.inside.iter().position(|view| *view == View::Lens);
-    match lens.filter(|_| question.model.task == Task::Embedding) {
-        Some(index) => {
-            let detail = "the lens needs a head with labels, and an embedding model has none";
-            Err(Error::new(Code::MethodNotSupported, detail).at(format!("/inside/{index}")))
-        }
-        None => Ok(()),
-    }
-}
 
 /// Checks that sequences of `tokens` together, which a scalar depends on, are not too long for the
 /// views.
@@ -105,6 +93,7 @@ pub fn numbers(question: &Question, tokens: usize) -> usize {
                 (Some(candidates), _) => candidates.labels.len(),
                 // Only the best ones of each mask are shown.
                 (None, Task::FillMask) => masks::BEST,
+                (None, Task::Embedding) => 1,
                 (None, _) => question.model.outputs(),
             };
             (layers + 1) * outputs * tokens

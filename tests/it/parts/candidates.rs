@@ -15,7 +15,7 @@ use explaind::text::tokenizer::Truncate;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use super::{Alone, assert_served, compare, explain, looking, reference, run};
+use super::{Alone, assert_served, compare, explain, lens, looking, reference, run};
 use crate::support::{golden_folder, input, load, method};
 
 const TEXT: &str = "The actor made the best film.";
@@ -99,9 +99,9 @@ async fn views_add_up_over_pairs_by_the_chain_rule() {
             layers.clone().map(sensitivity).collect(),
         ],
     );
-    let lens = explained.inside.as_ref().unwrap().lens.as_ref().unwrap();
-    assert_served(lens.predictions.last().unwrap(), &explained.predicted);
-    for (layer, predicted) in lens.predictions.iter().enumerate() {
+    let predictions = lens(&explained);
+    assert_served(predictions.last().unwrap(), &explained.predicted);
+    for (layer, predicted) in predictions.iter().enumerate() {
         let logit = |pair: &Encoding| {
             let output = run(&model, Row { want: Want::Lens, ..forward(pair) });
             output.lens[layer].logits[ENTAILED]

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use explaind::checkpoint::Source;
 use explaind::choice::Choice as _;
 use explaind::explanation::{
-    Axis, Concept, ConceptLayer, Explained, Predicted, Question, Separation, StoredConcept, Tcav,
-    View,
+    Axis, Concept, ConceptLayer, Explained, Lens, Predicted, Question, Separation, StoredConcept,
+    Tcav, View,
 };
 use explaind::model::{Model, Placement};
 use explaind::rows::{
@@ -143,5 +143,12 @@ fn assert_served(last: &Predicted, served: &Predicted) {
     for (own, other) in last.iter().zip(served) {
         assert_eq!(own.index, other.index);
         assert!((own.probability - other.probability).abs() < 1e-12, "{own:?} {other:?}");
+    }
+}
+
+fn lens(explained: &Explained) -> &[Predicted] {
+    match explained.inside.as_ref().and_then(|inside| inside.lens.as_ref()) {
+        Some(Lens::Predictions { predictions, .. }) => predictions,
+        Some(Lens::Similarity(_)) | None => panic!("no predictions"),
     }
 }

@@ -7,7 +7,7 @@ use explaind::rows::{Row, RowOutput, Want};
 use explaind::text::tokenizer::Truncate;
 use explaind::text::windows::{TextWindow, split};
 
-use super::{Alone, LIMIT, assert_served, compare, explain, looking, reference, run};
+use super::{Alone, LIMIT, assert_served, compare, explain, lens, looking, reference, run};
 use crate::support::{input, method};
 
 const STRIDE: usize = 5;
@@ -95,9 +95,9 @@ async fn views_are_sums_over_windows() {
             let gap = tokens.iter().sum::<f64>() - change - delta;
             assert!(gap.abs() < LIMIT, "{combine:?}: {gap}");
         }
-        let lens = inside.lens.as_ref().unwrap();
-        assert_eq!(lens.predictions.len(), model.layers() + 1);
-        assert_served(lens.predictions.last().unwrap(), &explained.predicted);
+        let predictions = lens(&explained);
+        assert_eq!(predictions.len(), model.layers() + 1);
+        assert_served(predictions.last().unwrap(), &explained.predicted);
         // The first layer is combined as the last one is.
         let first: Vec<RowOutput> = windows
             .iter()
@@ -111,7 +111,7 @@ async fn views_are_sums_over_windows() {
             Combine::Mean => logits.sum::<f64>() * mean,
             Combine::Max => logits.fold(f64::NEG_INFINITY, f64::max),
         };
-        let Predicted::Labels(list) = &lens.predictions[0] else { panic!("labels") };
+        let Predicted::Labels(list) = &predictions[0] else { panic!("labels") };
         let own = list.iter().find(|one| one.index == target).unwrap();
         assert!((own.logit - expected).abs() < LIMIT, "{combine:?}: {} {expected}", own.logit);
     }
