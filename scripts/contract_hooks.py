@@ -32,8 +32,8 @@ POINTERS = re.compile(
     | /inputs/\d+                       # different scripts in one list
     | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
     | /inputs(/\d+)?/rationale(/\d+)?   # outside of the text
-    | /inside(/\d+)?                    # with window or candidates, another task, duplicates
-    | /concepts(/\d+)?                 # with window or candidates, of another model
+    | /inside(/\d+)?                    # duplicates, a text too long for it
+    | /concepts(/\d+)?                 # of another model
     | /name | /(concept|contrast)(/\d+(/\w+)*)?     # reserved, numbers of texts, repetition
     | /lexicon                          # too many words
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)

@@ -192,6 +192,15 @@ impl Passes {
         self.time.is_none_or(|time| time.allows(self.queue.expected(rows)))
     }
 
+    /// Returns, for each token of the sequences that a row of `tokens` expands to, the token of the
+    /// row that stands for it.
+    pub fn shown_at(&self, tokens: usize) -> Arc<[usize]> {
+        match &self.joint {
+            Some(joint) => joint.shown_at().into(),
+            None => (0..tokens).collect(),
+        }
+    }
+
     /// Halves `rows` until they should be done in time, but not below `least`.
     pub fn affordable(&self, rows: usize, least: usize) -> usize {
         let mut rows = rows;

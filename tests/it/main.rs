@@ -16,6 +16,7 @@ mod hub_configs;
 mod loading;
 mod methods;
 mod neighbours;
+mod parts;
 #[cfg(feature = "pgvector")]
 mod pgvector;
 mod promises;

@@ -278,6 +278,55 @@ fn the_importance_of_heads_is_the_mean_of_their_scores() {
     assert!(first["change"]["mean"] != 0. && first["accuracy_change"]["mean"].is_number());
 }
 
+/// The best piece of the only mask is the first target of POST /explain.
+#[test]
+fn heads_matter_for_masks_and_for_tokens_too() {
+    let rows = ["the film is [MASK] .", "i [MASK] the music", "the actor was so [MASK]"];
+    let folder = data("texts.tsv", &rows);
+    let golden = |name: &str| format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let model = format!("masked={}", golden("bert-mlm"));
+    let found = reported("heads", folder.path(), &["--model", &model, "--ablate", "2"]);
+    assert_eq!(found["texts"], 3);
+    let mut command = explaind();
+    command.args(["--listen", "127.0.0.1:0", "--model", &model]);
+    let served = Served::of(command);
+    let body = json!({"inputs": rows, "methods": [], "inside": ["head_importance", "ablation"]});
+    let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
+    let answer: Value = reply.body_mut().read_json().unwrap();
+    let results = answer["results"].as_array().unwrap();
+    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    for head in found["heads"].as_array().unwrap() {
+        let [layer, index] = ["layer", "head"].map(|part| head[part].as_u64().unwrap() as usize);
+        let score = |result: &Value| {
+            result["inside"]["head_importance"]["scores"][layer][index].as_f64().unwrap()
+        };
+        let expected = mean(results.iter().map(score).collect());
+        assert!((head["signed"]["mean"].as_f64().unwrap() - expected).abs() < 1e-5, "{head}");
+    }
+    for one in found["ablation"]["heads"].as_array().unwrap() {
+        let change = |result: &Value| {
+            let heads = result["inside"]["ablation"]["heads"].as_array().unwrap();
+            let own =
+                |other: &&Value| other["layer"] == one["layer"] && other["head"] == one["head"];
+            heads.iter().find(own).unwrap()["change"].as_f64().unwrap()
+        };
+        let expected = mean(results.iter().map(change).collect());
+        assert!((one["change"]["mean"].as_f64().unwrap() - expected).abs() < 1e-5, "{one}");
+        assert!(one["flips"].is_number() && one["accuracy_change"].is_null());
+    }
+
+    let rows = ["Anna met Paul in Paris", "they went to the river", "Paul loved the story"];
+    let folder = data("texts.tsv", &rows);
+    let found = reported("heads", folder.path(), &["--model", &golden("bert-tokens")]);
+    assert_eq!((&found["texts"], &found["ablation"]["labelled"]), (&json!(3), &json!(0)));
+    assert!(found["ablation"]["heads"][0]["change"]["mean"] != 0.);
+    // A regression has nothing to choose.
+    let folder = data("texts.tsv", &rows);
+    let found = reported("heads", folder.path(), &["--model", &golden("bert-tiny-regression")]);
+    let first = &found["ablation"]["heads"][0];
+    assert!(first["flips"].is_null() && first["change"]["mean"] != 0., "{first}");
+}
+
 #[test]
 fn heads_are_reported_with_their_plots() {
     let folder = data("texts.tsv", &ROWS);
@@ -359,6 +408,7 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
     fs::write(folder.path().join("unlisted.toml"), "[lexicon]\na = 3\n").unwrap();
     let unlisted = &folder.path().join("unlisted.toml").display().to_string();
     let masked = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert-mlm");
+    let answering = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert-qa");
     for (command, name, flags, message) in [
         ("words", "texts.jsonl", &[][..], "line 2"),
         ("words", "missing.tsv", &[], "missing.tsv"),
@@ -375,7 +425,8 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
         ("words", "texts.tsv", &["--lexicon", unlisted], "lexicon.a: must be a list"),
         ("heads", "texts.jsonl", &[], "line 2"),
         ("heads", "texts.tsv", &["--ablate", "1001"], "from 0 to 1000"),
-        ("heads", "texts.tsv", &["--model", masked], "several labels"),
+        ("heads", "texts.tsv", &["--model", answering], "reads two texts"),
+        ("heads", "texts.tsv", &["--model", masked], "the text has no [MASK]"),
         ("probe", "texts.tsv", &["--properties", "spelling"], "punctuation"),
         ("probe", "texts.tsv", &["--groups", "colour"], "--groups"),
         ("probe", "texts.tsv", &["--pair", "great"], "A=B"),

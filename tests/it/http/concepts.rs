@@ -265,7 +265,6 @@ async fn invalid_fields_are_rejected_with_a_pointer() {
     for (more, pointer) in [
         (json!({"concepts": both}), "/concepts/1"),
         (json!({"model": "sentiment-zh"}), "/concepts/0"),
-        (json!({"window": {"stride": 8}}), "/concepts"),
     ] {
         let body = json!({"inputs": GREAT, "concepts": ["politeness"]});
         let problem = service.post("/explain", with(&body, &more)).await;

@@ -146,7 +146,6 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
     for (body, pointer) in [
         (json!({"inputs": GREAT, "inside": ["lens", "lens"]}), "/inside/1"),
         (json!({"inputs": GREAT, "inside": ["lense"]}), "/inside/0"),
-        (json!({"inputs": GREAT, "inside": "lens", "window": {"stride": 8}}), "/inside"),
         (
             json!({"inputs": GREAT, "methods": [{"name": "saliency", "layer": 99}]}),
             "/methods/0/layer",
@@ -161,14 +160,32 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
         assert_eq!(reply.json()["pointer"], pointer, "{body}");
     }
     let service = serving("bert-embed").await;
-    let body = json!({"inputs": {"text": "a man", "text_pair": "a film"}, "inside": "lens"});
+    let body = json!({"inputs": "a man", "inside": "lens"});
     let reply = service.post("/explain", &body).await;
-    assert_eq!(reply.json()["code"], "method_not_supported");
-    let body = json!({"inputs": {"text": "a man", "text_pair": "a film"},
-                      "inside": ["conductance", "head_importance"]});
-    let result = explained(&service, &body).await;
-    let scores = &result["inside"]["conductance"]["token"][0];
-    assert_eq!(scores.as_array().unwrap().len(), result["tokens"].as_array().unwrap().len());
+    assert_eq!(reply.json()["pointer"], "/inputs");
+}
+
+/// The lens of two embeddings is their cosine, of the states after each layer.
+#[tokio::test]
+async fn embedding_models_compare_the_texts_after_each_layer() {
+    for folder in ["bert-embed", "bert-embed-dense", "electra-embed-chain", "mpnet-embed"] {
+        let service = serving(folder).await;
+        let body = json!({"inputs": {"text": "a man", "text_pair": "the best film"},
+                          "inside": ALL, "methods": []});
+        let result = explained(&service, &body).await;
+        let inside = &result["inside"];
+        assert!(inside["lens"].is_null());
+        let cosines = numbers(&inside["similarity"]["cosine"]);
+        let layers = inside["conductance"]["layers"].as_array().unwrap().len();
+        assert_eq!(inside["similarity"]["layers"], json!((0..=layers).collect::<Vec<_>>()));
+        assert_eq!(cosines.last(), result["similarity"]["cosine"].as_f64().as_ref(), "{folder}");
+        assert!(cosines[0] != cosines[layers] && cosines.iter().all(|x| x.abs() <= 1. + 1e-6));
+        let scores = &inside["conductance"]["token"][0];
+        assert_eq!(scores.as_array().unwrap().len(), result["tokens"].as_array().unwrap().len());
+        let page = service.render("text/html", body).await;
+        let page = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(page.contains("Similarity after each layer"));
+    }
 }
 
 /// Inputs of one request reserve memory one after the other, and all are answered.

@@ -18,6 +18,7 @@ mod formats;
 mod gateways;
 mod hosts;
 mod inside;
+mod inside_parts;
 mod interactions;
 mod keys;
 mod languages;
