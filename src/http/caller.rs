@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Routes for orchestrators and readers. They run no model and need no key.
-pub const OPEN: [&str; 10] = [
+pub const OPEN: [&str; 12] = [
     "/livez",
     "/readyz",
     "/ping",
+    "/v2/health/live",
+    "/v2/health/ready",
     "/metrics",
     "/openapi.json",
     "/problems",

@@ -19,6 +19,7 @@ mod hosts;
 mod inside;
 mod interactions;
 mod keys;
+mod kserve;
 mod languages;
 mod limits;
 mod loads;

@@ -1,0 +1,4 @@
+//! Routes for clients of KServe. Its own SDK is the client in scripts/kserve-test.
+
+mod v1;
+mod v2;
