@@ -6,6 +6,7 @@ mod concepts;
 mod cost;
 mod events;
 mod prepared;
+mod remote;
 mod similarity;
 mod single;
 mod size;
@@ -217,6 +218,7 @@ impl Explainer {
 
     /// Validates a question and tokenises its inputs.
     async fn read(&self, question: Question) -> Result<Checked> {
+        remote::check(&question)?;
         tasks::check(&question)?;
         windows::check(&question)?;
         check_evidence(&question)?;

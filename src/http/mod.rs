@@ -184,7 +184,8 @@ impl Service {
         self.check_not_retiring()?;
         let explainer = &self.explainer;
         explainer.pool.ready()?;
-        match explainer.pool.models().first() {
+        // Passes of a remote model are not the engine's.
+        match explainer.pool.models().iter().find(|model| !model.is_remote()) {
             Some(model) => explainer.engine.works(model).await,
             None => Ok(()),
         }

@@ -189,6 +189,7 @@ problems! {
     "422" => "A field is invalid, or an input is empty or too long; see `pointer`",
     "429" => "The queue is full, or the key has used its quota; see Retry-After",
     "500" => "Internal error",
+    "502" => "The server that predicts the model failed",
     "503" => "The model is loading or could not be loaded, too many bytes of other responses are \
               waiting to be read (see Retry-After), or the service is shutting down",
     "504" => "The deadline was exceeded",

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::outputs::{self, Needs, Output};
 use super::request::{Infer, RequestOutput, Texts};
-use crate::attribution::Granularity;
+use crate::attribution::{self, Granularity};
 use crate::error::{Code, Error, Result};
 use crate::http::body;
 use crate::http::inputs::{InputObject, InputShape};
@@ -82,7 +82,7 @@ pub fn meaning(model: &Model, infer: Infer) -> Result<Meaning> {
         return Err(Error::field("/parameters/target", "the target must be one class"));
     }
     let methods = match units.is_empty() {
-        false => json!([method(parameters)]),
+        false => json!([method(parameters, attribution::default_for(model))]),
         true => no_method(parameters)?,
     };
     fields.extend([
@@ -99,10 +99,9 @@ pub fn meaning(model: &Model, infer: Infer) -> Result<Meaning> {
 }
 
 /// The method of the parameters, with those that are its options.
-fn method(mut parameters: Map<String, Value>) -> Value {
+fn method(mut parameters: Map<String, Value>, default: &str) -> Value {
     let name = parameters.remove(METHOD);
-    let name = name.unwrap_or_else(|| json!(crate::attribution::DEFAULT_METHOD));
-    parameters.insert("name".to_owned(), name);
+    parameters.insert("name".to_owned(), name.unwrap_or_else(|| json!(default)));
     Value::Object(parameters)
 }
 
