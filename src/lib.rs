@@ -23,6 +23,8 @@ pub mod heads;
 
 pub mod text;
 
+pub mod remote;
+
 pub mod model;
 
 pub mod corpus;

@@ -215,7 +215,7 @@ pub fn demand(checked: &Checked, admission: &Admission, limit: Duration) -> Dema
     let evidence = demand_of(&loads, Arc::clone(&question.caller), admission, limit);
     let work = question.model.token_work().saturating_mul(load as u64);
     Demand {
-        cost: rows.saturating_mul(question.model.layers()).saturating_add(evidence.cost),
+        cost: rows.saturating_mul(question.model.layers().max(1)).saturating_add(evidence.cost),
         // Both stop at the same time limit.
         time: (time + evidence.time).min(time.max(limit)),
         work: work.saturating_add(evidence.work),
@@ -308,7 +308,7 @@ impl Load {
 
     /// Tokens x rows x layers, which admission counts.
     fn room(&self) -> usize {
-        room(&self.model, self.tokens, self.cost).saturating_mul(self.model.layers())
+        room(&self.model, self.tokens, self.cost).saturating_mul(self.model.layers().max(1))
     }
 
     fn work(&self) -> u64 {

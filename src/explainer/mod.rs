@@ -8,6 +8,7 @@ mod events;
 mod first_pass;
 mod prepared;
 mod reads;
+mod remote;
 mod similarity;
 mod single;
 mod size;
@@ -229,6 +230,7 @@ impl Explainer {
 
     /// Validates a question and tokenises its inputs.
     async fn read(&self, question: Question) -> Result<Checked> {
+        remote::check(&question)?;
         tasks::check(&question)?;
         windows::check(&question)?;
         check_evidence(&question)?;

@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for InputVisitor {
 }
 
 /// A text or a pair. The client's `id` is returned with the result.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputObject {
     #[schema(value_type = Option<TextShape>)]

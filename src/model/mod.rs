@@ -9,6 +9,7 @@ mod memory;
 mod network;
 mod packed;
 mod placement;
+mod remote;
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -25,6 +26,7 @@ use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
+use crate::remote::Remote;
 use crate::rows::{MapKind, Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
@@ -57,6 +59,8 @@ pub struct Loaded {
     /// For a classifier with an entailment label, the index of that output.
     pub entailment: Option<usize>,
     runner: Box<dyn Run>,
+    /// The server that predicts the model instead of `runner`.
+    remote: Option<Arc<Remote>>,
     /// Measured speed of forward passes, per token.
     pace: Pace,
     /// The memory reservation. Declared last, so that it is released after the weights.
@@ -193,6 +197,7 @@ impl Model {
     /// Tokenises one input for the task: the texts of a pair together, except for embeddings.
     pub fn encode(&self, input: &Input, truncate: Truncate) -> Result<Encoding, Error> {
         match self.task {
+            _ if self.is_remote() => self.text.encode_words(&self.id, input, truncate),
             Task::Embedding => self.text.encode_apart(&self.id, input, truncate),
             _ => self.text.encode(&self.id, input, truncate),
         }
@@ -212,12 +217,13 @@ impl Loaded {
 
     /// Returns the data type of the weights.
     pub fn dtype(&self) -> &'static str {
-        self.placement.dtype()
+        // JSON has numbers of double precision.
+        if self.is_remote() { "f64" } else { self.placement.dtype() }
     }
 
-    /// Returns the device, `cpu` or `cuda`.
+    /// Returns the device: `cpu`, `cuda`, or `remote` for another server.
     pub fn device(&self) -> &'static str {
-        self.placement.device()
+        if self.is_remote() { "remote" } else { self.placement.device() }
     }
 
     /// Runs rows of any lengths together on this thread; returns one output per row, in the same

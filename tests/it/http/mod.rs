@@ -21,6 +21,7 @@ mod inside;
 mod inside_parts;
 mod interactions;
 mod keys;
+mod kserve;
 mod languages;
 mod limits;
 mod loads;

@@ -1,0 +1,5 @@
+//! Routes for clients of KServe. Its own SDK is the client in scripts/kserve-test.
+
+mod explainer;
+mod v1;
+mod v2;
