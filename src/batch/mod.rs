@@ -9,13 +9,13 @@ mod columns;
 mod manifest;
 mod output;
 mod records;
+mod room;
 mod shard;
 
-use std::num::NonZero;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, thread};
 
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::time::sleep;
@@ -31,6 +31,7 @@ use crate::text::Input;
 pub use manifest::Counts;
 pub use output::{Form, Opened, Output};
 pub use records::{Record, Records, Survey, records};
+use room::Room;
 pub use shard::Shard;
 
 /// Why a run cannot begin or continue.
@@ -46,9 +47,6 @@ pub enum BatchError {
     #[error("a result cannot be written: {0}")]
     Json(#[from] serde_json::Error),
 }
-
-/// Rows in flight per core: enough for full passes, also with short texts and cheap methods.
-const ROWS_PER_CORE: usize = 16;
 
 /// A line of the output.
 #[derive(Debug)]
@@ -87,49 +85,88 @@ impl Batch {
         output: &mut Output,
         done: impl Fn(),
     ) -> Result<(), BatchError> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let memory = self.explainer.limits.response_mebibytes_total << 20;
+        let room = Room::new(self.explainer.limits.response_mebibytes_total << 20, output);
         let mut in_flight = FuturesOrdered::new();
+        let mut rows_in_flight = 0;
         loop {
-            let room = room(cores, memory, output);
-            while in_flight.len() < room
-                && let Some(record) = records.next().transpose()?
-            {
-                in_flight.push_back(self.spawn(work, record));
+            let rows = room.rows(output);
+            // The time limit of a question is that of a row.
+            let size = self.question.budget.map_or_else(|| room.rows_per_question(rows), |_| 1);
+            while rows_in_flight == 0 || rows_in_flight + size <= rows {
+                let some: Vec<Record> = records.by_ref().take(size).collect::<Result<_, _>>()?;
+                if some.is_empty() {
+                    break;
+                }
+                rows_in_flight += some.len();
+                in_flight.push_back(self.spawn(work, some));
             }
-            let Some(line) = in_flight.next().await else { return Ok(()) };
-            output.add(&line?)?;
-            done();
+            let Some(lines) = in_flight.next().await.transpose()? else { return Ok(()) };
+            rows_in_flight -= lines.len();
+            for line in &lines {
+                output.add(line)?;
+                done();
+            }
         }
     }
 
-    /// Explains a record on the threads of `work`.
+    /// Explains records on the threads of `work`.
     fn spawn(
         self: &Arc<Self>,
         work: &Work,
-        record: Record,
-    ) -> impl Future<Output = serde_json::Result<Line>> + use<> {
-        let (batch, id) = (Arc::clone(self), record.id.clone());
-        let line = work.spawn(async move { batch.line(record).await });
-        async move { line.await.unwrap_or_else(|panic| failed(id, Error::internal(panic))) }
-    }
-
-    async fn line(&self, record: Record) -> serde_json::Result<Line> {
-        let answer = match record.input {
-            Ok(input) => self.answer(Input { id: Some(record.id.clone()), ..input }).await,
-            Err(error) => Err(error),
-        };
-        match answer.map(|answer| json::explain(answer, problem).results.pop()) {
-            Ok(Some(item)) => line(&item),
-            Ok(None) => failed(record.id, Error::internal("there is no result")),
-            Err(error) => failed(record.id, error),
+        records: Vec<Record>,
+    ) -> impl Future<Output = serde_json::Result<Vec<Line>>> + use<> {
+        let ids: Vec<String> = records.iter().map(|record| record.id.clone()).collect();
+        let batch = Arc::clone(self);
+        let lines = work.spawn(async move { batch.lines(records).await });
+        async move {
+            lines.await.unwrap_or_else(|panic| {
+                let error = Error::internal(panic);
+                ids.into_iter().map(|id| line(&failed(id, error.clone()))).collect()
+            })
         }
     }
 
-    /// Explains an input. If too much work is waiting for it to be done in time, tries again later.
-    async fn answer(&self, input: Input) -> Result<Answer> {
+    /// Returns the line of each record.
+    async fn lines(&self, records: Vec<Record>) -> serde_json::Result<Vec<Line>> {
+        let named = |record: &Record| {
+            let input = record.input.as_ref().ok()?;
+            Some(Input { id: Some(record.id.clone()), ..input.clone() })
+        };
+        let mut items = self.items(records.iter().filter_map(named).collect()).await.into_iter();
+        let of_record = |Record { id, input }| match input {
+            Err(error) => line(&failed(id, error)),
+            Ok(_) => {
+                let lost = || failed(id, Error::internal("there is no result"));
+                line(&items.next().unwrap_or_else(lost))
+            }
+        };
+        records.into_iter().map(of_record).collect()
+    }
+
+    /// Returns the result of each input. If they cannot be explained together, for example because
+    /// the response would be too large, explains each by itself.
+    async fn items(&self, inputs: Vec<Input>) -> Vec<ExplainItem<Problem>> {
+        if inputs.is_empty() {
+            return Vec::new();
+        }
+        if let Ok(answer) = self.answer(inputs.clone()).await {
+            return json::explain(answer, problem).results;
+        }
+        let mut items = Vec::new();
+        for input in inputs {
+            let id = input.id.clone().unwrap_or_default();
+            match self.answer(vec![input]).await {
+                Ok(answer) => items.extend(json::explain(answer, problem).results),
+                Err(error) => items.push(failed(id, error)),
+            }
+        }
+        items
+    }
+
+    /// Explains inputs. If too much work is waiting for them to be done in time, tries again later.
+    async fn answer(&self, inputs: Vec<Input>) -> Result<Answer> {
         loop {
-            let inputs = vec![input.clone()];
+            let inputs = inputs.clone();
             match self.explainer.explain(Question { inputs, ..self.question.clone() }).await {
                 Err(Error { code: Code::Overloaded, retry_after, .. }) => {
                     sleep(Duration::from_secs(retry_after.unwrap_or(1))).await;
@@ -138,15 +175,6 @@ impl Batch {
             }
         }
     }
-}
-
-/// Returns the number of rows that may be in flight. Their results are in memory until those of
-/// earlier rows are written, so it is lower if lines are long. Begins with two rows per core, until
-/// the length of lines is known.
-fn room(cores: usize, memory: usize, output: &Output) -> usize {
-    let known = output.counts().lines + 2 * cores;
-    let fitting = (memory / output.longest().max(1)).max(1);
-    (ROWS_PER_CORE * cores).min(known).min(fitting)
 }
 
 fn problem(error: Error) -> Problem {
@@ -158,9 +186,9 @@ fn line(item: &ExplainItem<Problem>) -> serde_json::Result<Line> {
     Ok(Line { json, is_error: matches!(item, ExplainItem::Failed(_)) })
 }
 
-/// Returns the line of a row with an error.
-fn failed(id: String, error: Error) -> serde_json::Result<Line> {
-    line(&ExplainItem::Failed(Failed { id: Some(id), error: problem(error) }))
+/// Returns the result of a row with an error.
+fn failed(id: String, error: Error) -> ExplainItem<Problem> {
+    ExplainItem::Failed(Failed { id: Some(id), error: problem(error) })
 }
 
 /// Returns whether an error is about a field of the question rather than about the input.
