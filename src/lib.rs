@@ -61,6 +61,8 @@ pub mod telemetry;
 
 pub mod http;
 
+pub mod batch;
+
 pub mod app;
 
 pub mod capacity;

@@ -1,5 +1,7 @@
 //! The command line: one file per command.
 
+mod asked;
+mod batch;
 mod configuration;
 mod corpus;
 mod evaluate;
@@ -21,6 +23,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use batch::{Batch, LinesFailed, batch};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use configuration::{check_config, hash_key, settings};
@@ -41,7 +44,7 @@ use crate::http;
 /// Explains what a BERT-family model did with a text.
 ///
 /// Exit status: 0 for success, 1 for a failure that standard error explains, 2 for an invalid
-/// command line.
+/// command line, 3 if `batch` is complete but some of its lines have an error.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -57,6 +60,8 @@ enum Command {
     Serve(Serve),
     /// Explain one text in the terminal.
     Explain(Explain),
+    /// Explain every row of a file.
+    Batch(Batch),
     /// Find the words that keep the prediction for one text, or a decision tree around it.
     Rules(Rules),
     /// Find the samples of a corpus that are most like a text.
@@ -106,6 +111,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(flags) => serve(flags),
         Command::Explain(flags) => explain(flags),
+        Command::Batch(flags) => batch(&flags),
         Command::Rules(flags) => rules(flags),
         Command::Examples(flags) => examples(&flags),
         Command::Counterfactuals(flags) => counterfactuals(flags),
@@ -130,7 +136,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             anstream::eprintln!("{red}error:{red:#} {error}");
-            ExitCode::FAILURE
+            if error.is::<LinesFailed>() { LinesFailed::STATUS.into() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::shared::{Failure, model_entry, runtime};
+use super::shared::{Failure, model_entry, runtime, stop_signal};
 use crate::app::{self, Signals};
 use crate::choice::Choice;
 use crate::config::{AdminKey, Config};
@@ -160,19 +160,6 @@ fn reload_signal(flags: Serve) -> io::Result<mpsc::Receiver<Config>> {
         }
     });
     Ok(receive)
-}
-
-/// Completes at the first SIGTERM or SIGINT; the second ends the process.
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tokio::spawn(async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            std::process::exit(130);
-        });
-    })
 }
 
 /// Parses an address; the host may be a name.

@@ -4,6 +4,7 @@ use std::io;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::checkpoint::Source;
 use crate::config::{Config, ModelEntry};
@@ -45,4 +46,17 @@ pub fn bar(count: usize) -> ProgressBar {
         ProgressStyle::with_template(look).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     bar
+}
+
+/// Completes at the first SIGTERM or SIGINT; the second ends the process.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            std::process::exit(130);
+        });
+    })
 }

@@ -159,6 +159,13 @@ pub fn inputs(
     Ok(inputs)
 }
 
+/// Converts an object that is not part of a request. Pointers of errors are relative to it.
+pub fn single(object: InputObject, limits: &Limits) -> error::Result<Input> {
+    let input = input(InputShape::Object(object), "")?;
+    check_sizes(std::slice::from_ref(&input), limits)?;
+    Ok(input)
+}
+
 /// Converts a list of texts at `field` of a request.
 pub fn listed(list: Vec<InputShape>, field: &str, limits: &Limits) -> error::Result<Vec<Input>> {
     let read = |(index, shape)| input(shape, &format!("{field}/{index}"));

@@ -96,6 +96,7 @@ use crate::evidence::Query;
 use crate::explainer::Explainer;
 use crate::explanation::Question;
 use crate::telemetry;
+use crate::text::Input;
 
 /// A handle to the state that all handlers share.
 #[derive(Clone)]
@@ -202,6 +203,11 @@ fn check_not_cancelled(token: &CancellationToken) -> Result<()> {
 /// Parses the body of POST /explain into a question.
 pub fn question(explainer: &Explainer, body: &[u8]) -> Result<Question> {
     body::parse::<request::ExplainRequest>(body)?.into_question(explainer)
+}
+
+/// Parses an object of the field `inputs`. Pointers of errors are relative to it.
+pub fn input(limits: &Limits, object: &[u8]) -> Result<Input> {
+    inputs::single(body::parse(object)?, limits)
 }
 
 /// Parses the body of a route of evidence.

@@ -102,7 +102,8 @@ fn crates_are_used_only_in_their_modules() {
     });
     confined("postgres::", |module| module == "corpus");
     confined("tokio::", |module| {
-        ["passes", "engine", "inside", "explainer", "http", "app", "commands"].contains(&module)
+        ["passes", "engine", "inside", "explainer", "http", "batch", "app", "commands"]
+            .contains(&module)
     });
     confined("Serialize", |module| ["render", "http", "config"].contains(&module));
 }

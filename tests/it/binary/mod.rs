@@ -1,6 +1,7 @@
 //! Tests of the binary: as a service on a free port, and on the command line.
 
 mod accounts;
+mod batch;
 mod capacity;
 mod corpora;
 mod environment;
