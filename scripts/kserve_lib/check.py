@@ -15,10 +15,13 @@ import time
 import urllib.request
 from pathlib import Path
 
+import grpc
 import httpx
 import manifests
 import numpy as np
-from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from kserve.protocol.infer_type import RequestedOutput
 from predictor import goodness
 
@@ -135,6 +138,65 @@ async def check_v2(url):
     print("V2: tensors as JSON and binary, attention among them")
 
 
+async def check_grpc(url):
+    texts = np.array([TEXT, "Terrible."], dtype=np.object_)
+    result = own(url, "/explain", {"inputs": list(texts), "attention": True})
+    parameters = {"method": "integrated_gradients", "seed": 1}
+    async with InferenceGRPCClient(url.removeprefix("http://")) as client:
+        assert await client.is_server_live() and await client.is_server_ready()
+        assert await client.is_model_ready("sentiment-en")
+        for call in [client.is_model_ready("other")]:
+            try:
+                await call
+                raise AssertionError("an unknown model has no error")
+            except grpc.aio.AioRpcError as error:
+                assert error.code() == grpc.StatusCode.NOT_FOUND, error
+        for raw in [False, True]:
+            tensor = InferInput("text", [2], "BYTES", data=list(texts))
+            if raw:
+                tensor.set_data_from_numpy(texts)
+            names = ["label", "probabilities", "words", "attributions"]
+            outputs = [RequestedOutput(name) for name in names]
+            outputs.append(RequestedOutput("attention", {"layers": "all", "heads": "all"}))
+            request = InferRequest(
+                "sentiment-en", [tensor], "42", parameters=parameters, request_outputs=outputs
+            )
+            answer = await client.infer(request)
+            assert answer.id == "42" and answer.model_name == "sentiment-en"
+            [label, probabilities, _, attributions, attention] = [
+                output.as_numpy() for output in answer.outputs
+            ]
+            for row, one in enumerate(result["results"]):
+                assert label[row].decode() == one["predictions"][0]["label"]
+                for prediction in one["predictions"]:
+                    found = probabilities[row][prediction["index"]]
+                    assert found == np.float32(prediction["probability"])
+                scores = one["explanations"][0]["attributions"]["token"]
+                count = len(scores)
+                assert (attributions[row][:count] == np.float32(scores)).all()
+                weights = np.float32(one["attention"]["weights"])
+                assert (attention[row][..., :count, :count] == weights).all()
+    # The calls that the client does not have.
+    async with grpc.aio.insecure_channel(url.removeprefix("http://")) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        server = await stub.ServerMetadata(pb.ServerMetadataRequest())
+        assert (server.name, list(server.extensions)) == ("explaind", ["binary_tensor_data"])
+        model = await stub.ModelMetadata(pb.ModelMetadataRequest(name="sentiment-en"))
+        rest = httpx.get(url + "/v2/models/sentiment-en").json()
+        for listed, over_rest in [(model.inputs, rest["inputs"]), (model.outputs, rest["outputs"])]:
+            tensors = [(t.name, t.datatype, list(t.shape)) for t in listed]
+            assert tensors == [(t["name"], t["datatype"], t["shape"]) for t in over_rest]
+        wrong = pb.ModelInferRequest(model_name="sentiment-en")
+        wrong.inputs.add(name="text", datatype="BYTES", shape=[2]).contents.bytes_contents.append(b"a")
+        try:
+            await stub.ModelInfer(wrong)
+            raise AssertionError("a wrong shape has no error")
+        except grpc.aio.AioRpcError as error:
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error
+            assert "/inputs/0/shape" in error.details(), error
+    print("gRPC: the six calls, tensors as contents and raw, errors")
+
+
 def shapley(words, value):
     """Shapley values by their definition."""
     totals = dict.fromkeys(range(len(words)), 0.0)
@@ -208,6 +270,7 @@ async def main(binary):
     with running(binary, "--listen", "127.0.0.1:0") as url:
         await check_v1(url)
         await check_v2(url)
+        await check_grpc(url)
     await check_runtime(binary)
     for protocol in ["v1", "v2"]:
         await check_explainer(binary, protocol)

@@ -9,12 +9,14 @@ use super::request_id::REQUEST_ID;
 use crate::remote::Forwarded;
 
 /// Routes for orchestrators and readers. They run no model and need no key.
-pub const OPEN: [&str; 12] = [
+pub const OPEN: [&str; 14] = [
     "/livez",
     "/readyz",
     "/ping",
     "/v2/health/live",
     "/v2/health/ready",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
     "/metrics",
     "/openapi.json",
     "/problems",

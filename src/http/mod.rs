@@ -274,7 +274,7 @@ pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
     telemetry::describe_routes(description.paths.paths.keys().map(String::as_str));
-    let router = with_fallbacks(router)
+    let router = with_fallbacks(kserve::grpc::routes(router))
         .layer(from_fn_with_state(service.clone(), auth::gate))
         .with_state(service.clone());
     middleware::wrap(router, service, Allowed::of(&description.paths))

@@ -112,7 +112,7 @@ impl Passes {
     pub fn reading(&self, encoding: &Encoding, forwarded: &Forwarded) -> Self {
         let Some(remote) = self.model().elsewhere() else { return self.clone() };
         let rows = RemoteRows::new(remote, encoding, forwarded, self.time);
-        Self { queue: self.queue.clone().to_remote(rows), ..self.clone() }
+        Self { queue: self.queue.clone().into_remote(rows), ..self.clone() }
     }
 
     pub fn model(&self) -> &Arc<Model> {

@@ -47,7 +47,7 @@ impl Queue {
     }
 
     /// Returns a queue for rows of one input of a remote model.
-    pub fn to_remote(self, rows: RemoteRows) -> Self {
+    pub fn into_remote(self, rows: RemoteRows) -> Self {
         Self { to: Destination::Remote(Arc::new(rows)), ..self }
     }
 

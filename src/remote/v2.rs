@@ -53,7 +53,7 @@ fn rows(tensor: &Value) -> Result<Vec<Answered>> {
     let count = shape.first().and_then(Value::as_u64).ok_or_else(garbage)? as usize;
     let mut values = Vec::new();
     flatten(&tensor["data"], &mut values);
-    let width = if count == 0 { 0 } else { values.len() / count };
+    let width = values.len().checked_div(count).unwrap_or_default();
     let mut sizes = shape[1..].iter().map(|size| size.as_u64().map(|size| size as usize));
     let expected = sizes.try_fold(1_usize, |all, size| all.checked_mul(size?));
     if width == 0 || expected != Some(width) || width * count != values.len() {

@@ -110,7 +110,7 @@ fn tokens(input: &Input, excerpts: &Excerpts<'_>) -> Vec<Token> {
 fn cut(input: &Input, tokens: &[Token]) -> Input {
     let of_segment = |segment: usize| tokens.iter().filter(move |token| token.segment == segment);
     let cut = |text: &String, segment: usize| {
-        let end = of_segment(segment).last().map_or(0, |token| token.end);
+        let end = of_segment(segment).next_back().map_or(0, |token| token.end);
         text.chars().take(end).collect::<String>()
     };
     let words = input.words.as_ref();

@@ -1,6 +1,7 @@
 //! Routes for clients of KServe: its V1 protocol and the Open Inference Protocol (V2). A model is
 //! predicted and explained as by POST /predict and POST /explain.
 
+pub mod grpc;
 pub mod v1;
 pub mod v2;
 

@@ -173,7 +173,11 @@ mod tests {
     fn binary_texts_are_read_as_they_are_written() {
         let written = Elements::Texts(vec!["é".into(), String::new(), "abc".into()]);
         let mut bytes = Vec::new();
-        written.write(|part| Ok(bytes.extend_from_slice(part))).unwrap();
+        let append = |part: &[u8]| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        };
+        written.write(append).unwrap();
         assert_eq!(bytes.len(), written.byte_len());
         assert_eq!(bytes[..6], [2, 0, 0, 0, 0xc3, 0xa9]);
         assert_eq!(Elements::Texts(texts(&bytes).unwrap()), written);

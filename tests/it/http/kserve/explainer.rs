@@ -18,11 +18,14 @@ use crate::support::service::{Running, serve_remote, untimed};
 /// What the predictor does with a call.
 type Behaviour = Arc<dyn Fn(&[String]) -> Result<Value, StatusCode> + Send + Sync>;
 
+/// The texts of a call, and its header fields.
+type Call = (Vec<String>, HashMap<String, String>);
+
 /// A predictor on loopback. It records the texts and the header fields of every call.
 #[derive(Clone)]
 struct Predicting {
     behaviour: Behaviour,
-    calls: Arc<Mutex<Vec<(Vec<String>, HashMap<String, String>)>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl Predicting {
