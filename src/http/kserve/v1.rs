@@ -43,7 +43,8 @@ const FIXED: [(&str, &str); 2] = [("model", "the path"), ("inputs", "instances")
 #[serde(deny_unknown_fields)]
 struct Instances {
     instances: Vec<Value>,
-    parameters: Option<Map<String, Value>>,
+    #[serde(default)]
+    parameters: Map<String, Value>,
 }
 
 shape! {
@@ -222,7 +223,7 @@ impl Call {
 
 /// Converts to a request to the service itself.
 fn to_request<R: DeserializeOwned>(id: String, body: Instances) -> Result<R> {
-    let mut fields = body.parameters.unwrap_or_default();
+    let mut fields = body.parameters;
     if let Some((field, place)) = FIXED.iter().find(|(field, _)| fields.contains_key(*field)) {
         let detail = format!("{field} is not a parameter: it is given by {place}");
         return Err(Error::field(format!("/parameters/{field}"), detail));

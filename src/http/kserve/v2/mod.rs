@@ -38,13 +38,10 @@ use response::InferenceResponse;
 #[utoipa::path(
     post, path = "/v2/models/{id}/infer", tag = "kserve", operation_id = "v2_infer",
     params(("id" = String, Path, description = "A model's id", example = "sentiment-en"), RequestTimeout),
-    request_body(content(
-        (InferenceRequest = "application/json", example = json!({
-            "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
-            "outputs": [{"name": "label"}, {"name": "word_attributions"}],
-        })),
-        ("application/octet-stream"),
-    )),
+    request_body(content = InferenceRequest, example = json!({
+        "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
+        "outputs": [{"name": "label"}, {"name": "word_attributions"}],
+    })),
     responses(
         (
             status = 200, description = "The outputs",
@@ -74,12 +71,9 @@ pub async fn infer(
         ("id" = String, Path, description = "A model's id", example = "sentiment-en"),
         ("version" = String, Path, description = "Its revision"), RequestTimeout,
     ),
-    request_body(content(
-        (InferenceRequest = "application/json", example = json!({
-            "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
-        })),
-        ("application/octet-stream"),
-    )),
+    request_body(content = InferenceRequest, example = json!({
+        "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
+    })),
     responses(
         (
             status = 200, description = "The outputs",

@@ -39,7 +39,7 @@ struct ResponseOutput<'a> {
     parameters: Option<BinarySize>,
     /// The elements, row-major; absent for a tensor in binary form.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     data: Option<&'a Elements>,
 }
 
