@@ -156,7 +156,9 @@ def check_kills(runs: Runs, output: str, kills: int, seed: int) -> None:
             assert path.read_text().splitlines() == expected, path
         assert not Path(f"{path}.partial").exists()
     assert sum(killed) > 0
-    print(f"{output}: {SHARDS} shards, killed {sum(killed)} times, have each line once, as the whole")
+    print(
+        f"{output}: {SHARDS} shards, killed {sum(killed)} times, have each line once, as the whole"
+    )
 
 
 def check_memory(runs: Runs) -> None:

@@ -63,7 +63,16 @@ def main(rows: str, lines: str, methods: str, fields: str) -> None:
     results = tempfile.mkdtemp()
     options = json.loads(fields) | {"methods": methods.split(",")}
     process = subprocess.Popen(
-        [sys.executable, EXAMPLE, rows, results, "--workers=2", "--cpus=2", "--options", json.dumps(options)],
+        [
+            sys.executable,
+            EXAMPLE,
+            rows,
+            results,
+            "--workers=2",
+            "--cpus=2",
+            "--options",
+            json.dumps(options),
+        ],
         env=os.environ | {"RAY_ADDRESS": cluster.address, "RAY_DATA_DISABLE_PROGRESS_BARS": "1"},
     )
     seen: dict[int, int] = {}
@@ -93,7 +102,9 @@ def main(rows: str, lines: str, methods: str, fields: str) -> None:
             assert found[name] == result, name
     nodes = len(set(seen.values()))
     assert nodes == 2, seen
-    print(f"Ray: {len(found)} rows once, by {len(seen)} services on {nodes} nodes, one of them killed")
+    print(
+        f"Ray: {len(found)} rows once, by {len(seen)} services on {nodes} nodes, one of them killed"
+    )
 
 
 main(*sys.argv[1:])

@@ -102,8 +102,9 @@ def run(documents: list[Document], binary: str) -> int:
             variables = {each["name"]: each["value"] for each in container["env"]}
             variables |= {"JOB_COMPLETION_INDEX": str(index)}
             command = [
-                re.sub(r"\$\((\w+)\)", lambda name: variables[name[1]], argument)  # noqa: B023
-                .replace(f"={mount}/", f"={data}/")
+                re.sub(r"\$\((\w+)\)", lambda name: variables[name[1]], argument).replace(  # noqa: B023
+                    f"={mount}/", f"={data}/"
+                )
                 for argument in container["args"]
             ]
             done = subprocess.run(
