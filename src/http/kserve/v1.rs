@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, Type};
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, Schema};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema};
 
 use super::{ModelReady, not_allowed, relocated, without};
 use crate::error::{Error, Result};
@@ -72,6 +72,8 @@ shape! {
 
 fn instances(description: &str, parameters: Ref) -> ObjectBuilder {
     let list = ArrayBuilder::new().items(named::<InputShape>()).min_items(Some(1));
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let parameters = OneOfBuilder::new().item(null).item(parameters);
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(description))
