@@ -53,9 +53,9 @@ POINTERS = re.compile(
     )
     | /(model|version)                  # of KServe's paths
     # The Open Inference Protocol: names, types, shapes and parameters, which the schema leaves open
-    | /inputs(/\d+(/(name|shape|datatype|data|parameters)(/[^/]+)*)?)?
-    | /outputs(/\d+(/(name|parameters)(/[^/]+)*)?)?
-    | /parameters(/[^/]+)?
+    | /inputs(/\d+(/(name|shape|datatype|data|parameters)(/[^/]*)*)?)?
+    | /outputs(/\d+(/(name|parameters)(/[^/]*)*)?)?
+    | /parameters(/[^/]*)?
     """,
     re.VERBOSE,
 )
