@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, Type};
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, Ref, Schema};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema};
 
 use super::{ModelReady, not_allowed, relocated, without};
 use crate::error::{Error, Result};
@@ -43,8 +43,7 @@ const FIXED: [(&str, &str); 2] = [("model", "the path"), ("inputs", "instances")
 #[serde(deny_unknown_fields)]
 struct Instances {
     instances: Vec<Value>,
-    #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: Option<Map<String, Value>>,
 }
 
 shape! {
@@ -73,6 +72,8 @@ shape! {
 
 fn instances(description: &str, parameters: Ref) -> ObjectBuilder {
     let list = ArrayBuilder::new().items(named::<InputShape>()).min_items(Some(1));
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let parameters = OneOfBuilder::new().item(null).item(parameters);
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(description))
@@ -223,7 +224,7 @@ impl Call {
 
 /// Converts to a request to the service itself.
 fn to_request<R: DeserializeOwned>(id: String, body: Instances) -> Result<R> {
-    let mut fields = body.parameters;
+    let mut fields = body.parameters.unwrap_or_default();
     if let Some((field, place)) = FIXED.iter().find(|(field, _)| fields.contains_key(*field)) {
         let detail = format!("{field} is not a parameter: it is given by {place}");
         return Err(Error::field(format!("/parameters/{field}"), detail));

@@ -82,7 +82,7 @@ impl ModelMetadata {
 
 /// The service, in the Open Inference Protocol.
 ///
-/// Its name and version, and the extensions of the protocol that it supports.
+/// Its name and version, and the extensions of the protocol that it has.
 #[utoipa::path(
     get, path = "/v2", tag = "kserve", operation_id = "v2_server",
     responses((status = 200, description = "Its name, version and extensions of the protocol", body = ServerMetadata), ListProblems),

@@ -33,15 +33,18 @@ use response::InferenceResponse;
 /// Infer, in the Open Inference Protocol.
 ///
 /// Returns the requested outputs, or those of a prediction. If an input fails, all do. With the
-/// binary tensor data extension, the header `Inference-Header-Content-Length` has the length of the
-/// JSON in the body, and tensors follow it.
+/// binary tensor data extension, the body is `application/octet-stream`: JSON of which the header
+/// `Inference-Header-Content-Length` has the length, and tensors after it.
 #[utoipa::path(
     post, path = "/v2/models/{id}/infer", tag = "kserve", operation_id = "v2_infer",
     params(("id" = String, Path, description = "A model's id", example = "sentiment-en"), RequestTimeout),
-    request_body(content = InferenceRequest, example = json!({
-        "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
-        "outputs": [{"name": "label"}, {"name": "word_attributions"}],
-    })),
+    request_body(
+        content = InferenceRequest,
+        example = json!({
+            "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
+            "outputs": [{"name": "label"}, {"name": "word_attributions"}],
+        }),
+    ),
     responses(
         (
             status = 200, description = "The outputs",
@@ -71,9 +74,12 @@ pub async fn infer(
         ("id" = String, Path, description = "A model's id", example = "sentiment-en"),
         ("version" = String, Path, description = "Its revision"), RequestTimeout,
     ),
-    request_body(content = InferenceRequest, example = json!({
-        "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
-    })),
+    request_body(
+        content = InferenceRequest,
+        example = json!({
+            "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["This movie is really great."]}],
+        }),
+    ),
     responses(
         (
             status = 200, description = "The outputs",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::outputs::{self, Needs, Output};
 use super::request::{Infer, RequestOutput, Texts};
 use crate::attribution::{self, Granularity};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, pointer_part};
 use crate::http::body;
 use crate::http::inputs::{InputObject, InputShape};
 use crate::http::request::ExplainRequest;
@@ -114,7 +114,7 @@ fn no_method(parameters: Map<String, Value>) -> Result<Value> {
                 "{name} is neither a parameter of predictions nor used without the outputs \
                  attributions and word_attributions"
             );
-            Err(Error::field(format!("/parameters/{name}"), detail))
+            Err(Error::field(format!("/parameters{}", pointer_part(name)), detail))
         }
     }
 }
@@ -154,7 +154,10 @@ fn requested(
         }
         if let Some(other) = parameters.keys().next() {
             let detail = format!("{name} has no parameter {other}");
-            return Err(Error::field(format!("{pointer}/parameters/{other}"), detail));
+            return Err(Error::field(
+                format!("{pointer}/parameters{}", pointer_part(other)),
+                detail,
+            ));
         }
         requested.push(Requested { output, is_binary: binary.unwrap_or(all_binary) });
     }

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{AdditionalProperties, Type};
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder};
 
 use super::tensor;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, pointer_part};
 use crate::http::body;
 use crate::http::schemas::{one_of, shape, string};
 
@@ -224,7 +224,7 @@ impl RequestInput {
         let size = parameters.remove("binary_data_size");
         if let Some(other) = parameters.keys().next() {
             let detail = format!("an input has no parameter {other}");
-            return Err(Error::field(format!("/parameters/{other}"), detail));
+            return Err(Error::field(format!("/parameters{}", pointer_part(other)), detail));
         }
         let texts = match (data, size) {
             (Some(Flat(texts)), None) => texts,

@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder};
 
 use super::question::Requested;
 use super::request::JSON_LENGTH;
@@ -10,6 +12,7 @@ use super::tensor::{self, Elements, Tensor};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Explained};
 use crate::http::pieces::Writer;
+use crate::http::schemas::{one_of, shape, string};
 use crate::model::Model;
 
 /// The response to a request of the Open Inference Protocol.
@@ -39,8 +42,16 @@ struct ResponseOutput<'a> {
     parameters: Option<BinarySize>,
     /// The elements, row-major; absent for a tensor in binary form.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    #[schema(value_type = Option<ElementsShape>)]
     data: Option<&'a Elements>,
+}
+
+shape! {
+    /// The elements of a tensor.
+    ElementsShape []
+    ArrayBuilder::new().items(
+        one_of("An element.").item(string()).item(ObjectBuilder::new().schema_type(Type::Number)),
+    )
 }
 
 /// Of a tensor in binary form.
