@@ -109,6 +109,6 @@ fn text(question: &Question, tokens: usize, seed: usize) -> Input {
         encoding.is_ok_and(|encoding| encoding.len() <= tokens)
     };
     // A word is at least a token.
-    let count = (1..=tokens).take_while(fits).last().unwrap_or(1);
-    input(count)
+    let counts: Vec<usize> = (1..=tokens).collect();
+    input(counts.partition_point(fits).max(1))
 }

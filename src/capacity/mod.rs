@@ -14,14 +14,13 @@ pub const MAX_REPLICAS: usize = 1_000;
 /// the 99th percentile is at most `seconds` and nothing is refused. The last one is the fewest that
 /// suffices, unless even [`MAX_REPLICAS`] do not.
 pub fn replicas_for(load: &Load<'_>, seconds: f64) -> Vec<Simulated> {
-    let fewest = (load.busy_cores().ceil() as usize).clamp(1, MAX_REPLICAS);
-    let suffices = |one: &Simulated| one.p99 <= seconds && one.refused == 0.;
+    let fewest = (load.busy_replicas().ceil() as usize).clamp(1, MAX_REPLICAS);
     let mut tried = Vec::new();
     // Grows by a tenth, so that a thousand are reached in few steps.
     let more = |replicas: &usize| Some(replicas + (replicas / 10).max(1));
     for replicas in std::iter::successors(Some(fewest), more).take_while(|n| *n <= MAX_REPLICAS) {
         let simulated = simulate(load, replicas);
-        let done = suffices(&simulated);
+        let done = simulated.suffices(seconds);
         tried.push(simulated);
         if done {
             break;

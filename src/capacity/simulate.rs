@@ -40,7 +40,7 @@ pub struct Load<'a> {
 
 impl Load<'_> {
     /// The number of replicas that would be busy all of the time.
-    pub fn busy_cores(&self) -> f64 {
+    pub fn busy_replicas(&self) -> f64 {
         self.rate * self.work
     }
 
@@ -66,6 +66,13 @@ pub struct Simulated {
     pub refused: f64,
     /// The most requests that a replica had at a time.
     pub most: usize,
+}
+
+impl Simulated {
+    /// Whether nothing is refused and the 99th percentile is at most `seconds`.
+    pub fn suffices(&self, seconds: f64) -> bool {
+        self.refused == 0. && self.p99 <= seconds
+    }
 }
 
 /// Seconds as an integer, which can be ordered.
@@ -129,66 +136,124 @@ impl Replica {
 
 /// Simulates `replicas` under a load.
 pub fn simulate(load: &Load<'_>, replicas: usize) -> Simulated {
-    let mut generator = Generator::stream(load.seed, replicas as u64);
-    let mut all: Vec<Replica> = (0..replicas).map(|_| Replica::default()).collect();
     let count = (replicas * PER_REPLICA).clamp(REQUESTS.0, REQUESTS.1);
-    let (warm, half) = (count / 10, nanoseconds(load.limit / 2.));
-    let (mut now, mut measured_from) = (0., 0);
-    let (mut times, mut refused, mut busy_before) = (Vec::with_capacity(count), 0_usize, 0);
-    for number in 0..count {
-        now += -(1. - generator.uniform()).ln() / load.rate;
-        let arrived = nanoseconds(now);
-        if number == warm {
-            all.iter_mut().for_each(|replica| replica.serve(arrived, |_, _| ()));
-            busy_before = all.iter().map(|replica| replica.busy).sum();
-            (measured_from, refused) = (arrived, 0);
+    let mut fleet = Fleet::new(load, replicas);
+    (0..count / 10).for_each(|_| fleet.arrive());
+    fleet.begin_to_count();
+    (count / 10..count).for_each(|_| fleet.arrive());
+    fleet.counted()
+}
+
+/// The replicas, and what has been counted.
+struct Fleet<'a> {
+    load: &'a Load<'a>,
+    generator: Generator,
+    replicas: Vec<Replica>,
+    /// Seconds.
+    now: f64,
+    counted_from: Nanoseconds,
+    /// Seconds in which replicas were busy before.
+    busy_before: Nanoseconds,
+    /// Seconds of the requests that have arrived since.
+    times: Vec<f64>,
+    arrived: usize,
+    refused: usize,
+}
+
+impl<'a> Fleet<'a> {
+    fn new(load: &'a Load<'a>, replicas: usize) -> Self {
+        Self {
+            load,
+            generator: Generator::stream(load.seed, replicas as u64),
+            replicas: (0..replicas).map(|_| Replica::default()).collect(),
+            now: 0.,
+            counted_from: 0,
+            busy_before: 0,
+            times: Vec::new(),
+            arrived: 0,
+            refused: 0,
         }
-        let mut note = |request: Request, seconds| {
-            if number > warm && request.arrived >= measured_from {
+    }
+
+    /// Serves what a replica has until `now`.
+    fn serve(&mut self, replica: usize, now: Nanoseconds) {
+        let Self { replicas, times, counted_from, .. } = self;
+        replicas[replica].serve(now, |request, seconds| {
+            if request.arrived > *counted_from {
                 times.push(seconds);
             }
-        };
-        let chosen = match load.balancer {
-            Balancer::Random => generator.below(replicas),
+        });
+    }
+
+    fn serve_all(&mut self, now: Nanoseconds) {
+        (0..self.replicas.len()).for_each(|replica| self.serve(replica, now));
+    }
+
+    fn busy(&self) -> Nanoseconds {
+        self.replicas.iter().map(|replica| replica.busy).sum()
+    }
+
+    /// Returns the replica for the next request.
+    fn choose(&mut self, now: Nanoseconds) -> usize {
+        let first = self.generator.below(self.replicas.len());
+        let chosen = match self.load.balancer {
+            Balancer::Random => first,
             Balancer::LeastRequest => {
-                let pair = [generator.below(replicas), generator.below(replicas)];
-                pair.iter().for_each(|&one| all[one].serve(arrived, &mut note));
-                let has = |one: usize| all[one].requests.len();
-                if has(pair[1]) < has(pair[0]) { pair[1] } else { pair[0] }
+                let second = self.generator.below(self.replicas.len());
+                [first, second].into_iter().for_each(|replica| self.serve(replica, now));
+                let requests = |replica: usize| self.replicas[replica].requests.len();
+                if requests(second) < requests(first) { second } else { first }
             }
         };
-        let replica = &mut all[chosen];
-        replica.serve(arrived, &mut note);
-        let (work, besides) = load.draw(&mut generator);
+        self.serve(chosen, now);
+        chosen
+    }
+
+    fn arrive(&mut self) {
+        self.now += -(1. - self.generator.uniform()).ln() / self.load.rate;
+        let arrived = nanoseconds(self.now);
+        let chosen = self.choose(arrived);
+        let (work, besides) = self.load.draw(&mut self.generator);
         let (work, besides) = (nanoseconds(work), nanoseconds(besides));
-        if replica.has_time_for(work, half) {
+        self.arrived += 1;
+        let replica = &mut self.replicas[chosen];
+        if replica.has_time_for(work, nanoseconds(self.load.limit / 2.)) {
             let end = replica.served + work;
             replica.requests.push(Reverse(Request { end, arrived, besides }));
             replica.most = replica.most.max(replica.requests.len());
         } else {
-            refused += 1;
+            self.refused += 1;
         }
     }
-    let end = nanoseconds(now);
-    let busy = all.iter().map(|replica| replica.busy).sum::<u64>() - busy_before;
-    let most = all.iter().map(|replica| replica.most).max().unwrap_or_default();
-    // Those that have arrived count to their end.
-    let rest = |request: Request, seconds| {
-        if request.arrived >= measured_from {
-            times.push(seconds);
+
+    fn begin_to_count(&mut self) {
+        self.counted_from = nanoseconds(self.now);
+        self.serve_all(self.counted_from);
+        self.busy_before = self.busy();
+        (self.arrived, self.refused) = (0, 0);
+        self.times.clear();
+    }
+
+    fn counted(mut self) -> Simulated {
+        let end = nanoseconds(self.now);
+        self.serve_all(end);
+        let busy = (self.busy() - self.busy_before) as f64;
+        // Those that have arrived are counted to their end.
+        self.serve_all(Nanoseconds::MAX / 2);
+        self.times.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let index = (share * self.times.len() as f64) as usize;
+            self.times.get(index).copied().unwrap_or_default()
+        };
+        let replicas = self.replicas.len();
+        Simulated {
+            replicas,
+            busy: busy / ((end - self.counted_from).max(1) as f64 * replicas as f64),
+            median: at(0.5),
+            p99: at(0.99),
+            refused: self.refused as f64 / self.arrived as f64,
+            most: self.replicas.iter().map(|replica| replica.most).max().unwrap_or_default(),
         }
-    };
-    let mut rest = rest;
-    all.iter_mut().for_each(|replica| replica.serve(u64::MAX / 2, &mut rest));
-    times.sort_by(f64::total_cmp);
-    let at = |share: f64| times.get((share * times.len() as f64) as usize).copied().unwrap_or(0.);
-    Simulated {
-        replicas,
-        busy: busy as f64 / ((end - measured_from).max(1) as f64 * replicas as f64),
-        median: at(0.5),
-        p99: at(0.99),
-        refused: refused as f64 / (count - warm) as f64,
-        most,
     }
 }
 

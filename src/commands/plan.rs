@@ -34,7 +34,7 @@ pub struct Plan {
     /// The model as [ID=]SOURCE.
     #[arg(long, default_value = "builtin:sentiment-en")]
     model: String,
-    /// The 99th percentile of the time from arrival to answer that is wished for.
+    /// Maximum 99th percentile of the time from arrival to answer.
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = numbers::within::<1, 600_000>)]
     p99: usize,
     /// How requests are assigned to replicas.
@@ -101,16 +101,15 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Whether the last number of replicas that was tried is enough.
-fn suffices(flags: &Plan, last: &Simulated) -> bool {
-    last.p99 <= flags.p99 as f64 / 1e3 && last.refused == 0.
+/// Returns the last number of replicas that was tried, if it is enough.
+fn enough<'a>(flags: &Plan, tried: &'a [Simulated]) -> Option<&'a Simulated> {
+    tried.last().filter(|last| last.suffices(flags.p99 as f64 / 1e3))
 }
 
 fn as_text(flags: &Plan, question: &Question, measured: &Measured, tried: &[Simulated]) -> String {
     let ms = |seconds: f64| seconds * 1e3;
     let mebibytes = |bytes: usize| bytes as f64 / f64::from(1 << 20);
-    let methods =
-        if flags.methods.is_empty() { "none".to_owned() } else { flags.methods.join(", ") };
+    let methods = flags.methods.join(", ");
     let mut text = format!(
         "{}, {} tokens, methods {methods}, measured on {} cores ({})\n\n\
          one request alone      {:.1} ms (admission expects {:.1} ms, cost {})\n\
@@ -147,8 +146,7 @@ fn as_text(flags: &Plan, question: &Question, measured: &Measured, tried: &[Simu
             one.most,
         );
     }
-    let last = tried.last().filter(|last| suffices(flags, last));
-    text + &match last {
+    text + &match enough(flags, tried) {
         Some(last) => format!(
             "\n{} with p99 of at most {} ms. engine.queued_work should be at least {}: {} requests at a time.\n",
             match last.replicas {
@@ -198,6 +196,6 @@ fn as_json(
         "response_bytes": measured.response_bytes,
         "rate": flags.rate,
         "simulated": tried.iter().map(simulated).collect::<Vec<_>>(),
-        "replicas": tried.last().filter(|last| suffices(flags, last)).map(|last| last.replicas),
+        "replicas": enough(flags, tried).map(|last| last.replicas),
     })
 }

@@ -35,8 +35,7 @@ pub async fn explain(
     let behaviour = tasks::of(model.task);
     let predicted = behaviour.predicted(question, &read)?;
     let targets = targets(question, &read)?;
-    let Needed { reads, output, targets } =
-        Needed::of(question, &first.reads, all.clone(), targets);
+    let Needed { reads, output, targets } = Needed::of(question, &first.reads, all, targets);
     let values = values(&targets, &output);
     let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
     let seed = question.seed;

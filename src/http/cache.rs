@@ -56,7 +56,10 @@ impl Key {
         let time = question.budget.map_or(0, |budget| budget.as_millis()).to_le_bytes();
         // Lengths keep adjacent parts from running together.
         let name = caller.name.as_bytes();
-        let parts = [name, model.id.as_bytes(), model.revision.as_bytes(), &time, request];
+        // The same weights may be loaded again with another activation.
+        let activation = model.activation().name().as_bytes();
+        let (id, revision) = (model.id.as_bytes(), model.revision.as_bytes());
+        let parts = [name, id, revision, activation, &time, request];
         let digest = parts.iter().fold(Sha256::new(), |digest, part| {
             digest.chain_update(part.len().to_le_bytes()).chain_update(part)
         });

@@ -5,6 +5,7 @@ mod batch;
 mod capacity;
 mod corpora;
 mod environment;
+mod heads;
 mod life;
 mod people;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{GREAT, serving, with};
+use super::{GREAT, numbers, serving, with};
 use crate::support::service::{Running, start};
 
 const ALL: [&str; 4] = ["lens", "conductance", "head_importance", "ablation"];
@@ -11,10 +11,6 @@ async fn explained(service: &Running, body: &Value) -> Value {
     let reply = service.post("/explain", body).await;
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     reply.json()["results"][0].clone()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
 #[tokio::test]

@@ -2,21 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::windows::long;
 use super::{GREAT, numbers, serving, with};
 use crate::support::service::{Running, start};
 
 const ALL: [&str; 4] = ["lens", "conductance", "head_importance", "ablation"];
-
-/// About 240 tokens; the model's maximum is 128.
-fn long() -> String {
-    let sentences = [
-        "The film begins slowly, with a long walk through the rain.",
-        "The cast is wonderful and the music is a joy.",
-        "The last hour is a dull, tired and stupid mess.",
-        "I left before the end.",
-    ];
-    sentences.iter().cycle().take(20).copied().collect::<Vec<_>>().join(" ")
-}
 
 fn windowed(combine: &str) -> Value {
     json!({"inputs": long(), "target": "POSITIVE", "methods": [], "attention": false, "inside": ALL,

@@ -23,6 +23,7 @@ mod interactions;
 mod keys;
 mod kserve;
 mod languages;
+mod late;
 mod limits;
 mod loads;
 mod mixing;

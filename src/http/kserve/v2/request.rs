@@ -45,8 +45,7 @@ pub struct InferenceRequest {
     pub id: Option<String>,
     /// The one in the path counts.
     #[serde(rename = "model_name")]
-    #[allow(dead_code)] // some clients repeat it
-    pub model_name: Option<String>,
+    _model_name: Option<String>,
     /// `method`, the method of attributions and its options, such as `n_steps`; the fields
     /// `target`, `output`, `normalize`, `truncate`, `seed`, `budget_ms`, `aggregation`,
     /// `handle_impossible_answer`, `max_answer_len` and `top_k` of POST /explain; and
