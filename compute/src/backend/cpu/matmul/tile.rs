@@ -244,6 +244,9 @@ impl Tile<'_> {
         sums: &mut [[S::f32s; V]; M],
     ) {
         let left = self.product.left;
+        // The compiler keeps this copy in registers whatever M is. `sums`, which the caller fills in
+        // loops with branches, stayed in memory for some M, at less than half the speed.
+        let mut registers = *sums;
         // SAFETY: `check` asserts that every i · row + k · column is within `left`; the last row
         // of `weights` holds V registers.
         unsafe {
@@ -254,7 +257,7 @@ impl Tile<'_> {
                 for (v, weight) in weights.iter_mut().enumerate() {
                     *weight = b.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
                 }
-                for (i, row) in sums.iter_mut().enumerate() {
+                for (i, row) in registers.iter_mut().enumerate() {
                     let x = simd.splat_f32s(*a.add(i * left.row));
                     for (sum, weight) in row.iter_mut().zip(weights) {
                         *sum = multiply_add(simd, x, weight, *sum);
@@ -264,6 +267,7 @@ impl Tile<'_> {
                 b = b.wrapping_add(self.step);
             }
         }
+        *sums = registers;
     }
 
     /// Returns the initial sum at this row and the panel's column `column`.
