@@ -23,7 +23,7 @@ use super::batcher::{Batch, Batcher, Lane, PassLimits, PassResult};
 use super::health::Health;
 use crate::backend::cpu;
 use crate::error::Error;
-use crate::passes::Job;
+use crate::passes::{Job, Requester};
 
 /// State shared by all workers.
 struct Workers {
@@ -57,6 +57,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Threads that run small passes or parts of passes may keep this fraction (1 / n) of a pass's
 /// memory.
 const SMALL_BUFFER_DIVISOR: usize = 8;
+
+/// How long jobs wait for others of their request at most. A poll that sends them takes less.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
+const GATHERING_STEP: Duration = Duration::from_micros(20);
 
 /// Passes with fewer multiply-adds run on a single thread.
 const MIN_PARALLEL_WORK: u64 = 30_000_000;
@@ -128,12 +132,9 @@ impl Workers {
     /// Passes jobs to the batcher until the channel closes.
     fn collect(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(job) = queue.blocking_recv() {
-            let mut waiting = lock(&self.waiting);
-            waiting.batcher.push(job);
-            // Jobs that were sent together are batched together.
-            while let Ok(job) = queue.try_recv() {
-                waiting.batcher.push(job);
-            }
+            let requester = Arc::clone(&job.requester);
+            lock(&self.waiting).batcher.push(job);
+            gather(&self.waiting, &mut queue, &requester, Instant::now() + LONGEST_GATHERING);
             self.more.notify_all();
         }
         lock(&self.waiting).closed = true;
@@ -170,6 +171,27 @@ impl Workers {
         lock(&self.waiting).batcher.finish(batch, result, took);
         // There may be rows to retry, or a lane may be waiting for the last job to end.
         self.more.notify_all();
+    }
+}
+
+/// Passes on the jobs that a request sends together, so that they are batched together, and all
+/// others that are queued.
+fn gather(
+    waiting: &Mutex<Waiting>,
+    queue: &mut mpsc::Receiver<Job>,
+    requester: &Requester,
+    until: Instant,
+) {
+    loop {
+        // Before the jobs, so that none is missed.
+        let more = requester.is_sending();
+        while let Ok(job) = queue.try_recv() {
+            lock(waiting).batcher.push(job);
+        }
+        if !more || Instant::now() >= until {
+            return;
+        }
+        thread::sleep(GATHERING_STEP);
     }
 }
 
@@ -262,4 +284,61 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tracing::Span;
+
+    use super::*;
+    use crate::model::{Model, Placement};
+    use crate::rows::{Row, Tokens};
+
+    #[test]
+    fn jobs_of_one_poll_run_in_one_pass() {
+        let source = "builtin:sentiment-en".parse().unwrap();
+        let model = Arc::new(Model::load("own", &source, &Placement::default()).unwrap());
+        let requester = Arc::new(Requester::default());
+        let ids = Tokens {
+            input_ids: vec![7; 3],
+            token_type_ids: vec![0; 3],
+            position_ids: vec![0, 1, 2],
+        };
+        let ids = Arc::new(ids);
+        let callers = Mutex::new(Vec::new());
+        let job = || {
+            let (reply, caller) = oneshot::channel();
+            lock(&callers).push(caller);
+            Job {
+                model: Arc::clone(&model),
+                rows: vec![Row::forward(Arc::clone(&ids), [0].into())],
+                requester: Arc::clone(&requester),
+                reply,
+                queued: Instant::now(),
+                span: Span::none(),
+            }
+        };
+        let limits = PassLimits { tokens: 64, bytes: 1 << 30, workers: 1 };
+        let waiting = Mutex::new(Waiting { batcher: Batcher::new(limits), closed: false });
+        let (sender, mut queue) = mpsc::channel(8);
+        let begun = std::sync::Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                requester.together(|| {
+                    sender.blocking_send(job()).unwrap();
+                    begun.wait();
+                    for _ in 0..4 {
+                        thread::yield_now();
+                        sender.blocking_send(job()).unwrap();
+                    }
+                });
+            });
+            begun.wait();
+            let far = Instant::now() + Duration::from_secs(600);
+            gather(&waiting, &mut queue, &requester, far);
+        });
+        let batch = lock(&waiting).batcher.next(Instant::now(), Lane::Main);
+        assert_eq!(batch.unwrap().rows.len(), 5);
+    }
 }
