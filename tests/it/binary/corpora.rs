@@ -291,7 +291,7 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
             "heads",
             "texts.tsv",
             &["--model", answering],
-            "--data: question answering needs text_pair",
+            "question answering needs text_pair",
         ),
         ("heads", "texts.tsv", &["--model", masked], "the text has no [MASK]"),
         ("probe", "texts.tsv", &["--properties", "spelling"], "punctuation"),
