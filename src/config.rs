@@ -36,7 +36,7 @@ pub use corpus::{CorpusEntry, check_corpus_id};
 pub use keys::NamedKey;
 pub use limits::Limits;
 use model::unique_ids;
-pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
+pub use model::{AUTO, ActivationName, DtypeName, ModelEntry, check_id, check_source};
 pub use reference::markdown;
 pub use server::{Server, Tls};
 pub use sources::Sources;
@@ -137,6 +137,7 @@ impl Default for Config {
                 id: builtin.name.to_owned(),
                 source: format!("builtin:{}", builtin.name),
                 activation: None,
+                dtype: DtypeName::default(),
             })
             .collect();
         Self {

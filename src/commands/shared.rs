@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use crate::checkpoint::Source;
-use crate::config::{Config, ModelEntry};
+use crate::config::{Config, DtypeName, ModelEntry};
 
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -34,7 +34,7 @@ pub fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
     let parsed: Source = source.parse()?;
     parsed.check_exists()?;
     let id = id.unwrap_or_else(|| parsed.default_id());
-    Ok(ModelEntry { id, source: source.to_owned(), activation: None })
+    Ok(ModelEntry { id, source: source.to_owned(), activation: None, dtype: DtypeName::default() })
 }
 
 /// Returns a progress bar over this many texts.

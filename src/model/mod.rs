@@ -25,14 +25,14 @@ use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
-use crate::rows::{MapKind, Row, RowOutput, Want};
+use crate::rows::{MapKind, Precision, Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
 pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
 use network::Network;
-pub use placement::Placement;
+pub use placement::{Dtype, Placement};
 
 /// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
@@ -117,7 +117,15 @@ struct LoadedNetwork<B: Backend> {
 
 impl Run for LoadedNetwork<Cpu> {
     fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows);
+        let backend = self.backend.with_threads(threads);
+        let mut outputs = vec![RowOutput::default(); rows.len()];
+        for precision in [Precision::Full, Precision::Reduced] {
+            let chosen = |&index: &usize| backend.precision_of(&rows[index]) == precision;
+            let indices: Vec<usize> = (0..rows.len()).filter(chosen).collect();
+            let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
+            let Ok(run) = self.network.run(&backend.with_precision(precision), &own);
+            indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
+        }
         Ok(outputs)
     }
 
@@ -130,7 +138,8 @@ impl Run for LoadedNetwork<Cpu> {
 #[cfg(feature = "candle")]
 impl Run for LoadedNetwork<Candle> {
     fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        self.network.run(&self.backend, rows).map_err(|error| PassError(error.to_string()))
+        let rows: Vec<&Row> = rows.iter().collect();
+        self.network.run(&self.backend, &rows).map_err(|error| PassError(error.to_string()))
     }
 
     fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
@@ -145,13 +154,13 @@ fn load(
     head: &Head,
     checkpoint: &Checkpoint,
 ) -> Result<Box<dyn Run>, LoadError> {
+    let on_cpu = |backend: Cpu| {
+        let network = Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
+        Ok::<_, LoadError>(Box::new(LoadedNetwork { network, backend }))
+    };
     Ok(match placement {
-        Placement::Cpu(isa) => {
-            let backend = Cpu::new(*isa);
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
+        Placement::Cpu(isa) => on_cpu(Cpu::new(*isa))?,
+        Placement::Int8(vnni) => on_cpu(Cpu::new(vnni.isa()).with_int8(*vnni))?,
         #[cfg(feature = "candle")]
         Placement::Candle(backend) => {
             let backend = backend.clone();
@@ -213,6 +222,12 @@ impl Loaded {
     /// Returns the data type of the weights.
     pub fn dtype(&self) -> &'static str {
         self.placement.dtype()
+    }
+
+    /// Whether every row runs in full precision. Only such passes measure the speed.
+    pub fn is_full(&self, rows: &[Row]) -> bool {
+        let reduces = matches!(self.placement, Placement::Int8(_));
+        !reduces || rows.iter().all(|row| row.precision == Precision::Full)
     }
 
     /// Returns the device, `cpu` or `cuda`.

@@ -77,14 +77,14 @@ impl<B: Backend> Network<B> {
     }
 
     /// Runs rows of any lengths together; returns one output per row, in the same order.
-    pub fn run(&self, b: &B, rows: &[Row]) -> Result<Vec<RowOutput>, B::Error> {
+    pub fn run(&self, b: &B, rows: &[&Row]) -> Result<Vec<RowOutput>, B::Error> {
         let mut by_layers: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
             by_layers.entry((row.first_layer(), row.last_layer())).or_default().push(index);
         }
         let mut outputs = vec![RowOutput::default(); rows.len()];
         for ((first_layer, last_layer), indices) in by_layers {
-            let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
+            let own: Vec<&Row> = indices.iter().map(|&index| rows[index]).collect();
             let run = self.run_layers(b, first_layer, last_layer, &own)?;
             indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
         }

@@ -127,6 +127,16 @@ pub trait Backend: Send + Sync + 'static {
         input: usize,
     ) -> Result<Self::Linear, Self::Error>;
 
+    /// Loads a linear map of a layer, which forward passes may run in reduced precision.
+    fn load_layer_linear(
+        &self,
+        weight: &[f32],
+        bias: &[f32],
+        input: usize,
+    ) -> Result<Self::Linear, Self::Error> {
+        self.load_linear(weight, bias, input)
+    }
+
     fn load_layer_norm(
         &self,
         weight: &[f32],
@@ -157,7 +167,8 @@ pub trait Backend: Send + Sync + 'static {
         onto: Option<&Self::Array>,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// Returns `act(x Wᵀ + b)` and the activation's derivative there.
+    /// Returns `act(x Wᵀ + b)` and the activation's derivative there; of passes of reduced
+    /// precision, which have no gradients, the derivative may be empty.
     fn linear_activated(
         &self,
         map: &Self::Linear,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use explaind::config::{Concepts, Config, ModelEntry};
+use explaind::config::{Concepts, Config, DtypeName, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{GREAT, serving, with};
@@ -302,6 +302,7 @@ async fn another_revision_of_the_model_needs_a_new_concept() {
             id: "mine".to_owned(),
             source: golden_folder(source).display().to_string(),
             activation: None,
+            dtype: DtypeName::F32,
         }],
         concepts: Concepts { folder: Some(folder.path().to_owned()) },
         ..untimed()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use explaind::config::Config;
+use explaind::config::{Config, DtypeName};
 use explaind::model::faults::{Fault, heal, inject};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -74,6 +74,7 @@ async fn the_service_is_not_ready_while_every_pass_fails() {
         id: "all".to_owned(),
         source: folder.to_str().unwrap().to_owned(),
         activation: None,
+        dtype: DtypeName::F32,
     }];
     let service = start_with(&Config { models, ..untimed() }).await;
     assert_eq!(service.get("/readyz").await.status, 200);

@@ -41,7 +41,7 @@ mod web;
 mod windows;
 mod zero_shot;
 
-use explaind::config::{Config, ModelEntry};
+use explaind::config::{Config, DtypeName, ModelEntry};
 use serde_json::Value;
 
 use crate::support::golden_folder;
@@ -52,7 +52,8 @@ const GREAT: &str = "This movie is really great.";
 /// Starts a service with one of the tiny checkpoints under its folder's name.
 async fn serving(folder: &str) -> Running {
     let source = golden_folder(folder).display().to_string();
-    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
+    let model =
+        ModelEntry { id: folder.to_owned(), source, activation: None, dtype: DtypeName::F32 };
     start_with(&Config { models: vec![model], ..untimed() }).await
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use explaind::config::{AdminKey, Config, ModelEntry};
+use explaind::config::{AdminKey, Config, DtypeName, ModelEntry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,6 +21,7 @@ pub fn config(models: &[(&str, &str)]) -> Config {
         id: (*id).to_owned(),
         source: (*source).to_owned(),
         activation: None,
+        dtype: DtypeName::F32,
     };
     Config { models: models.iter().map(entry).collect(), ..untimed() }
 }

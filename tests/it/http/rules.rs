@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use explaind::config::ModelEntry;
+use explaind::config::{DtypeName, ModelEntry};
 use explaind::evidence::cart::{self, Node, Observation, Size};
 use serde_json::{Value, json};
 
@@ -218,6 +218,7 @@ async fn a_masked_language_model_can_fill_absent_words() {
         id: "filler".to_owned(),
         source: golden_folder("bert-mlm").display().to_string(),
         activation: None,
+        dtype: DtypeName::F32,
     };
     let mut config = untimed();
     config.models.push(filler);

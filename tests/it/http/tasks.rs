@@ -1,6 +1,6 @@
 //! Responses and errors of each task.
 
-use explaind::config::{Config, ModelEntry};
+use explaind::config::{Config, DtypeName, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{serving, with};
@@ -13,6 +13,7 @@ pub async fn start() -> Running {
         id: id.to_owned(),
         source: golden_folder(folder).display().to_string(),
         activation: None,
+        dtype: DtypeName::F32,
     };
     let models = [
         ("tokens", "bert-tokens"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use explaind::config::{Config, ModelEntry};
+use explaind::config::{Config, DtypeName, ModelEntry};
 use serde_json::{Value, json};
 
 use super::GREAT;
@@ -131,7 +131,8 @@ async fn unconverged_scores_have_a_warning() {
 /// Returns the codes of the warnings for a randomly initialized model.
 async fn warnings_of(folder: &str, methods: Value) -> Vec<String> {
     let source = golden_folder(folder).display().to_string();
-    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
+    let model =
+        ModelEntry { id: folder.to_owned(), source, activation: None, dtype: DtypeName::F32 };
     let config = Config { models: vec![model], ..untimed() };
     let service = service::start_with(&config).await;
     let body = json!({"inputs": "this film was dull and the plot was bad", "methods": methods});
@@ -159,7 +160,8 @@ async fn disagreeing_methods_have_a_warning() {
 #[tokio::test]
 async fn a_single_word_is_evaluated_as_far_as_possible() {
     let source = golden_folder("bert-tokens").display().to_string();
-    let model = ModelEntry { id: "tokens".to_owned(), source, activation: None };
+    let model =
+        ModelEntry { id: "tokens".to_owned(), source, activation: None, dtype: DtypeName::F32 };
     let config = Config { models: vec![model], ..untimed() };
     let service = service::start_with(&config).await;
     let body = json!({"inputs": "Paris", "target": {"token": 1, "index": 1},
