@@ -1,5 +1,6 @@
 //! Forward rows with 8-bit products against f32: time, and how occlusion ranks the tokens. `cargo
-//! bench --bench int8 -- [FOLDER…]`; without folders, the built-in models.
+//! bench --bench int8 -- [FOLDER…]`; without folders, the built-in models. Times are those of the
+//! release profile: in dev builds, f32 is several times slower and 8 bits are not.
 
 use std::hint::black_box;
 use std::sync::Arc;
