@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use explaind::backend::cpu::{Isa, Vnni};
+use explaind::backend::cpu::Isa;
 use explaind::evaluation::statistics::spearman;
 use explaind::model::{Dtype, Model, Placement};
 use explaind::rows::{Output, Precision, Row, Scalar, Tokens, Want, highest};
@@ -131,13 +131,12 @@ fn rank(model: &Model, texts: &str) {
 }
 
 fn main() {
-    let isa = Isa::best();
-    let Placement::Int8(_) = Placement::Cpu(isa).with(Dtype::Int8) else {
-        println!("skipped: {} has no instructions for 8-bit integers", isa.name());
+    let placement = Placement::Cpu(Isa::best()).with(Dtype::Int8);
+    println!("{placement}, one thread");
+    let Placement::Int8(..) = placement else {
+        println!("skipped: no instructions for 8-bit integers");
         return;
     };
-    let vnni = Vnni::of(isa).expect("checked");
-    println!("{} with VNNI, one thread", isa.name());
     let folders: Vec<String> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let sources = match folders.is_empty() {
@@ -146,7 +145,7 @@ fn main() {
     };
     for name in sources {
         let source = name.parse().expect("a source");
-        let model = Model::load(&name, &source, &Placement::Int8(vnni)).expect("it loads");
+        let model = Model::load(&name, &source, &placement).expect("it loads");
         println!("{name}");
         for tokens in [8, 32, 128] {
             compare(&model, tokens);

@@ -27,13 +27,14 @@ CODES = {
 }
 POINTERS = re.compile(
     r"""
+      (/parameters)?(                   # of KServe's V1 protocol
       /model                            # auto, and a script without a model
     | /source                           # a missing folder
-    | /inputs/\d+                       # different scripts in one list
-    | (/inputs(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
-    | /inputs(/\d+)?/rationale(/\d+)?   # outside of the text
-    | /inside(/\d+)?                    # with window or candidates, another task, duplicates
-    | /concepts(/\d+)?                 # with window or candidates, of another model
+    | /(inputs|instances)/\d+                       # different scripts in one list
+    | (/(inputs|instances)(/\d+)?)?/spans(/\d+)?    # outside of the text, overlapping, or with a list
+    | /(inputs|instances)(/\d+)?/rationale(/\d+)?   # outside of the text
+    | /inside(/\d+)?                    # duplicates, a text too long for it
+    | /concepts(/\d+)?                 # of another model
     | /name | /(concept|contrast)(/\d+(/\w+)*)?     # reserved, numbers of texts, repetition
     | /lexicon                          # too many words
     | /attention/(kind|heads(/\d+)?|layers(/\d+)?)
@@ -49,6 +50,12 @@ POINTERS = re.compile(
     | /k | /corpus | /groups(/\d+)? | /properties(/\d+)? | /keep(/\d+)? | /pairs(/\d+)? | /to       # limits, unknown names, duplicates
     | /(depth|fill(/model)?|max_rows|n_samples|order|precision) # the other kind of rule
     | /layer | /path | /pooling | /samples(/\d+(/\w+)?)?       # of the model, or without a file
+    )
+    | /(model|version)                  # of KServe's paths
+    # The Open Inference Protocol: names, types, shapes and parameters, which the schema leaves open
+    | /inputs(/\d+(/(name|shape|datatype|data|parameters)(/[^/]*)*)?)?
+    | /outputs(/\d+(/(name|parameters)(/[^/]*)*)?)?
+    | /parameters(/[^/]*)?
     """,
     re.VERBOSE,
 )

@@ -26,7 +26,8 @@ use crate::engine::{self, CorpusSpec, Engine, ModelPool, ModelSpec, PassLimits};
 use crate::explainer::Explainer;
 use crate::explanation::{Groups, Lexicon};
 use crate::http::{self, Connections, Service, Tls, WorkRuntime};
-use crate::model::Budget;
+use crate::model::{Budget, Model};
+use crate::remote::{self, Remote};
 use crate::telemetry;
 
 /// Why the service could not start or continue, as a line for the operator.
@@ -138,6 +139,10 @@ pub struct Signals<S> {
     pub reload: mpsc::Receiver<Config>,
 }
 
+/// Time between attempts to reach the predictor.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// Connections of the separate listener for probes.
 const PROBE_CONNECTIONS: usize = 16;
 
@@ -220,11 +225,32 @@ async fn serve_probes(
     Ok(Some(AbortOnDropHandle::new(tokio::spawn(serving))))
 }
 
-/// Loads the models, starts to embed the corpora, and checks that the service can answer.
-async fn begin(service: &Service, config: &Config) -> Result<(), StartError> {
+/// Serves the predictor's model, loads the models, starts to embed the corpora, and checks that the
+/// service can answer.
+pub async fn begin(service: &Service, config: &Config) -> Result<(), StartError> {
+    if let Some(settings) = config.predictor.settings() {
+        let model = predicted_elsewhere(settings).await?;
+        service.explainer.pool.add(Arc::new(model));
+    }
     load(&service.explainer, &config.models).await?;
     serve_corpora(&service.explainer, &[], &config.corpora);
     service.ready().await.map_err(StartError::of)
+}
+
+/// Asks the predictor for its outputs until it answers: it may start later.
+async fn predicted_elsewhere(settings: remote::Settings) -> Result<Model, StartError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (settings, id) = (settings.clone(), settings.model.clone());
+        let connect =
+            move || Remote::connect(settings).and_then(|remote| Model::remote(&id, remote));
+        match tokio::task::spawn_blocking(connect).await.map_err(StartError::of)? {
+            Ok(model) => return Ok(model),
+            Err(error) => warn!(%error, "the predictor does not answer yet"),
+        }
+        sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
+    }
 }
 
 /// Serves the models of a new configuration: loads models that are new or changed and unloads those

@@ -10,8 +10,10 @@ pub mod expected;
 mod extract;
 pub mod keys;
 mod limits;
+mod log;
 mod model;
 pub mod named;
+mod predictor;
 mod reference;
 mod server;
 mod sources;
@@ -35,8 +37,10 @@ pub use concepts::Concepts;
 pub use corpus::{CorpusEntry, check_corpus_id};
 pub use keys::NamedKey;
 pub use limits::Limits;
+pub use log::{Log, LogFormat};
 use model::unique_ids;
 pub use model::{AUTO, ActivationName, DtypeName, ModelEntry, check_id, check_source};
+pub use predictor::Predictor;
 pub use reference::markdown;
 pub use server::{Server, Tls};
 pub use sources::Sources;
@@ -61,8 +65,10 @@ pub struct Config {
     pub concepts: Concepts,
     #[garde(dive)]
     pub log: Log,
+    #[garde(dive)]
+    pub predictor: Predictor,
     /// The first one is used for requests that name no model. By default, the built-in models.
-    #[garde(length(min = 1, max = 64), dive, custom(unique_ids))]
+    #[garde(length(max = 64), dive, custom(unique_ids))]
     pub models: Vec<ModelEntry>,
     /// Beside those of the built-in models.
     #[garde(length(max = 64), dive, custom(corpus::unique_ids))]
@@ -106,39 +112,11 @@ pub struct Cache {
     pub mebibytes: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Log {
-    /// Log lines for people or for programs.
-    #[garde(skip)]
-    pub format: LogFormat,
-    /// In the syntax of tracing, such as `info` or `explaind=debug`.
-    #[garde(custom(log_filter))]
-    pub filter: String,
-    /// URL of an OTLP/HTTP collector for traces. Can also be set by the variable
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
-    #[garde(inner(custom(collector)))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub otlp: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
 impl Default for Config {
     fn default() -> Self {
         let models = crate::checkpoint::source::BUILTINS
             .iter()
-            .map(|builtin| ModelEntry {
-                id: builtin.name.to_owned(),
-                source: format!("builtin:{}", builtin.name),
-                activation: None,
-                dtype: DtypeName::default(),
-            })
+            .map(|builtin| ModelEntry::new(builtin.name, format!("builtin:{}", builtin.name)))
             .collect();
         Self {
             server: Server::default(),
@@ -148,6 +126,7 @@ impl Default for Config {
             sources: Sources::default(),
             concepts: Concepts::default(),
             log: Log::default(),
+            predictor: Predictor::default(),
             models,
             corpora: Vec::new(),
             lexicon: Groups::new(),
@@ -168,12 +147,6 @@ impl Default for Engine {
     }
 }
 
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned(), otlp: None }
-    }
-}
-
 /// All errors of a configuration, one line each.
 #[derive(Debug)]
 pub struct ConfigErrors(pub Vec<String>);
@@ -189,8 +162,8 @@ impl std::error::Error for ConfigErrors {}
 /// Returns an unknown key if the file belongs to another program: it has none of the keys that
 /// are specific to this one. Otherwise unknown keys are errors.
 fn foreign(file: &Figment) -> Option<String> {
-    const OWN: [&str; 7] =
-        ["concepts", "corpora", "engine", "lexicon", "limits", "models", "sources"];
+    const OWN: [&str; 8] =
+        ["concepts", "corpora", "engine", "lexicon", "limits", "models", "predictor", "sources"];
     const SHARED: [&str; 3] = ["cache", "log", "server"];
     let keys = file.extract::<BTreeMap<String, Value>>().ok()?.into_keys();
     let keys: Vec<String> = keys.collect();
@@ -252,6 +225,13 @@ impl Config {
         let report = self.validate().err();
         let invalid = report.iter().flat_map(|report| report.iter());
         let mut errors: Vec<String> = invalid.map(|(path, error)| line(path, error)).collect();
+        if self.models.is_empty() && self.predictor.host.is_none() {
+            errors.push(line(&"models", &"at least one model, or predictor.host, is needed"));
+        }
+        if self.predictor.host.is_some() && self.models.iter().any(|m| m.id == self.predictor.model)
+        {
+            errors.push(line(&"predictor.model", &"one of the models has the same id"));
+        }
         for (index, entry) in self.models.iter().enumerate() {
             let source = entry.source.parse();
             if let Some(Err(error)) = source.ok().map(|source| self.sources.check(&source)) {
@@ -283,19 +263,6 @@ pub fn lexicon_of(file: &Path) -> Result<Groups, String> {
         return Err("no such file".to_owned());
     }
     extract::lexicon(&Figment::from(Toml::file_exact(file)))
-}
-
-fn collector(url: &str, _: &()) -> garde::Result {
-    match (url.starts_with("http://") || url.starts_with("https://"), cfg!(feature = "otlp")) {
-        (true, true) => Ok(()),
-        (false, _) => Err(garde::Error::new("must be a URL such as http://127.0.0.1:4318")),
-        (_, false) => Err(garde::Error::new("this build cannot send traces (feature otlp)")),
-    }
-}
-
-fn log_filter(filter: &str, _: &()) -> garde::Result {
-    let parsed = tracing_subscriber::EnvFilter::try_new(filter);
-    parsed.map(|_| ()).map_err(|error| garde::Error::new(error.to_string()))
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ codes! {
     RateLimited,
     /// The response was not ready before the deadline.
     DeadlineExceeded,
+    /// The server that predicts a remote model failed.
+    PredictorFailed,
     /// The body did not arrive in time.
     RequestTimeout,
     NotReady,

@@ -23,6 +23,8 @@ pub mod heads;
 
 pub mod text;
 
+pub mod remote;
+
 pub mod model;
 
 pub mod corpus;
@@ -59,6 +61,10 @@ pub mod telemetry;
 
 pub mod http;
 
+pub mod batch;
+
 pub mod app;
+
+pub mod capacity;
 
 pub mod commands;

@@ -241,14 +241,25 @@ pub enum Want {
     /// run, and there are no maps. With a scalar, the last layer's states are those of the tokens
     /// that the head reads, and zero for the others, where the gradient is zero.
     Layers(Range<usize>, Option<Scalar>),
-    /// The same, but the mean of the states over all tokens, and the sum of the gradients: the
+    /// The same, but means of the states over all tokens, and the sums of the gradients: the
     /// gradient with respect to a vector that is added to the state of every token. `[hidden]` each.
-    Means(Range<usize>, Scalar),
+    Means(Means),
     /// All outputs, and those that the head computes from the states after every layer.
     Lens,
     /// The attention flow from this token at the last layer down to each input token through all
     /// layers (see [`crate::flow`]); `[tokens]`, in `token_scores`.
     Flow(usize),
+}
+
+/// Means over all tokens of the states after some layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Means {
+    /// Transformer layers, from 1.
+    pub layers: Range<usize>,
+    /// The factor of each token's state in the mean; `None` for equal parts.
+    pub weights: Option<Arc<[f64]>>,
+    /// What is differentiated, if anything.
+    pub scalar: Option<Scalar>,
 }
 
 /// One sequence to run through a model.
@@ -315,7 +326,7 @@ impl Row {
         match &self.want {
             Want::Gradients(_, scalars) => scalars,
             Want::Layers(_, scalar) => scalar.as_slice(),
-            Want::Means(_, scalar) => std::slice::from_ref(scalar),
+            Want::Means(means) => means.scalar.as_slice(),
             Want::Outputs
             | Want::States
             | Want::Pooled(_)
@@ -354,7 +365,9 @@ impl Row {
     /// Returns the number of layers to run, if the row needs nothing of the others and of the head.
     pub fn last_layer(&self) -> Option<usize> {
         match &self.want {
-            Want::Layers(layers, None) => Some(layers.end - 1),
+            Want::Layers(layers, None) | Want::Means(Means { layers, scalar: None, .. }) => {
+                Some(layers.end - 1)
+            }
             _ => None,
         }
     }
@@ -362,7 +375,7 @@ impl Row {
     /// Returns the transformer layers, from 1, after which the row needs the states.
     pub fn kept_layers(&self) -> Range<usize> {
         match (&self.want, self.layer) {
-            (Want::Layers(layers, _) | Want::Means(layers, _), _) => layers.clone(),
+            (Want::Layers(layers, _) | Want::Means(Means { layers, .. }), _) => layers.clone(),
             (Want::Gradients(..), Layer::Hidden(layer)) => layer..layer + 1,
             _ => 0..0,
         }

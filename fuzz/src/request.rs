@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
-use explaind::config::{Config, DtypeName, ModelEntry};
+use explaind::config::{Config, ModelEntry};
 use explaind::http::{self, Service, Work};
 use explaind::{app, telemetry};
 use http_body_util::BodyExt;
@@ -76,12 +76,7 @@ fn start() -> Running {
         for (name, data) in files {
             fs::write(source.join(name), data).expect("the file is written");
         }
-        ModelEntry {
-            id: id.to_owned(),
-            source: source.display().to_string(),
-            activation: None,
-            dtype: DtypeName::F32,
-        }
+        ModelEntry::new(id, source.display().to_string())
     });
     config.models.splice(0..0, tiny);
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();

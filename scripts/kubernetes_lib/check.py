@@ -8,6 +8,7 @@ from pathlib import Path
 import chart
 import generated
 import helm_python
+import job
 import kustomize
 import parts
 import schemas
@@ -86,4 +87,5 @@ versions = f"{chart.OLDEST}, {chart.NEWEST} and of the operator"
 print(f"{objects} objects are valid, by {validations} comparisons with schemas of {versions}")
 generated.check()
 print(kustomize.check())
+print(job.check(binary))
 print(f"{check_service(rendered)} services run as rendered")

@@ -326,6 +326,12 @@ impl MethodEntry {
         self.options.iter().any(|option| bounds.contains(&option.name))
     }
 
+    /// Returns whether it needs nothing but predictions of the input without some units.
+    pub fn perturbs(&self) -> bool {
+        self.options.iter().any(|option| option.name == perturbation::REPLACEMENT.name)
+            && !matches!(self.pairs, PairsOf::TwoTexts(_))
+    }
+
     /// Validates the options in `given`, fills in defaults and resolves dependencies.
     pub fn options(&self, given: &Map<String, Value>) -> Result<Options> {
         let mut options = Options::read(self.options, given)?;
@@ -354,6 +360,11 @@ pub static METHODS: &[MethodEntry] = &[
 
 /// The method of requests that name none.
 pub const DEFAULT_METHOD: &str = integrated_gradients::ENTRY.name;
+
+/// Returns the method of requests to a model that name none.
+pub fn default_for(model: &Model) -> &'static str {
+    if model.is_remote() { kernel_shap::ENTRY.name } else { DEFAULT_METHOD }
+}
 
 /// Returns the methods whose attributions say all that they find: those without scores of pairs.
 pub fn without_pairs() -> impl Iterator<Item = &'static MethodEntry> {

@@ -267,7 +267,7 @@ impl<'a> Perturbation<'a> {
     fn removed(&self, keep: impl Fn(usize) -> bool) -> Row {
         let tokens = &self.subject.encoding.ids;
         let mut kept: Vec<usize> = (0..tokens.len()).filter(|&token| keep(token)).collect();
-        if kept.is_empty() {
+        if kept.is_empty() && !self.model.is_remote() {
             // The model cannot run an empty sequence.
             kept.push(0);
         }

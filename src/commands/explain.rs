@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ColorChoice};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::asked::{self, Asked};
+use super::given;
 use super::shared::{FILTER, Failure, model_entry, runtime, without_client};
-use super::{given, numbers};
 use crate::app;
 use crate::checkpoint::Source;
 use crate::config::{Config, Log};
@@ -26,9 +27,8 @@ pub struct Explain {
     /// text's script.
     #[arg(long)]
     model: Option<String>,
-    /// Methods that `explaind methods` lists, separated by commas; may be repeated.
-    #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
-    method: Vec<String>,
+    #[command(flatten)]
+    asked: Asked,
     /// Print the response of POST /explain.
     #[arg(long)]
     json: bool,
@@ -38,15 +38,6 @@ pub struct Explain {
     /// When to use colour. By default if the terminal supports it and NO_COLOR is unset.
     #[arg(long, default_value = "auto", value_name = "WHEN")]
     color: ColorChoice,
-    /// Also measure how far each method can be trusted.
-    #[arg(long)]
-    evaluate: bool,
-    /// Also list the samples of the model's corpus that are most like the text.
-    #[arg(long)]
-    examples: bool,
-    /// Read a text over the model's limit in windows that overlap by at least this many tokens.
-    #[arg(long, value_name = "STRIDE", value_parser = numbers::whole::<usize>)]
-    window: Option<usize>,
     /// The second text of a pair: a hypothesis, the text that contains the answer, or a text to
     /// compare with.
     #[arg(long, value_name = "TEXT")]
@@ -85,41 +76,23 @@ fn answer(flags: &Explain) -> Result<Answer, Failure> {
     without_client(&mut config);
     config.check()?;
     let _logging = telemetry::start_logging(&Log { filter: FILTER.to_owned(), ..Log::default() })?;
-    let mut body = json!({ "inputs": { "text": text, "text_pair": flags.pair } });
-    if !flags.method.is_empty() {
-        body["methods"] = json!(flags.method);
-    }
-    if flags.evaluate {
-        body["evaluate"] = json!("all");
-    }
-    if flags.examples {
-        body["evidence"] = json!({ "examples": {} });
-    }
-    if let Some(stride) = flags.window {
-        body["window"] = json!({ "stride": stride });
-        // A text in several windows has no attention, and asking for it would cause a warning.
-        body["attention"] = json!(false);
-    }
+    let mut body = flags.asked.fields(&["inputs", "model"])?;
+    body.insert("inputs".to_owned(), json!({ "text": text, "text_pair": flags.pair }));
+    let body = Value::Object(body).to_string();
     runtime()?.block_on(async {
         let explainer = app::explainer(&config)?;
         app::load(&explainer, &config.models).await?;
-        let question = http::question(&explainer, body.to_string().as_bytes()).map_err(by_flag)?;
+        let question = http::question(&explainer, body.as_bytes()).map_err(by_flag)?;
         Ok(explainer.explain(question).await.map_err(by_flag)?)
     })
 }
 
 /// Rewrites an error of the request to name the flag that caused it.
 fn by_flag(error: Error) -> Error {
-    const FLAGS: [(&str, &str); 6] = [
-        ("/methods", "--method"),
-        ("/window", "--window"),
-        ("/evaluate", "--evaluate"),
-        ("/evidence", "--examples"),
-        ("/inputs/text_pair", "--pair"),
-        ("/inputs", "the text"),
-    ];
+    let mut flags = asked::FLAGS.to_vec();
+    flags.extend([("/inputs/text_pair", "--pair"), ("/inputs", "the text"), ("/", "--options")]);
     let pointer = error.pointer.as_deref().unwrap_or_default();
-    let Some((_, flag)) = FLAGS.iter().find(|(start, _)| pointer.starts_with(start)) else {
+    let Some((_, flag)) = flags.iter().find(|(start, _)| pointer.starts_with(start)) else {
         return error;
     };
     let detail = match error.code {
@@ -129,7 +102,7 @@ fn by_flag(error: Error) -> Error {
             format!("{flag} has {what}; --window 16 reads it in parts")
         }
         Code::InputEmpty => format!("{flag} is empty"),
-        _ => return given::by_flag(error, &FLAGS),
+        _ => return given::by_flag(error, &flags),
     };
     Error { detail, pointer: None, ..error }
 }

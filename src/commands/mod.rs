@@ -1,5 +1,7 @@
 //! The command line: one file per command.
 
+mod asked;
+mod batch;
 mod configuration;
 mod corpus;
 mod evaluate;
@@ -11,6 +13,7 @@ mod heads;
 mod healthcheck;
 mod list;
 mod numbers;
+mod plan;
 mod probe;
 mod serve;
 mod shared;
@@ -20,6 +23,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use batch::{Batch, LinesFailed, batch};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use configuration::{check_config, hash_key, settings};
@@ -29,6 +33,7 @@ use examples::{Examples, examples};
 use explain::{Explain, explain};
 use heads::{Heads, heads};
 use healthcheck::{Healthcheck, healthcheck};
+use plan::{Plan, plan};
 use probe::{Probes, probes};
 use serve::{Serve, serve};
 use shared::Failure;
@@ -39,7 +44,7 @@ use crate::http;
 /// Explains what a BERT-family model did with a text.
 ///
 /// Exit status: 0 for success, 1 for a failure that standard error explains, 2 for an invalid
-/// command line.
+/// command line, 3 if `batch` is complete but some of its lines have an error.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -55,6 +60,8 @@ enum Command {
     Serve(Serve),
     /// Explain one text in the terminal.
     Explain(Explain),
+    /// Explain every row of a file.
+    Batch(Batch),
     /// Find the words that keep the prediction for one text, or a decision tree around it.
     Rules(Rules),
     /// Find the samples of a corpus that are most like a text.
@@ -69,6 +76,8 @@ enum Command {
     Heads(Heads),
     /// Measure methods over a data set and report which one to trust.
     Evaluate(Evaluate),
+    /// Measure the requests of a load, and simulate how many replicas answer it in time.
+    Plan(Plan),
     /// Report every error of the configuration.
     CheckConfig {
         /// A TOML file that overrides the defaults.
@@ -102,6 +111,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(flags) => serve(flags),
         Command::Explain(flags) => explain(flags),
+        Command::Batch(flags) => batch(&flags),
         Command::Rules(flags) => rules(flags),
         Command::Examples(flags) => examples(&flags),
         Command::Counterfactuals(flags) => counterfactuals(flags),
@@ -109,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Words(flags) => words(&flags),
         Command::Heads(flags) => heads(&flags),
         Command::Evaluate(flags) => evaluate(&flags),
+        Command::Plan(flags) => plan(&flags),
         Command::CheckConfig { config } => check_config(config),
         Command::Settings => settings(),
         Command::HashKey => hash_key(),
@@ -125,7 +136,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             anstream::eprintln!("{red}error:{red:#} {error}");
-            ExitCode::FAILURE
+            if error.is::<LinesFailed>() { LinesFailed::STATUS.into() } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,17 +1,20 @@
 //! `explaind serve`, the default command.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::shared::{Failure, model_entry, runtime};
+use super::shared::{Failure, model_entry, runtime, stop_signal};
 use crate::app::{self, Signals};
+use crate::choice::Choice;
 use crate::config::{AdminKey, Config};
+use crate::remote::Protocol;
 use crate::telemetry;
 
 #[derive(Args)]
@@ -27,6 +30,56 @@ pub struct Serve {
     /// is builtin:NAME, a directory, or hf:OWNER/NAME[@REVISION] on the Hugging Face hub.
     #[arg(long)]
     model: Vec<String>,
+    #[command(flatten)]
+    explainer: Explainer,
+}
+
+/// Flags with which KServe starts an explainer.
+#[derive(Args)]
+#[command(next_help_heading = "As an explainer of KServe")]
+struct Explainer {
+    /// Explain the model of this server, HOST or HOST:PORT, by its predictions.
+    #[arg(long = "predictor_host", value_name = "HOST")]
+    predictor_host: Option<String>,
+    /// Name of that model, there and here.
+    #[arg(long = "model_name", value_name = "NAME", requires = "predictor_host")]
+    model_name: Option<String>,
+    /// Listen on this port of all addresses.
+    #[arg(long = "http_port", value_name = "PORT", conflicts_with = "listen")]
+    http_port: Option<u16>,
+    /// Protocol of the predictor: v1, or v2 over REST.
+    #[arg(long = "predictor_protocol", alias = "protocol", value_name = "PROTOCOL", value_parser = PossibleValuesParser::new(Protocol::NAMES))]
+    predictor_protocol: Option<String>,
+    /// Whether to connect to the predictor with TLS.
+    #[arg(long = "predictor_use_ssl", value_name = "BOOL")]
+    predictor_use_ssl: Option<bool>,
+    /// Time limit of a call to the predictor.
+    #[arg(long = "predictor_request_timeout_seconds", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    predictor_request_timeout_seconds: Option<u64>,
+    /// Calls to the predictor at a time; KServe passes the container's concurrency.
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+impl Explainer {
+    /// Applies the flags. A predictor takes the place of the models, unless others are named.
+    fn apply(&self, config: &mut Config) {
+        if let Some(port) = self.http_port {
+            config.server.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        }
+        let predictor = &mut config.predictor;
+        if let Some(host) = &self.predictor_host {
+            predictor.host = Some(host.clone());
+            config.models.clear();
+        }
+        let protocol = self.predictor_protocol.as_deref().and_then(Protocol::named);
+        predictor.protocol = protocol.unwrap_or(predictor.protocol);
+        predictor.model = self.model_name.clone().unwrap_or_else(|| predictor.model.clone());
+        predictor.tls = self.predictor_use_ssl.unwrap_or(predictor.tls);
+        predictor.concurrency = self.workers.unwrap_or(predictor.concurrency);
+        let seconds = self.predictor_request_timeout_seconds;
+        predictor.timeout_ms = seconds.map_or(predictor.timeout_ms, |seconds| 1_000 * seconds);
+    }
 }
 
 /// Runs the service until a signal stops it.
@@ -70,11 +123,12 @@ impl Serve {
     fn config(&self) -> Result<Config, Failure> {
         let mut config = Config::read(self.config.as_deref())?;
         config.server.listen = self.listen.unwrap_or(config.server.listen);
+        self.explainer.apply(&mut config);
         if !self.model.is_empty() {
             config.models =
                 self.model.iter().map(|text| model_entry(text)).collect::<Result<_, _>>()?;
-            config.check()?;
         }
+        config.check()?;
         Ok(config)
     }
 }
@@ -106,19 +160,6 @@ fn reload_signal(flags: Serve) -> io::Result<mpsc::Receiver<Config>> {
         }
     });
     Ok(receive)
-}
-
-/// Completes at the first SIGTERM or SIGINT; the second ends the process.
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tokio::spawn(async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            std::process::exit(130);
-        });
-    })
 }
 
 /// Parses an address; the host may be a name.

@@ -4,9 +4,10 @@ use std::io;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::checkpoint::Source;
-use crate::config::{Config, DtypeName, ModelEntry};
+use crate::config::{Config, ModelEntry};
 
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -34,7 +35,7 @@ pub fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
     let parsed: Source = source.parse()?;
     parsed.check_exists()?;
     let id = id.unwrap_or_else(|| parsed.default_id());
-    Ok(ModelEntry { id, source: source.to_owned(), activation: None, dtype: DtypeName::default() })
+    Ok(ModelEntry::new(id, source))
 }
 
 /// Returns a progress bar over this many texts.
@@ -45,4 +46,17 @@ pub fn bar(count: usize) -> ProgressBar {
         ProgressStyle::with_template(look).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     bar
+}
+
+/// Completes at the first SIGTERM or SIGINT; the second ends the process.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            std::process::exit(130);
+        });
+    })
 }

@@ -32,6 +32,14 @@ pub struct ModelEntry {
     pub dtype: DtypeName,
 }
 
+impl ModelEntry {
+    /// A model with nothing but a name and a source.
+    pub fn new(id: impl Into<String>, source: impl Into<String>) -> Self {
+        let dtype = DtypeName::default();
+        Self { id: id.into(), source: source.into(), activation: None, dtype }
+    }
+}
+
 /// What a model's layers may compute with.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema,

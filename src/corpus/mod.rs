@@ -17,13 +17,15 @@ pub mod states;
 mod store;
 
 use std::fmt::Display;
+use std::io::{self, Read};
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use calibration::{Calibration, NEIGHBOURS};
 pub use embed::{Embedded, Progress, embed, vector};
-pub use formats::FORMATS;
+pub use formats::{FORMATS, Field, ID, Needed, Row, Rows, TEXT};
 pub use frequencies::Frequencies;
 pub use index::{Found, Index, Key, SearchQuery};
 pub use location::{Address, Location, Store};
@@ -32,6 +34,7 @@ pub use states::{Representation, Similarity};
 pub use store::{open, write};
 
 use crate::files;
+use formats::{Data, LABEL, Reading};
 
 /// One labelled text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,18 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CorpusError(pub String);
+
+impl CorpusError {
+    /// Creates an error about a whole file.
+    fn of(source: &str, reason: impl Display) -> Self {
+        Self(format!("{source}: {reason}"))
+    }
+
+    /// Creates an error about a line or row, counted from 1.
+    fn at(source: &str, unit: &str, number: usize, reason: impl Display) -> Self {
+        Self(format!("{source}, {unit} {number}: {reason}"))
+    }
+}
 
 /// Limits on the size of a corpus.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +98,7 @@ impl Content {
         let source = path.display().to_string();
         let format = formats::of(path)?;
         let bytes = files::read(path, limits.bytes as u64)
-            .map_err(|error| CorpusError(format!("{source}: {error}")))?;
+            .map_err(|error| CorpusError::of(&source, error))?;
         let digest = digest(&bytes);
         Ok(Self { source, format, bytes, digest })
     }
@@ -105,9 +120,42 @@ impl Content {
     }
 
     fn parse(self, limits: Limits, labels: Labels) -> Result<Corpus, CorpusError> {
-        let mut into = Collector::new(self.source, limits, labels);
-        (self.format.read)(&self.bytes, &mut into)?;
-        Ok(Corpus { samples: into.finish()?, digest: self.digest })
+        let Self { source, format, bytes, digest } = self;
+        let fields = [TEXT, labels.field(), ID];
+        let data = Data::Memory(bytes.into());
+        let mut into = Collector::new(source.clone(), format.unit, limits, labels);
+        for row in (format.rows)(Reading { source, data, fields: &fields, bytes: limits.bytes })? {
+            into.push(row?)?;
+        }
+        Ok(Corpus { samples: into.finish()?, digest })
+    }
+}
+
+/// Begins to read the rows of a file of any size, one at a time: `fields` of tables, and whole
+/// lines of JSON. A row over `bytes` bytes is an error.
+///
+/// # Errors
+/// Fails if the extension is unknown, the file cannot be read, or a column is missing.
+pub fn rows(path: &Path, fields: &[Field], bytes: usize) -> Result<Rows, CorpusError> {
+    let (source, format) = (path.display().to_string(), formats::of(path)?);
+    let file = files::open(path).map_err(|error| CorpusError::of(&source, error))?;
+    (format.rows)(Reading { source, data: Data::Disk(file), fields, bytes })
+}
+
+/// Returns the digest of a file of any size.
+///
+/// # Errors
+/// Fails if the file cannot be read.
+pub fn file_digest(path: &Path) -> Result<String, CorpusError> {
+    const PART: usize = 1 << 20;
+    let failed = |error: io::Error| CorpusError::of(&path.display().to_string(), error);
+    let mut file = files::open(path).map_err(failed)?;
+    let (mut hasher, mut part) = (Sha256::new(), vec![0; PART]);
+    loop {
+        match file.read(&mut part).map_err(failed)? {
+            0 => return Ok(hex_digest(&hasher.finalize())),
+            read => hasher.update(&part[..read]),
+        }
     }
 }
 
@@ -158,9 +206,19 @@ enum Labels {
     Optional,
 }
 
-/// Collects the rows that a format parses, and enforces the limits.
-pub struct Collector {
+impl Labels {
+    fn field(self) -> Field {
+        match self {
+            Self::Required => LABEL,
+            Self::Optional => LABEL.optional(),
+        }
+    }
+}
+
+/// Collects samples, and enforces the limits.
+struct Collector {
     source: String,
+    unit: &'static str,
     limits: Limits,
     labels: Labels,
     samples: Vec<Sample>,
@@ -168,67 +226,24 @@ pub struct Collector {
 }
 
 impl Collector {
-    fn new(source: String, limits: Limits, labels: Labels) -> Self {
-        Self { source, limits, labels, samples: Vec::new(), bytes: 0 }
+    fn new(source: String, unit: &'static str, limits: Limits, labels: Labels) -> Self {
+        Self { source, unit, limits, labels, samples: Vec::new(), bytes: 0 }
     }
 
-    fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Creates an error for line or row `number`, counted from 1.
-    fn wrong(&self, unit: &str, number: usize, reason: impl Display) -> CorpusError {
-        CorpusError(format!("{}, {unit} {number}: {reason}", self.source))
-    }
-
-    /// Returns an error if `rows` exceeds the limit; formats call it before reading rows.
-    fn expect(&self, rows: usize) -> Result<(), CorpusError> {
-        match rows > self.limits.rows {
-            true => Err(self.too_many()),
-            false => Ok(()),
+    fn push(&mut self, row: Row) -> Result<(), CorpusError> {
+        let wrong = |reason| CorpusError::at(&self.source, self.unit, row.number, reason);
+        let object = row.object.map_err(|error| wrong(error.detail))?;
+        let Sample { id, text, label } = sample(&object, self.labels).map_err(wrong)?;
+        let Limits { rows, bytes } = self.limits;
+        if self.samples.len() == rows {
+            let detail = format!("more than {rows} samples (limits.corpus_rows)");
+            return Err(CorpusError::of(&self.source, detail));
         }
-    }
-
-    /// Returns an error if so many bytes of text exceed the limit; formats call it before they
-    /// decompress texts.
-    fn expect_bytes(&self, bytes: usize) -> Result<(), CorpusError> {
-        match bytes > self.limits.bytes {
-            true => Err(CorpusError(format!("{}: {}", self.source, self.too_large()))),
-            false => Ok(()),
+        self.bytes += id.len() + text.len() + label.len();
+        if self.bytes > bytes {
+            return Err(wrong(format!("the texts exceed {bytes} bytes (limits.corpus_bytes)")));
         }
-    }
-
-    fn too_large(&self) -> String {
-        format!("the texts exceed {} bytes (limits.corpus_bytes)", self.limits.bytes)
-    }
-
-    fn too_many(&self) -> CorpusError {
-        let Self { source, limits, .. } = self;
-        CorpusError(format!("{source}: more than {} samples (limits.corpus_rows)", limits.rows))
-    }
-
-    fn push(
-        &mut self,
-        unit: &str,
-        number: usize,
-        text: String,
-        label: Option<String>,
-        id: Option<String>,
-    ) -> Result<(), CorpusError> {
-        self.expect(self.samples.len() + 1)?;
-        let label = label.unwrap_or_default();
-        let is_blank = |value: &String| value.trim().is_empty();
-        if is_blank(&text) {
-            return Err(self.wrong(unit, number, "text is empty"));
-        }
-        if self.labels == Labels::Required && is_blank(&label) {
-            return Err(self.wrong(unit, number, "label is empty"));
-        }
-        self.bytes += text.len() + label.len() + id.as_ref().map_or(0, String::len);
-        if self.bytes > self.limits.bytes {
-            return Err(self.wrong(unit, number, self.too_large()));
-        }
-        let id = id.unwrap_or_else(|| self.samples.len().to_string());
+        let id = if id.is_empty() { self.samples.len().to_string() } else { id };
         self.samples.push(Sample { id, text, label });
         Ok(())
     }
@@ -239,6 +254,31 @@ impl Collector {
             false => Ok(self.samples),
         }
     }
+}
+
+/// Returns the sample of a row; its id is empty if it has none.
+fn sample(object: &Map<String, Value>, labels: Labels) -> Result<Sample, String> {
+    let value = |field: &Field| {
+        let (name, value) = field.find(object).unwrap_or((field.names[0], &Value::Null));
+        match value {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text.clone())),
+            Value::Number(number) if name != TEXT.names[0] => Ok(Some(number.to_string())),
+            Value::Bool(flag) if name == LABEL.names[0] => Ok(Some(u8::from(*flag).to_string())),
+            _ => Err(format!("{name} is not a string")),
+        }
+    };
+    let filled = |name: &str, value: Option<String>| match value {
+        None => Err(format!("there is no {name}")),
+        Some(value) if value.trim().is_empty() => Err(format!("{name} is empty")),
+        Some(value) => Ok(value),
+    };
+    let text = filled("text", value(&TEXT)?)?;
+    let label = match labels {
+        Labels::Required => filled("label", value(&LABEL)?)?,
+        Labels::Optional => value(&LABEL)?.unwrap_or_default(),
+    };
+    Ok(Sample { id: value(&ID)?.unwrap_or_default(), text, label })
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn errors_name_the_file_the_row_and_the_field() {
     let broken_csv = "text,label\n\"a\nb\",1\nc\n";
     for (name, content, parts) in [
         ("a.jsonl", "{\"text\": \"x\", \"label\": 1}\n{\"text\": 1}", ["a.jsonl, line 2", "text"]),
-        ("a.jsonl", "\n{\"text\": \"x\"}", ["line 2", "needs label"]),
+        ("a.jsonl", "\n{\"text\": \"x\"}", ["line 2", "no label"]),
         ("a.jsonl", "{", ["line 1", "EOF"]),
         ("a.jsonl", "{\"text\": \" \", \"label\": 1}", ["line 1", "text is empty"]),
         ("a.tsv", "good\t1\nno label\n", ["line 2", "no label"]),

@@ -150,7 +150,7 @@ impl ModelPool {
         // Models that were removed meanwhile can then be freed.
         drop(same_spec);
         let placement = placement.with(spec.dtype);
-        if spec.dtype == Dtype::Int8 && !matches!(placement, Placement::Int8(_)) {
+        if spec.dtype == Dtype::Int8 && !matches!(placement, Placement::Int8(..)) {
             warn!(id, %placement, "no instructions for 8-bit integers here; the model computes as if dtype were f32");
         }
         let bytes = description.memory_bytes(&placement);

@@ -53,6 +53,11 @@ impl ModelPool {
         registry.started = true;
     }
 
+    /// Adds a model that is already loaded, while others are still to be loaded.
+    pub fn add(&self, model: Arc<Model>) {
+        self.registry().add(model);
+    }
+
     /// Checks whether requests can be answered: startup is complete, and at least one model is
     /// served.
     pub fn ready(&self) -> Result<()> {

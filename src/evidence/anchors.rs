@@ -73,6 +73,13 @@ choices! {
     }
 }
 
+impl Order {
+    /// Returns the default for a model: `Gradient` if it has gradients.
+    pub fn fitting(model: &Model) -> Self {
+        if model.is_remote() { Self::Text } else { Self::Gradient }
+    }
+}
+
 #[derive(Clone)]
 pub struct Options {
     /// The lowest share of texts with the anchor that must keep the prediction.

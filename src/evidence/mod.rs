@@ -164,6 +164,7 @@ async fn find_one<K: Kind>(
     input: &Input,
     encoding: &Encoding,
 ) -> Result<Evidence<K::Found>> {
+    let predictor = &predictor.reading(encoding);
     let original = predictor.original(input, encoding).await?;
     let found = kind.find(predictor, &original).await?;
     Ok(Evidence {
@@ -186,7 +187,15 @@ fn loads<K: Kind>(kind: &K, model: &Arc<Model>, encoding: &Encoding) -> Vec<Load
 /// # Errors
 /// `method_not_supported` at `/model`, or the errors of the options.
 pub fn check<K: Kind>(kind: &K, model: &Model) -> Result<()> {
-    check_labels(model, kind.entry().name)?;
+    let name = kind.entry().name;
+    check_labels(model, name)?;
+    if model.is_remote() && ![anchors::ENTRY.name, surrogate_tree::ENTRY.name].contains(&name) {
+        let detail = format!(
+            "another server predicts {}, and {name} needs the model itself; POST /rules does not",
+            model.id
+        );
+        return Err(Error::new(Code::MethodNotSupported, detail).at("/model"));
+    }
     kind.check(model)
 }
 

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::explanation::{Prediction, Question};
 use crate::model::Model;
 use crate::passes::Passes;
+use crate::remote::Forwarded;
 use crate::rows::{Output, Reduce, Row, RowOutput, Scalar, Tokens, Want};
 use crate::tasks;
 use crate::text::tokenizer::Truncate;
@@ -71,13 +72,26 @@ pub fn prediction(model: &Model, verdict: &Verdict) -> Prediction {
 pub struct Predictor {
     pub passes: Passes,
     truncate: Truncate,
+    forwarded: Forwarded,
     /// The seed for random samples.
     pub seed: u64,
 }
 
 impl Predictor {
     pub fn new(passes: &Passes, question: &Question) -> Self {
-        Self { passes: passes.clone(), truncate: question.truncate, seed: question.seed }
+        Self {
+            passes: passes.clone(),
+            truncate: question.truncate,
+            forwarded: question.forwarded.clone(),
+            seed: question.seed,
+        }
+    }
+
+    /// Returns a predictor for rows of this input, which a remote model needs.
+    pub fn reading(&self, encoding: &Encoding) -> Self {
+        let (passes, forwarded) =
+            (self.passes.reading(encoding, &self.forwarded), self.forwarded.clone());
+        Self { passes, forwarded, ..*self }
     }
 
     pub fn model(&self) -> &Arc<Model> {

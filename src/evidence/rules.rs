@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::anchors::{self, Anchor, Rarity};
+use super::anchors::{self, Anchor, Order, Rarity};
 use super::perturb::Absent;
 use super::surrogate_tree::{self, Tree};
 use super::{Entry, Found, Kind, Original, Predictor, fill};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::explanation::Load;
 use crate::model::Model;
 use crate::text::Encoding;
@@ -68,9 +68,21 @@ impl Kind for Rules {
     }
 
     fn check(&self, model: &Model) -> Result<()> {
+        if let Self::Anchor(anchors::Options { order: Order::Gradient, .. }) = self
+            && model.is_remote()
+        {
+            let detail =
+                "another server predicts this model: order gradient needs the model itself";
+            return Err(Error::new(Code::MethodNotSupported, detail).at("/order"));
+        }
         match self.absent() {
             Absent::Mask => model.text.mask().map(drop).map_err(|error| error.at("/fill")),
             Absent::Drop => Ok(()),
+            Absent::Fill(_) if model.is_remote() => {
+                let detail =
+                    "another server predicts this model: words of it are masked or dropped";
+                Err(Error::new(Code::MethodNotSupported, detail).at("/fill"))
+            }
             Absent::Fill(filler) => fill::check(filler, "/fill/model"),
         }
     }

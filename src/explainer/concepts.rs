@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::explanation::{Class, Concept, Load, Question, Resolved, ScalarName, Target};
 use crate::heads::Task;
 use crate::passes::Passes;
-use crate::rows::{Maps, Row, Scalar, Want};
+use crate::rows::{Maps, Means, Row, Scalar, Want};
 use crate::tasks::{self, ModelOutput, embedding};
 use crate::text::Encoding;
 
@@ -156,7 +156,8 @@ impl Texts<'_> {
                 Scalar::Cosine(_) | Scalar::Highest(_) => [].into(),
                 Scalar::Sum { .. } => Arc::clone(&first.reads),
             };
-            let want = Want::Means(1..layers + 1, target.scalar.clone());
+            let scalar = Some(target.scalar.clone());
+            let want = Want::Means(Means { layers: 1..layers + 1, weights: None, scalar });
             Row { want, ..Row::forward(Arc::clone(&encoding.ids), reads) }
         };
         let rows = self.encodings.iter().zip(firsts).zip(targets).map(row).collect();

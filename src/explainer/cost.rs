@@ -74,6 +74,8 @@ struct Sequence<'a> {
     times: usize,
     /// Whether measures run on it.
     measured: bool,
+    /// The rows of the views inside the model, and of concepts.
+    inside: Cost,
 }
 
 impl Sequence<'_> {
@@ -105,11 +107,6 @@ impl Sequence<'_> {
         settings.reference_cost() + (0..self.question.methods.len()).map(of_method).sum::<usize>()
     }
 
-    /// Returns the rows of the views inside the model.
-    fn inside_rows(&self) -> Cost {
-        inside::cost(self.question, self.tokens)
-    }
-
     /// Returns the forward rows that belong to no method.
     fn other_rows(&self) -> Cost {
         let forward_rows = self.first.forward_rows + self.measure_rows();
@@ -128,10 +125,11 @@ fn sequences(checked: &Checked) -> Vec<Sequence<'_>> {
         scalars: tasks::most(question, encoding),
         times: 1,
         measured: true,
+        inside: inside::cost(question, encoding.len()),
     };
     let of_input = |input: &TokenizedInput| match (&question.candidates, input) {
         (Some(candidates), TokenizedInput::Candidates(pairs)) => {
-            in_pairs(checked, candidates, pairs)
+            in_pairs(checked, candidates, pairs, input.joint_tokens(question))
         }
         (_, TokenizedInput::Whole(encoding)) => {
             let shared = first_pass::gradient_row(question, encoding).is_some();
@@ -151,11 +149,13 @@ fn with_attention(checked: &Checked, tokens: usize, rows: usize) -> Cost {
     Cost { forward_rows: cost.forward_rows + rows, ..cost }
 }
 
-/// Returns the pairs of one text. Targets are unknown yet, so the longest pairs are assumed.
+/// Returns the pairs of one text. Targets are unknown yet, so the longest pairs are assumed. Those
+/// that a scalar depends on have `together` tokens.
 fn in_pairs<'a>(
     checked: &'a Checked,
     candidates: &Candidates,
     pairs: &[Encoding],
+    together: usize,
 ) -> Vec<Sequence<'a>> {
     let question = &*checked.question;
     let needed = zero_shot::pairs(&question.target, question.output, candidates);
@@ -182,6 +182,10 @@ fn in_pairs<'a>(
         scalars: 1,
         times: times(index),
         measured: index < measured,
+        inside: match index < needed {
+            true => inside::cost(question, together),
+            false => inside::lens_cost(question),
+        },
     };
     lengths.into_iter().enumerate().map(sequence).collect()
 }
@@ -194,7 +198,7 @@ pub fn demand(checked: &Checked, admission: &Admission, limit: Duration) -> Dema
     for sequence in sequences(checked) {
         let (model, tokens) = (&question.model, sequence.tokens);
         fixed.add(model, tokens, sequence.first);
-        fixed.add(model, tokens, sequence.inside_rows());
+        fixed.add(model, tokens, sequence.inside);
         elastic.add(model, tokens, forward(sequence.measure_rows()));
         for (method, (entry, options)) in question.methods.iter().enumerate() {
             let cost = sequence.method_rows(method);
@@ -211,7 +215,7 @@ pub fn demand(checked: &Checked, admission: &Admission, limit: Duration) -> Dema
     let evidence = demand_of(&loads, Arc::clone(&question.caller), admission, limit);
     let work = question.model.token_work().saturating_mul(load as u64);
     Demand {
-        cost: rows.saturating_mul(question.model.layers()).saturating_add(evidence.cost),
+        cost: rows.saturating_mul(question.model.layers().max(1)).saturating_add(evidence.cost),
         // Both stop at the same time limit.
         time: (time + evidence.time).min(time.max(limit)),
         work: work.saturating_add(evidence.work),
@@ -271,7 +275,7 @@ pub fn estimate(checked: &Checked, admission: &Admission, limit: Duration) -> Es
     let others: Vec<(usize, Cost)> =
         sequences.iter().map(|sequence| (sequence.tokens, sequence.other_rows())).collect();
     let inside: Vec<(usize, Cost)> =
-        sequences.iter().map(|sequence| (sequence.tokens, sequence.inside_rows())).collect();
+        sequences.iter().map(|sequence| (sequence.tokens, sequence.inside)).collect();
     let inside_rows =
         |of: fn(&Cost) -> usize| inside.iter().map(|(_, cost)| of(cost)).sum::<usize>();
     let inside_time: Duration = inside.iter().map(|&(tokens, cost)| time_for(tokens, cost)).sum();
@@ -304,7 +308,7 @@ impl Load {
 
     /// Tokens x rows x layers, which admission counts.
     fn room(&self) -> usize {
-        room(&self.model, self.tokens, self.cost).saturating_mul(self.model.layers())
+        room(&self.model, self.tokens, self.cost).saturating_mul(self.model.layers().max(1))
     }
 
     fn work(&self) -> u64 {

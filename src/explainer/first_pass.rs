@@ -28,7 +28,7 @@ pub async fn forward(
     let reads = tasks::of(question.model.task).reads(encoding, &question.model)?;
     let row = Row::forward(Arc::clone(&encoding.ids), Arc::clone(&reads));
     let output = passes.run_one(Row { maps, ..row }).await?;
-    Ok(FirstPass { reads, output, explained: None })
+    Ok(FirstPass::of(reads, output))
 }
 
 /// Runs one pass over `encoding`, with the gradient that a method begins with, if there is one.
@@ -64,6 +64,11 @@ pub fn gradient_row(question: &Question, encoding: &Encoding) -> Option<Row> {
 }
 
 impl FirstPass {
+    /// A forward pass that has run.
+    pub fn of(reads: Arc<[usize]>, output: RowOutput) -> Self {
+        Self { reads, output, explained: None }
+    }
+
     /// Returns a handle for methods that explain `targets`, which need not run the first pass again.
     pub fn known_to(&self, passes: &Passes, targets: &[Resolved]) -> Passes {
         let ([target], Some(row)) = (targets, &self.explained) else { return passes.clone() };

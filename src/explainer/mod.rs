@@ -8,6 +8,7 @@ mod events;
 mod first_pass;
 mod prepared;
 mod reads;
+mod remote;
 mod similarity;
 mod single;
 mod size;
@@ -31,9 +32,8 @@ use crate::engine::{Admitted, Corpora, Engine, ModelPool};
 use crate::error::{Error, Result};
 use crate::explanation::{Answer, Lexicon, Question};
 use crate::heads::Task;
-use crate::inside;
 use crate::passes::{Passes, TimeLimit};
-use crate::tasks;
+use crate::tasks::{self, zero_shot};
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, windows::TextWindow};
 pub use admitted::AdmittedInputs;
@@ -88,6 +88,17 @@ impl TokenizedInput {
             Self::Whole(_) | Self::Windows(..) => self.encodings(),
             Self::Candidates(_) => self.whole().into_iter().collect(),
         }
+    }
+
+    /// Returns the most tokens of the sequences that one scalar depends on together: the longest
+    /// pairs that a candidate's scalar needs, or one sequence.
+    fn joint_tokens(&self, question: &Question) -> usize {
+        let needed = question.candidates.as_ref().map_or(1, |candidates| {
+            zero_shot::pairs(&question.target, question.output, candidates)
+        });
+        let mut lengths: Vec<usize> = self.encodings().into_iter().map(Encoding::len).collect();
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        lengths.iter().take(needed).sum()
     }
 
     /// Returns the sequences to run through the model.
@@ -219,10 +230,10 @@ impl Explainer {
 
     /// Validates a question and tokenises its inputs.
     async fn read(&self, question: Question) -> Result<Checked> {
+        remote::check(&question)?;
         tasks::check(&question)?;
         windows::check(&question)?;
         check_evidence(&question)?;
-        inside::check(&question)?;
         if question.evaluate.is_some() && question.model.task == Task::Embedding {
             let detail = "measures remove words from one text, but a similarity has two";
             return Err(Error::field("/evaluate", detail));

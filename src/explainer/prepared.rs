@@ -151,6 +151,7 @@ async fn run(
             candidates::explain(question, passes, attention_selection, labels, pairs, follow).await
         }
         TokenizedInput::Whole(encoding) => {
+            let passes = &passes.reading(&encoding, &question.forwarded);
             let copy = (!question.evidence.is_empty()).then(|| encoding.clone());
             let evidence = find_all(question, passes, input, copy.as_ref());
             let explained = whole(question, passes, attention_selection, encoding, follow);

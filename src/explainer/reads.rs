@@ -1,6 +1,7 @@
 //! The outputs that targets need, of a head with outputs per token. Rows that explain the targets
 //! compute only these, and the last layer only their states.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::blocks::Pooling;
@@ -9,20 +10,20 @@ use crate::heads::activation::OutputActivation;
 use crate::rows::{Output, RowOutput, Scalar};
 
 /// What an input is explained by.
-pub struct Needed {
+pub struct Needed<'a> {
     pub reads: Arc<[usize]>,
     /// The outputs of `reads` for the input.
-    pub output: RowOutput,
+    pub output: Cow<'a, RowOutput>,
     /// Their scalars are outputs of `reads`.
     pub targets: Vec<Resolved>,
 }
 
-impl Needed {
+impl<'a> Needed<'a> {
     /// Leaves out the reads that the targets do not depend on.
     pub fn of(
         question: &Question,
         reads: &Arc<[usize]>,
-        output: RowOutput,
+        output: &'a RowOutput,
         targets: Vec<Resolved>,
     ) -> Self {
         let all = reads.len();
@@ -32,6 +33,7 @@ impl Needed {
         needed.dedup();
         if *question.model.pooling() != Pooling::Tokens || targets.is_empty() || needed.len() == all
         {
+            let output = Cow::Borrowed(output);
             return Self { reads: Arc::clone(reads), output, targets };
         }
         let width = question.model.outputs();
@@ -48,11 +50,11 @@ impl Needed {
             Scalar::Highest(_) | Scalar::Cosine(_) => target,
         };
         Self {
-            output: RowOutput {
+            output: Cow::Owned(RowOutput {
                 logits: of_reads(&output.logits),
                 probabilities: of_reads(&output.probabilities),
-                ..output
-            },
+                ..RowOutput::default()
+            }),
             targets: targets.into_iter().map(renumbered).collect(),
             reads: needed.iter().map(|&read| reads[read]).collect(),
         }

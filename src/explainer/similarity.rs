@@ -13,10 +13,10 @@ use crate::attribution::{
 };
 use crate::error::{Error, Result};
 use crate::explanation::{Explained, Predicted, Question, Resolved};
-use crate::inside;
+use crate::inside::{self, Part};
 use crate::passes::{Passes, Usage};
 use crate::rows::{Maps, Row, RowOutput, Want};
-use crate::tasks::{ModelOutput, embedding};
+use crate::tasks::embedding;
 use crate::text::{Encoding, Unit};
 
 /// Explains the similarity of `text` and `pair`. Attention is that of `text`.
@@ -47,13 +47,14 @@ pub async fn explain(
         Ok::<_, Error>(merged(scored, [&text, &pair]))
     });
     let of_text = sides[0].subject(question, &no_reads, &value);
-    let output = &RowOutput::default();
-    let read = ModelOutput { model: &question.model, encoding: &text, reads: &no_reads, output };
+    let parts = [Part::whole(passes, of_text)];
+    let rows = [row(&text, Maps::default()), row(&pair, Maps::default())];
+    let lens = inside::similarity(passes, rows);
     let (scored, attention, inside, concepts) = try_join4(
         try_join_all(methods),
         attention::answer(attention_selection, passes, of_text, Some(&sides[0].target), maps),
-        inside::look(question, passes, of_text, Some(&sides[0].target), &read),
-        inside::locate(question, passes, of_text, Some(&sides[0].target)),
+        inside::look(question, Some(&sides[0].target), &text, &parts, lens),
+        inside::locate(question, Some(&sides[0].target), &parts),
     )
     .await?;
     let targets = sides.map(|side| side.target).into();

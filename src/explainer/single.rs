@@ -1,5 +1,7 @@
 //! Explains one text, or a pair of texts in one sequence.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join4;
 
 use super::events::Follow;
@@ -12,9 +14,9 @@ use crate::attention::{self, ResolvedSelection};
 use crate::attribution::Subject;
 use crate::error::Result;
 use crate::explanation::{Explained, Question};
-use crate::inside;
+use crate::inside::{self, Part};
 use crate::passes::Passes;
-use crate::rows::Scalar;
+use crate::rows::{Row, Scalar, Want};
 use crate::tasks::{self, ModelOutput};
 use crate::text::Encoding;
 
@@ -30,10 +32,10 @@ pub async fn explain(
     let maps = std::mem::take(&mut first.output.attention);
     let (model, all) = (&question.model, &first.output);
     let read = ModelOutput { model, encoding: &encoding, reads: &first.reads, output: all };
-    let predicted = tasks::of(model.task).predicted(question, &read)?;
+    let behaviour = tasks::of(model.task);
+    let predicted = behaviour.predicted(question, &read)?;
     let targets = targets(question, &read)?;
-    let Needed { reads, output, targets } =
-        Needed::of(question, &first.reads, all.clone(), targets);
+    let Needed { reads, output, targets } = Needed::of(question, &first.reads, all, targets);
     let values = values(&targets, &output);
     let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
     let seed = question.seed;
@@ -47,12 +49,17 @@ pub async fn explain(
     };
     let method_passes = passes.for_a_share(methods_share(question));
     let method_passes = first.known_to(&method_passes, &targets);
+    let parts = [Part::whole(&method_passes, subject)];
+    let row = Row { reads: Arc::clone(&first.reads), ..subject.row(Want::Lens) };
+    let lens = inside::lens(&method_passes, vec![row], |outputs| {
+        behaviour.predicted(question, &ModelOutput { output: &outputs[0], ..read })
+    });
     // Concurrently, so that methods do not use up the time for attention.
     let (scored, attention, inside, concepts) = try_join4(
         attributions(question, &method_passes, subject, &targets, follow),
         attention::answer(attention_selection, passes, subject, targets.first(), maps),
-        inside::look(question, &method_passes, subject, targets.first(), &read),
-        inside::locate(question, &method_passes, subject, targets.first()),
+        inside::look(question, targets.first(), &encoding, &parts, lens),
+        inside::locate(question, targets.first(), &parts),
     )
     .await?;
     let evaluation = match (&question.evaluate, targets.first()) {

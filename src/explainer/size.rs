@@ -17,8 +17,7 @@ const BYTES_PER_NUMBER: usize = 4;
 pub fn check(checked: &Checked, limits: &Limits) -> Result<()> {
     check_attention(checked, limits.attention_values)?;
     for input in checked.tokenized.iter().flatten() {
-        let longest = input.encodings().into_iter().map(Encoding::len).max();
-        inside::check_length(&checked.question, longest.unwrap_or_default())?;
+        inside::check_length(&checked.question, input.joint_tokens(&checked.question))?;
     }
     check_pairs(checked)?;
     let numbers = scores(checked);

@@ -27,12 +27,16 @@ pub struct Inside {
     pub ablation: Option<Ablation>,
 }
 
-/// What the head answers from the states after each layer (nostalgebraist 2020).
-pub struct Lens {
-    /// After the embeddings, and after every layer; the last one is the model's own prediction.
-    pub predictions: Vec<Predicted>,
-    /// The first layer from which on the prediction is the model's own. 0 is the embeddings.
-    pub decided_at: usize,
+/// What the head answers from the states after the embeddings, and after every layer (nostalgebraist
+/// 2020). The last one is the model's own answer.
+pub enum Lens {
+    Predictions {
+        predictions: Vec<Predicted>,
+        /// The first layer from which on the prediction is the model's own. 0 is the embeddings.
+        decided_at: usize,
+    },
+    /// The cosine of two texts, both embedded from the states after the layer.
+    Similarity(Vec<f64>),
 }
 
 /// The conductance of every token at every layer (Dhamdhere, Sundararajan & Yan 2018).

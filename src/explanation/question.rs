@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::evaluation::Settings;
 use crate::model::Model;
 use crate::passes::{ANYONE, Passes};
+use crate::remote::Forwarded;
 use crate::rows::Output;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input};
@@ -21,6 +22,8 @@ use crate::text::{Encoding, Input};
 pub struct Question {
     /// The name of the caller's key, by which work is divided fairly.
     pub caller: Arc<str>,
+    /// Sent on with calls to the server that predicts a remote model.
+    pub forwarded: Forwarded,
     /// When its time limit began, if that was before it was processed.
     pub since: Option<Instant>,
     pub model: Arc<Model>,
@@ -59,6 +62,7 @@ impl Question {
     pub fn prediction(model: Arc<Model>, inputs: Vec<Input>) -> Self {
         Self {
             caller: ANYONE.into(),
+            forwarded: Forwarded::default(),
             since: None,
             model,
             inputs,

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use axum::body::HttpBody;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use super::accept::Format;
 use super::observed_body::{Observer, observed};
 use super::request_id::REQUEST_ID;
 use super::requests::{BegunRequest, Requests};
-use super::trace;
+use super::{route, trace};
 use crate::config;
 use crate::telemetry::{self, Ended, Outcome, UNMATCHED};
 
@@ -52,8 +52,7 @@ pub struct Account {
 
 impl Account {
     fn open(request: &Request) -> Self {
-        let route =
-            request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
+        let route = route::of(request).unwrap_or(UNMATCHED);
         let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
         let method = method_label(request.method());
         let span = span(id.unwrap_or_default(), method, route);

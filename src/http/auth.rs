@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
-use super::caller::{Caller, OPEN};
+use super::caller::{self, Caller, OPEN};
 use super::problem::Failure;
 use super::quota::Counted;
 use super::{Service, accounting};
@@ -35,7 +35,10 @@ pub async fn gate(State(service): State<Service>, mut request: Request, next: Ne
 fn admit(service: &Service, headers: &HeaderMap) -> Result<(Caller, Counted)> {
     service.check_open()?;
     service.unsent.check_room()?;
-    let caller = Caller { name: name(service, headers)?.into(), since: Instant::now() };
+    let name = name(service, headers)?.into();
+    let has_key = service.keys.is_some() || service.guard.is_admin(headers);
+    let forwarded = caller::forwarded(headers, has_key);
+    let caller = Caller { name, forwarded, since: Instant::now() };
     accounting::note_key(&caller.name);
     let counted = service.quotas.count(&caller.name)?;
     Ok((caller, counted))

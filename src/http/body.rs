@@ -85,7 +85,8 @@ pub fn media_type(headers: &HeaderMap) -> String {
     kind.trim().to_ascii_lowercase()
 }
 
-fn check_type(headers: &HeaderMap) -> Result<()> {
+/// Checks that the body is JSON.
+pub fn check_type(headers: &HeaderMap) -> Result<()> {
     if media_type(headers) == "application/json" {
         return Ok(());
     }
@@ -146,6 +147,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })?;
     json.end().map_err(|error| malformed(&error, bytes))?;
     Ok(value)
+}
+
+/// Converts JSON that was parsed before, with the errors of [`parse`].
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
+    let Object(converted) = serde_path_to_error::deserialize(value).map_err(|error| {
+        let (pointer, field) = (pointer(error.path()), field(error.path()));
+        Error::field(pointer, plain::data_error(&error.into_inner(), &field))
+    })?;
+    Ok(converted)
 }
 
 fn malformed(error: &serde_json::Error, body: &[u8]) -> Error {

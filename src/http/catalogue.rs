@@ -157,7 +157,11 @@ impl ServingModel {
             heads: model.heads(),
             max_tokens: model.text.max_tokens,
             tokenizer: TokenizerInfo::new(&model.text.in_force),
-            methods: METHODS.iter().map(|entry| entry.name).collect(),
+            methods: METHODS
+                .iter()
+                .filter(|entry| !model.is_remote() || entry.perturbs())
+                .map(|entry| entry.name)
+                .collect(),
             memory_bytes: model.memory_bytes(),
             state: Ready::Ready,
             drift: None,

@@ -24,6 +24,8 @@ pub fn question(
     let (timeout, canonical) = (timeout(headers)?, canonical(service, &request)?);
     let mut question = request.into_question(&service.explainer)?;
     belongs_to(&mut question, caller, timeout);
+    // A remote model may change without notice.
+    let canonical = canonical.filter(|_| !question.model.is_remote());
     let key = canonical.map(|canonical| {
         let limit = service.explainer.time_limit(&question);
         let key = Key::of(caller, &question, limit, &canonical);
@@ -45,6 +47,7 @@ pub fn canonical(service: &Service, request: &impl Serialize) -> Result<Option<V
 /// Sets the caller and the time limit.
 pub fn belongs_to(question: &mut Question, caller: &Caller, timeout: Option<Duration>) {
     question.caller = Arc::clone(&caller.name);
+    question.forwarded = caller.forwarded.clone();
     question.since = Some(caller.since.into_std());
     accounting::note_model(&question.model.id);
     question.budget = question.budget.into_iter().chain(timeout).min();

@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for InputVisitor {
 }
 
 /// A text or a pair. The client's `id` is returned with the result.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputObject {
     #[schema(value_type = Option<TextShape>)]
@@ -157,6 +157,13 @@ pub fn inputs(
     };
     check_sizes(&inputs, limits)?;
     Ok(inputs)
+}
+
+/// Converts an object that is not part of a request. Pointers of errors are relative to it.
+pub fn single(object: InputObject, limits: &Limits) -> error::Result<Input> {
+    let input = input(InputShape::Object(object), "")?;
+    check_sizes(std::slice::from_ref(&input), limits)?;
+    Ok(input)
 }
 
 /// Converts a list of texts at `field` of a request.

@@ -9,7 +9,7 @@ use utoipa::openapi::{Array, Object, ObjectBuilder, OneOfBuilder, Schema};
 use super::schemas::{AnySchema, integer, named, names, number, one_of, shape};
 use super::shapes::{OneOrMany, PlainOr};
 use crate::attribution::{
-    self, DEFAULT_METHOD, METHODS, MethodEntry, OptionKind, OptionSpec, OptionValue, Options,
+    self, METHODS, MethodEntry, OptionKind, OptionSpec, OptionValue, Options,
 };
 use crate::error::{Error, Result};
 
@@ -114,10 +114,14 @@ fn text() -> ObjectBuilder {
 
 pub type Configured = (&'static MethodEntry, Options);
 
-/// Returns the methods with their options; the default method for `None`.
-pub fn methods(shapes: Option<OneOrMany<MethodShape>>, limit: usize) -> Result<Vec<Configured>> {
+/// Returns the methods with their options; `default` for `None`.
+pub fn methods(
+    shapes: Option<OneOrMany<MethodShape>>,
+    default: &str,
+    limit: usize,
+) -> Result<Vec<Configured>> {
     let shapes = match shapes {
-        None => vec![MethodShape::Name(DEFAULT_METHOD.to_owned())],
+        None => vec![MethodShape::Name(default.to_owned())],
         // As if it stood in a list, except that pointers have no index.
         Some(OneOrMany::One(shape)) => {
             return Ok(vec![method(shape).map_err(|error| error.within("/methods"))?]);

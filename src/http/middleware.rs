@@ -18,7 +18,7 @@ use super::accept::Format;
 use super::options::{self, Allowed};
 use super::problem::{Failure, problems};
 use super::request_id::{REQUEST_ID, RandomId, drop_invalid_request_id};
-use super::{Service, accounting, auth, conditional, headers, hosts, unsent};
+use super::{Service, accounting, auth, conditional, headers, hosts, kserve, unsent};
 use crate::error::Error;
 
 /// Wraps the routes in middleware, outermost first.
@@ -30,6 +30,7 @@ pub fn wrap(router: Router, service: Service, allowed: Allowed) -> Router {
             .map_request(drop_invalid_request_id)
             .layer(SetRequestIdLayer::new(REQUEST_ID, RandomId))
             .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+            .layer(middleware::from_fn(kserve::grpc::wire::statuses))
             .layer(middleware::from_fn(accounting::account))
             .map_response(headers::add_security_headers)
             .layer(middleware::from_fn_with_state(allowed, options::allow))

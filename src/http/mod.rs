@@ -25,6 +25,7 @@ mod health;
 mod hosts;
 mod inputs;
 mod keys;
+mod kserve;
 mod malformed;
 mod manage;
 mod measures;
@@ -44,6 +45,7 @@ mod request;
 mod request_id;
 mod requests;
 mod respond;
+mod route;
 mod schemas;
 mod shapes;
 mod stream;
@@ -66,10 +68,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use axum::routing::post;
 use evidence::IntoQuery;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -92,6 +96,7 @@ use crate::evidence::Query;
 use crate::explainer::Explainer;
 use crate::explanation::Question;
 use crate::telemetry;
+use crate::text::Input;
 
 /// A handle to the state that all handlers share.
 #[derive(Clone)]
@@ -180,7 +185,8 @@ impl Service {
         self.check_not_retiring()?;
         let explainer = &self.explainer;
         explainer.pool.ready()?;
-        match explainer.pool.models().first() {
+        // Passes of a remote model are not the engine's.
+        match explainer.pool.models().iter().find(|model| !model.is_remote()) {
             Some(model) => explainer.engine.works(model).await,
             None => Ok(()),
         }
@@ -199,6 +205,11 @@ pub fn question(explainer: &Explainer, body: &[u8]) -> Result<Question> {
     body::parse::<request::ExplainRequest>(body)?.into_question(explainer)
 }
 
+/// Parses an object of the field `inputs`. Pointers of errors are relative to it.
+pub fn input(limits: &Limits, object: &[u8]) -> Result<Input> {
+    inputs::single(body::parse(object)?, limits)
+}
+
 /// Parses the body of a route of evidence.
 pub fn evidence_query<R: IntoQuery + DeserializeOwned>(
     explainer: &Explainer,
@@ -209,7 +220,9 @@ pub fn evidence_query<R: IntoQuery + DeserializeOwned>(
 
 /// All routes with their OpenAPI descriptions.
 fn documented() -> OpenApiRouter<Service> {
-    OpenApiRouter::with_openapi(openapi::header())
+    let mut description = openapi::header();
+    description.merge(kserve::v1::Verbs::openapi());
+    OpenApiRouter::with_openapi(description)
         .routes(routes!(explain::explain))
         .routes(routes!(compare::compare))
         .routes(routes!(explain::predict))
@@ -235,6 +248,19 @@ fn documented() -> OpenApiRouter<Service> {
         .routes(routes!(torchserve::explanations))
         .routes(routes!(torchserve::predictions))
         .routes(routes!(torchserve::ping))
+        .routes(routes!(kserve::v1::models))
+        .routes(routes!(kserve::v1::ready))
+        // Described above, with the verbs that follow the id.
+        .route("/v1/models/{id}", post(kserve::v1::act))
+        .routes(routes!(kserve::v2::metadata::server))
+        .routes(routes!(kserve::v2::metadata::live))
+        .routes(routes!(kserve::v2::metadata::ready))
+        .routes(routes!(kserve::v2::metadata::describe))
+        .routes(routes!(kserve::v2::metadata::describe_version))
+        .routes(routes!(kserve::v2::metadata::model_ready))
+        .routes(routes!(kserve::v2::metadata::version_ready))
+        .routes(routes!(kserve::v2::infer))
+        .routes(routes!(kserve::v2::infer_version))
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(problem_pages::index))
         .routes(routes!(problem_pages::page))
@@ -248,7 +274,7 @@ pub fn router(service: Service) -> Router {
     let (router, description) = documented().split_for_parts();
     cache::describe();
     telemetry::describe_routes(description.paths.paths.keys().map(String::as_str));
-    let router = with_fallbacks(router)
+    let router = with_fallbacks(kserve::grpc::routes(router))
         .layer(from_fn_with_state(service.clone(), auth::gate))
         .with_state(service.clone());
     middleware::wrap(router, service, Allowed::of(&description.paths))

@@ -31,6 +31,7 @@ use super::problem::Problem;
         (name = "catalogue", description = "Models and methods"),
         (name = "health", description = "For orchestrators and monitoring"),
         (name = "torchserve", description = "For clients of TorchServe"),
+        (name = "kserve", description = "For clients of KServe"),
         (name = "problems", description = "What each error means and what to do"),
         (name = "pages", description = "Pages for browsers"),
     ),
@@ -188,6 +189,7 @@ problems! {
     "422" => "A field is invalid, or an input is empty or too long; see `pointer`",
     "429" => "The queue is full, or the key has used its quota; see Retry-After",
     "500" => "Internal error",
+    "502" => "The server that predicts the model failed",
     "503" => "The model is loading or could not be loaded, too many bytes of other responses are \
               waiting to be read (see Retry-After), or the service is shutting down",
     "504" => "The deadline was exceeded",
@@ -274,6 +276,15 @@ problems! {
     "400" => "The path is not UTF-8",
     "401" => "Keys are configured, and no valid one was sent",
     "404" => "No such model",
+}
+
+problems! {
+    /// Errors of routes that say whether a model is ready.
+    ReadyProblems:
+    "400" => "The path is not UTF-8",
+    "401" => "Keys are configured, and no valid one was sent",
+    "404" => "No such model",
+    "503" => "The model is loading or could not be loaded, or the service is shutting down",
 }
 
 problems! {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Extension, MatchedPath, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,20 +12,22 @@ use tower_http::request_id::RequestId;
 use utoipa::openapi::{PathItem, Paths};
 
 use super::cache::CACHE_STATUS;
-use super::problem;
+use super::kserve::v2::request::JSON_LENGTH;
 use super::request_id::REQUEST_ID;
 use super::respond::SERVER_TIMING;
 use super::timeout::REQUEST_TIMEOUT;
+use super::{problem, route};
 
 const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
 
 /// Request headers that the service reads, beyond those that browsers always allow.
-const READ: [HeaderName; 9] = [
+const READ: [HeaderName; 10] = [
     header::ACCEPT,
     header::AUTHORIZATION,
     header::CONTENT_ENCODING,
     header::CONTENT_TYPE,
     header::IF_NONE_MATCH,
+    JSON_LENGTH,
     REQUEST_ID,
     REQUEST_TIMEOUT,
     HeaderName::from_static("traceparent"),
@@ -33,10 +35,11 @@ const READ: [HeaderName; 9] = [
 ];
 
 /// Response headers for clients, beyond those that scripts can always read.
-const WRITTEN: [HeaderName; 7] = [
+const WRITTEN: [HeaderName; 8] = [
     header::ALLOW,
     CACHE_STATUS,
     header::ETAG,
+    JSON_LENGTH,
     header::RETRY_AFTER,
     SERVER_TIMING,
     header::WWW_AUTHENTICATE,
@@ -80,23 +83,27 @@ fn methods(item: &PathItem) -> Option<HeaderValue> {
 }
 
 /// Middleware that answers OPTIONS with the methods of a path, both for CORS preflights and other
-/// requests. It needs no key, because browsers send none.
+/// requests, and names them in responses to other methods. OPTIONS needs no key, because browsers
+/// send none.
 pub async fn allow(
     State(Allowed(paths)): State<Allowed>,
     Extension(request_id): Extension<RequestId>,
     request: Request,
     next: Next,
 ) -> Response {
-    if request.method() != Method::OPTIONS {
-        return next.run(request).await;
-    }
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let Some(allow) = path.and_then(|path| paths.get(path)).cloned() else {
+    let allow = route::of(&request).and_then(|path| paths.get(path)).cloned();
+    let asks = request.method() == Method::OPTIONS;
+    if asks && allow.is_none() {
         return problem::with_problem_body(StatusCode::NOT_FOUND.into_response(), &request_id);
-    };
+    }
     let mut response = next.run(request).await;
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(header::ALLOW, allow);
+    if asks {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    let lists = asks || response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    if let Some(allow) = allow.filter(|_| lists) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
     response
 }
 

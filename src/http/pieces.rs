@@ -42,6 +42,11 @@ impl Writer {
         Self { pieces, current, counted, remaining: limit, limit, error: None }
     }
 
+    /// Returns the number of bytes so far.
+    pub fn len(&self) -> usize {
+        self.limit - self.remaining
+    }
+
     pub fn json(&mut self, value: &impl Serialize) -> Result<()> {
         let written = serde_json::to_writer(&mut *self, value);
         written.map_err(|error| self.error.take().unwrap_or_else(|| Error::internal(error)))
@@ -74,7 +79,7 @@ impl Writer {
     /// Returns the body and the guard that counts it until it is sent.
     pub fn finish(mut self) -> Result<(Pieces, Counted)> {
         self.close_piece()?;
-        Ok((Pieces { bytes: self.limit - self.remaining, pieces: self.pieces }, self.counted))
+        Ok((Pieces { bytes: self.len(), pieces: self.pieces }, self.counted))
     }
 
     /// Returns the pieces; each counts until it is dropped.

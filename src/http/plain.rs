@@ -16,6 +16,10 @@ pub fn data_error(error: &serde_json::Error, field: &str) -> String {
         return format!("{subject} must be {expected}, not {given}");
     }
     if let Some((length, expected)) = split(message, "invalid length ", ", expected ") {
+        // serde_json's words for a list that is too long for its type.
+        if expected == "fewer elements in array" {
+            return format!("{subject} has more elements than allowed");
+        }
         return format!("{subject} must be {}, not a list of {length}", in_words(expected));
     }
     if let Some((given, names)) = split(message, "unknown variant ", ", expected ") {

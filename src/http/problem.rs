@@ -88,6 +88,7 @@ pub fn code_info(code: Code) -> (StatusCode, &'static str, &'static str) {
         }
         Code::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Rate limited"),
         Code::DeadlineExceeded => (S::GATEWAY_TIMEOUT, "deadline_exceeded", "Deadline exceeded"),
+        Code::PredictorFailed => (S::BAD_GATEWAY, "predictor_failed", "Predictor failed"),
         Code::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
         Code::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "Not ready"),
         Code::Draining => (S::SERVICE_UNAVAILABLE, "draining", "Draining"),

@@ -187,6 +187,13 @@ pub fn guide(code: Code) -> [&'static str; 3] {
             "Allow more time, or request less. Sampling methods stop in time and report it: GET \
              /methods marks them with `stops_in_time`.",
         ],
+        Code::PredictorFailed => [
+            "The server that predicts the model did not give a usable answer.",
+            "The service explains a model of another server, and that server cannot be reached, \
+             answered with an error, or with something else than finite scores of all texts.",
+            "Look at the log of that server. If its answers have another form, configure the service \
+             (`predictor.labels`, `predictor.input`, `predictor.output`).",
+        ],
         Code::RequestTimeout => [
             "The request did not arrive in time.",
             "The body was not received completely within `limits.request_ms`.",

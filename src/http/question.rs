@@ -15,7 +15,7 @@ use super::request::{
 use super::shapes::{Name, NameOrList, OneOrMany, PlainOr, distinct};
 use super::target::target;
 use super::task_options;
-use crate::attribution::{Granularity, Normalize};
+use crate::attribution::{self, Granularity, Normalize};
 use crate::config::AUTO;
 use crate::error::{Code, Error, Result};
 use crate::explainer::Explainer;
@@ -25,6 +25,7 @@ use crate::explanation::{
 };
 use crate::model::Model;
 use crate::passes::ANYONE;
+use crate::remote::Forwarded;
 use crate::rows::Output;
 use crate::script::Script;
 use crate::text::Input;
@@ -41,10 +42,14 @@ impl IntoQuestion for ExplainRequest {
         let limits = &explainer.limits;
         let inputs = inputs(self.inputs, self.spans, limits)?;
         let model = model(explainer, self.model.as_deref(), &inputs)?;
+        let default = attribution::default_for(&model);
+        // A remote model has no attention unless it is asked for, which is an error.
+        let has_attention = !model.is_remote() || self.attention.is_some();
         let evidence = self.evidence.map(|object| object.finders(explainer, &model)).transpose()?;
         let concepts = concepts(explainer, &model, self.concepts)?;
         Ok(Question {
             caller: ANYONE.into(),
+            forwarded: Forwarded::default(),
             since: None,
             answers: task_options::answers(
                 &model,
@@ -64,8 +69,8 @@ impl IntoQuestion for ExplainRequest {
             target: target(self.target)?,
             output: self.output.map_or(Output::Logit, Name::value),
             concepts,
-            methods: methods(self.methods, limits.methods)?,
-            attention: attention(self.attention),
+            methods: methods(self.methods, default, limits.methods)?,
+            attention: attention(self.attention).filter(|_| has_attention),
             inside: inside(self.inside)?,
             granularity: granularity(self.granularity)?,
             lexicon: lexicon(self.lexicon.as_ref(), explainer)?,

@@ -25,8 +25,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    fn new(format: Format, answer: AnswerInfo, body: Pieces) -> Self {
-        let mut headers = headers(format);
+    fn new(mut headers: HeaderMap, answer: AnswerInfo, body: Pieces) -> Self {
         headers.extend(answer.timing.map(|timing| (SERVER_TIMING, timing)));
         Self { headers, body, cacheable: answer.cacheable }
     }
@@ -48,6 +47,12 @@ impl IntoResponse for Rendered {
 struct AnswerInfo {
     timing: Option<HeaderValue>,
     cacheable: bool,
+}
+
+impl AnswerInfo {
+    fn of(answer: &Answer) -> Self {
+        Self { timing: server_timing(&answer.usage), cacheable: answer.is_lasting() }
+    }
 }
 
 /// Answers a question in any format except NDJSON.
@@ -77,6 +82,17 @@ pub async fn json<T: Serialize>(
     write(service, Format::Json, question, move |answer, writer| writer.json(&render(answer))).await
 }
 
+/// Answers a question with a body that `render` writes, and the header fields that it returns.
+pub async fn with_headers(
+    service: &Service,
+    question: Question,
+    render: impl FnOnce(Answer, &mut Writer) -> Result<HeaderMap> + Send + 'static,
+) -> Result<Rendered, Failure> {
+    let answer = answer(service, question).await?;
+    let info = AnswerInfo::of(&answer);
+    put(service, info, move |writer| render(answer, writer)).await
+}
+
 async fn write(
     service: &Service,
     format: Format,
@@ -84,8 +100,12 @@ async fn write(
     render: impl FnOnce(Answer, &mut Writer) -> Result<()> + Send + 'static,
 ) -> Result<Rendered, Failure> {
     let answer = answer(service, question).await?;
-    let info = AnswerInfo { timing: server_timing(&answer.usage), cacheable: answer.is_lasting() };
-    put(service, format, info, move |writer| render(answer, writer)).await
+    let info = AnswerInfo::of(&answer);
+    let render = move |writer: &mut Writer| {
+        render(answer, writer)?;
+        Ok(headers(format))
+    };
+    put(service, info, render).await
 }
 
 /// Renders a body as JSON on a thread that may block.
@@ -94,7 +114,11 @@ pub async fn body<T: Serialize>(
     make: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Rendered, Failure> {
     let info = AnswerInfo { timing: None, cacheable: false };
-    put(service, Format::Json, info, move |writer| writer.json(&make())).await
+    let render = move |writer: &mut Writer| {
+        writer.json(&make())?;
+        Ok(headers(Format::Json))
+    };
+    put(service, info, render).await
 }
 
 /// Renders evidence as JSON, or as a page with this title.
@@ -110,33 +134,37 @@ pub async fn evidence<K: Kind<Found: Show>>(
         return Err(failure);
     }
     let info = AnswerInfo { timing: server_timing(&answer.usage), cacheable: answer.is_lasting() };
-    let render = move |writer: &mut Writer| match format {
-        Format::Page => {
-            let problem = |error: &Error| problem(error.clone()).to_string();
-            writer.bytes(shown::page(&answer, title, problem).as_bytes())
+    let render = move |writer: &mut Writer| {
+        match format {
+            Format::Page => {
+                let problem = |error: &Error| problem(error.clone()).to_string();
+                writer.bytes(shown::page(&answer, title, problem).as_bytes())?;
+            }
+            _ => writer.json(&shown::json(answer, problem))?,
         }
-        _ => writer.json(&shown::json(answer, problem)),
+        Ok(headers(format))
     };
-    put(service, format, info, render).await
+    put(service, info, render).await
 }
 
+/// Renders a response with what `render` writes, and the header fields that it returns.
 async fn put(
     service: &Service,
-    format: Format,
     info: AnswerInfo,
-    render: impl FnOnce(&mut Writer) -> Result<()> + Send + 'static,
+    render: impl FnOnce(&mut Writer) -> Result<HeaderMap> + Send + 'static,
 ) -> Result<Rendered, Failure> {
     // Runs on a blocking thread, because attention can be millions of numbers. Entering the
     // request's span attributes log lines about internal errors.
     let span = Span::current();
     let mut writer = Writer::new(&service.unsent, service.limits.response_bytes);
     let write = move || {
-        span.in_scope(|| render(&mut writer))?;
-        writer.finish()
+        let headers = span.in_scope(|| render(&mut writer))?;
+        writer.finish().map(|(body, counted)| (headers, body, counted))
     };
     // Holds the count until the response is returned; then `unsent::count_bodies` counts it.
-    let (body, _counted) = tokio::task::spawn_blocking(write).await.map_err(Error::internal)??;
-    Ok(Rendered::new(format, info, body))
+    let written = tokio::task::spawn_blocking(write).await.map_err(Error::internal)?;
+    let (headers, body, _counted) = written?;
+    Ok(Rendered::new(headers, info, body))
 }
 
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");

@@ -1,11 +1,12 @@
 //! What changes without an attention head: the importance is a first-order estimate, so the most
 //! important heads are switched off, one at a time.
 
-use crate::attribution::Subject;
+use futures_util::future::try_join_all;
+
+use super::part::{self, Part};
 use crate::error::Result;
 use crate::explanation::{Ablation, Resolved};
 use crate::model::Model;
-use crate::passes::Passes;
 use crate::rows::{AttentionHead, Row, Want};
 
 /// The most heads that are switched off.
@@ -16,21 +17,28 @@ pub fn count(model: &Model) -> usize {
     MOST.min(model.layers() * model.heads())
 }
 
-/// Switches off the heads with the largest `scores`, `[layers][heads]`, in magnitude.
+/// Switches off the heads with the largest `scores`, `[layers][heads]`, in magnitude; each in all
+/// parts together.
 pub async fn ablation(
-    passes: &Passes,
-    subject: Subject<'_>,
+    model: &Model,
     target: &Resolved,
+    parts: &[Part<'_>],
     scores: &[Vec<f64>],
 ) -> Result<Ablation> {
-    let heads = largest(scores, count(passes.model()));
+    let heads = largest(scores, count(model));
+    let changes = try_join_all(parts.iter().map(|part| changes(part, &heads))).await?;
+    let sums = part::sum(parts.iter().map(|part| part.weight).zip(&changes)).concat();
+    Ok(Ablation { target: target.clone(), heads: heads.into_iter().zip(sums).collect() })
+}
+
+/// Returns the change of the part's scalar without each of `heads`, a row each.
+async fn changes(part: &Part<'_>, heads: &[AttentionHead]) -> Result<Vec<Vec<f64>>> {
     let row = |without: &AttentionHead| Row {
         without: Some(*without),
-        ..subject.row(Want::Values(vec![target.scalar.clone()]))
+        ..part.subject.row(Want::Values(part.scalar().cloned().into_iter().collect()))
     };
-    let outputs = passes.run(heads.iter().map(row).collect()).await?;
-    let changes = outputs.iter().map(|output| output.values[0] - subject.values[0]);
-    Ok(Ablation { target: target.clone(), heads: heads.into_iter().zip(changes).collect() })
+    let outputs = part.passes.run(heads.iter().map(row).collect()).await?;
+    Ok(outputs.iter().map(|output| vec![output.values[0] - part.subject.values[0]]).collect())
 }
 
 /// Returns the `count` heads with the largest scores in magnitude, largest first.

@@ -7,10 +7,12 @@
 //! both.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Map;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::part::Part;
 use super::spline;
 use crate::attribution::nested::{Rule, largest_move};
 use crate::attribution::{
@@ -21,6 +23,7 @@ use crate::explanation::{Conductance, Question, Resolved};
 use crate::model::Model;
 use crate::passes::Passes;
 use crate::rows::{AttentionMap, LayerOutput, Maps, Row, RowOutput, Want, dot, norm};
+use crate::text::Encoding;
 
 /// Number of steps that admission assumes.
 const EXPECTED_STEPS: usize = 17;
@@ -87,33 +90,62 @@ impl Settings {
     }
 }
 
-/// Returns the conductance, and the `maps` of a row at the input, which is the end of the path.
-pub async fn conductance(
-    passes: &Passes,
-    subject: Subject<'_>,
-    target: &Resolved,
+/// What flows through the tokens of one part.
+pub struct Flow {
+    /// `[layers][tokens]`
+    scores: Vec<Vec<f64>>,
+    /// Per layer, the sum of the scores minus the change of the part's scalar.
+    deltas: Vec<f64>,
+    converged: bool,
+    n_steps: usize,
+}
+
+/// Adds up the flows of all parts, over the tokens of the whole text. Converged if every part is.
+pub fn sum(target: &Resolved, whole: &Encoding, parts: &[(&Part<'_>, Flow)]) -> Conductance {
+    let layers = parts.first().map_or(0, |(_, flow)| flow.scores.len());
+    let mut tokens = vec![vec![0.; whole.tokens.len()]; layers];
+    let mut deltas = vec![0.; layers];
+    for (part, flow) in parts {
+        for (layer, scores) in flow.scores.iter().enumerate() {
+            deltas[layer] += part.weight * flow.deltas[layer];
+            for (position, score) in part.positions.iter().zip(scores) {
+                tokens[layer][*position] += part.weight * score;
+            }
+        }
+    }
+    let of_words =
+        |tokens: &Vec<f64>| reduce::scores(tokens, whole, Granularity::Word, Normalize::None);
+    Conductance {
+        target: target.clone(),
+        words: tokens.iter().map(of_words).collect(),
+        tokens,
+        deltas,
+        converged: parts.iter().all(|(_, flow)| flow.converged),
+        n_steps: parts.iter().map(|(_, flow)| flow.n_steps).sum(),
+    }
+}
+
+/// Returns the flow through one part, and the `maps` of a row at the input, which is the end of the
+/// path.
+pub async fn flow(
+    part: &Part<'_>,
     settings: &Settings,
     maps: Maps,
-) -> Result<(Conductance, Vec<AttentionMap>)> {
-    let (model, tokens) = (passes.model(), subject.encoding.len());
+) -> Result<(Flow, Vec<AttentionMap>)> {
+    let (passes, subject) = (part.passes, part.subject);
+    let places = &passes.shown_at(subject.encoding.len());
+    let (model, tokens) = (passes.model(), places.len());
     let (mut maps, mut at_input) = (Some(maps), Vec::new());
-    let mut all = Conductance {
-        target: target.clone(),
-        tokens: Vec::new(),
-        words: Vec::new(),
-        deltas: Vec::new(),
-        converged: true,
-        n_steps: 0,
-    };
+    let mut all = Flow { scores: Vec::new(), deltas: Vec::new(), converged: true, n_steps: 0 };
     let mut groups = groups(model, tokens);
     groups.reverse();
     while let Some(group) = groups.pop() {
         let fitting = fitting_steps(model, tokens, &group);
         // The first group returns them.
         let maps = maps.take().unwrap_or_default();
-        let path = Path { passes, subject, target, settings, group: group.clone(), maps };
-        let mut found = path.integrate(fitting.min(settings.max_steps)).await?;
-        at_input.append(&mut found.maps);
+        let path = Path { passes, subject, settings, places, group: group.clone(), maps };
+        let (found, maps) = path.integrate(fitting.min(settings.max_steps)).await?;
+        at_input.extend(maps);
         // Fewer layers together have room for more steps.
         let more = Rule::largest(2 * fitting) > found.n_steps && fitting < settings.max_steps;
         if !found.converged && more && group.len() > 1 && passes.have_time_for(found.n_steps) {
@@ -121,15 +153,11 @@ pub async fn conductance(
             groups.extend([middle..group.end, group.start..middle]);
             continue;
         }
-        all.tokens.extend(found.scores);
+        all.scores.extend(found.scores);
         all.deltas.extend(found.deltas);
         all.converged &= found.converged;
         all.n_steps = all.n_steps.max(found.n_steps);
     }
-    let word_scores = |tokens: &Vec<f64>| {
-        reduce::scores(tokens, subject.encoding, Granularity::Word, Normalize::None)
-    };
-    all.words = all.tokens.iter().map(word_scores).collect();
     Ok((all, at_input))
 }
 
@@ -137,31 +165,24 @@ pub async fn conductance(
 struct Path<'a> {
     passes: &'a Passes,
     subject: Subject<'a>,
-    target: &'a Resolved,
     settings: &'a Settings,
+    /// For each token that a row runs, the token that its score is added to.
+    places: &'a Arc<[usize]>,
     group: Range<usize>,
     /// The maps of the row at the input.
     maps: Maps,
 }
 
-/// The result for one group of layers.
-struct Integrated {
-    scores: Vec<Vec<f64>>,
-    deltas: Vec<f64>,
-    converged: bool,
-    n_steps: usize,
-    maps: Vec<AttentionMap>,
-}
-
 impl Path<'_> {
-    /// Doubles the number of steps until all layers converge, or steps or time run out.
-    async fn integrate(&self, max_steps: usize) -> Result<Integrated> {
+    /// Doubles the number of steps until all layers converge, or steps or time run out. Returns
+    /// the maps at the input, too.
+    async fn integrate(&self, max_steps: usize) -> Result<(Flow, Vec<AttentionMap>)> {
         let path =
             integrated_gradients::path(self.passes.model(), self.subject, &self.settings.options)?;
-        let want = Want::Layers(self.group.clone(), Some(self.target.scalar.clone()));
+        let want = Want::Layers(self.group.clone(), self.subject.scalars.first().cloned());
         let _memory = self.reserve(max_steps).await?;
         let mut points: Vec<RowOutput> = Vec::new();
-        let mut found: Option<Integrated> = None;
+        let mut found: Option<Flow> = None;
         let row = |alpha| match alpha {
             1. => Row { maps: self.maps.clone(), ..self.subject.row(want.clone()) },
             _ => path.at(alpha, want.clone()),
@@ -184,13 +205,12 @@ impl Path<'_> {
             }
         }
         let maps = points.pop().map(|at_input| at_input.attention).unwrap_or_default();
-        found.map(|found| Integrated { maps, ..found }).ok_or_else(|| self.passes.late())
+        found.map(|found| (found, maps)).ok_or_else(|| self.passes.late())
     }
 
     /// Waits for the memory of the points.
     async fn reserve(&self, max_steps: usize) -> Result<SemaphorePermit<'static>> {
-        let tokens = self.subject.encoding.len();
-        let of_point = self.group.len() * bytes_per_point(self.passes.model(), tokens);
+        let of_point = self.group.len() * bytes_per_point(self.passes.model(), self.places.len());
         let mebibytes = 1 + ((Rule::largest(max_steps) * of_point) >> 20);
         let permits = mebibytes.min(MAX_MEBIBYTES_TOTAL) as u32;
         let reserved = self.passes.in_time(MEMORY.acquire_many(permits)).await;
@@ -199,42 +219,37 @@ impl Path<'_> {
     }
 
     /// Integrates on a thread that may block. Returns the points for the next rule, too.
-    async fn by(&self, points: Vec<RowOutput>) -> Result<(Vec<RowOutput>, Integrated)> {
-        let (layers, tokens) = (self.group.len(), self.subject.encoding.len());
-        let tolerance = self.settings.tolerance;
+    async fn by(&self, points: Vec<RowOutput>) -> Result<(Vec<RowOutput>, Flow)> {
+        let (layers, places) = (self.group.len(), Arc::clone(self.places));
+        let (tokens, tolerance) = (self.subject.encoding.len(), self.settings.tolerance);
         let allowed = largest_move(tolerance, self.passes.model().is_smooth());
         let integrate = move || {
-            let integrated = Integrated::of(&points, layers, tokens, (tolerance, allowed));
+            let integrated = Flow::of(&points, layers, (&places, tokens), (tolerance, allowed));
             (points, integrated)
         };
         self.passes.compute(integrate).await
     }
 }
 
-impl Integrated {
+impl Flow {
     /// A layer has converged if its scores add up to the change of the scalar within the tolerance,
     /// a share of their magnitudes, and the previous rule's scores, by every other point, are as
     /// close as `allowed`.
     fn of(
         points: &[RowOutput],
         layers: usize,
-        tokens: usize,
+        (places, tokens): (&[usize], usize),
         (tolerance, allowed): (f64, f64),
     ) -> Self {
         let value = |point: Option<&RowOutput>| point.map_or(0., |point| point.values[0]);
         let change = value(points.last()) - value(points.first());
         let pairs = pairs(points.len());
-        let mut all = Self {
-            scores: Vec::new(),
-            deltas: Vec::new(),
-            converged: true,
-            n_steps: points.len(),
-            maps: Vec::new(),
-        };
+        let n_steps = points.len();
+        let mut all = Self { scores: Vec::new(), deltas: Vec::new(), converged: true, n_steps };
         for layer in 0..layers {
             let layers: Vec<&LayerOutput> =
                 points.iter().map(|point| &point.layers[layer]).collect();
-            let [own, before] = scores(&layers, &pairs, tokens);
+            let [own, before] = scores(&layers, &pairs, places, tokens);
             let delta = own.iter().sum::<f64>() - change;
             let size: f64 = own.iter().map(|score| score.abs()).sum();
             let moved: Vec<f64> = own.iter().zip(&before).map(|(a, b)| a - b).collect();
@@ -269,16 +284,22 @@ fn pairs(n: usize) -> Vec<Pair> {
     (0..n * n).map(pair).filter(matters).collect()
 }
 
-/// Returns `Σ_ij w_ij g_i · h_j` per token of one layer, by both weights.
-fn scores(points: &[&LayerOutput], pairs: &[Pair], tokens: usize) -> [Vec<f64>; 2] {
-    let width = points.first().map_or(0, |point| point.states.len()) / tokens.max(1);
+/// Returns `Σ_ij w_ij g_i · h_j` per token of one layer, by both weights. The products of each token
+/// of the points are added to that at its place.
+fn scores(
+    points: &[&LayerOutput],
+    pairs: &[Pair],
+    places: &[usize],
+    tokens: usize,
+) -> [Vec<f64>; 2] {
+    let width = points.first().map_or(0, |point| point.states.len()) / places.len().max(1);
     let mut scores = [vec![0.; tokens], vec![0.; tokens]];
-    for token in 0..tokens {
+    for (token, &place) in places.iter().enumerate() {
         let own = token * width..(token + 1) * width;
         for Pair { i, j, weights } in pairs {
             let product = dot(&points[*i].gradient[own.clone()], &points[*j].states[own.clone()]);
             for (scores, weight) in scores.iter_mut().zip(weights) {
-                scores[token] += weight * product;
+                scores[place] += weight * product;
             }
         }
     }

@@ -4,22 +4,18 @@
 //! A factor on the context of head h scales all of its attention weights A, so the derivative is
 //! `Σ A ∂F/∂A` over the head's queries and keys.
 
-use crate::attribution::Subject;
+use super::part::Part;
 use crate::error::Result;
 use crate::model::Model;
-use crate::passes::Passes;
-use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Norm, Reduce, Row, Scalar, Want};
+use crate::rows::{AttentionMap, MapHeads, MapKind, Maps, Reduce, Row, Want};
 
-/// Returns the importance of every head for a scalar, signed, `[layers][heads]`. Runs one gradient
-/// row.
-pub async fn scores(
-    passes: &Passes,
-    subject: Subject<'_>,
-    scalar: &Scalar,
-) -> Result<Vec<Vec<f64>>> {
-    let want = Want::Gradients(Reduce::Norm(Norm::L2), vec![scalar.clone()]);
-    let row = Row { maps: maps(passes.model()), ..subject.row(want) };
-    Ok(of_maps(passes.run_one(row).await?.attention))
+/// Returns the importance of every head for the scalar of a part, signed, `[layers][heads]`. Runs
+/// one gradient row.
+pub async fn scores(part: &Part<'_>) -> Result<Vec<Vec<f64>>> {
+    // The scores of tokens are not used: the cheapest ones.
+    let want = Want::Gradients(Reduce::TimesInput, part.scalar().cloned().into_iter().collect());
+    let row = Row { maps: maps(part.passes.model()), ..part.subject.row(want) };
+    Ok(of_maps(part.passes.run_one(row).await?.attention))
 }
 
 /// Returns the maps of a gradient row at the input that hold the importance.

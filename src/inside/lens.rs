@@ -1,31 +1,45 @@
 //! The lens (nostalgebraist 2020): what the head answers from the states after each layer, as if
 //! they were the last ones.
 
-use crate::attribution::Subject;
 use crate::error::Result;
-use crate::explanation::{Lens, Predicted, Question};
+use crate::explanation::{Lens, Predicted};
 use crate::passes::Passes;
 use crate::rows::{LensOutput, Row, RowOutput, Want};
-use crate::tasks::{self, ModelOutput};
+use crate::tasks::embedding::cosine;
 
-/// Runs one forward row. `read` is the model's own output.
+/// Runs the rows of two texts that are embedded separately, and compares them after each layer.
+pub async fn similarity(passes: &Passes, rows: [Row; 2]) -> Result<Lens> {
+    let layers = layers(passes, rows.into()).await?;
+    Ok(Lens::Similarity(layers.iter().map(|texts| cosine(&texts[0], &texts[1])).collect()))
+}
+
+/// Runs `rows`, and makes one prediction for each layer from what the head answers in all of them.
 pub async fn lens(
-    question: &Question,
     passes: &Passes,
-    subject: Subject<'_>,
-    read: &ModelOutput<'_>,
+    rows: Vec<Row>,
+    predicted: impl Fn(Vec<RowOutput>) -> Result<Predicted>,
 ) -> Result<Lens> {
-    let row = Row { reads: read.reads.into(), ..subject.row(Want::Lens) };
-    let output = passes.run_one(row).await?;
-    let behaviour = tasks::of(question.model.task);
-    let predicted = |LensOutput { logits, probabilities }: LensOutput| {
-        let output = RowOutput { logits, probabilities, ..RowOutput::default() };
-        behaviour.predicted(question, &ModelOutput { output: &output, ..*read })
-    };
-    let predictions: Vec<Predicted> =
-        output.lens.into_iter().map(predicted).collect::<Result<_>>()?;
+    let mut predictions = Vec::new();
+    for layer in layers(passes, rows).await? {
+        predictions.push(predicted(layer)?);
+        // Each may take as long as the prediction of a text in many windows.
+        tokio::task::yield_now().await;
+    }
     let decided_at = decided_at(&predictions);
-    Ok(Lens { predictions, decided_at })
+    Ok(Lens::Predictions { predictions, decided_at })
+}
+
+/// Returns what the head answers after each layer, `[layers][rows]`.
+async fn layers(passes: &Passes, rows: Vec<Row>) -> Result<Vec<Vec<RowOutput>>> {
+    let rows = rows.into_iter().map(|row| Row { want: Want::Lens, ..row }).collect();
+    let mut layers: Vec<Vec<RowOutput>> = Vec::new();
+    for output in passes.run(rows).await? {
+        layers.resize_with(output.lens.len(), Vec::new);
+        for (layer, LensOutput { logits, probabilities }) in layers.iter_mut().zip(output.lens) {
+            layer.push(RowOutput { logits, probabilities, ..RowOutput::default() });
+        }
+    }
+    Ok(layers)
 }
 
 /// Returns the first layer from which on all predictions agree with the last one.

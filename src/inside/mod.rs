@@ -8,51 +8,36 @@ mod concepts;
 mod conductance;
 pub mod head_importance;
 mod lens;
+mod part;
 mod spline;
 
 pub use concepts::locate;
-use conductance::Settings;
+use conductance::{Flow, Settings};
 use futures_util::FutureExt;
-use futures_util::future::{OptionFuture, try_join};
+use futures_util::future::{OptionFuture, try_join, try_join_all};
+pub use lens::{lens, similarity};
+pub use part::Part;
 
-use crate::attribution::{Cost, Subject};
+use crate::attribution::Cost;
 use crate::error::{Code, Error, Result};
-use crate::explanation::{Ablation, Conductance, HeadImportance, Inside, Question, Resolved, View};
+use crate::explanation::{HeadImportance, Inside, Lens, Question, Resolved, View};
 use crate::heads::Task;
-use crate::passes::Passes;
 use crate::rows::Maps;
-use crate::tasks::{ModelOutput, masks};
+use crate::tasks::masks;
+use crate::text::Encoding;
 
-/// Checks that the views are possible for any input of the question.
-pub fn check(question: &Question) -> Result<()> {
-    let divided = question.window.is_some() || question.candidates.is_some();
-    if divided && !question.inside.is_empty() {
-        let detail = "inside looks at whole texts and the model's own labels; leave out window \
-                      and candidate_labels, or inside";
-        return Err(Error::field("/inside", detail));
-    }
-    if divided && !question.concepts.is_empty() {
-        let detail = "concepts are about whole texts and the model's own labels; leave out window \
-                      and candidate_labels, or concepts";
-        return Err(Error::field("/concepts", detail));
-    }
-    let lens = question.inside.iter().position(|view| *view == View::Lens);
-    match lens.filter(|_| question.model.task == Task::Embedding) {
-        Some(index) => {
-            let detail = "the lens needs a head with labels, and an embedding model has none";
-            Err(Error::new(Code::MethodNotSupported, detail).at(format!("/inside/{index}")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Checks that a sequence of `tokens` is not too long for the views.
+/// Checks that sequences of `tokens` together, which a scalar depends on, are not too long for the
+/// views.
 pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
     let most = || conductance::max_tokens(&question.model);
     match question.inside.iter().position(|view| *view == View::Conductance) {
         Some(index) if tokens > most() => {
+            let has = match question.candidates {
+                Some(_) => "the text with the candidates that its output depends on has",
+                None => "the text has",
+            };
             let detail = format!(
-                "conductance of {} takes at most {} tokens, and the text has {tokens}",
+                "conductance of {} takes at most {} tokens, and {has} {tokens}",
                 question.model.id,
                 most()
             );
@@ -62,12 +47,19 @@ pub fn check_length(question: &Question, tokens: usize) -> Result<()> {
     }
 }
 
-/// Returns the rows of all views, and of concepts, for a sequence of `tokens`.
+/// Returns the rows of the lens, which runs in every sequence.
+pub fn lens_cost(question: &Question) -> Cost {
+    let forward_rows = usize::from(question.inside.contains(&View::Lens));
+    Cost { forward_rows, ..Cost::default() }
+}
+
+/// Returns the rows of all views, and of concepts, in each of the sequences that a scalar depends on,
+/// which have so many `tokens` together.
 pub fn cost(question: &Question, tokens: usize) -> Cost {
     // The path of the conductance ends at the row of the importance.
     let own_row = usize::from(!question.inside.contains(&View::Conductance));
     let of_view = |view: &View| match view {
-        View::Lens => Cost { forward_rows: 1, ..Cost::default() },
+        View::Lens => lens_cost(question),
         View::Conductance => Cost {
             gradient_rows: conductance::expected_rows(&question.model, tokens),
             ..Cost::default()
@@ -97,10 +89,12 @@ pub fn numbers(question: &Question, tokens: usize) -> usize {
     let (layers, heads) = (question.model.layers(), question.model.heads());
     let of_view = |view: &View| match view {
         View::Lens => {
-            let outputs = match question.model.task {
+            let outputs = match (&question.candidates, question.model.task) {
+                (Some(candidates), _) => candidates.labels.len(),
                 // Only the best ones of each mask are shown.
-                Task::FillMask => masks::BEST,
-                _ => question.model.outputs(),
+                (None, Task::FillMask) => masks::BEST,
+                (None, Task::Embedding) => 1,
+                (None, _) => question.model.outputs(),
             };
             (layers + 1) * outputs * tokens
         }
@@ -112,74 +106,62 @@ pub fn numbers(question: &Question, tokens: usize) -> usize {
     of_concepts + question.inside.iter().map(of_view).sum::<usize>()
 }
 
-/// Returns the requested views of the first of `subject`'s scalars, which is that of `target`.
+/// Returns the requested views of the scalar that `target` means: `lens`, and those that add up over
+/// the `parts` of the `whole` text.
 pub async fn look(
     question: &Question,
-    passes: &Passes,
-    subject: Subject<'_>,
     target: Option<&Resolved>,
-    read: &ModelOutput<'_>,
+    whole: &Encoding,
+    parts: &[Part<'_>],
+    lens: impl Future<Output = Result<Lens>>,
 ) -> Result<Option<Inside>> {
     if question.inside.is_empty() {
         return Ok(None);
     }
     let target = target.ok_or_else(|| Error::field("/inside", "there is no target to explain"))?;
+    let lens = question.inside.contains(&View::Lens).then_some(lens);
+    let parts: Vec<Part<'_>> =
+        parts.iter().filter(|part| part.scalar().is_some()).cloned().collect();
+    let sums = sums(question, target, whole, &parts);
+    let (lens, inside) = try_join(OptionFuture::from(lens).map(Option::transpose), sums).await?;
+    Ok(Some(Inside { lens, ..inside }))
+}
+
+/// Returns the views that add up over the parts.
+async fn sums(
+    question: &Question,
+    target: &Resolved,
+    whole: &Encoding,
+    parts: &[Part<'_>],
+) -> Result<Inside> {
+    let traced = try_join_all(parts.iter().map(|part| trace(question, part))).await?;
+    let (flows, scores): (Vec<_>, Vec<_>) = traced.into_iter().unzip();
+    let flows: Vec<_> = parts.iter().zip(flows).filter_map(|(p, flow)| Some((p, flow?))).collect();
     let wants = |view: View| question.inside.contains(&view);
-    let lens = wants(View::Lens).then(|| lens::lens(question, passes, subject, read));
-    let layers_and_heads = async {
-        let (conductance, scores) = layers(question, passes, subject, target).await?;
-        let (head_importance, ablation) = heads(question, passes, subject, target, scores).await?;
-        Ok::<_, Error>((conductance, head_importance, ablation))
-    };
-    let (lens, (conductance, head_importance, ablation)) =
-        try_join(OptionFuture::from(lens).map(Option::transpose), layers_and_heads).await?;
-    Ok(Some(Inside { lens, conductance, head_importance, ablation }))
-}
-
-/// Returns the conductance, and the importance of all heads from the end of its path.
-async fn layers(
-    question: &Question,
-    passes: &Passes,
-    subject: Subject<'_>,
-    target: &Resolved,
-) -> Result<(Option<Conductance>, Option<Vec<Vec<f64>>>)> {
-    if !question.inside.contains(&View::Conductance) {
-        return Ok((None, None));
-    }
-    let settings = Settings::of(question)?;
-    let maps = match needs_heads(question) {
-        true => head_importance::maps(passes.model()),
-        false => Maps::default(),
-    };
-    let (conductance, maps) =
-        conductance::conductance(passes, subject, target, &settings, maps).await?;
-    let scores = needs_heads(question).then(|| head_importance::of_maps(maps));
-    Ok((Some(conductance), scores))
-}
-
-fn needs_heads(question: &Question) -> bool {
-    [View::HeadImportance, View::Ablation].iter().any(|view| question.inside.contains(view))
-}
-
-/// Returns the views of attention heads, from the importance of all if it is known already.
-async fn heads(
-    question: &Question,
-    passes: &Passes,
-    subject: Subject<'_>,
-    target: &Resolved,
-    known: Option<Vec<Vec<f64>>>,
-) -> Result<(Option<HeadImportance>, Option<Ablation>)> {
-    if !needs_heads(question) {
-        return Ok((None, None));
-    }
-    let scores = match known {
-        Some(scores) => scores,
-        None => head_importance::scores(passes, subject, &target.scalar).await?,
-    };
-    let ablated = question.inside.contains(&View::Ablation);
-    let ablation = ablated.then(|| ablation::ablation(passes, subject, target, &scores));
+    let conductance = wants(View::Conductance).then(|| conductance::sum(target, whole, &flows));
+    let scores = part::sum(parts.iter().map(|part| part.weight).zip(&scores));
+    let ablation =
+        wants(View::Ablation).then(|| ablation::ablation(&question.model, target, parts, &scores));
     let ablation = OptionFuture::from(ablation).await.transpose()?;
-    let importance = question.inside.contains(&View::HeadImportance);
-    let importance = importance.then(|| HeadImportance { target: target.clone(), scores });
-    Ok((importance, ablation))
+    let head_importance =
+        wants(View::HeadImportance).then(|| HeadImportance { target: target.clone(), scores });
+    Ok(Inside { lens: None, conductance, head_importance, ablation })
+}
+
+/// Returns the conductance of one part, and the importance of all heads, `[layers][heads]`, as far as
+/// any view needs them.
+async fn trace(question: &Question, part: &Part<'_>) -> Result<(Option<Flow>, Vec<Vec<f64>>)> {
+    let needs_heads =
+        [View::HeadImportance, View::Ablation].iter().any(|view| question.inside.contains(view));
+    if question.inside.contains(&View::Conductance) {
+        let maps = match needs_heads {
+            true => head_importance::maps(part.passes.model()),
+            false => Maps::default(),
+        };
+        let (flow, maps) = conductance::flow(part, &Settings::of(question)?, maps).await?;
+        return Ok((Some(flow), head_importance::of_maps(maps)));
+    }
+    let scores = needs_heads.then(|| head_importance::scores(part));
+    let scores = OptionFuture::from(scores).await.transpose()?;
+    Ok((None, scores.unwrap_or_default()))
 }

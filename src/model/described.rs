@@ -106,6 +106,7 @@ impl ModelDescription {
             head: self.head,
             entailment: self.entailment,
             runner: runner?,
+            remote: None,
             pace: Pace::new(0.9),
             room,
         };

@@ -13,7 +13,7 @@ pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
     let packed = size_of::<f32>() * (numbers + 2 * maps);
     match placement {
         Placement::Cpu(_) => packed,
-        Placement::Int8(_) => packed + encoder.layers.iter().map(Layer::weights).sum::<usize>(),
+        Placement::Int8(..) => packed + encoder.layers.iter().map(Layer::weights).sum::<usize>(),
         #[cfg(feature = "candle")]
         Placement::Candle(candle) => candle.dtype.size_in_bytes() * (numbers + maps),
     }

@@ -9,30 +9,30 @@ mod memory;
 mod network;
 mod packed;
 mod placement;
+mod remote;
+mod running;
 
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::backend::Backend;
-#[cfg(feature = "candle")]
-use crate::backend::candle::Candle;
-use crate::backend::cpu::Cpu;
 use crate::blocks::{self, Pooling, Step};
-use crate::checkpoint::{Allowed, Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
+use crate::checkpoint::{Allowed, Cancellation, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
 use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
+use crate::remote::Remote;
 use crate::rows::{MapKind, Precision, Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
 pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
-use network::Network;
 pub use placement::{Dtype, Placement};
+pub use running::PassError;
+use running::{Run, load};
 
 /// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
@@ -57,6 +57,8 @@ pub struct Loaded {
     /// For a classifier with an entailment label, the index of that output.
     pub entailment: Option<usize>,
     runner: Box<dyn Run>,
+    /// The server that predicts the model instead of `runner`.
+    remote: Option<Arc<Remote>>,
     /// Measured speed of forward passes, per token.
     pace: Pace,
     /// The memory reservation. Declared last, so that it is released after the weights.
@@ -70,11 +72,6 @@ impl Deref for Model {
         &self.loaded
     }
 }
-
-/// Why a pass failed, for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct PassError(String);
 
 /// A table `[vocabulary, width]`.
 pub struct WordEmbeddings<'a> {
@@ -99,76 +96,6 @@ impl WordEmbeddings<'_> {
             .and_then(|rest| rest.get(..self.width))
             .unwrap_or_default()
     }
-}
-
-/// A network with its back end's type erased.
-trait Run: Send + Sync {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError>;
-
-    /// The table of word embeddings, `[vocabulary, width]`.
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError>;
-}
-
-/// A network and its back end.
-struct LoadedNetwork<B: Backend> {
-    network: Network<B>,
-    backend: B,
-}
-
-impl Run for LoadedNetwork<Cpu> {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        let backend = self.backend.with_threads(threads);
-        let mut outputs = vec![RowOutput::default(); rows.len()];
-        for precision in [Precision::Full, Precision::Reduced] {
-            let chosen = |&index: &usize| backend.precision_of(&rows[index]) == precision;
-            let indices: Vec<usize> = (0..rows.len()).filter(chosen).collect();
-            let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
-            let Ok(run) = self.network.run(&backend.with_precision(precision), &own);
-            indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
-        }
-        Ok(outputs)
-    }
-
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let Ok(table) = self.backend.words(&self.network.encoder.embeddings);
-        Ok(table)
-    }
-}
-
-#[cfg(feature = "candle")]
-impl Run for LoadedNetwork<Candle> {
-    fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        let rows: Vec<&Row> = rows.iter().collect();
-        self.network.run(&self.backend, &rows).map_err(|error| PassError(error.to_string()))
-    }
-
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let table = self.backend.words(&self.network.encoder.embeddings);
-        table.map_err(|error| PassError(error.to_string()))
-    }
-}
-
-fn load(
-    placement: &Placement,
-    encoder: &blocks::Encoder,
-    head: &Head,
-    checkpoint: &Checkpoint,
-) -> Result<Box<dyn Run>, LoadError> {
-    let on_cpu = |backend: Cpu| {
-        let network = Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-        Ok::<_, LoadError>(Box::new(LoadedNetwork { network, backend }))
-    };
-    Ok(match placement {
-        Placement::Cpu(isa) => on_cpu(Cpu::new(*isa))?,
-        Placement::Int8(vnni) => on_cpu(Cpu::new(vnni.isa()).with_int8(*vnni))?,
-        #[cfg(feature = "candle")]
-        Placement::Candle(backend) => {
-            let backend = backend.clone();
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
-    })
 }
 
 /// How many times as long as in a product of matrices a multiply-add takes elsewhere.
@@ -202,6 +129,7 @@ impl Model {
     /// Tokenises one input for the task: the texts of a pair together, except for embeddings.
     pub fn encode(&self, input: &Input, truncate: Truncate) -> Result<Encoding, Error> {
         match self.task {
+            _ if self.is_remote() => self.text.encode_words(&self.id, input, truncate),
             Task::Embedding => self.text.encode_apart(&self.id, input, truncate),
             _ => self.text.encode(&self.id, input, truncate),
         }
@@ -221,18 +149,19 @@ impl Loaded {
 
     /// Returns the data type of the weights.
     pub fn dtype(&self) -> &'static str {
-        self.placement.dtype()
+        // JSON has numbers of double precision.
+        if self.is_remote() { "f64" } else { self.placement.dtype() }
     }
 
     /// Whether every row runs in full precision. Only such passes measure the speed.
     pub fn is_full(&self, rows: &[Row]) -> bool {
-        let reduces = matches!(self.placement, Placement::Int8(_));
+        let reduces = matches!(self.placement, Placement::Int8(..));
         !reduces || rows.iter().all(|row| row.precision == Precision::Full)
     }
 
-    /// Returns the device, `cpu` or `cuda`.
+    /// Returns the device: `cpu`, `cuda`, or `remote` for another server.
     pub fn device(&self) -> &'static str {
-        self.placement.device()
+        if self.is_remote() { "remote" } else { self.placement.device() }
     }
 
     /// Runs rows of any lengths together on this thread; returns one output per row, in the same

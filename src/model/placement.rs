@@ -4,7 +4,7 @@ use std::fmt;
 
 #[cfg(feature = "candle")]
 use crate::backend::candle::Candle;
-use crate::backend::cpu::{Isa, Vnni};
+use crate::backend::cpu::{Int8, Isa};
 
 /// The numbers that a model's layers compute with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Dtype {
 pub enum Placement {
     Cpu(Isa),
     /// The same with layers in 8 bits, too, for rows of reduced precision.
-    Int8(Vnni),
+    Int8(Isa, Int8),
     /// The reference back end, or a GPU.
     #[cfg(feature = "candle")]
     Candle(Candle),
@@ -63,8 +63,10 @@ impl Placement {
     /// instructions for them: without, the model computes in f32 only.
     pub fn with(&self, dtype: Dtype) -> Self {
         match (self, dtype) {
-            (Self::Cpu(isa), Dtype::Int8) => Vnni::of(*isa).map_or(Self::Cpu(*isa), Self::Int8),
-            (Self::Int8(vnni), Dtype::F32) => Self::Cpu(vnni.isa()),
+            (Self::Cpu(isa), Dtype::Int8) => {
+                Int8::of(*isa).map_or(Self::Cpu(*isa), |int8| Self::Int8(*isa, int8))
+            }
+            (Self::Int8(isa, _), Dtype::F32) => Self::Cpu(*isa),
             _ => self.clone(),
         }
     }
@@ -73,7 +75,7 @@ impl Placement {
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "f32",
-            Self::Int8(_) => "f32+int8",
+            Self::Int8(..) => "f32+int8",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.dtype.as_str(),
         }
@@ -82,7 +84,7 @@ impl Placement {
     /// The device, `cpu` or `cuda`.
     pub fn device(&self) -> &'static str {
         match self {
-            Self::Cpu(_) | Self::Int8(_) => "cpu",
+            Self::Cpu(_) | Self::Int8(..) => "cpu",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.device_name(),
         }
@@ -93,7 +95,9 @@ impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu(isa) => write!(f, "cpu ({}, f32)", isa.name()),
-            Self::Int8(vnni) => write!(f, "cpu ({}, f32 and int8)", vnni.isa().name()),
+            Self::Int8(isa, int8) => {
+                write!(f, "cpu ({}, f32; {}, int8)", isa.name(), int8.name())
+            }
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.fmt(f),
         }

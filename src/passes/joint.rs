@@ -5,14 +5,18 @@
 //! text that its scalars need. The outputs are combined by the chain rule:
 //! `∂F/∂x = Σ_j ∂F/∂z_j ∂z_j/∂x`, with z_j the logits of pair j.
 
+mod combined;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::heads::activation::OutputActivation;
 use crate::model::Model;
 use crate::rows::{
-    AttentionMap, Baseline, Maps, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens, Want,
+    Baseline, MapHeads, MapKind, Maps, Means, Output, Path, Reduce, Row, RowOutput, Scalar, Tokens,
+    Want,
 };
+use combined::PairOutputs;
 
 /// How the pairs' logits become one number per pair, and these become probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +112,8 @@ pub struct Joint {
     /// Number of its leading tokens that methods may change. They are the same in all pairs; or, if
     /// no other pair is needed, they are the whole pair.
     shared: usize,
-    /// Number of rows that each row expands to.
-    copies: usize,
+    /// The pairs that each row expands to, ascending.
+    needed: Vec<usize>,
 }
 
 /// A row expanded to the pairs that it needs.
@@ -128,12 +132,22 @@ impl Joint {
         shared: usize,
         scalar: &Scalar,
     ) -> Self {
-        let copies = outcome.needed(scalar, pairs.len()).len();
-        Self { outcome, pairs, own, shared, copies }
+        let needed = outcome.needed(scalar, pairs.len());
+        Self { outcome, pairs, own, shared, needed }
     }
 
+    /// Returns the number of rows that each row expands to.
     pub fn copies(&self) -> usize {
-        self.copies
+        self.needed.len()
+    }
+
+    /// Returns, for each token of the pairs that a row expands to, the token of the row's own pair
+    /// that stands for it: of the text the same one, of a second text the one at the same distance
+    /// from its start, or the last one.
+    pub fn shown_at(&self) -> Vec<usize> {
+        let last = self.pairs[self.own].len().saturating_sub(1);
+        let of_pair = |pair: &usize| (0..self.pairs[*pair].len()).map(move |token| token.min(last));
+        self.needed.iter().flat_map(of_pair).collect()
     }
 
     /// Runs `rows`, expanded to pairs, through `run`. Returns one output per row.
@@ -147,7 +161,7 @@ impl Joint {
         // Unreduced gradients of many pairs are large, so they are computed one row at a time.
         let is_unreduced =
             |row: &Row| matches!(row.want, Want::Gradients(reduce, _) if !is_number(reduce));
-        let large = self.copies > 1 && rows.iter().any(is_unreduced);
+        let large = self.copies() > 1 && rows.iter().any(is_unreduced);
         let chunk = if large { 1 } else { rows.len().max(1) };
         for rows in rows.chunks(chunk) {
             let expanded: Vec<Expanded> =
@@ -156,7 +170,7 @@ impl Joint {
             let mut outputs = run(all).await?.into_iter();
             for (row, Expanded { pairs, .. }) in rows.iter().zip(&expanded) {
                 let outputs: Vec<RowOutput> = outputs.by_ref().take(pairs.len()).collect();
-                combined.push(PairOutputs { joint: self, row, pairs, outputs: &outputs }.output());
+                combined.push(PairOutputs { joint: self, row, pairs, outputs }.output());
             }
         }
         Ok(combined)
@@ -197,12 +211,16 @@ impl Joint {
     /// Builds the row with the second text of `pair`. Gradients of several pairs must be added
     /// before a nonlinear reduction, so these are not reduced yet.
     fn in_pair(&self, row: &Row, pair: usize, bases: &[Basis], single: bool, model: &Model) -> Row {
-        let scalars = bases.iter().map(|&basis| self.outcome.of_pair(basis)).collect();
+        let mut scalars: Vec<Scalar> =
+            bases.iter().map(|&basis| self.outcome.of_pair(basis)).collect();
         let want = match &row.want {
             Want::Gradients(reduce, _) if single || is_linear(*reduce) => {
                 Want::Gradients(*reduce, scalars)
             }
             Want::Gradients(..) => Want::Gradients(Reduce::Keep, scalars),
+            // Of one scalar, which has one basis.
+            Want::Layers(layers, _) => Want::Layers(layers.clone(), scalars.pop()),
+            Want::Means(means) => Want::Means(Means { scalar: scalars.pop(), ..means.clone() }),
             _ => Want::Values(scalars),
         };
         let tokens = match pair == self.own {
@@ -222,7 +240,10 @@ impl Joint {
             };
             Path { baseline, held, ..path.clone() }
         });
-        let maps = if pair == self.own { row.maps.clone() } else { Maps::default() };
+        let maps = match pair == self.own || are_sums(&row.maps) {
+            true => row.maps.clone(),
+            false => Maps::default(),
+        };
         Row { tokens, path, maps, want, ..row.clone() }
     }
 
@@ -246,102 +267,18 @@ impl Joint {
     }
 }
 
-/// The outputs of all pairs of one row.
-struct PairOutputs<'a> {
-    joint: &'a Joint,
-    row: &'a Row,
-    pairs: &'a [(usize, Vec<Basis>)],
-    outputs: &'a [RowOutput],
-}
-
-impl PairOutputs<'_> {
-    /// Combines the outputs into one for the row.
-    fn output(&self) -> RowOutput {
-        if self.row.scalars().is_empty() {
-            return self.outputs.first().cloned().unwrap_or_default();
-        }
-        RowOutput {
-            values: self.row.scalars().iter().map(|scalar| self.value(scalar)).collect(),
-            token_scores: self.row.differentiated().iter().map(|s| self.gradient(s)).collect(),
-            attention: self.attention(),
-            ..RowOutput::default()
-        }
-    }
-
-    /// Returns the row of `pair`, and the index of `basis` among the numbers requested of it.
-    fn find(&self, pair: usize, basis: Basis) -> Option<(usize, usize)> {
-        let row = self.pairs.iter().position(|(other, _)| *other == pair)?;
-        Some((row, self.pairs[row].1.iter().position(|other| *other == basis)?))
-    }
-
-    /// Returns the number of kind `basis` of each pair; 0 for pairs that were not needed.
-    fn numbers(&self, basis: Basis) -> Vec<f64> {
-        let number = |pair| {
-            let (row, k) = self.find(pair, basis)?;
-            Some(self.outputs[row].values[k])
-        };
-        (0..self.joint.pairs.len()).map(|pair| number(pair).unwrap_or_default()).collect()
-    }
-
-    fn value(&self, scalar: &Scalar) -> f64 {
-        let numbers = self.numbers(self.joint.outcome.basis(scalar));
-        let probabilities = self.joint.outcome.activation().probabilities(&numbers, numbers.len());
-        scalar.value(&numbers, &probabilities)
-    }
-
-    /// Returns `∂F/∂z_j` of each pair.
-    fn weights(&self, scalar: &Scalar) -> Vec<f64> {
-        let numbers = self.numbers(self.joint.outcome.basis(scalar));
-        let activation = self.joint.outcome.activation();
-        let probabilities = activation.probabilities(&numbers, numbers.len());
-        activation.gradient(scalar, &numbers, &probabilities, numbers.len())
-    }
-
-    /// Returns the scalar's gradient at the row's tokens, reduced as requested; 0 at a second text
-    /// that methods do not change.
-    fn gradient(&self, scalar: &Scalar) -> Vec<f64> {
-        let Want::Gradients(reduce, _) = self.row.want else { return Vec::new() };
-        let basis = self.joint.outcome.basis(scalar);
-        let tokens = self.row.tokens.len();
-        let text = tokens - self.joint.tail(self.joint.own);
-        let mut sum: Vec<f64> = vec![0.; tokens];
-        for (pair, weight) in self.weights(scalar).into_iter().enumerate() {
-            let Some((row, k)) = self.find(pair, basis) else { continue };
-            let scores = &self.outputs[row].token_scores[k];
-            let width = scores.len() / (text + self.joint.tail(pair));
-            sum.resize(tokens * width, 0.);
-            for (sum, score) in sum[..text * width].iter_mut().zip(scores) {
-                *sum += weight * score;
-            }
-        }
-        let width = sum.len() / tokens;
-        match reduce {
-            Reduce::TimesInput | Reduce::TimesDifference | Reduce::Keep => sum,
-            // With a single pair, scores are reduced already, and a factor scales each norm alike.
-            Reduce::Norm(norm) => sum.chunks(width).map(|gradient| norm.of(gradient)).collect(),
-        }
-    }
-
-    /// Returns the attention of the row's own pair. Gradient maps are those of the first scalar.
-    fn attention(&self) -> Vec<AttentionMap> {
-        let own = self.pairs.iter().position(|(pair, _)| *pair == self.joint.own);
-        let maps = own.map(|row| self.outputs[row].attention.clone()).unwrap_or_default();
-        match (self.row.maps.kind.needs_gradient(), self.row.differentiated().first()) {
-            (true, Some(scalar)) => {
-                let weight = self.weights(scalar)[self.joint.own];
-                maps.into_iter().map(|map| map.map(|_, x| weight * x)).collect()
-            }
-            _ => maps,
-        }
-    }
-}
-
 /// Returns whether gradients can be added after they are reduced.
 fn is_linear(reduce: Reduce) -> bool {
     match reduce {
         Reduce::TimesInput | Reduce::TimesDifference | Reduce::Keep => true,
         Reduce::Norm(_) => false,
     }
+}
+
+/// Returns whether the maps of several pairs add up: they are numbers per head that are linear in
+/// the gradient.
+fn are_sums(maps: &Maps) -> bool {
+    maps.kind == MapKind::Gradients && maps.heads == MapHeads::Sums
 }
 
 /// Returns whether gradients are always reduced to one number per token.

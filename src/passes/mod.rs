@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+mod job;
 mod joint;
 mod memo;
 mod queue;
+mod remote;
 mod requester;
 mod time;
 mod usage;
 
+pub use job::{Finished, Job};
 pub use joint::{Competition, Joint, Outcome};
 pub use memo::Memo;
 use queue::Queue;
-pub use queue::{Finished, Job};
+use remote::RemoteRows;
 pub use requester::{ANYONE, Requester};
 pub use time::TimeLimit;
 use usage::Accounts;
@@ -26,7 +29,9 @@ pub use usage::Usage;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::remote::Forwarded;
 use crate::rows::{Row, RowOutput};
+use crate::text::Encoding;
 
 /// Progress of a method.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +106,13 @@ impl Passes {
     pub fn of_model(&self, model: Arc<Model>) -> Self {
         let queue = self.queue.clone().of_model(model);
         Self { queue, joint: None, known: None, ..self.clone() }
+    }
+
+    /// Returns a handle for rows of this input, which a remote model needs: its rows are texts.
+    pub fn reading(&self, encoding: &Encoding, forwarded: &Forwarded) -> Self {
+        let Some(remote) = self.model().elsewhere() else { return self.clone() };
+        let rows = RemoteRows::new(remote, encoding, forwarded, self.time);
+        Self { queue: self.queue.clone().into_remote(rows), ..self.clone() }
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -190,6 +202,15 @@ impl Passes {
     pub fn have_time_for(&self, rows: usize) -> bool {
         let rows = rows.saturating_mul(self.joint.as_ref().map_or(1, |joint| joint.copies()));
         self.time.is_none_or(|time| time.allows(self.queue.expected(rows)))
+    }
+
+    /// Returns, for each token of the sequences that a row of `tokens` expands to, the token of the
+    /// row that stands for it.
+    pub fn shown_at(&self, tokens: usize) -> Arc<[usize]> {
+        match &self.joint {
+            Some(joint) => joint.shown_at().into(),
+            None => (0..tokens).collect(),
+        }
     }
 
     /// Halves `rows` until they should be done in time, but not below `least`.

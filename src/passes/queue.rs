@@ -6,33 +6,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Span, debug_span};
 
+use super::job::{Finished, Job};
+use super::remote::RemoteRows;
 use super::requester::Requester;
 use super::{lock, stopped};
 use crate::error::Result;
 use crate::model::Model;
 use crate::pace::Pace;
-use crate::rows::{Row, RowOutput};
+use crate::rows::Row;
 
-/// Rows of one model that a caller waits for.
-pub struct Job {
-    pub model: Arc<Model>,
-    pub rows: Vec<Row>,
-    pub requester: Arc<Requester>,
-    /// Closed if the caller has gone away; the rows need not run then.
-    pub reply: oneshot::Sender<Result<Finished>>,
-    pub queued: Instant,
-    /// The span under which its passes are logged and traced.
-    pub span: Span,
-}
-
-/// A job's outputs, and the time it took.
-pub struct Finished {
-    /// One per row, in the job's order.
-    pub outputs: Vec<RowOutput>,
-    /// Time from queueing until the first row ran.
-    pub waited: Duration,
-    /// Its share, by tokens, of the passes that contained its rows.
-    pub computed: Duration,
+/// Where rows are run.
+#[derive(Clone)]
+enum Destination {
+    Engine(mpsc::Sender<Job>),
+    Remote(Arc<RemoteRows>),
 }
 
 /// Queues the rows of one request for one model, and measures their pace.
@@ -40,7 +27,7 @@ pub struct Finished {
 pub struct Queue {
     pub model: Arc<Model>,
     requester: Arc<Requester>,
-    jobs: mpsc::Sender<Job>,
+    to: Destination,
     /// Measured time per row, from queueing to its output.
     pace: Arc<Pace>,
     /// When outputs arrived last.
@@ -50,7 +37,8 @@ pub struct Queue {
 impl Queue {
     pub fn new(model: Arc<Model>, requester: Arc<Requester>, jobs: mpsc::Sender<Job>) -> Self {
         let pace = Arc::new(Pace::new(0.5));
-        Self { model, requester, jobs, pace, last_output: Arc::default() }
+        let to = Destination::Engine(jobs);
+        Self { model, requester, to, pace, last_output: Arc::default() }
     }
 
     /// Returns a queue for another model, whose rows have a pace of their own.
@@ -58,22 +46,35 @@ impl Queue {
         Self { model, pace: Arc::new(Pace::new(0.5)), ..self }
     }
 
+    /// Returns a queue for rows of one input of a remote model.
+    pub fn into_remote(self, rows: RemoteRows) -> Self {
+        Self { to: Destination::Remote(Arc::new(rows)), ..self }
+    }
+
     /// Queues `rows` and waits for all of them.
     pub async fn run(&self, rows: Vec<Row>) -> Result<Finished> {
         let count = rows.len();
+        let start = tokio::time::Instant::now();
+        let finished = match &self.to {
+            Destination::Engine(jobs) => self.in_engine(jobs, rows).await?,
+            Destination::Remote(remote) => remote.run(&self.model, rows).await?,
+        };
+        *lock(&self.last_output) = Some(tokio::time::Instant::now());
+        self.pace.note(count, start.elapsed().as_secs_f64());
+        Ok(finished)
+    }
+
+    async fn in_engine(&self, jobs: &mpsc::Sender<Job>, rows: Vec<Row>) -> Result<Finished> {
+        let count = rows.len();
         let gradients = rows.iter().filter(|row| !row.differentiated().is_empty()).count();
         let (reply, finished) = oneshot::channel();
-        let start = tokio::time::Instant::now();
         let span = debug_span!("rows", count, gradients);
         let span = if span.is_disabled() { Span::current() } else { span };
         let (model, queued) = (Arc::clone(&self.model), Instant::now());
         let requester = Arc::clone(&self.requester);
         let job = Job { model, rows, requester, reply, queued, span };
-        self.jobs.send(job).await.map_err(|_| stopped())?;
-        let finished = finished.await.map_err(|_| stopped())??;
-        *lock(&self.last_output) = Some(tokio::time::Instant::now());
-        self.pace.note(count, start.elapsed().as_secs_f64());
-        Ok(finished)
+        jobs.send(job).await.map_err(|_| stopped())?;
+        finished.await.map_err(|_| stopped())?
     }
 
     /// Returns the expected time of so many rows, at the pace so far.

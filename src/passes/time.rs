@@ -61,6 +61,11 @@ impl TimeLimit {
         before(self.deadline, work).await.ok_or_else(|| self.late())
     }
 
+    /// Returns the time until the deadline.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Completes at the deadline.
     pub async fn deadline(&self) {
         sleep_until(self.deadline).await;

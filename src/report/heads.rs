@@ -5,6 +5,7 @@ mod ablation;
 mod json;
 mod plots;
 mod presentation;
+mod reading;
 mod summary;
 mod tally;
 
@@ -18,31 +19,35 @@ use super::{Run, RunError, Scope};
 use crate::attention::patterns_of_heads;
 use crate::attribution::{MaskValues, Subject};
 use crate::choice::Choice;
-use crate::error::{Code, Error};
-use crate::evidence::{Predictor, Verdict, check_labels};
+use crate::error::Error;
 use crate::explainer::AdmittedInputs;
 use crate::explanation::{HeadPattern, Load, Question};
-use crate::inside::head_importance;
-use crate::rows::{AttentionHead, Output, Row, Scalar};
+use crate::inside::{Part, head_importance};
+use crate::rows::{AttentionHead, Row, RowOutput};
+use crate::tasks;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input};
 
 use ablation::Ablations;
 pub use json::json;
 pub use presentation::{document, terminal};
+use reading::Reading;
 pub use summary::{Ablated, Ablation, HeadRow, Summary};
 use tally::Tally;
 
 /// The folder of the records of ablations, in that of the report.
 const ABLATIONS: &str = "ablations";
 
+/// Heads that are switched off in one round.
+const HEADS_PER_BATCH: usize = 64;
+
 /// Measures the heads on every text, then switches the `ablate` most important ones off, one at a
 /// time. Continues from the records in `folder`, and calls `known` with their number for each of
 /// both.
 ///
 /// # Errors
-/// Fails if the model does not choose one of several labels, if the records cannot be written, or
-/// if no text could be measured.
+/// Fails if the model reads two texts, if the records cannot be written, or if no text could be
+/// measured.
 pub async fn run(
     scope: &Scope<'_>,
     ablate: usize,
@@ -50,7 +55,7 @@ pub async fn run(
     known: &dyn Fn(usize),
 ) -> Result<Summary, RunError> {
     let model = scope.model;
-    check_labels(model, "the effect of heads on predictions")?;
+    reading::check(model)?;
     let mut tally = Tally::new(model.layers(), model.heads());
     let identity = json!({ "command": "heads" });
     let work = async |input: Input| measure(scope, input).await;
@@ -89,47 +94,59 @@ async fn measure(scope: &Scope<'_>, input: Input) -> Result<Value, Error> {
         vec![Load::forward(model, tokens, 1 + model.layers()), Load::gradients(model, tokens, 1)]
     };
     let text = Text::admit(scope, input, loads).await?;
-    let (encoding, passes) = (text.encoding()?, &text.predictor.passes);
-    let verdict = text.verdict().await?;
+    let (encoding, passes) = (text.encoding()?, &text.admitted.passes);
+    let First { reads, reading, .. } = text.first().await?;
     let subject = Subject {
         encoding,
-        reads: &[].into(),
-        scalars: &[],
+        reads: &reads,
+        scalars: &[reading.scalar],
         values: &[],
         mask_values: &MaskValues::default(),
         seed: 0,
     };
-    let scalar = Scalar::one(Output::Logit, verdict.label);
-    let scores = head_importance::scores(passes, subject, &scalar);
+    let part = Part::whole(passes, subject);
+    let scores = head_importance::scores(&part);
     let (scores, patterns) = try_join(scores, patterns_of_heads(passes, subject)).await?;
     let name = |head: &HeadPattern| head.pattern.name();
     let patterns: Vec<&str> = patterns.iter().map(name).collect();
     Ok(json!({ "truncated": encoding.truncated, "scores": scores, "patterns": patterns }))
 }
 
-/// Returns what happens to the prediction of one text without each head:
-/// `{"label", "without": [[label, change of the logit of the first label]]}`.
+/// Returns what happens to the prediction of one text without each head, with the choice at each
+/// predicted output: `{"choices", "without": [[choices, change of the mean logit]]}`.
 async fn ablate(scope: &Scope<'_>, heads: &[AttentionHead], input: Input) -> Result<Value, Error> {
     let loads =
         |encoding: &Encoding| vec![Load::forward(scope.model, encoding.len(), 1 + heads.len())];
     let text = Text::admit(scope, input, loads).await?;
-    let Verdict { label, logits, .. } = text.verdict().await?;
-    let tokens = &text.encoding()?.ids;
+    let First { reads, reading, output } = text.first().await?;
+    let (model, tokens) = (scope.model, &text.encoding()?.ids);
     let row = |head: &AttentionHead| Row {
         without: Some(*head),
-        ..Row::forward(Arc::clone(tokens), [].into())
+        ..Row::forward(Arc::clone(tokens), Arc::clone(&reads))
     };
-    let verdicts = text.predictor.rows(heads.iter().map(row).collect()).await?;
-    let verdicts = verdicts
-        .ok_or_else(|| Error::new(Code::DeadlineExceeded, "there was no time for all heads"))?;
-    let without = |verdict: &Verdict| json!([verdict.label, verdict.logits[label] - logits[label]]);
-    Ok(json!({ "label": label, "without": verdicts.iter().map(without).collect::<Vec<_>>() }))
+    let changed = |without: &RowOutput| {
+        let change = reading.value(without) - reading.value(&output);
+        json!([reading.choices(model, without), change])
+    };
+    let mut all = Vec::with_capacity(heads.len());
+    // Outputs of masked language models are large.
+    for heads in heads.chunks(HEADS_PER_BATCH) {
+        let outputs = text.admitted.passes.run(heads.iter().map(row).collect()).await?;
+        all.extend(outputs.iter().map(changed));
+    }
+    Ok(json!({ "choices": reading.choices(model, &output), "without": all }))
 }
 
 /// One admitted text.
 struct Text {
     admitted: AdmittedInputs,
-    predictor: Predictor,
+}
+
+/// The first pass of a text.
+struct First {
+    reads: Arc<[usize]>,
+    reading: Reading,
+    output: RowOutput,
 }
 
 impl Text {
@@ -142,9 +159,7 @@ impl Text {
             truncate: Truncate::Yes,
             ..Question::prediction(Arc::clone(scope.model), vec![input])
         };
-        let admitted = scope.explainer.admit(question, loads).await?;
-        let predictor = Predictor::new(&admitted.passes, &admitted.question);
-        Ok(Self { admitted, predictor })
+        Ok(Self { admitted: scope.explainer.admit(question, loads).await? })
     }
 
     fn encoding(&self) -> Result<&Encoding, Error> {
@@ -154,9 +169,13 @@ impl Text {
         }
     }
 
-    async fn verdict(&self) -> Result<Verdict, Error> {
-        let input = &self.admitted.question.inputs[0];
-        Ok(self.predictor.original(input, self.encoding()?).await?.verdict)
+    async fn first(&self) -> Result<First, Error> {
+        let (question, encoding) = (&self.admitted.question, self.encoding()?);
+        let reads = tasks::of(question.model.task).reads(encoding, &question.model)?;
+        let row = Row::forward(Arc::clone(&encoding.ids), Arc::clone(&reads));
+        let output = self.admitted.passes.run_one(row).await?;
+        let reading = Reading::of(question, encoding, &reads, &output)?;
+        Ok(First { reads, reading, output })
     }
 }
 

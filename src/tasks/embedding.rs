@@ -54,13 +54,17 @@ pub fn cosine_with(other: &RowOutput, segment: usize) -> Resolved {
 
 /// Returns the similarity of two texts, given their outputs with final states.
 pub fn similarity(model: &Model, text: &RowOutput, pair: &RowOutput) -> Similarity {
-    let (a, b) = (&text.logits, &pair.logits);
-    let lengths = norm(a) * norm(b);
-    let matrix = token_by_token(model, [text, pair]);
+    let (matrix, cosine) = (token_by_token(model, [text, pair]), cosine(text, pair));
     Similarity {
-        embedding: a.clone(),
-        pair: Some(PairSimilarity { embedding: b.clone(), cosine: dot(a, b) / lengths, matrix }),
+        embedding: text.logits.clone(),
+        pair: Some(PairSimilarity { embedding: pair.logits.clone(), cosine, matrix }),
     }
+}
+
+/// Returns the cosine of the embeddings of two texts.
+pub fn cosine(text: &RowOutput, pair: &RowOutput) -> f64 {
+    let (a, b) = (&text.logits, &pair.logits);
+    dot(a, b) / (norm(a) * norm(b))
 }
 
 /// Splits the cosine by pairs of tokens. With embeddings `u = Σ w h`, weighted means of states, it

@@ -3,8 +3,12 @@
 //! The reasons for the design: docs/concepts/attribution.md.
 
 pub mod borders;
+pub mod by_words;
+pub mod edits;
+mod errors;
 mod excerpts;
 mod in_force;
+mod lengths;
 mod offsets;
 mod prompt;
 mod rebuild;

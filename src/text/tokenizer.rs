@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use tokenizers::models::ModelWrapper;
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
+use super::errors::empty;
 use super::excerpts::Excerpts;
 use super::in_force::InForce;
 use super::prompt::{self, Prompt};
 use super::tokenizer_config::TokenizerConfig;
-use super::truncation::{Side, is_blank};
+use super::truncation::Side;
 use super::units::TokenSpans;
 use super::{CallerSpan, Encoding, Input, Token, Unit, borders, rebuild, subwords, words};
 use crate::architectures::Built;
@@ -20,20 +21,20 @@ use crate::rows::Tokens;
 
 /// A tokenizer with the model's limits and the token ids that baselines use.
 pub struct TextEncoder {
-    tokenizer: Tokenizer,
-    truncating: Tokenizer,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) truncating: Tokenizer,
     pub max_tokens: usize,
     /// The effective settings.
     pub in_force: InForce,
-    vocab_size: usize,
-    type_vocab_size: usize,
-    numbering: Numbering,
-    pad: Option<u32>,
-    mask: Option<u32>,
-    unknown: Option<u32>,
+    pub(super) vocab_size: usize,
+    pub(super) type_vocab_size: usize,
+    pub(super) numbering: Numbering,
+    pub(super) pad: Option<u32>,
+    pub(super) mask: Option<u32>,
+    pub(super) unknown: Option<u32>,
     /// Whether decoding removes spaces before punctuation.
-    cleans_up: bool,
-    prompt: Prompt,
+    pub(super) cleans_up: bool,
+    pub(super) prompt: Prompt,
     /// Found when first asked for.
     pub(super) whole_words: OnceLock<Vec<(u32, String)>>,
 }
@@ -114,16 +115,7 @@ impl TextEncoder {
 
     /// Tokenizes one input. Errors about its length name the `model`.
     pub fn encode(&self, model: &str, input: &Input, truncate: Truncate) -> Result<Encoding> {
-        if is_blank(&input.text) {
-            return Err(empty(&input.pointer, "is empty"));
-        }
-        if input.text_pair.as_deref().is_some_and(is_blank) {
-            return Err(empty(&input.pair_pointer(), "is empty"));
-        }
-        let words = input.words.iter().flatten();
-        if let Some(blank) = words.map(|word| is_blank(word)).position(|blank| blank) {
-            return Err(empty(&format!("{}/{blank}", input.pointer), "is empty"));
-        }
+        self.check_blank(input)?;
         match truncate {
             Truncate::Yes => {
                 let side = self.in_force.truncation_side;
@@ -160,34 +152,6 @@ impl TextEncoder {
         Ok(Encoding { separate_pair, ..text })
     }
 
-    /// Returns the maximum number of characters of a text that is read in `windows` windows.
-    /// Tokens rarely have more than ten; longer texts are mostly white space.
-    fn max_characters(&self, windows: usize) -> usize {
-        const PER_TOKEN: usize = 64;
-        const PER_TOKEN_IN_WINDOWS: usize = 12;
-        self.max_tokens * (PER_TOKEN + PER_TOKEN_IN_WINDOWS * (windows - 1))
-    }
-
-    /// Rejects texts that are too long to be worth tokenizing.
-    fn check_characters(&self, model: &str, input: &Input, windows: usize) -> Result<()> {
-        let max = self.max_characters(windows);
-        let too_long = |text: &String| text.len() > max && text.chars().nth(max).is_some();
-        match input.texts().any(too_long) {
-            true => Err(self.too_long(model, input, &format!("more than {max} characters"))),
-            false => Ok(()),
-        }
-    }
-
-    fn too_long(&self, model: &str, input: &Input, length: &str) -> Error {
-        let detail = format!(
-            "{} has {length}; {model} takes {} tokens. Send truncate: true to cut it. \
-             Send window: {{\"stride\": 16}} to read it in windows.",
-            field_path(&input.pointer),
-            self.max_tokens
-        );
-        Error::new(Code::InputTooLong, detail).at(&input.pointer)
-    }
-
     fn tokenize(&self, with: &Tokenizer, excerpts: &Excerpts<'_>) -> Result<tokenizers::Encoding> {
         with.encode_char_offsets(excerpts.input(&self.prompt), true).map_err(Error::internal)
     }
@@ -208,21 +172,33 @@ impl TextEncoder {
         if tokens.iter().all(|token| token.special) {
             return Err(empty(&input.pointer, "has no character that the tokenizer keeps"));
         }
-        let Units { words, sentences, spans, rationale } = units(input, excerpts, &tokens, cut)?;
-        for (index, word) in words.iter().enumerate() {
-            for &token in &word.tokens {
-                tokens[token].word = Some(index);
-            }
-        }
         // Models with fewer token types do not distinguish the texts of a pair.
         let last_type = match self.in_force.token_types {
             true => self.type_vocab_size.saturating_sub(1) as u32,
             false => 0,
         };
         let token_type_ids = encoding.get_type_ids().iter().map(|&id| id.min(last_type)).collect();
-        let ids = Arc::new(self.tokens(encoding.get_ids().to_vec(), token_type_ids));
+        let ids = self.tokens(encoding.get_ids().to_vec(), token_type_ids);
+        self.with_units(input, excerpts, tokens, ids, cut)
+    }
+
+    /// Builds the encoding of `input` from its tokens and their ids.
+    pub(super) fn with_units(
+        &self,
+        input: &Input,
+        excerpts: &Excerpts<'_>,
+        mut tokens: Vec<Token>,
+        ids: Tokens,
+        cut: Option<Side>,
+    ) -> Result<Encoding> {
+        let Units { words, sentences, spans, rationale } = units(input, excerpts, &tokens, cut)?;
+        for (index, word) in words.iter().enumerate() {
+            for &token in &word.tokens {
+                tokens[token].word = Some(index);
+            }
+        }
         Ok(Encoding {
-            ids,
+            ids: Arc::new(ids),
             texts: input.texts().cloned().collect(),
             tokens,
             words,
@@ -376,21 +352,4 @@ fn special_ids(tokenizer: &Tokenizer) -> Vec<u32> {
 
 fn missing(kind: &str) -> Error {
     Error::new(Code::InvalidField, format!("the model's tokenizer has no {kind} token"))
-}
-
-fn empty(pointer: &str, problem: &str) -> Error {
-    Error::new(Code::InputEmpty, format!("{} {problem}", field_path(pointer))).at(pointer)
-}
-
-/// Converts a JSON pointer to the usual notation: `/inputs/3/text` to `inputs[3].text`.
-fn field_path(pointer: &str) -> String {
-    let mut path = String::new();
-    for part in pointer.split('/').skip(1) {
-        match part.parse::<usize>() {
-            Ok(index) => path += &format!("[{index}]"),
-            Err(_) if path.is_empty() => path += part,
-            Err(_) => path += &format!(".{part}"),
-        }
-    }
-    path
 }

@@ -143,7 +143,10 @@ test("the playground can be switched off", async () => {
     environment: { EXPLAIND_SERVER__PLAYGROUND: "false" },
   });
   try {
-    assert.equal((await fetch(without.address)).status, 404);
+    const page = { headers: { accept: "text/html" } };
+    assert.equal((await fetch(without.address, page)).status, 404);
+    // Other clients learn that the process responds.
+    assert.deepEqual(await (await fetch(without.address)).json(), { status: "alive" });
     assert.equal((await fetch(`${without.address}/docs`)).status, 200);
   } finally {
     await without.stop();

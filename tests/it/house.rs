@@ -97,10 +97,13 @@ fn crates_are_used_only_in_their_modules() {
     confined("candle_", |module| ["backend", "model"].contains(&module));
     confined("safetensors::", |module| ["blocks", "checkpoint", "render"].contains(&module));
     confined("maud::", |module| ["render", "report"].contains(&module));
-    confined("ureq::", |module| ["checkpoint", "commands", "telemetry"].contains(&module));
+    confined("ureq::", |module| {
+        ["checkpoint", "commands", "remote", "telemetry"].contains(&module)
+    });
     confined("postgres::", |module| module == "corpus");
     confined("tokio::", |module| {
-        ["passes", "engine", "inside", "explainer", "http", "app", "commands"].contains(&module)
+        ["passes", "engine", "inside", "explainer", "http", "batch", "app", "commands"]
+            .contains(&module)
     });
     confined("Serialize", |module| ["render", "http", "config"].contains(&module));
 }

@@ -17,6 +17,7 @@ mod int8;
 mod loading;
 mod methods;
 mod neighbours;
+mod parts;
 #[cfg(feature = "pgvector")]
 mod pgvector;
 mod promises;

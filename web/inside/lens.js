@@ -9,6 +9,36 @@ import { percent } from "../app/numbers.js";
 const SHOWN = 8;
 
 export function Lens({ shown }) {
+  return shown.cosine ? html`<${Cosines} ...${shown} />` : html`<${Predictions} shown=${shown} />`;
+}
+
+/** The similarity of two texts, embedded from the states after each layer. */
+function Cosines({ layers, cosine }) {
+  const say = useSay();
+  return html`
+    <p class="soft">${say("lens_similarity_hint")}</p>
+    <div class="wide" tabindex="0" role="region" aria-label=${say("lens_similarity")}>
+      <table class="labels">
+        <caption class="hidden">${say("lens_similarity")}</caption>
+        <thead>
+          <tr><th scope="col">${say("layer")}</th><th scope="col">${say("cosine")}</th></tr>
+        </thead>
+        <tbody>
+          ${layers.map(
+            (layer, index) => html`
+              <tr key=${layer}>
+                <th scope="row">${layer === 0 ? say("embeddings") : layer}</th>
+                <td class="number">${cosine[index].toFixed(3)}</td>
+              </tr>
+            `,
+          )}
+        </tbody>
+      </table>
+    </div>
+  `;
+}
+
+function Predictions({ shown }) {
   const say = useSay();
   const { layers, predictions, decided_at: decided } = shown;
   const name = (layer) => (layer === 0 ? say("embeddings") : layer);

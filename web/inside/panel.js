@@ -16,22 +16,26 @@ const VIEWS = { lens: Lens, conductance: Conductance, head_importance: Heads };
 const BESIDE = { head_importance: ["ablation"] };
 
 export function InsidePanel({ model, settings, change }) {
-  // An embedding model has no labels that a layer could predict.
-  const offered = Object.keys(VIEWS).filter((view) => view !== "lens" || model.task !== "sentence-similarity");
+  // An embedding model has no labels that a layer could predict: its texts are compared.
+  const lens = model.task === "sentence-similarity" ? "similarity" : "lens";
+  const field = (view) => (view === "lens" ? lens : view);
   return html`
-    ${offered.map((view) => html`<${View} key=${view} ...${{ view, settings, change }} />`)}
+    ${Object.keys(VIEWS).map(
+      (view) => html`<${View} key=${view} ...${{ view, field: field(view), settings, change }} />`,
+    )}
     <${Concepts} ...${{ settings, change }} />
   `;
 }
 
-function View({ view, settings, change }) {
+/** `field` is the one of the result's `inside` that the view is in. */
+function View({ view, field, settings, change }) {
   const say = useSay();
   const { result, problem } = useView({ inside: [view, ...(BESIDE[view] ?? [])] }, settings);
-  const shown = result?.inside[view];
+  const shown = result?.inside[field];
   const Show = VIEWS[view];
   return html`
     <section class=${`card inside ${view}`} aria-busy=${!shown && !problem}>
-      <h2>${say(view)}</h2>
+      <h2>${say(field === "similarity" ? "lens_similarity" : view)}</h2>
       ${problem && html`<${ProblemText} problem=${problem} />`}
       ${shown
         ? html`<${Show} ...${{ result, shown, settings, change }} />`

@@ -153,6 +153,8 @@ export default {
   matrix_label: "Attention of layer {layer}, head {head}, over {tokens} tokens. The table of pairs below has the strongest.",
   lines_label: "Attention of layer {layer} over {tokens} tokens as {lines} lines. The table of pairs below has the strongest.",
   lens: "Prediction after each layer",
+  lens_similarity: "Similarity after each layer",
+  lens_similarity_hint: "How similar the texts would be if this were the model's last layer.",
   lens_hint: "What the model would predict if this were its last layer. The prediction stays the same from here on: {layer}.",
   embeddings: "embeddings",
   all_labels: "All labels after each layer",

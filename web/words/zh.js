@@ -153,6 +153,8 @@ export default {
   matrix_label: "第 {layer} 层第 {head} 头对 {tokens} 个词元的注意力。下方表格列出最强的词元对。",
   lines_label: "第 {layer} 层对 {tokens} 个词元的注意力，共 {lines} 条连线。下方表格列出最强的词元对。",
   lens: "每层之后的预测",
+  lens_similarity: "每层之后的相似度",
+  lens_similarity_hint: "如果这是模型的最后一层，两段文本会有多相似。",
   lens_hint: "如果这是最后一层，模型会预测什么。从这里起预测不再改变：{layer}。",
   embeddings: "嵌入",
   all_labels: "每层之后的所有标签",

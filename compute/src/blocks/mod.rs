@@ -231,6 +231,35 @@ impl Layer {
 }
 
 impl Encoder {
+    /// Returns an encoder without layers and embeddings, for a model that is not run here.
+    pub fn empty() -> Self {
+        let nothing = || Stored {
+            name: String::new(),
+            file: "".into(),
+            dtype: Dtype::F32,
+            start: 0,
+            bytes: 0,
+            order: MemoryOrder::Rows,
+            update: None,
+        };
+        let embeddings = Embeddings {
+            word: nothing(),
+            position: None,
+            token_type: None,
+            numbering: Numbering::FromZero,
+            width: 0,
+            norm: LayerNorm { weight: nothing(), bias: None, size: 0, eps: 0. },
+        };
+        Self {
+            embeddings,
+            projection: None,
+            layers: Vec::new(),
+            sequence: Vec::new(),
+            convolution: None,
+            final_norm: None,
+        }
+    }
+
     /// Returns the layers in execution order.
     pub fn running(&self) -> impl Iterator<Item = &Layer> {
         self.sequence.iter().map(|&number| &self.layers[number])

@@ -1,35 +1,98 @@
 //! Comma-separated values, quoted as in RFC 4180, with a header line.
 
-use ::csv::{ReaderBuilder, StringRecord};
+use std::io::{self, BufRead, Read};
 
-use super::{Columns, Format};
-use crate::corpus::{Collector, CorpusError};
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
+use serde_json::{Map, Value};
 
-pub static FORMAT: Format = Format { endings: &["csv"], read };
+use super::{Columns, CorpusError, Format, Reading, Row, Rows, columns, insert};
+use crate::error::{Code, Error};
 
-fn read(content: &[u8], into: &mut Collector) -> Result<(), CorpusError> {
-    let mut reader = ReaderBuilder::new().from_reader(content);
-    let names = reader.headers().map_err(|error| csv_error(&error, into))?.clone();
-    let columns = Columns::named(names.iter(), into.labels)
-        .map_err(|reason| into.wrong("line", 1, reason))?;
-    let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| csv_error(&error, into))? {
-        let line = record.position().map_or(0, |position| position.line() as usize);
-        let field = |column: usize| record.get(column).unwrap_or_default().to_owned();
-        let id = columns.id.map(field).filter(|id| !id.is_empty());
-        into.push("line", line, field(columns.text), columns.label.map(field), id)?;
-    }
-    Ok(())
+pub static FORMAT: Format = Format { endings: &["csv"], unit: "line", rows };
+
+fn rows(reading: Reading<'_>) -> Result<Rows, CorpusError> {
+    let Reading { source, data, fields, bytes } = reading;
+    let content = Capped { content: data.buffered(), left: bytes, bytes };
+    let mut reader = ReaderBuilder::new().flexible(true).from_reader(content);
+    let names = reader.headers().map_err(|error| CorpusError::at(&source, "line", 1, error))?;
+    let columns = columns(fields, names.iter())
+        .map_err(|reason| CorpusError::at(&source, "line", 1, reason))?;
+    let table = Table { source, columns, count: names.len(), reader, record: ByteRecord::new() };
+    Ok(Box::new(table))
 }
 
-fn csv_error(error: &::csv::Error, into: &Collector) -> CorpusError {
-    let line = error.position().map_or(1, |position| position.line() as usize);
-    let reason = match error.kind() {
-        ::csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields, but the header has {expected_len}")
+struct Table {
+    source: String,
+    columns: Columns,
+    /// Number of columns.
+    count: usize,
+    reader: Reader<Capped>,
+    record: ByteRecord,
+}
+
+impl Iterator for Table {
+    type Item = Result<Row, CorpusError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.reader.get_mut().reset();
+        match self.reader.read_byte_record(&mut self.record) {
+            Ok(false) => None,
+            Ok(true) => {
+                let number = self.record.position().map_or(0, |place| place.line() as usize);
+                Some(Ok(Row { number, object: self.object() }))
+            }
+            Err(error) => {
+                let line = self.reader.position().line() as usize;
+                Some(Err(CorpusError::at(&self.source, "line", line, error)))
+            }
         }
-        ::csv::ErrorKind::Utf8 { err, .. } => format!("field {} is not UTF-8", err.field() + 1),
-        _ => error.to_string(),
-    };
-    into.wrong("line", line, reason)
+    }
+}
+
+impl Table {
+    /// Returns the fields of the record that was read last.
+    fn object(&self) -> Result<Map<String, Value>, Error> {
+        let invalid = |detail: String| Error::new(Code::InvalidField, detail);
+        if self.record.len() != self.count {
+            let (found, count) = (self.record.len(), self.count);
+            return Err(invalid(format!("{found} fields, but the header has {count}")));
+        }
+        let mut object = Map::new();
+        for &(index, field) in &self.columns {
+            let value = std::str::from_utf8(self.record.get(index).unwrap_or_default())
+                .map_err(|_| invalid(format!("field {} is not UTF-8", index + 1)))?;
+            insert(&mut object, field, value);
+        }
+        Ok(object)
+    }
+}
+
+/// Fails if a record is over the limit: after a quote without its end, the rest of the file would
+/// be one field.
+struct Capped {
+    content: Box<dyn BufRead>,
+    /// Bytes that may still be read for the current record.
+    left: usize,
+    bytes: usize,
+}
+
+impl Capped {
+    /// Begins the next record. What is buffered of it counts for the last one.
+    fn reset(&mut self) {
+        self.left = self.bytes;
+    }
+}
+
+impl Read for Capped {
+    fn read(&mut self, part: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !self.content.fill_buf()?.is_empty() {
+            let reason =
+                format!("a record has more than {} bytes; is a quote missing?", self.bytes);
+            return Err(io::Error::other(reason));
+        }
+        let most = part.len().min(self.left);
+        let read = self.content.read(&mut part[..most])?;
+        self.left -= read;
+        Ok(read)
+    }
 }

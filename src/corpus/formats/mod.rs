@@ -1,20 +1,31 @@
 //! The formats of corpus files, one module each. To add one, list it in [`FORMATS`].
+//!
+//! Rows are read one at a time, so that the memory does not depend on the size of the file.
 
 mod csv;
 mod jsonl;
+mod lines;
 mod parquet;
 mod tsv;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use super::{Collector, CorpusError, Labels};
+use bytes::{Buf, Bytes};
+use serde_json::{Map, Value};
+
+use super::CorpusError;
+use crate::error::Error;
 
 /// A file format with one sample per row.
 pub struct Format {
     /// The file name extensions, without the dot.
     pub endings: &'static [&'static str],
-    /// Parses a file's content and pushes every row to the collector.
-    pub read: fn(&[u8], &mut Collector) -> Result<(), CorpusError>,
+    /// What row numbers count: lines or rows.
+    pub unit: &'static str,
+    /// Begins to read a file. Fails if it has not the columns that are needed.
+    pub rows: fn(Reading<'_>) -> Result<Rows, CorpusError>,
 }
 
 /// Every format.
@@ -36,55 +47,109 @@ pub fn of(path: &Path) -> Result<&'static Format, CorpusError> {
     })
 }
 
-/// Accepted names of the columns, in order of preference.
-const TEXT: [&str; 3] = ["text", "sentence", "review"];
-const LABEL: [&str; 1] = ["label"];
-const ID: [&str; 1] = ["id"];
+/// A row of a file.
+#[derive(Debug)]
+pub struct Row {
+    /// The line on which it begins, or the row of a Parquet file, counted from 1.
+    pub number: usize,
+    /// Its fields by name, or why they cannot be read. The fields of a table have the first of
+    /// their accepted names; a line of JSON is returned as it is.
+    pub object: Result<Map<String, Value>, Error>,
+}
+
+/// The rows of a file, in order. After an error, the file cannot be read further.
+pub type Rows = Box<dyn Iterator<Item = Result<Row, CorpusError>>>;
+
+/// A field of a row, by its accepted names in order of preference.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    pub names: &'static [&'static str],
+    pub needed: Needed,
+}
+
+/// Whether a table must have a column for a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    Yes,
+    No,
+}
+
+pub const ID: Field = Field { names: &["id"], needed: Needed::No };
+pub const TEXT: Field = Field { names: &["text", "sentence", "review"], needed: Needed::Yes };
+pub const LABEL: Field = Field { names: &["label"], needed: Needed::Yes };
+
+impl Field {
+    pub const fn optional(self) -> Self {
+        Self { needed: Needed::No, ..self }
+    }
+
+    /// Returns the first of the accepted names that the object has, and its value.
+    pub fn find<'a>(&self, object: &'a Map<String, Value>) -> Option<(&'static str, &'a Value)> {
+        self.names.iter().find_map(|name| Some((*name, object.get(*name)?)))
+    }
+}
+
+/// What to read, and how.
+pub struct Reading<'a> {
+    /// The name of the file in errors.
+    pub source: String,
+    pub data: Data,
+    /// The fields that tables are searched for.
+    pub fields: &'a [Field],
+    /// Maximum bytes of a row, and of a column of a Parquet file's row group.
+    pub bytes: usize,
+}
+
+/// The bytes of a file.
+pub enum Data {
+    Memory(Bytes),
+    Disk(File),
+}
+
+impl Data {
+    /// Returns the bytes from the start.
+    fn buffered(self) -> Box<dyn BufRead> {
+        match self {
+            Self::Memory(bytes) => Box::new(bytes.reader()),
+            Self::Disk(file) => Box::new(BufReader::new(file)),
+        }
+    }
+}
 
 /// Maximum number of columns that an error names.
 const NAMED: usize = 20;
 
-/// Indexes of a table's columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Columns {
-    text: usize,
-    label: Option<usize>,
-    id: Option<usize>,
-}
+/// The indexes of the columns of a table that hold fields.
+type Columns = Vec<(usize, Field)>;
 
-impl Columns {
-    /// Finds the columns by name. An error says which one is missing.
-    fn named<'a>(
-        names: impl Iterator<Item = &'a str> + Clone,
-        labels: Labels,
-    ) -> Result<Self, String> {
-        let find = |accepted: &[&str]| {
-            let matches =
-                |name: &&str| accepted.iter().any(|one| name.trim().eq_ignore_ascii_case(one));
-            names.clone().position(|name| matches(&name))
-        };
-        let required = |accepted: &[&str]| {
-            find(accepted).ok_or_else(|| {
-                let found: Vec<&str> = names.clone().take(NAMED).collect();
+/// Finds the columns of `fields` by name. An error says which one is missing.
+fn columns<'a>(
+    fields: &[Field],
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<Columns, String> {
+    let mut found = Columns::new();
+    for field in fields {
+        let matches =
+            |name: &&str| field.names.iter().any(|one| name.trim().eq_ignore_ascii_case(one));
+        match names.clone().position(|name| matches(&name)) {
+            Some(index) => found.push((index, *field)),
+            None if field.needed == Needed::No => {}
+            None => {
+                let name = field.names[0];
+                let known: Vec<&str> = names.clone().take(NAMED).collect();
                 let more = if names.clone().count() > NAMED { ", …" } else { "" };
-                let found = found.join(", ");
-                format!("there is no column {}; the columns are {found}{more}", accepted[0])
-            })
-        };
-        let label = match labels {
-            Labels::Required => Some(required(&LABEL)?),
-            Labels::Optional => find(&LABEL),
-        };
-        Ok(Self { text: required(&TEXT)?, label, id: find(&ID) })
+                let known = known.join(", ");
+                return Err(format!("there is no column {name}; the columns are {known}{more}"));
+            }
+        }
     }
+    Ok(found)
 }
 
-/// Returns the content as text, without a byte order mark. An error has the line number.
-fn text(content: &[u8]) -> Result<&str, (usize, String)> {
-    let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
-    std::str::from_utf8(content).map_err(|error| {
-        let before = &content[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        (line, "is not UTF-8".to_owned())
-    })
+/// Adds a field of a table to a row. In a table without null, an optional field is empty if it is
+/// missing.
+fn insert(object: &mut Map<String, Value>, field: Field, text: &str) {
+    if !text.is_empty() || field.needed == Needed::Yes {
+        object.insert(field.names[0].to_owned(), text.into());
+    }
 }

@@ -1,61 +1,68 @@
-//! Apache Parquet: columns `text`, `label` and an optional `id`, all of strings. `label` and `id`
-//! may also be integers.
+//! Apache Parquet: columns `text`, `label` and an optional `id`, of strings or integers.
 
-use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use parquet::record::reader::RowIter;
+use parquet::record::{Field as Cell, Row as Record};
 use parquet::schema::types::{Type, TypePtr};
+use serde_json::{Map, Value};
 
-use super::{Columns, Format};
-use crate::corpus::{Collector, CorpusError, Labels};
+use super::{Columns, CorpusError, Data, Field, Format, Reading, Row, Rows, columns};
+use crate::error::{Code, Error};
 
-pub static FORMAT: Format = Format { endings: &["parquet"], read };
+pub static FORMAT: Format = Format { endings: &["parquet"], unit: "row", rows };
 
-fn read(content: &[u8], into: &mut Collector) -> Result<(), CorpusError> {
-    let content = Bytes::copy_from_slice(content);
-    let broken = |error: ParquetError| CorpusError(format!("{}: {error}", into.source()));
+fn rows(reading: Reading<'_>) -> Result<Rows, CorpusError> {
+    let Reading { source, data, fields, bytes } = reading;
+    match data {
+        Data::Memory(content) => rows_of(source, content, fields, bytes),
+        Data::Disk(file) => rows_of(source, file, fields, bytes),
+    }
+}
+
+fn rows_of(
+    source: String,
+    content: impl ChunkReader + 'static,
+    fields: &[Field],
+    bytes: usize,
+) -> Result<Rows, CorpusError> {
+    let broken = |error: ParquetError| CorpusError::of(&source, error);
     let reader = SerializedFileReader::new(content).map_err(broken)?;
-    let metadata = reader.metadata().file_metadata();
-    let schema = metadata.schema();
+    let schema = reader.metadata().file_metadata().schema();
     let names = schema.get_fields().iter().map(|column| column.name());
-    let columns =
-        Columns::named(names, into.labels).map_err(|reason| into.wrong("row", 1, reason))?;
-    into.expect(usize::try_from(metadata.num_rows()).unwrap_or(usize::MAX))?;
-    let mut projected: Vec<usize> =
-        [Some(columns.text), columns.label, columns.id].into_iter().flatten().collect();
-    projected.sort_unstable();
+    let mut columns =
+        columns(fields, names).map_err(|reason| CorpusError::at(&source, "row", 1, reason))?;
+    // The order in which the values of a row are read.
+    columns.sort_unstable_by_key(|(index, _)| *index);
     let kept: Vec<TypePtr> =
-        projected.iter().map(|column| schema.get_fields()[*column].clone()).collect();
-    for group in reader.metadata().row_groups() {
-        into.expect_bytes(text_bytes(group, &kept))?;
+        columns.iter().map(|(index, _)| schema.get_fields()[*index].clone()).collect();
+    let groups = reader.metadata().row_groups();
+    if groups.iter().any(|group| text_bytes(group, &kept) > bytes) {
+        let detail = format!("the texts exceed {bytes} bytes (limits.corpus_bytes)");
+        return Err(CorpusError::of(&source, detail));
     }
     let projection = Type::group_type_builder(schema.name()).with_fields(kept).build();
-    let rows = reader.get_row_iter(Some(projection.map_err(broken)?)).map_err(broken)?;
-    let of = |column: usize| projected.iter().position(|c| *c == column).unwrap_or_default();
-    for (number, row) in rows.enumerate() {
-        let row = row.map_err(|error| into.wrong("row", number + 1, error.to_string()))?;
-        let fields: Vec<(&String, &Field)> = row.get_column_iter().collect();
-        let field = |column: usize| {
-            let (name, field) = fields[of(column)];
-            as_text(field)
-                .map_err(|reason| into.wrong("row", number + 1, format!("{name} {reason}")))
-        };
-        let required = |column: usize| {
-            let missing =
-                || into.wrong("row", number + 1, format!("{} is null", fields[of(column)].0));
-            field(column)?.ok_or_else(missing)
-        };
-        let text = required(columns.text)?;
-        let label = match into.labels {
-            Labels::Required => columns.label.map(required).transpose()?,
-            Labels::Optional => columns.label.map(field).transpose()?.flatten(),
-        };
-        let id = columns.id.map(field).transpose()?.flatten();
-        into.push("row", number + 1, text, label, id)?;
+    let projection = projection.map_err(broken)?;
+    let rows = RowIter::from_file_into(Box::new(reader)).project(Some(projection));
+    Ok(Box::new(rows.map_err(broken)?.enumerate().map(move |(index, record)| {
+        let number = index + 1;
+        let record = record.map_err(|error| CorpusError::at(&source, "row", number, error))?;
+        Ok(Row { number, object: object(&record, &columns) })
+    })))
+}
+
+/// Returns the values of a row that are not null.
+fn object(record: &Record, columns: &Columns) -> Result<Map<String, Value>, Error> {
+    let mut object = Map::new();
+    for ((_, value), (_, field)) in record.get_column_iter().zip(columns) {
+        let name = field.names[0];
+        let invalid = |reason| Error::new(Code::InvalidField, format!("{name} {reason}"));
+        if let Some(text) = as_text(value).map_err(invalid)? {
+            object.insert(name.to_owned(), text.into());
+        }
     }
-    Ok(())
+    Ok(object)
 }
 
 /// Returns the bytes of the largest of these columns, uncompressed and without the lengths of its
@@ -74,23 +81,23 @@ fn text_bytes(group: &RowGroupMetaData, columns: &[TypePtr]) -> usize {
 }
 
 /// Returns a value as text; `None` if it is null.
-fn as_text(field: &Field) -> Result<Option<String>, String> {
-    match field {
-        Field::Null => Ok(None),
-        Field::Str(text) => Ok(Some(text.clone())),
-        Field::Bool(flag) => Ok(Some(u8::from(*flag).to_string())),
-        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+fn as_text(value: &Cell) -> Result<Option<String>, String> {
+    match value {
+        Cell::Null => Ok(None),
+        Cell::Str(text) => Ok(Some(text.clone())),
+        Cell::Bool(flag) => Ok(Some(u8::from(*flag).to_string())),
+        Cell::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
             Ok(text) => Ok(Some(text.to_owned())),
             Err(_) => Err("is not UTF-8".to_owned()),
         },
-        Field::Byte(_)
-        | Field::Short(_)
-        | Field::Int(_)
-        | Field::Long(_)
-        | Field::UByte(_)
-        | Field::UShort(_)
-        | Field::UInt(_)
-        | Field::ULong(_) => Ok(Some(field.to_string())),
+        Cell::Byte(_)
+        | Cell::Short(_)
+        | Cell::Int(_)
+        | Cell::Long(_)
+        | Cell::UByte(_)
+        | Cell::UShort(_)
+        | Cell::UInt(_)
+        | Cell::ULong(_) => Ok(Some(value.to_string())),
         _ => Err("is neither a string nor an integer".to_owned()),
     }
 }

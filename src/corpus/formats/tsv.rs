@@ -1,42 +1,51 @@
 //! Tab-separated columns without quoting. The header line is optional; without it, the columns
 //! are `text`, `label` and `id` in this order.
 
-use super::{Columns, Format, LABEL, TEXT, text};
-use crate::corpus::{Collector, CorpusError, Labels};
+use serde_json::Map;
 
-pub static FORMAT: Format = Format { endings: &["tsv", "tab"], read };
+use super::lines::{Line, Lines};
+use super::{
+    Columns, CorpusError, Field, Format, ID, LABEL, Reading, Row, Rows, TEXT, columns, insert,
+};
 
-fn read(content: &[u8], into: &mut Collector) -> Result<(), CorpusError> {
-    let content = text(content).map_err(|(line, reason)| into.wrong("line", line, reason))?;
-    let mut columns = Columns { text: 0, label: Some(1), id: Some(2) };
-    for (number, line) in content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let wrong = |reason| into.wrong("line", number + 1, reason);
-        if number == 0 && is_header(&fields) {
-            columns = Columns::named(fields.iter().copied(), into.labels).map_err(wrong)?;
-            continue;
-        }
-        let field = |column: usize| fields.get(column).map(|field| field.trim().to_owned());
-        let required = |name: &str, column| {
-            let count = fields.len();
-            field(column)
-                .ok_or_else(|| wrong(format!("no {name}: found {count} tab-separated column(s)")))
-        };
-        let text = required("text", columns.text)?;
-        let label = match into.labels {
-            Labels::Required => {
-                columns.label.map(|column| required("label", column)).transpose()?
+pub static FORMAT: Format = Format { endings: &["tsv", "tab"], unit: "line", rows };
+
+fn rows(reading: Reading<'_>) -> Result<Rows, CorpusError> {
+    let (source, fields) = (reading.source.clone(), reading.fields.to_vec());
+    let mut lines = Lines::of(reading).peekable();
+    let header = lines.next_if(|line| line.as_ref().is_ok_and(is_header));
+    let columns = match header {
+        Some(Ok((_, Ok(header)))) => columns(&fields, header.split('\t'))
+            .map_err(|reason| CorpusError::at(&source, "line", 1, reason))?,
+        _ => without_header(&fields),
+    };
+    Ok(Box::new(lines.map(move |line| {
+        let (number, text) = line?;
+        let object = text.map(|text| {
+            let (values, mut object) = (text.split('\t').collect::<Vec<_>>(), Map::new());
+            for (index, field) in &columns {
+                if let Some(value) = values.get(*index) {
+                    insert(&mut object, *field, value.trim());
+                }
             }
-            Labels::Optional => columns.label.and_then(field),
-        };
-        into.push("line", number + 1, text, label, columns.id.and_then(field))?;
-    }
-    Ok(())
+            object
+        });
+        Ok(Row { number, object })
+    })))
+}
+
+fn without_header(fields: &[Field]) -> Columns {
+    let wanted = |name| fields.iter().find(|field| field.names[0] == name).copied();
+    let columns = [TEXT, LABEL, ID].into_iter().enumerate();
+    columns.filter_map(|(index, column)| Some((index, wanted(column.names[0])?))).collect()
 }
 
 /// Returns whether a first line is a header: a field is a known name of the text or the label.
-fn is_header(fields: &[&str]) -> bool {
-    let known =
-        |name: &&str| TEXT.iter().chain(&LABEL).any(|one| name.trim().eq_ignore_ascii_case(one));
-    fields.iter().any(known)
+fn is_header((number, line): &Line) -> bool {
+    let Ok(text) = line else { return false };
+    let known = |name: &str| {
+        let mut names = TEXT.names.iter().chain(LABEL.names);
+        names.any(|one| name.trim().eq_ignore_ascii_case(one))
+    };
+    *number == 1 && text.split('\t').any(known)
 }

@@ -6,7 +6,7 @@ mod pairs;
 
 use std::sync::Arc;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join_all, try_join3};
 
 use super::events::Follow;
 use super::steps::{self, ExplanationParts, ScoredMethod};
@@ -14,7 +14,10 @@ use crate::attention::{self, ResolvedSelection};
 use crate::attribution::{Attribution, MaskValues, Subject};
 use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
-use crate::explanation::{Attention, Candidates, Explained, Predicted, Question, Resolved};
+use crate::explanation::{
+    Attention, Candidates, Explained, Inside, Located, Predicted, Question, Resolved,
+};
+use crate::inside::{self, Part};
 use crate::passes::{Joint, Outcome, Passes, Usage};
 use crate::rows::{AttentionMap, Row, RowOutput, Scalar, Tokens, Want};
 use crate::tasks::zero_shot;
@@ -47,9 +50,10 @@ pub async fn explain(
     // Progress is reported for a single target only, since scores would be incomplete for several.
     let target_follow = if targets.len() == 1 { follow.clone() } else { Follow::default() };
     let method_passes = passes.for_a_share(steps::methods_share(question));
-    let (scored, attention) = try_join(
+    let (scored, attention, (inside, concepts)) = try_join3(
         text.scored(&method_passes, &targets, &values, shown, &target_follow),
         text.attention(attention_selection, passes, targets.first(), values.first(), shown),
+        text.inside(&method_passes, candidates, targets.first(), values.first(), shown),
     )
     .await?;
     let evaluation = match (&question.evaluate, targets.first()) {
@@ -66,8 +70,8 @@ pub async fn explain(
         targets,
         values,
         attention,
-        inside: None,
-        concepts: Vec::new(),
+        inside,
+        concepts,
         evaluation,
     };
     Ok(steps::assemble(question, encoding, parts))
@@ -200,6 +204,28 @@ impl<'a> Text<'a> {
         let want = Want::Values(Vec::new());
         let row = Row { maps, want, ..forward(&self.pairs[pair]) };
         Ok(passes.run_one(row).await?.attention)
+    }
+
+    /// Returns the views inside the model, and the place along each concept, of the first target:
+    /// the sum over all pairs that it depends on. The place is that of the pair `shown`.
+    async fn inside(
+        &self,
+        passes: &Passes,
+        candidates: &Candidates,
+        target: Option<&Resolved>,
+        value: Option<&f64>,
+        shown: usize,
+    ) -> Result<(Option<Inside>, Vec<Located>)> {
+        let of_pair = self.of_pair(shown, target, value);
+        let jointly = target.map(|target| self.passes(passes, shown, &target.scalar));
+        let parts: Vec<Part<'_>> =
+            jointly.iter().map(|passes| Part::whole(passes, of_pair.subject())).collect();
+        let lens = inside::lens(passes, self.pairs.iter().map(forward).collect(), |outputs| {
+            Ok(Predicted::Labels(zero_shot::ranked(candidates, &self.outcome.of(&outputs))))
+        });
+        let whole = &self.pairs[shown];
+        let views = inside::look(self.question, target, whole, &parts, lens).await?;
+        Ok((views, inside::locate(self.question, target, &parts).await?))
     }
 
     async fn evaluation(

@@ -2,9 +2,10 @@
 //! scalar are functions of all windows, so that scores still add up: `F(x) = Σ_w c_w F_w(x_w)`.
 //! Each token's score is the same sum of its scores in the windows that contain it.
 
+mod inside;
 mod plan;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use super::TokenizedInput;
 use super::events::Follow;
@@ -76,14 +77,15 @@ pub async fn explain(
     let run = |part| first_pass::forward(question, passes, Maps::default(), part);
     let firsts = try_join_all(parts.iter().map(|part| run(&part.encoding))).await?;
     let plan = plan::of(question, &whole, &parts, &firsts)?;
-    let results = parts.iter().zip(&firsts).zip(&plan.tasks).map(async |((part, first), tasks)| {
-        explain_part(question, passes, part, first, tasks).await
-    });
-    let results = try_join_all(results).await?;
-    let window_parts = (0..parts.len())
-        .map(|w| {
-            window(question, &parts[w], &firsts[w], &plan.tasks[w], &results[w], plan.targets.len())
-        })
+    let subject = |w: usize| WindowSubject::new(question, &parts[w], &firsts[w], &plan.tasks[w]);
+    let subjects: Vec<WindowSubject<'_>> = (0..parts.len()).map(subject).collect();
+    let results = try_join_all(subjects.iter().map(|subject| subject.scored(question, passes)));
+    let target = plan.targets.first();
+    let inside = inside::look(question, passes, target, &whole, &parts, &subjects);
+    let (results, (inside, concepts)) = try_join(results, inside).await?;
+    let windows = subjects.iter().zip(&results);
+    let window_parts = windows
+        .map(|(subject, scored)| subject.shown(question, scored, plan.targets.len()))
         .collect::<Result<Vec<_>>>()?;
     let merged = Merged { whole: &whole, parts: &parts, tasks: &plan.tasks, results: &results };
     let scored = merged.scored(question.methods.len(), plan.targets.len());
@@ -93,8 +95,8 @@ pub async fn explain(
         targets: plan.targets,
         values: plan.values,
         attention: None,
-        inside: None,
-        concepts: Vec::new(),
+        inside,
+        concepts,
         evaluation: None,
     };
     let mut explained = steps::assemble(question, whole, all);
@@ -113,62 +115,83 @@ fn no_attention() -> Warning {
     }
 }
 
-async fn explain_part(
-    question: &Question,
-    passes: &Passes,
-    part: &TextWindow,
-    first_pass: &FirstPass,
-    tasks: &[PartTask],
-) -> Result<Vec<ScoredMethod>> {
-    if tasks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let targets: Vec<Resolved> = tasks.iter().map(|task| task.resolved.clone()).collect();
-    let scalars: Vec<Scalar> = targets.iter().map(|target| target.scalar.clone()).collect();
-    let subject = Subject {
-        encoding: &part.encoding,
-        reads: &first_pass.reads,
-        scalars: &scalars,
-        values: &steps::values(&targets, &first_pass.output),
-        mask_values: &MaskValues::default(),
-        seed: question.seed,
-    };
-    steps::attributions(question, passes, subject, &targets, &Follow::default()).await
+/// A window, and what is explained in it.
+struct WindowSubject<'a> {
+    part: &'a TextWindow,
+    first: &'a FirstPass,
+    tasks: &'a [PartTask],
+    targets: Vec<Resolved>,
+    scalars: Vec<Scalar>,
+    values: Vec<f64>,
+    mask_values: MaskValues,
+    seed: u64,
 }
 
-/// Returns what the answer shows of a window; the whole text has `count` targets.
-fn window(
-    question: &Question,
-    part: &TextWindow,
-    first_pass: &FirstPass,
-    tasks: &[PartTask],
-    scored: &[ScoredMethod],
-    count: usize,
-) -> Result<WindowPart> {
-    let read = ModelOutput {
-        model: &question.model,
-        encoding: &part.encoding,
-        reads: &first_pass.reads,
-        output: &first_pass.output,
-    };
-    let targets: Vec<Resolved> = tasks.iter().map(|task| task.resolved.clone()).collect();
-    let values = steps::values(&targets, &first_pass.output);
-    let of_method = |(method, scored): (usize, &ScoredMethod)| -> Vec<WindowShare> {
-        let share = |((task, &output_value), one): ((&PartTask, &f64), &Attribution)| WindowShare {
-            explanation: method * count + task.target,
-            weight: task.weight,
-            output_value,
-            completeness: one.completeness,
+impl<'a> WindowSubject<'a> {
+    fn new(
+        question: &Question,
+        part: &'a TextWindow,
+        first: &'a FirstPass,
+        tasks: &'a [PartTask],
+    ) -> Self {
+        let targets: Vec<Resolved> = tasks.iter().map(|task| task.resolved.clone()).collect();
+        let scalars = targets.iter().map(|target| target.scalar.clone()).collect();
+        let values = steps::values(&targets, &first.output);
+        let (mask_values, seed) = (MaskValues::default(), question.seed);
+        Self { part, first, tasks, targets, scalars, values, mask_values, seed }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            encoding: &self.part.encoding,
+            reads: &self.first.reads,
+            scalars: &self.scalars,
+            values: &self.values,
+            mask_values: &self.mask_values,
+            seed: self.seed,
+        }
+    }
+
+    /// Runs every method on the window's scalars.
+    async fn scored(&self, question: &Question, passes: &Passes) -> Result<Vec<ScoredMethod>> {
+        if self.tasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let follow = Follow::default();
+        steps::attributions(question, passes, self.subject(), &self.targets, &follow).await
+    }
+
+    /// Returns what the answer shows of the window; the whole text has `count` targets.
+    fn shown(
+        &self,
+        question: &Question,
+        scored: &[ScoredMethod],
+        count: usize,
+    ) -> Result<WindowPart> {
+        let read = ModelOutput {
+            model: &question.model,
+            encoding: &self.part.encoding,
+            reads: &self.first.reads,
+            output: &self.first.output,
         };
-        tasks.iter().zip(&values).zip(&scored.attributions).map(share).collect()
-    };
-    Ok(WindowPart {
-        tokens: part.content.clone(),
-        predicted: tasks::of(question.model.task)
-            .predicted(question, &read)?
-            .with_tokens(|token| part.positions[token]),
-        shares: scored.iter().enumerate().flat_map(of_method).collect(),
-    })
+        let of_method = |(method, scored): (usize, &ScoredMethod)| -> Vec<WindowShare> {
+            let share =
+                |((task, &output_value), one): ((&PartTask, &f64), &Attribution)| WindowShare {
+                    explanation: method * count + task.target,
+                    weight: task.weight,
+                    output_value,
+                    completeness: one.completeness,
+                };
+            self.tasks.iter().zip(&self.values).zip(&scored.attributions).map(share).collect()
+        };
+        Ok(WindowPart {
+            tokens: self.part.content.clone(),
+            predicted: tasks::of(question.model.task)
+                .predicted(question, &read)?
+                .with_tokens(|token| self.part.positions[token]),
+            shares: scored.iter().enumerate().flat_map(of_method).collect(),
+        })
+    }
 }
 
 /// The results of all windows.

@@ -200,6 +200,8 @@ fn query<R: IntoQuery>(
     let (timeout, written) = (timeout(headers)?, extract::canonical(service, &request)?);
     let mut query = request.into_query(&service.explainer)?;
     extract::belongs_to(&mut query.question, caller, timeout);
+    // A remote model may change without notice.
+    let written = written.filter(|_| !query.question.model.is_remote());
     let key = written.map(|written| {
         let limit = service.explainer.time_limit(&query.question);
         let key = Key::of(caller, &query.question, limit, &written);

@@ -108,7 +108,7 @@ impl IntoQuery for RulesRequest {
                 Rules::Anchor(anchors::Options {
                     precision: anchors::ENTRY.number("precision", self.precision)?,
                     absent,
-                    order: self.order.map_or(Order::Gradient, Name::value),
+                    order: self.order.map_or(Order::fitting(&question.model), Name::value),
                     rarity: explainer
                         .corpora
                         .ready(&question.model)

@@ -3,11 +3,15 @@
 
 mod files;
 
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Service;
+use super::accept::{self, Format};
 use super::conditional::{IfNoneMatch, NotModified};
 use super::openapi::FileProblems;
 use super::problem::Failure;
@@ -23,22 +27,46 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
+/// That the process responds.
+#[derive(Serialize, ToSchema)]
+pub struct Alive {
+    #[schema(example = "alive")]
+    status: &'static str,
+}
+
 /// The playground.
 ///
-/// A page that explains a text as it is typed. It requests everything from this service.
+/// A page that explains a text as it is typed. It requests everything from this service. For
+/// clients of KServe's V1 protocol that prefer JSON, and for all that do not ask for a page if there
+/// is no playground: that the process responds.
 #[utoipa::path(
     get, path = "/", tag = "pages", params(IfNoneMatch),
     responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (
+            status = 200, description = "The page, or that the process responds",
+            content((String = "text/html"), (Alive = "application/json")),
+        ),
         NotModified, FileProblems,
     ),
 )]
-pub async fn playground(State(service): State<Service>) -> Result<Response, Failure> {
-    if !service.playground {
-        let detail = "this service has no playground: server.playground is false";
-        return Err(Error::new(Code::NotFound, detail).into());
+pub async fn playground(
+    State(service): State<Service>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let offered = match service.playground {
+        true => [Format::Page, Format::Json],
+        false => [Format::Json, Format::Page],
+    };
+    let chosen = accept::choose(&headers, &offered).unwrap_or(offered[0]);
+    let vary = [(header::VARY, "accept")];
+    match (chosen, service.playground) {
+        (Format::Json, _) => Ok((vary, Json(Alive { status: "alive" })).into_response()),
+        (_, true) => Ok((vary, page("index.html", PLAYGROUND_POLICY)?).into_response()),
+        (_, false) => {
+            let detail = "this service has no playground: server.playground is false";
+            Err(Error::new(Code::NotFound, detail).into())
+        }
     }
-    page("index.html", PLAYGROUND_POLICY)
 }
 
 /// The API as a page.

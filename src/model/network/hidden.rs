@@ -60,8 +60,8 @@ impl Kept {
         for ((i, row), kept) in pass.packed.rows.iter().enumerate().zip(&mut self.states) {
             if row.kept_layers().contains(&layer) {
                 let states = of_row(pass, hidden, i, layer)?;
-                kept.push(match row.want {
-                    Want::Means(..) => vec![states::mean(&states)],
+                kept.push(match &row.want {
+                    Want::Means(means) => vec![states::mean_by(&states, means.weights.as_deref())],
                     _ => states,
                 });
             }

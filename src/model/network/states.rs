@@ -39,6 +39,14 @@ pub fn pooled<B: Backend>(
     Ok(())
 }
 
+/// Returns the sum of the rows by these factors, or their mean.
+pub fn mean_by(rows: &[Vec<f64>], weights: Option<&[f64]>) -> Vec<f64> {
+    let Some(weights) = weights else { return mean(rows) };
+    let width = rows.first().map_or(0, Vec::len);
+    let column = |index: usize| rows.iter().zip(weights).map(move |(row, w)| w * row[index]);
+    (0..width).map(|index| column(index).sum()).collect()
+}
+
 pub fn mean(rows: &[Vec<f64>]) -> Vec<f64> {
     sum(rows).into_iter().map(|sum| sum / rows.len() as f64).collect()
 }

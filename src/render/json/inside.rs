@@ -13,6 +13,9 @@ use crate::rows::AttentionHead;
 pub struct Inside {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lens: Option<Lens>,
+    /// For embedding models, in place of the lens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<SimilarityLens>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conductance: Option<Conductance>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +33,14 @@ pub struct Lens {
     pub predictions: Vec<LensPrediction>,
     /// The first layer from which on the prediction is the served one.
     pub decided_at: usize,
+}
+
+/// The cosine of two texts, both embedded from the states after each layer.
+#[derive(Serialize, ToSchema)]
+pub struct SimilarityLens {
+    /// 0 is the embedding block; the last one is the served cosine.
+    pub layers: Vec<usize>,
+    pub cosine: Vec<f32>,
 }
 
 /// The prediction of one layer: of the text, of each token, of each mask, or an answer.
@@ -94,27 +105,42 @@ pub struct Ablated {
 }
 
 pub fn inside(inside: plain::Inside) -> Inside {
+    let (lens, similarity) = match inside.lens {
+        Some(plain::Lens::Predictions { predictions, decided_at }) => {
+            (Some(lens(predictions, decided_at)), None)
+        }
+        Some(plain::Lens::Similarity(cosine)) => (None, Some(similarity(cosine))),
+        None => (None, None),
+    };
     Inside {
-        lens: inside.lens.map(lens),
+        lens,
+        similarity,
         conductance: inside.conductance.map(conductance),
         head_importance: inside.head_importance.map(head_importance),
         ablation: inside.ablation.map(ablation),
     }
 }
 
-fn lens(lens: plain::Lens) -> Lens {
+fn similarity(cosine: Vec<f64>) -> SimilarityLens {
+    SimilarityLens {
+        layers: (0..cosine.len()).collect(),
+        cosine: cosine.into_iter().map(number).collect(),
+    }
+}
+
+fn lens(predictions: Vec<plain::Predicted>, decided_at: usize) -> Lens {
     let prediction = |predicted: plain::Predicted| match PredictionBody::from(predicted) {
         PredictionBody::Labels { predictions } => Some(LensPrediction::Labels(predictions)),
         PredictionBody::Tokens { predictions, .. } => Some(LensPrediction::Tokens(predictions)),
         PredictionBody::Masks { masks } => Some(LensPrediction::Masks(masks)),
         PredictionBody::Answer { answer, .. } => Some(LensPrediction::Answer(answer)),
-        // The lens is refused for embedding models.
+        // Embedding models have a lens of their own.
         PredictionBody::Similarity { .. } => None,
     };
     Lens {
-        layers: (0..lens.predictions.len()).collect(),
-        predictions: lens.predictions.into_iter().filter_map(prediction).collect(),
-        decided_at: lens.decided_at,
+        layers: (0..predictions.len()).collect(),
+        predictions: predictions.into_iter().filter_map(prediction).collect(),
+        decided_at,
     }
 }
 

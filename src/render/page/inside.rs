@@ -12,7 +12,15 @@ use crate::explanation::{Ablation, Conductance, Explained, HeadImportance, Lens,
 pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     let Some(inside) = &explained.inside else { return html! {} };
     html! {
-        @if let Some(lens) = &inside.lens { (fold("Prediction after each layer", &lens_table(lens, room))) }
+        @match &inside.lens {
+            Some(Lens::Predictions { predictions, decided_at }) => {
+                (fold("Prediction after each layer", &lens_table(predictions, *decided_at, room)))
+            }
+            Some(Lens::Similarity(cosines)) => {
+                (fold("Similarity after each layer", &similarity_table(cosines, room)))
+            }
+            None => {}
+        }
         @if let Some(conductance) = &inside.conductance {
             (fold("Scores of the words at each layer", &words(explained, conductance, room)))
         }
@@ -25,12 +33,31 @@ pub fn part(explained: &Explained, room: &mut Room) -> Markup {
     }
 }
 
-fn lens_table(lens: &Lens, room: &mut Room) -> Markup {
-    let rows: Vec<(String, String)> = lens.predictions.iter().map(best).collect();
+fn similarity_table(cosines: &[f64], room: &mut Room) -> Markup {
+    html! {
+        p.xp-soft { "The cosine of the texts, both embedded from the states after each layer. Layer 0 is the embeddings." }
+        @if room.cells(cosines.len()) {
+            table.xp-grid {
+                thead { tr { th scope="col" { "layer" } th scope="col" { "cosine" } } }
+                tbody {
+                    @for (layer, cosine) in cosines.iter().enumerate() {
+                        tr {
+                            th scope="row" { (layer) }
+                            td.xp-num { (format!("{cosine:.3}")) }
+                        }
+                    }
+                }
+            }
+        } @else { (omitted()) }
+    }
+}
+
+fn lens_table(predictions: &[Predicted], decided_at: usize, room: &mut Room) -> Markup {
+    let rows: Vec<(String, String)> = predictions.iter().map(best).collect();
     html! {
         p.xp-soft {
             "What the head predicts from the states after each layer. Layer 0 is the embeddings. From layer "
-            (lens.decided_at) " on, the prediction is that of the whole model."
+            (decided_at) " on, the prediction is that of the whole model."
         }
         @if room.cells(2 * rows.len()) {
             table.xp-grid {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::reading;
 use crate::corpus::states;
 use crate::report::moments::Moments;
 use crate::report::{Accumulate, Scope};
@@ -19,8 +20,8 @@ pub struct Ablations {
     pub right: usize,
     /// The label of each text of the corpus, if it is one of the model's.
     expected: Vec<Option<usize>>,
-    /// Number of labels of the model.
-    labels: usize,
+    /// Number of labels of the model, or of pieces of its vocabulary.
+    pub labels: usize,
 }
 
 /// The effect of switching one head off.
@@ -35,9 +36,13 @@ pub struct Effect {
 
 impl Ablations {
     pub fn new(scope: &Scope<'_>, heads: Vec<AttentionHead>) -> Self {
-        let expected =
-            scope.texts.labels.iter().map(|label| states::label(scope.model, label).ok());
-        Self::of(heads, expected.collect(), scope.model.outputs())
+        let model = scope.model;
+        let label = |label: &String| match reading::labels_texts(model) {
+            true => states::label(model, label).ok(),
+            false => None,
+        };
+        let expected = scope.texts.labels.iter().map(label).collect();
+        Self::of(heads, expected, model.outputs())
     }
 
     fn of(heads: Vec<AttentionHead>, expected: Vec<Option<usize>>, labels: usize) -> Self {
@@ -55,23 +60,29 @@ impl Accumulate for Ablations {
         let label_in = |value: &Value| {
             usize::try_from(value.as_u64()?).ok().filter(|label| *label < self.labels)
         };
-        let predicted = label_in(&record["label"])?;
-        let of_head = |one: &Value| Some((label_in(&one[0])?, one[1].as_f64()?));
-        let without: Vec<(usize, f64)> =
+        let choices = |value: &Value| -> Option<Vec<usize>> {
+            value.as_array()?.iter().map(label_in).collect()
+        };
+        let predicted = choices(&record["choices"])?;
+        let of_head = |one: &Value| {
+            let own = choices(&one[0]).filter(|own| own.len() == predicted.len())?;
+            Some((own, one[1].as_f64()?))
+        };
+        let without: Vec<(Vec<usize>, f64)> =
             record["without"].as_array()?.iter().map(of_head).collect::<Option<_>>()?;
         let expected = *self.expected.get(number)?;
-        if without.len() != self.heads.len() {
+        if without.len() != self.heads.len() || predicted.is_empty() {
             return None;
         }
         self.texts += 1;
         self.labelled += usize::from(expected.is_some());
-        self.right += usize::from(expected == Some(predicted));
-        for (effect, (label, change)) in self.effects.iter_mut().zip(without) {
+        self.right += usize::from(expected == Some(predicted[0]));
+        for (effect, (choices, change)) in self.effects.iter_mut().zip(without) {
             effect.change.add(change, self.texts);
-            effect.flips += usize::from(label != predicted);
+            effect.flips += usize::from(choices != predicted);
             if let Some(expected) = expected {
-                let right = |label: usize| f64::from(u8::from(label == expected));
-                effect.gain.add(right(label) - right(predicted), self.labelled);
+                let right = |choices: &[usize]| f64::from(u8::from(choices[0] == expected));
+                effect.gain.add(right(&choices) - right(&predicted), self.labelled);
             }
         }
         Some(())
@@ -93,7 +104,7 @@ mod tests {
         for (number, label, without, change) in
             [(0, 1, 0, -2.), (1, 1, 0, -1.), (2, 1, 0, -4.), (3, 1, 1, 1.)]
         {
-            let record = json!({"label": label, "without": [[without, change]]});
+            let record = json!({"choices": [label], "without": [[[without], change]]});
             ablations.add(number, &record).unwrap();
         }
         let effect = &ablations.effects[0];
@@ -103,9 +114,12 @@ mod tests {
         // One text becomes wrong, one becomes right, one stays right.
         assert!(effect.gain.mean.abs() < 1e-12, "{effect:?}");
         for record in [
-            json!({"label": 2, "without": [[0, 1.]]}),
-            json!({"label": 1, "without": []}),
-            json!({"label": 1, "without": [[0, "1"]]}),
+            json!({"choices": [2], "without": [[[0], 1.]]}),
+            json!({"choices": [1], "without": []}),
+            json!({"choices": [1], "without": [[[0], "1"]]}),
+            json!({"choices": [1], "without": [[[0, 1], 1.]]}),
+            json!({"choices": [], "without": [[[], 1.]]}),
+            json!({"label": 1, "without": [[0, 1.]]}),
         ] {
             assert_eq!(ablations.add(0, &record), None, "{record}");
         }

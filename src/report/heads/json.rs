@@ -58,8 +58,8 @@ fn ablated(one: &Ablated) -> Value {
         "head": one.head.head,
         "estimate": one.estimate,
         "change": interval(one.change),
-        "flips": one.flips,
-        "flipped": interval(one.flipped),
+        "flips": one.flips.map(|(count, _)| count),
+        "flipped": one.flips.map(|(_, share)| interval(share)),
         "accuracy_change": one.accuracy.map(interval),
     })
 }

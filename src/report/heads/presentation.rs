@@ -35,16 +35,17 @@ const WITHOUT: [&str; 8] = [
 ];
 
 /// How to read the tables.
-const READING: &str = "The importance of a head is the derivative of the predicted label's logit \
-with respect to a factor on the head's context, at 1. Heads are ranked by its mean magnitude over \
+const READING: &str = "The importance of a head is the derivative of the logit of what is predicted, \
+with respect to a factor on the head's context, at 1: of a text's label, of the labels of the most \
+probable entities' first tokens, or of the best piece of each mask, in the mean if there are several. Heads are ranked by its mean magnitude over \
 texts, because a head may support one prediction and oppose another. The intervals are Student's, \
 over texts. The pattern is what the head attends to most, in most texts. Layers and heads are \
 counted from 0.";
 
 const READING_WITHOUT: &str = "Each head is switched off by itself: its context is zero, and \
-nothing else is changed. The change is that of the logit of the label predicted with all heads; \
+nothing else is changed. The change is that of the logit of what is predicted with all heads; \
 the estimate is what the importance predicts for it, minus the signed mean. A flip is another \
-predicted label; its interval is Wilson's.";
+predicted label or piece, of any if there are several; its interval is Wilson's.";
 
 pub fn document(summary: &Summary) -> Document {
     let mut blocks = vec![
@@ -105,9 +106,10 @@ fn most_flips(ablation: &Ablation) -> Option<String> {
         let failed = "No text could be run without a head, so the importance is not checked.";
         return Some(failed.to_owned());
     }
-    let most = ablation.heads.iter().rev().max_by_key(|one| one.flips)?;
+    let flips = |one: &Ablated| one.flips.map(|(count, _)| count);
+    let most = ablation.heads.iter().rev().max_by_key(|one| flips(one))?;
     let texts = ablation.texts;
-    Some(match most.flips {
+    Some(match flips(most)? {
         0 => format!("No single one of these heads decides any of {texts} predictions."),
         flips => format!("Without {}, {flips} of {texts} predictions flip.", name(most.head)),
     })
@@ -184,8 +186,12 @@ fn cells_without(one: &Ablated) -> [String; WITHOUT.len()] {
         format!("{:+.3}", one.estimate),
         format!("{:+.3}", one.change.mean),
         bounds(one.change),
-        format!("{} ({})", one.flips, percent(one.flipped.mean)),
-        format!("[{}, {}]", percent(one.flipped.low), percent(one.flipped.high)),
+        one.flips.map_or_else(String::new, |(count, share)| {
+            format!("{count} ({})", percent(share.mean))
+        }),
+        one.flips.map_or_else(String::new, |(_, share)| {
+            format!("[{}, {}]", percent(share.low), percent(share.high))
+        }),
         one.accuracy.map_or_else(String::new, |of| points(of.mean)),
         one.accuracy
             .map_or_else(String::new, |of| format!("[{}, {}]", points(of.low), points(of.high))),
@@ -204,7 +210,8 @@ pub fn terminal(summary: &Summary) -> String {
         let [head, _, change, interval, flips, _, accuracy, _] = cells_without(one);
         let accuracy =
             if accuracy.is_empty() { accuracy } else { format!("  accuracy {accuracy} points") };
-        lines.push(format!("without {head}  {change} {interval}  flips {flips}{accuracy}"));
+        let flips = if flips.is_empty() { flips } else { format!("  flips {flips}") };
+        lines.push(format!("without {head}  {change} {interval}{flips}{accuracy}"));
     }
     lines.push(String::new());
     lines.extend(sentences(summary));

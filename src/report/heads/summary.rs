@@ -65,11 +65,10 @@ pub struct Ablated {
     pub head: AttentionHead,
     /// The change of the logit that the importance predicts to first order: minus its mean.
     pub estimate: f64,
-    /// Mean change of the logit of the predicted label.
+    /// Mean change of the mean logit of what is predicted.
     pub change: Interval,
-    pub flips: usize,
-    /// Share of the predictions that flip.
-    pub flipped: Interval,
+    /// Number of predictions that flip, and their share; `None` if the model does not choose.
+    pub flips: Option<(usize, Interval)>,
     /// Change of the accuracy; `None` for fewer than two texts with a label.
     pub accuracy: Option<Interval>,
 }
@@ -145,8 +144,9 @@ fn effects(ablations: &Ablations, rows: &[HeadRow]) -> Vec<Ablated> {
                 head: *head,
                 estimate: -rows.iter().find(|row| row.head == *head)?.signed.mean,
                 change: effect.change.interval(texts)?,
-                flips: effect.flips,
-                flipped: Interval::wilson(effect.flips, texts)?,
+                flips: (ablations.labels > 1)
+                    .then(|| Some((effect.flips, Interval::wilson(effect.flips, texts)?)))
+                    .flatten(),
                 accuracy: effect.gain.interval(ablations.labelled),
             })
         })

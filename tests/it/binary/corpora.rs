@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{Served, explaind, text};
 
-const ROWS: [&str; 6] = [
+pub const ROWS: [&str; 6] = [
     "a wonderful film with a great cast, a film",
     "He is great in this film.",
     "dull , tired and far too long",
@@ -19,30 +19,30 @@ const ROWS: [&str; 6] = [
 ];
 
 /// Writes the rows as a file and returns its folder.
-fn data(name: &str, rows: &[&str]) -> TempDir {
+pub fn data(name: &str, rows: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), rows.join("\n")).unwrap();
     folder
 }
 
-fn report(command: &str, folder: &Path, name: &str, flags: &[&str]) -> Output {
+pub fn report(command: &str, folder: &Path, name: &str, flags: &[&str]) -> Output {
     let (data, out) = (folder.join(name), folder.join("out"));
     let paths = ["--data".as_ref(), data.as_os_str(), "--out".as_ref(), out.as_os_str()];
     explaind().arg(command).args(flags).args(paths).output().unwrap()
 }
 
-fn reported(command: &str, folder: &Path, flags: &[&str]) -> Value {
+pub fn reported(command: &str, folder: &Path, flags: &[&str]) -> Value {
     let output = report(command, folder, "texts.tsv", &[flags, &["--json"]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn read(folder: &Path, name: &str) -> String {
+pub fn read(folder: &Path, name: &str) -> String {
     fs::read_to_string(folder.join("out").join(name)).unwrap()
 }
 
 /// Asserts that a report has no markup of the texts, and that its plots are well-formed.
-fn assert_escaped(folder: &Path, plots: &[&str]) {
+pub fn assert_escaped(folder: &Path, plots: &[&str]) {
     let (markdown, page) = (read(folder, "report.md"), read(folder, "report.html"));
     for hostile in ["<script", "[x](javascript", "`great`"] {
         assert!(!markdown.contains(hostile), "{hostile}: {markdown}");
@@ -203,95 +203,6 @@ fn an_interrupted_run_continues() {
 
 const ANOTHER_MODEL: [&str; 2] = ["--model", "other=builtin:sentiment-en"];
 
-/// Compares with the views of POST /explain.
-#[test]
-fn the_importance_of_heads_is_the_mean_of_their_scores() {
-    // The fourth label is wrong, the fifth is none of the model's.
-    let labels = ["1", "POSITIVE", "0", "1", "neutral", "0"];
-    let rows: Vec<String> =
-        ROWS.iter().zip(labels).map(|(row, label)| format!("{row}\t{label}")).collect();
-    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let folder = data("texts.tsv", &rows);
-    let found = reported("heads", folder.path(), &["--ablate", "4"]);
-    assert_eq!((&found["texts"], &found["shape"]), (&json!(6), &json!([4, 5])));
-    let served = Served::start();
-    let body = json!({"inputs": ROWS, "methods": [], "inside": ["head_importance", "ablation"],
-        "attention": {"layers": [0], "heads": [0], "patterns": true}, "model": "sentiment-en"});
-    let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
-    let answer: Value = reply.body_mut().read_json().unwrap();
-    let results = answer["results"].as_array().unwrap();
-    let heads = found["heads"].as_array().unwrap();
-    assert_eq!(heads.len(), 20);
-    let mut sizes = Vec::new();
-    for head in heads {
-        let [layer, index] = ["layer", "head"].map(|part| head[part].as_u64().unwrap() as usize);
-        let score = |result: &Value| {
-            result["inside"]["head_importance"]["scores"][layer][index].as_f64().unwrap()
-        };
-        let scores: Vec<f64> = results.iter().map(score).collect();
-        let size = scores.iter().map(|score| score.abs()).sum::<f64>() / 6.;
-        let signed = scores.iter().sum::<f64>() / 6.;
-        let mean = |of: &str| head[of]["mean"].as_f64().unwrap();
-        assert!((mean("importance") - size).abs() < 1e-5, "{head} {size}");
-        assert!((mean("signed") - signed).abs() < 1e-5, "{head} {signed}");
-        let is_own = |result: &&Value| {
-            let patterns = result["attention"]["patterns"].as_array().unwrap().iter();
-            let mut own = patterns.filter(|one| one["layer"] == layer && one["head"] == index);
-            own.next().unwrap()["pattern"] == head["pattern"]
-        };
-        let share = results.iter().filter(is_own).count() as f64 / 6.;
-        assert!((head["pattern_share"].as_f64().unwrap() - share).abs() < 1e-9, "{head}");
-        sizes.push(size);
-    }
-    assert!(sizes.is_sorted_by(|a, b| *a >= b - 1e-9), "{sizes:?}");
-
-    let ablation = &found["ablation"];
-    assert_eq!((&ablation["texts"], &ablation["labelled"]), (&json!(6), &json!(5)));
-    let expected = [Some(1), Some(1), Some(0), Some(1), None, Some(0)];
-    let right = |(result, expected): (&Value, &Option<i32>)| {
-        expected.is_some_and(|label| result["predictions"][0]["index"] == label)
-    };
-    let right = results.iter().zip(&expected).filter(|pair| right(*pair)).count();
-    assert!((ablation["accuracy"].as_f64().unwrap() - right as f64 / 5.).abs() < 1e-9);
-    let ablated = ablation["heads"].as_array().unwrap();
-    assert_eq!(ablated.len(), 4);
-    let mut compared = 0;
-    for (one, head) in ablated.iter().zip(heads) {
-        assert_eq!((&one["layer"], &one["head"]), (&head["layer"], &head["head"]));
-        let change = |result: &Value| {
-            let of_text = result["inside"]["ablation"]["heads"].as_array().unwrap();
-            let own = of_text
-                .iter()
-                .find(|other| other["layer"] == one["layer"] && other["head"] == one["head"]);
-            own.map(|own| own["change"].as_f64().unwrap())
-        };
-        // Each text has its own ten heads.
-        let changes: Vec<f64> = results.iter().filter_map(change).collect();
-        if changes.len() == 6 {
-            let mean = changes.iter().sum::<f64>() / 6.;
-            assert!((one["change"]["mean"].as_f64().unwrap() - mean).abs() < 1e-5, "{one} {mean}");
-            compared += 1;
-        }
-    }
-    assert!(compared > 0, "no head is among the ten of every text: {ablated:?}");
-    let first = &ablated[0];
-    assert!(first["change"]["mean"] != 0. && first["accuracy_change"]["mean"].is_number());
-}
-
-#[test]
-fn heads_are_reported_with_their_plots() {
-    let folder = data("texts.tsv", &ROWS);
-    let output = report("heads", folder.path(), "texts.tsv", &[]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let out = text(&output.stdout);
-    assert!(out.contains("The most important heads: layer ") && out.contains("flips"), "{out}");
-    assert!(!out.contains("accuracy"), "there are no labels: {out}");
-    assert_escaped(folder.path(), &["importance.svg", "signed.svg", "heads.svg", "without.svg"]);
-    let output = report("heads", folder.path(), "texts.tsv", &["--ablate", "0"]);
-    assert!(output.status.success() && !text(&output.stdout).contains("without layer"));
-    assert!(text(&output.stderr).contains("6 of 6 texts are already done"));
-}
-
 #[test]
 fn a_probe_reports_each_property() {
     let folder = data("texts.tsv", &ROWS);
@@ -359,6 +270,7 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
     fs::write(folder.path().join("unlisted.toml"), "[lexicon]\na = 3\n").unwrap();
     let unlisted = &folder.path().join("unlisted.toml").display().to_string();
     let masked = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert-mlm");
+    let answering = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bert-qa");
     for (command, name, flags, message) in [
         ("words", "texts.jsonl", &[][..], "line 2"),
         ("words", "missing.tsv", &[], "missing.tsv"),
@@ -375,7 +287,8 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
         ("words", "texts.tsv", &["--lexicon", unlisted], "lexicon.a: must be a list"),
         ("heads", "texts.jsonl", &[], "line 2"),
         ("heads", "texts.tsv", &["--ablate", "1001"], "from 0 to 1000"),
-        ("heads", "texts.tsv", &["--model", masked], "several labels"),
+        ("heads", "texts.tsv", &["--model", answering], "reads two texts"),
+        ("heads", "texts.tsv", &["--model", masked], "the text has no [MASK]"),
         ("probe", "texts.tsv", &["--properties", "spelling"], "punctuation"),
         ("probe", "texts.tsv", &["--groups", "colour"], "--groups"),
         ("probe", "texts.tsv", &["--pair", "great"], "A=B"),

@@ -1,8 +1,11 @@
 //! Tests of the binary: as a service on a free port, and on the command line.
 
 mod accounts;
+mod batch;
+mod capacity;
 mod corpora;
 mod environment;
+mod heads;
 mod life;
 mod people;
 

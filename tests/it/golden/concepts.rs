@@ -2,13 +2,14 @@
 //! derivatives of every architecture with whole states and with finite differences.
 
 use std::fs;
+use std::ops::Range;
 use std::sync::Arc;
 
 use explaind::checkpoint::Source;
 use explaind::concepts::{Measured, learn};
 use explaind::model::{Model, Placement};
 use explaind::random::Generator;
-use explaind::rows::{Baseline, Ends, Layer, Output, Path, Row, Scalar, Want, dot};
+use explaind::rows::{Baseline, Ends, Layer, Means, Output, Path, Row, Scalar, Want, dot};
 use explaind::text::tokenizer::Truncate;
 use serde_json::Value;
 
@@ -71,6 +72,10 @@ fn row(folder: &str, model: &Model, want: impl FnOnce(Scalar) -> Want) -> Row {
     Row { want: want(scalar), ..Row::forward(encoding.ids, reads.into()) }
 }
 
+fn means(layers: &Range<usize>, scalar: Scalar) -> Want {
+    Want::Means(Means { layers: layers.clone(), weights: None, scalar: Some(scalar) })
+}
+
 fn run(model: &Model, row: Row) -> explaind::rows::RowOutput {
     model.run(&[row]).expect("a pass").remove(0)
 }
@@ -97,7 +102,7 @@ fn means_equal_whole_states_and_derivatives_equal_finite_differences() {
     for folder in FOLDERS {
         let model = load(Source::Directory(golden_folder(folder)), &placement);
         let layers = 1..model.layers() + 1;
-        let means = run(&model, row(folder, &model, |s| Want::Means(layers.clone(), s)));
+        let means = run(&model, row(folder, &model, |s| means(&layers, s)));
         let whole = run(&model, row(folder, &model, |_| Want::Layers(layers.clone(), None)));
         let value = run(&model, row(folder, &model, |scalar| Want::Values(vec![scalar])));
         let difference = (means.values[0] - value.values[0]).abs();
@@ -139,10 +144,32 @@ fn means_equal_whole_states_and_derivatives_equal_finite_differences() {
 }
 
 #[test]
+fn means_can_be_weighted_and_need_no_scalar() {
+    let placement = Placement::reference().unwrap();
+    for folder in FOLDERS {
+        let model = load(Source::Directory(golden_folder(folder)), &placement);
+        let (layers, width) = (1..model.layers() + 1, model.width());
+        let whole = run(&model, row(folder, &model, |_| Want::Layers(layers.clone(), None)));
+        let tokens = whole.layers[0].states.len() / width;
+        let weights: Arc<[f64]> = (0..tokens).map(|token| 0.1 * (1 + token) as f64).collect();
+        let weighted = Means { layers, weights: Some(Arc::clone(&weights)), scalar: None };
+        let found = run(&model, row(folder, &model, |_| Want::Means(weighted)));
+        assert_eq!(found.layers.len(), model.layers());
+        for (mean, all) in found.layers.iter().zip(&whole.layers) {
+            let column = |k: usize| all.states.iter().skip(k).step_by(width);
+            let sum = |k: usize| column(k).zip(&*weights).map(|(x, w)| x * w).sum();
+            let expected: Vec<f64> = (0..width).map(sum).collect();
+            assert!(relative_error(&mean.states, &expected) < 1e-12, "{folder}");
+            assert!(mean.gradient.is_empty());
+        }
+    }
+}
+
+#[test]
 fn what_shares_the_pass_does_not_change_means() {
     let model = load(Source::Directory(golden_folder("bert-tiny")), &Placement::default());
     let layers = 1..model.layers() + 1;
-    let own = row("bert-tiny", &model, |scalar| Want::Means(layers.clone(), scalar));
+    let own = row("bert-tiny", &model, |scalar| means(&layers, scalar));
     let other = row("bert-tiny", &model, |scalar| Want::Layers(layers.clone(), Some(scalar)));
     let plain = Row { want: Want::Outputs, ..own.clone() };
     let alone = run(&model, own.clone());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use explaind::checkpoint::Source;
 use explaind::choice::Choice as _;
-use explaind::explanation::{Explained, Predicted, View};
+use explaind::explanation::{Explained, Lens, Predicted, View};
 use explaind::model::{Model, Placement};
 use explaind::text::Input;
 use serde_json::{Value, json};
@@ -51,9 +51,9 @@ fn compare_views(explained: &Explained, case: &Value, errors: &mut Errors) {
         let size: f64 = theirs.iter().map(|score| score.powi(2)).sum();
         errors.worsen("conductance", (gap / size).sqrt());
     }
-    let lens = inside.lens.as_ref().expect("a lens");
-    assert_eq!(lens.predictions.len(), list(&case["lens"]).len());
-    for (ours, theirs) in lens.predictions.iter().zip(list(&case["lens"])) {
+    let Some(Lens::Predictions { predictions, .. }) = &inside.lens else { panic!("no lens") };
+    assert_eq!(predictions.len(), list(&case["lens"]).len());
+    for (ours, theirs) in predictions.iter().zip(list(&case["lens"])) {
         compare_lens(ours, theirs, errors);
     }
 }

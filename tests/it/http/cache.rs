@@ -13,9 +13,9 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::GREAT;
+use super::{GREAT, models};
 use crate::support::service::{Reply, Running, start, start_with, untimed};
-use crate::support::{Held, PausedClock};
+use crate::support::{Held, PausedClock, golden_folder};
 
 async fn caching(mebibytes: u64) -> Running {
     start_with(&Config { cache: Cache { mebibytes }, ..untimed() }).await
@@ -44,6 +44,23 @@ async fn an_equal_request_is_answered_from_the_cache() {
     assert!(!second.headers.contains_key("server-timing"), "nothing was computed");
     let text = String::from_utf8(service.get("/metrics").await.body).unwrap();
     assert!(text.contains("explaind_cache_requests_total{outcome=\"hit\"}"), "{text}");
+}
+
+#[tokio::test]
+async fn another_activation_is_another_model() {
+    let folder = golden_folder("bert-tiny");
+    let models = models::config(&[("first", folder.to_str().unwrap())]);
+    let service = start_with(&Config { cache: Cache { mebibytes: 8 }, ..models }).await;
+    let body = json!({"inputs": "I saw it.", "model": "first", "methods": ["saliency"]});
+    let first = service.post("/explain", &body).await;
+    assert_eq!(outcome(&service.post("/explain", &body).await), HIT);
+    let again = json!({"source": folder, "activation": "sigmoid"});
+    assert_eq!(service.put("/models/first", again).await.status, 202);
+    assert_eq!(models::settled(&service, "first").await["state"], "ready");
+    let second = service.post("/explain", &body).await;
+    assert_eq!(outcome(&second), MISS);
+    let activation = |reply: &Reply| reply.json()["model"]["activation"].clone();
+    assert_eq!((activation(&first), activation(&second)), (json!("softmax"), json!("sigmoid")));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use explaind::config::{Config, DtypeName, ModelEntry};
+use explaind::config::{Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::numbers;
@@ -27,7 +27,7 @@ async fn results(name: &str, kind: &str, checkpoint: &str) -> (Value, Value) {
     let mut request = read(&folder.join(format!("request{kind}.json")));
     let source = source.display().to_string();
     let id = request["model"].as_str().unwrap().to_owned();
-    let model = ModelEntry { id, source, activation: None, dtype: DtypeName::F32 };
+    let model = ModelEntry::new(id, source);
     let service = start_with(&Config { models: vec![model], ..untimed() }).await;
     if request.get("methods").is_none() {
         request["methods"] = json!([]);

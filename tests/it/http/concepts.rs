@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use explaind::config::{Concepts, Config, DtypeName, ModelEntry};
+use explaind::config::{Concepts, Config, ModelEntry};
 use serde_json::{Value, json};
 
 use super::{GREAT, serving, with};
@@ -265,7 +265,6 @@ async fn invalid_fields_are_rejected_with_a_pointer() {
     for (more, pointer) in [
         (json!({"concepts": both}), "/concepts/1"),
         (json!({"model": "sentiment-zh"}), "/concepts/0"),
-        (json!({"window": {"stride": 8}}), "/concepts"),
     ] {
         let body = json!({"inputs": GREAT, "concepts": ["politeness"]});
         let problem = service.post("/explain", with(&body, &more)).await;
@@ -298,12 +297,7 @@ async fn a_restart_keeps_concepts_of_a_folder() {
 async fn another_revision_of_the_model_needs_a_new_concept() {
     let folder = tempfile::tempdir().unwrap();
     let config = |source: &str| Config {
-        models: vec![ModelEntry {
-            id: "mine".to_owned(),
-            source: golden_folder(source).display().to_string(),
-            activation: None,
-            dtype: DtypeName::F32,
-        }],
+        models: vec![ModelEntry::new("mine", golden_folder(source).display().to_string())],
         concepts: Concepts { folder: Some(folder.path().to_owned()) },
         ..untimed()
     };

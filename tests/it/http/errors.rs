@@ -146,7 +146,7 @@ async fn protocol_errors() {
     service.get("/nothing").await.problem(404, "not_found");
     let reply = service.get("/explain").await;
     reply.problem(405, "method_not_allowed");
-    assert_eq!(reply.headers[header::ALLOW], "POST");
+    assert_eq!(reply.headers[header::ALLOW], "POST, OPTIONS");
     service.get("/models/%ff").await.problem(400, "bad_request");
     service.get("/models/none").await.problem(404, "model_not_found");
     let plain = Request::post("/explain").body(Body::from("{\"inputs\": \"a\"}")).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{GREAT, serving, with};
+use super::{GREAT, numbers, serving, with};
 use crate::support::service::{Running, start};
 
 const ALL: [&str; 4] = ["lens", "conductance", "head_importance", "ablation"];
@@ -11,10 +11,6 @@ async fn explained(service: &Running, body: &Value) -> Value {
     let reply = service.post("/explain", body).await;
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     reply.json()["results"][0].clone()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -146,7 +142,6 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
     for (body, pointer) in [
         (json!({"inputs": GREAT, "inside": ["lens", "lens"]}), "/inside/1"),
         (json!({"inputs": GREAT, "inside": ["lense"]}), "/inside/0"),
-        (json!({"inputs": GREAT, "inside": "lens", "window": {"stride": 8}}), "/inside"),
         (
             json!({"inputs": GREAT, "methods": [{"name": "saliency", "layer": 99}]}),
             "/methods/0/layer",
@@ -161,14 +156,32 @@ async fn what_cannot_be_shown_is_refused_with_a_pointer() {
         assert_eq!(reply.json()["pointer"], pointer, "{body}");
     }
     let service = serving("bert-embed").await;
-    let body = json!({"inputs": {"text": "a man", "text_pair": "a film"}, "inside": "lens"});
+    let body = json!({"inputs": "a man", "inside": "lens"});
     let reply = service.post("/explain", &body).await;
-    assert_eq!(reply.json()["code"], "method_not_supported");
-    let body = json!({"inputs": {"text": "a man", "text_pair": "a film"},
-                      "inside": ["conductance", "head_importance"]});
-    let result = explained(&service, &body).await;
-    let scores = &result["inside"]["conductance"]["token"][0];
-    assert_eq!(scores.as_array().unwrap().len(), result["tokens"].as_array().unwrap().len());
+    assert_eq!(reply.json()["pointer"], "/inputs");
+}
+
+/// The lens of two embeddings is their cosine, of the states after each layer.
+#[tokio::test]
+async fn embedding_models_compare_the_texts_after_each_layer() {
+    for folder in ["bert-embed", "bert-embed-dense", "electra-embed-chain", "mpnet-embed"] {
+        let service = serving(folder).await;
+        let body = json!({"inputs": {"text": "a man", "text_pair": "the best film"},
+                          "inside": ALL, "methods": []});
+        let result = explained(&service, &body).await;
+        let inside = &result["inside"];
+        assert!(inside["lens"].is_null());
+        let cosines = numbers(&inside["similarity"]["cosine"]);
+        let layers = inside["conductance"]["layers"].as_array().unwrap().len();
+        assert_eq!(inside["similarity"]["layers"], json!((0..=layers).collect::<Vec<_>>()));
+        assert_eq!(cosines.last(), result["similarity"]["cosine"].as_f64().as_ref(), "{folder}");
+        assert!(cosines[0] != cosines[layers] && cosines.iter().all(|x| x.abs() <= 1. + 1e-6));
+        let scores = &inside["conductance"]["token"][0];
+        assert_eq!(scores.as_array().unwrap().len(), result["tokens"].as_array().unwrap().len());
+        let page = service.render("text/html", body).await;
+        let page = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(page.contains("Similarity after each layer"));
+    }
 }
 
 /// Inputs of one request reserve memory one after the other, and all are answered.

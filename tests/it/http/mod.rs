@@ -18,9 +18,12 @@ mod formats;
 mod gateways;
 mod hosts;
 mod inside;
+mod inside_parts;
 mod interactions;
 mod keys;
+mod kserve;
 mod languages;
+mod late;
 mod limits;
 mod loads;
 mod mixing;
@@ -41,7 +44,7 @@ mod web;
 mod windows;
 mod zero_shot;
 
-use explaind::config::{Config, DtypeName, ModelEntry};
+use explaind::config::{Config, ModelEntry};
 use serde_json::Value;
 
 use crate::support::golden_folder;
@@ -52,8 +55,7 @@ const GREAT: &str = "This movie is really great.";
 /// Starts a service with one of the tiny checkpoints under its folder's name.
 async fn serving(folder: &str) -> Running {
     let source = golden_folder(folder).display().to_string();
-    let model =
-        ModelEntry { id: folder.to_owned(), source, activation: None, dtype: DtypeName::F32 };
+    let model = ModelEntry::new(folder, source);
     start_with(&Config { models: vec![model], ..untimed() }).await
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use explaind::config::{AdminKey, Config, DtypeName, ModelEntry};
+use explaind::config::{AdminKey, Config, ModelEntry};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,12 +17,7 @@ fn golden(name: &str) -> Value {
 
 /// Returns a configuration with these models: pairs of id and source.
 pub fn config(models: &[(&str, &str)]) -> Config {
-    let entry = |(id, source): &(&str, &str)| ModelEntry {
-        id: (*id).to_owned(),
-        source: (*source).to_owned(),
-        activation: None,
-        dtype: DtypeName::F32,
-    };
+    let entry = |(id, source): &(&str, &str)| ModelEntry::new(*id, *source);
     Config { models: models.iter().map(entry).collect(), ..untimed() }
 }
 

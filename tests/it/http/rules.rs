@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use explaind::config::{DtypeName, ModelEntry};
+use explaind::config::ModelEntry;
 use explaind::evidence::cart::{self, Node, Observation, Size};
 use serde_json::{Value, json};
 
@@ -214,12 +214,7 @@ async fn absent_words_can_be_dropped_or_filled() {
 /// texts match predictions.
 #[tokio::test]
 async fn a_masked_language_model_can_fill_absent_words() {
-    let filler = ModelEntry {
-        id: "filler".to_owned(),
-        source: golden_folder("bert-mlm").display().to_string(),
-        activation: None,
-        dtype: DtypeName::F32,
-    };
+    let filler = ModelEntry::new("filler", golden_folder("bert-mlm").display().to_string());
     let mut config = untimed();
     config.models.push(filler);
     let service = start_with(&config).await;

@@ -56,7 +56,12 @@ async fn the_playground_can_be_switched_off() {
     let mut config = untimed();
     config.server.playground = false;
     let service = service::start_with(&config).await;
-    let problem = service.get("/").await.problem(404, "not_found");
+    let page = service.request("GET", "/", &[("accept", "text/html,*/*;q=0.8")], "").await;
+    let problem = page.problem(404, "not_found");
     assert!(problem["detail"].as_str().unwrap().contains("server.playground"));
+    for accept in ["*/*", "application/json"] {
+        let alive = service.request("GET", "/", &[("accept", accept)], "").await;
+        assert_eq!(alive.json(), serde_json::json!({"status": "alive"}));
+    }
     assert_eq!(service.get("/docs").await.status, 200);
 }

@@ -6,7 +6,7 @@ use super::{GREAT, numbers, serving};
 use crate::support::service;
 
 /// About 240 tokens; the model's maximum is 128.
-fn long() -> String {
+pub fn long() -> String {
     let sentences = [
         "The film begins slowly, with a long walk through the rain.",
         "The cast is wonderful and the music is a joy.",

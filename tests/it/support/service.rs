@@ -74,6 +74,14 @@ pub async fn start_with(config: &Config) -> Running {
     running
 }
 
+/// Starts a service with the model of the configured predictor.
+pub async fn serve_remote(config: &Config) -> Running {
+    config.check().expect("a valid configuration");
+    let running = unready(config);
+    app::begin(&running.service, config).await.expect("the predictor answers");
+    running
+}
+
 static BUILTINS: LazyLock<Vec<Arc<Model>>> = LazyLock::new(|| {
     let load = |entry: &ModelEntry| {
         let source: Source = entry.source.parse().expect("a source");

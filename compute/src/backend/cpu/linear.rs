@@ -4,7 +4,7 @@ use pulp::Simd;
 
 use super::Isa;
 use super::array::{Array, padded};
-use super::int8::{self, Vnni};
+use super::int8::{self, Int8, Rounded};
 use super::lanes::load;
 use super::matmul::{Finish, Left, Out, Start, Sum, matmul};
 use super::panels::Panels;
@@ -40,8 +40,12 @@ impl Linear {
     }
 
     /// Adds the same map in 8 bits, for forward passes of reduced precision.
-    pub fn with_int8(self, vnni: Vnni, weight: &[f32], input: usize) -> Self {
-        Self { int8: int8::Map::new(vnni, weight, input), ..self }
+    pub fn with_int8(self, int8: Int8, weight: &[f32], input: usize) -> Self {
+        Self { int8: int8::Map::new(int8, self.forward.isa, weight, input), ..self }
+    }
+
+    fn rounded(&self, x: &Array) -> Rounded {
+        Rounded::of(self.forward.isa, x)
     }
 
     fn reduced(&self, precision: Precision) -> Option<&int8::Map> {
@@ -61,7 +65,7 @@ impl Linear {
             None => Start::Bias(&self.bias),
         };
         if let Some(map) = self.reduced(precision) {
-            return map.forward(threads, x, start, &Same);
+            return map.forward(threads, &self.rounded(x), start, &Same);
         }
         let mut y = Array::take(x.rows, self.forward.columns);
         matmul(threads, Left::of(x), &self.forward, start, &Out::of(&mut y), None, &Sum);
@@ -79,7 +83,7 @@ impl Linear {
     ) -> (Array, Array) {
         let start = Start::Bias(&self.bias);
         if let Some(map) = self.reduced(precision) {
-            let y = map.forward(threads, x, start, finish);
+            let y = map.forward(threads, &self.rounded(x), start, finish);
             return (y, Array::take(0, self.forward.columns));
         }
         let mut y = Array::take(x.rows, self.forward.columns);

@@ -25,7 +25,7 @@ use std::convert::Infallible;
 use std::ops::Range;
 
 pub use array::{Array, keep_at_most, keep_nothing};
-pub use int8::Vnni;
+pub use int8::Int8;
 pub use isa::Isa;
 pub use threads::Threads;
 
@@ -38,8 +38,8 @@ use crate::rows::{AttentionMap, Precision, Reduce, Row};
 pub struct Cpu {
     pub isa: Isa,
     pub threads: Threads,
-    /// With which layers are also loaded in 8 bits.
-    pub int8: Option<Vnni>,
+    /// What multiplies the 8-bit integers in which layers are also loaded.
+    pub int8: Option<Int8>,
     /// That of the forward passes.
     pub precision: Precision,
 }
@@ -50,8 +50,8 @@ impl Cpu {
     }
 
     /// Loads layers in 8 bits, too.
-    pub fn with_int8(self, vnni: Vnni) -> Self {
-        Self { int8: Some(vnni), ..self }
+    pub fn with_int8(self, int8: Int8) -> Self {
+        Self { int8: Some(int8), ..self }
     }
 
     pub fn with_precision(self, precision: Precision) -> Self {
@@ -91,7 +91,7 @@ impl Backend for Cpu {
     fn load_layer_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
         let map = linear::Linear::new(self.isa, weight, bias, input);
         Ok(match self.int8 {
-            Some(vnni) => map.with_int8(vnni, weight, input),
+            Some(int8) => map.with_int8(int8, weight, input),
             None => map,
         })
     }

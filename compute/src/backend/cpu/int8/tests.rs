@@ -1,5 +1,4 @@
-//! Compares 8-bit products with exact arithmetic. Nothing is tested where the processor has no
-//! instructions for them.
+//! Compares 8-bit products with exact arithmetic, with every instruction set of this processor.
 
 use pulp::Simd;
 
@@ -7,7 +6,7 @@ use super::super::Isa;
 use super::super::array::Array;
 use super::super::matmul::{Finish, Start};
 use super::super::threads::Threads;
-use super::vnni::MAX_INPUT;
+use super::product::MAX_INPUT;
 use super::*;
 
 type Matrix = Vec<Vec<f32>>;
@@ -38,12 +37,21 @@ fn rows(array: &Array) -> Matrix {
     (0..array.rows).map(|i| array.row(i)[..array.width].to_vec()).collect()
 }
 
-fn vnni() -> Option<Vnni> {
-    Vnni::of(Isa::best())
+/// How products are computed: what multiplies integers, and what rounds.
+type Means = (Int8, Isa);
+
+fn all_means() -> impl Iterator<Item = Means> {
+    let of =
+        |isa| std::iter::once(Int8::Portable).chain(Int8::of(isa)).map(move |int8| (int8, isa));
+    Isa::available().into_iter().flat_map(of)
 }
 
-fn map(vnni: Vnni, weight: &Matrix) -> Map {
-    Map::new(vnni, &weight.concat(), weight[0].len()).unwrap()
+fn map((int8, isa): Means, weight: &Matrix) -> Map {
+    Map::new(int8, isa, &weight.concat(), weight[0].len()).unwrap()
+}
+
+fn rounded((_, isa): Means, x: &Matrix) -> Rounded {
+    Rounded::of(isa, &array(x))
 }
 
 struct Same;
@@ -62,15 +70,16 @@ impl Finish for Twice {
     }
 }
 
-fn products(vnni: Vnni, weight: &Matrix, x: &Matrix) -> Matrix {
-    rows(&map(vnni, weight).forward(Threads(1), &array(x), Start::Zero, &Same))
+fn products(means: Means, weight: &Matrix, x: &Matrix) -> Matrix {
+    rows(&map(means, weight).forward(Threads(1), &rounded(means, x), Start::Zero, &Same))
 }
 
 /// Numbers of 8 bits are not rounded, and every sum is exact.
 #[test]
 fn products_of_integers_are_exact() {
-    let Some(vnni) = vnni() else { return };
-    for (count, input, out) in SIZES {
+    for (means, (count, input, out)) in
+        all_means().flat_map(|means| SIZES.map(|size| (means, size)))
+    {
         // Every row reaches from 0 to 255, and every weight's output up to 127.
         let activation = |i, k| if k == 0 { 255. } else { number(i, k, 1, 256) };
         let weight = |j, k| if k == 0 { 127. } else { number(j, k, 2, 255) - 127. };
@@ -81,7 +90,7 @@ fn products_of_integers_are_exact() {
         );
         let (bias_array, onto_array) = (array(&bias), array(&onto));
         let start = Start::BiasOnto(bias_array.row(0), &onto_array);
-        let actual = map(vnni, &w).forward(Threads(1), &array(&x), start, &Twice);
+        let actual = map(means, &w).forward(Threads(1), &rounded(means, &x), start, &Twice);
         for (i, row) in rows(&actual).iter().enumerate() {
             for (j, actual) in row.iter().enumerate() {
                 let sum: i64 = x[i].iter().zip(&w[j]).map(|(x, w)| *x as i64 * *w as i64).sum();
@@ -94,18 +103,21 @@ fn products_of_integers_are_exact() {
 
 #[test]
 fn the_longest_sum_does_not_overflow() {
-    let Some(vnni) = vnni() else { return };
     let (weight, x) = (vec![vec![127.; MAX_INPUT]], vec![vec![255.; MAX_INPUT]]);
     let exact = (255 * 127 * MAX_INPUT) as f32;
-    assert_eq!(products(vnni, &weight, &x), [[exact]]);
-    assert!(Map::new(vnni, &vec![1.; MAX_INPUT + 1], MAX_INPUT + 1).is_none());
+    for means in all_means() {
+        assert_eq!(products(means, &weight, &x), [[exact]]);
+        let (int8, isa) = means;
+        assert!(Map::new(int8, isa, &vec![1.; MAX_INPUT + 1], MAX_INPUT + 1).is_none());
+    }
 }
 
 /// Each number is off by at most half a level.
 #[test]
 fn errors_are_within_half_a_level_of_each_number() {
-    let Some(vnni) = vnni() else { return };
-    for (count, input, out) in SIZES {
+    for (means, (count, input, out)) in
+        all_means().flat_map(|means| SIZES.map(|size| (means, size)))
+    {
         let scales = [1., 1e-3, 1e4, 0., 1e-35, 1e30];
         let activation = |i: usize, k: usize| {
             let outlier = if (i + k) % 50 == 7 { 100. } else { 1. };
@@ -118,7 +130,7 @@ fn errors_are_within_half_a_level_of_each_number() {
             _ => (number(j, k, 6, 1001) - 500.) / 4000.,
         };
         let (x, w) = (matrix(count, input, activation), matrix(out, input, weight));
-        for (i, row) in products(vnni, &w, &x).iter().enumerate() {
+        for (i, row) in products(means, &w, &x).iter().enumerate() {
             let high = x[i].iter().fold(0f32, |max, x| max.max(*x));
             let low = x[i].iter().fold(0f32, |min, x| min.min(*x));
             let half_x = f64::from(high - low) / 510.;
@@ -139,41 +151,61 @@ fn errors_are_within_half_a_level_of_each_number() {
 
 #[test]
 fn a_row_is_the_same_alone_with_others_and_on_any_number_of_threads() {
-    let Some(vnni) = vnni() else { return };
-    let x = matrix(40, 100, |i, k| number(i, k, 7, 2001) / 1000. - 1.);
-    let map = map(vnni, &matrix(300, 100, |j, k| number(j, k, 8, 2001) / 1000. - 1.));
-    let run =
-        |threads, x: &Matrix| rows(&map.forward(Threads(threads), &array(x), Start::Zero, &Same));
-    let alone: Matrix = x.iter().map(|row| run(1, &vec![row.clone()]).remove(0)).collect();
-    for count in 1..=x.len() {
-        let some = x[..count].to_vec();
-        assert_eq!(run(1, &some), alone[..count]);
-        assert_eq!(run(2, &some), alone[..count]);
-        assert_eq!(run(7, &some), alone[..count]);
+    // Enough work for four threads.
+    let x = matrix(60, 300, |i, k| number(i, k, 7, 2001) / 1000. - 1.);
+    let weight = matrix(1000, 300, |j, k| number(j, k, 8, 2001) / 1000. - 1.);
+    for means in all_means() {
+        let map = map(means, &weight);
+        let run = |threads, x: &[Vec<f32>]| {
+            let x = rounded(means, &x.to_vec());
+            rows(&map.forward(Threads(threads), &x, Start::Zero, &Same))
+        };
+        let alone: Matrix =
+            x.iter().map(|row| run(1, std::slice::from_ref(row)).remove(0)).collect();
+        for count in [2, 11, 12, 13, 25, 60] {
+            for threads in [1, 2, 7] {
+                assert_eq!(run(threads, &x[..count]), alone[..count]);
+            }
+        }
     }
 }
 
+/// Numbers that are not finite.
+const WRONG: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+
 #[test]
 fn what_is_not_finite_is_not_finite_in_the_result() {
-    let Some(vnni) = vnni() else { return };
     let weight = matrix(20, 30, |j, k| number(j, k, 9, 100) - 50.);
-    for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    for (means, wrong) in all_means().flat_map(|means| WRONG.map(|wrong| (means, wrong))) {
         for place in [0, 15, 16, 29] {
             let mut x = matrix(3, 30, |i, k| number(i, k, 10, 100));
             x[1][place] = wrong;
-            let y = products(vnni, &weight, &x);
+            let y = products(means, &weight, &x);
             assert!(y[1].iter().all(|y| !y.is_finite()), "{wrong} at {place}");
             assert!(y[0].iter().chain(&y[2]).all(|y| y.is_finite()));
             let mut weight = weight.clone();
             weight[4][place] = wrong;
             x[1][place] = 1.;
-            let y = products(vnni, &weight, &x);
+            let y = products(means, &weight, &x);
             assert!(y.iter().all(|row| !row[4].is_finite() && row[5].is_finite()));
         }
     }
 }
 
+/// What multiplies integers does not matter, only what rounds.
 #[test]
-fn other_instruction_sets_have_no_such_products() {
-    assert!(Vnni::of(Isa::Portable).is_none());
+fn instructions_and_their_portable_form_agree_to_the_last_bit() {
+    let x = matrix(25, 258, |i, k| number(i, k, 11, 2001) / 1000. - 1.);
+    let weight = matrix(65, 258, |j, k| number(j, k, 12, 2001) / 1000. - 1.);
+    for (int8, isa) in all_means() {
+        let portable = products((Int8::Portable, isa), &weight, &x);
+        assert_eq!(products((int8, isa), &weight, &x), portable, "{} {}", int8.name(), isa.name());
+    }
+}
+
+#[test]
+fn only_avx512_has_faster_products() {
+    for isa in Isa::available() {
+        assert!(Int8::of(isa).is_none() || isa.name() == "avx512");
+    }
 }
