@@ -1,12 +1,14 @@
 //! Forward rows with 8-bit products against f32: time, and how occlusion ranks the tokens. `cargo
-//! bench --bench int8 -- [FOLDER…]`; without folders, the built-in models. Times are those of the
-//! release profile: in dev builds, f32 is several times slower and 8 bits are not.
+//! bench --bench int8 -- [MODEL[=TEXTS]…]`; a model is a folder or a built-in one, TEXTS a file with
+//! a text per line. Without models, the built-in ones.
 
+use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use explaind::backend::cpu::Isa;
 use explaind::evaluation::statistics::spearman;
+use explaind::heads::Task;
 use explaind::model::{Dtype, Model, Placement};
 use explaind::rows::{Output, Precision, Row, Scalar, Tokens, Want, highest};
 use explaind::text::Input;
@@ -93,7 +95,7 @@ fn compare(model: &Model, tokens: usize) {
 }
 
 /// Prints how alike the scores of occlusion rank the tokens of each text: the drop of the predicted
-/// label's logit, which is in f32, when a token is masked.
+/// label's logit, or of the similarity to the whole text, when a token is masked.
 fn rank(model: &Model, texts: &str) {
     let mask = model.text.mask().expect("a mask token");
     let correlation = |text: &str| {
@@ -106,12 +108,16 @@ fn rank(model: &Model, texts: &str) {
         };
         let ids = model.encode(&input, Truncate::No).expect("it fits").ids;
         let plain = Row::forward(Arc::clone(&ids), [].into());
-        let target = highest(&model.run(&[plain]).expect("a pass")[0].logits);
+        let outputs = model.run(&[plain]).expect("a pass").remove(0).logits;
+        let scalar = match model.task {
+            Task::Embedding => Scalar::Cosine(outputs.into()),
+            _ => Scalar::one(Output::Logit, highest(&outputs)),
+        };
         let drops = |precision| -> Vec<f64> {
             let masked = |token: usize| {
                 let mut masked = ids.input_ids.clone();
                 masked[token] = mask;
-                let want = Want::Values(vec![Scalar::one(Output::Logit, target)]);
+                let want = Want::Values(vec![scalar.clone()]);
                 let row = Row::forward(Arc::new(ids.with_ids(masked)), [].into());
                 Row { want, precision, ..row }
             };
@@ -143,13 +149,18 @@ fn main() {
         true => vec!["builtin:sentiment-en".to_owned(), "builtin:sentiment-zh".to_owned()],
         false => folders,
     };
-    for name in sources {
+    for argument in sources {
+        let (name, texts) = match argument.split_once('=') {
+            Some((name, file)) => (name, fs::read_to_string(file).expect("a file of texts")),
+            None if argument.ends_with("zh") => (&*argument, CHINESE.to_owned()),
+            None => (&*argument, ENGLISH.to_owned()),
+        };
         let source = name.parse().expect("a source");
-        let model = Model::load(&name, &source, &placement).expect("it loads");
+        let model = Model::load(name, &source, &placement).expect("it loads");
         println!("{name}");
         for tokens in [8, 32, 128] {
             compare(&model, tokens);
         }
-        rank(&model, if name.ends_with("zh") { CHINESE } else { ENGLISH });
+        rank(&model, &texts);
     }
 }

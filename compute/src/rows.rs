@@ -286,8 +286,8 @@ pub struct Row {
 pub enum Precision {
     #[default]
     Full,
-    /// With products of rounded numbers, where the model was loaded with them. Only for rows
-    /// without gradients.
+    /// With products of rounded numbers, where the model was loaded with them. Only for rows that
+    /// ask for nothing but outputs or values of scalars.
     Reduced,
 }
 

@@ -5,6 +5,7 @@ mod hidden;
 mod lens;
 mod states;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::packed::Packed;
@@ -148,7 +149,9 @@ impl<B: Backend> Network<B> {
             kept.keep(pass, &hidden, number)?;
             self.look(pass, &hidden, &mut lens)?;
             let tokens = &pass.output_tokens[number];
-            let (output, saved) = layer.forward(b, &hidden, tokens, &packed.removed(number))?;
+            let own = if number == last { self.of_last_layer(b) } else { Cow::Borrowed(b) };
+            let removed = packed.removed(number);
+            let (output, saved) = layer.forward((b, &own), &hidden, tokens, &removed)?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
                     let map = forward_map(b, layer, &hidden, &saved, tokens, i, &row.maps)?;
@@ -214,6 +217,15 @@ impl<B: Backend> Network<B> {
             outputs,
             kept,
         })
+    }
+
+    /// Returns what computes the last layer's states from its keys and values. If the head reads
+    /// single tokens these are few, and what they lack in precision nothing evens out.
+    fn of_last_layer<'b>(&self, b: &'b B) -> Cow<'b, B> {
+        match &self.head.pooling {
+            Pooling::Whole(pool) if !pool.is_one_state() => Cow::Borrowed(b),
+            Pooling::Whole(_) | Pooling::Tokens => b.exact(),
+        }
     }
 
     /// Adds the convolution of `input`, which runs beside the first layer, to its `output`.

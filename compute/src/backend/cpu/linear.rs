@@ -41,7 +41,8 @@ impl Linear {
 
     /// Adds the same map in 8 bits, for forward passes of reduced precision.
     pub fn with_int8(self, int8: Int8, weight: &[f32], input: usize) -> Self {
-        Self { int8: int8::Map::new(int8, self.forward.isa, weight, input), ..self }
+        let map = int8::Map::new(int8, self.forward.isa, weight, input);
+        Self { int8: Some(map), ..self }
     }
 
     fn rounded(&self, x: &Array) -> Rounded {

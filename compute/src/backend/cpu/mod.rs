@@ -31,7 +31,7 @@ pub use threads::Threads;
 
 use super::{Attention, Backend, Span, Tables};
 use crate::blocks::{Activation, Pool};
-use crate::rows::{AttentionMap, Precision, Reduce, Row};
+use crate::rows::{AttentionMap, Precision, Reduce, Row, Want};
 
 /// Computes with `isa` on up to `threads` threads of the calling rayon pool.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ impl Cpu {
     /// Returns the precision in which a row runs.
     pub fn precision_of(&self, row: &Row) -> Precision {
         match self.int8 {
-            Some(_) if row.differentiated().is_empty() => row.precision,
+            Some(_) if matches!(row.want, Want::Outputs | Want::Values(_)) => row.precision,
             _ => Precision::Full,
         }
     }
@@ -83,6 +83,10 @@ impl Backend for Cpu {
     type Pooled = pooling::Pooled;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
+
+    fn exact(&self) -> Cow<'_, Self> {
+        Cow::Owned(self.with_precision(Precision::Full))
+    }
 
     fn load_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
         Ok(linear::Linear::new(self.isa, weight, bias, input))

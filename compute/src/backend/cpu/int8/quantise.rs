@@ -1,4 +1,5 @@
-//! Rounds weights and activations to 8 bits.
+//! Rounds weights and activations to 8 bits, in blocks of the inner dimension with levels of their
+//! own: a large number makes the levels of its block coarse, not those of the others.
 
 use bytemuck::{Pod, Zeroable};
 use pulp::{Simd, WithSimd};
@@ -10,6 +11,12 @@ use super::super::lanes::multiply_add;
 /// Number of 8-bit numbers that one lane of an instruction multiplies and adds up.
 pub const GROUP: usize = 4;
 
+/// Number of groups in a block.
+pub const BLOCK: usize = 16;
+
+/// Numbers in a block.
+pub const WIDTH: usize = BLOCK * GROUP;
+
 /// Number of columns in a panel of weights: two registers of AVX-512.
 pub const PANEL: usize = 2 * LANES;
 
@@ -20,7 +27,8 @@ const LANES: usize = 16;
 const MIN_RANGE: f32 = 1e-30;
 
 /// A register of weights: its lanes are columns, the bytes of a lane [`GROUP`] numbers of the inner
-/// dimension.
+/// dimension, as far apart in their block as a block has groups. So activations are packed by shifts
+/// of whole registers.
 #[derive(Debug, Clone, Copy, Zeroable, Pod)]
 #[repr(C, align(64))]
 pub struct Bytes([[i8; GROUP]; LANES]);
@@ -28,37 +36,60 @@ pub struct Bytes([[i8; GROUP]; LANES]);
 /// The weights, `[input, out]`, in panels of [`PANEL`] columns.
 #[derive(Debug)]
 pub struct Weights {
-    pub panels: Vec<[Bytes; 2]>,
-    /// Number of groups of the inner dimension.
-    pub groups: usize,
-    /// The value of one level, per column. Padded to whole panels.
-    pub level: Vec<f32>,
+    /// Per panel, the groups of each block.
+    registers: Vec<Block>,
+    /// Per panel, the scales of each block.
+    scales: Vec<Scales>,
+    /// Number of blocks of the inner dimension.
+    pub blocks: usize,
+}
+
+/// The groups of a block in a panel's two registers.
+pub type Block = [[Bytes; 2]; BLOCK];
+
+/// The blocks of a panel, and their scales.
+pub type Panel<'a> = (&'a [Block], &'a [Scales]);
+
+/// What one block of a panel's columns means.
+#[derive(Debug, Clone, Copy, Zeroable, Pod)]
+#[repr(C, align(64))]
+pub struct Scales {
+    /// The value of one level, per column.
+    pub level: [f32; PANEL],
     /// The sum of a column's rounded weights.
-    pub total: Vec<f32>,
+    pub total: [f32; PANEL],
 }
 
 impl Weights {
     /// Rounds a row-major weight `[out, input]`.
     pub fn round(weight: &[f32], input: usize) -> Self {
         let out = weight.len() / input;
-        let (groups, panels) = (input.div_ceil(GROUP), out.div_ceil(PANEL));
-        let mut rounded = vec![[Bytes::zeroed(); 2]; panels * groups];
-        let mut levels = vec![0.; panels * PANEL];
-        let mut total = vec![0.; panels * PANEL];
+        let (blocks, panels) = (input.div_ceil(WIDTH), out.div_ceil(PANEL));
+        let mut registers = vec![[[Bytes::zeroed(); 2]; BLOCK]; panels * blocks];
+        let mut scales = vec![Scales::zeroed(); panels * blocks];
         for (column, weights) in weight.chunks_exact(input).enumerate() {
-            let level = level(weights);
-            let (panel, lane) = (&mut rounded[column / PANEL * groups..], column % PANEL);
-            let mut sum = 0;
-            for (k, weight) in weights.iter().enumerate() {
-                // NaN becomes 0 here, but the level is NaN too.
-                let byte = (weight / level).round() as i8;
-                sum += i32::from(byte);
-                panel[k / GROUP][lane / LANES].0[lane % LANES][k % GROUP] = byte;
+            let (first, lane) = (column / PANEL * blocks, column % PANEL);
+            let blocks = registers[first..].iter_mut().zip(&mut scales[first..]);
+            for (weights, (registers, scales)) in weights.chunks(WIDTH).zip(blocks) {
+                let level = level(weights);
+                let mut sum = 0;
+                for (k, weight) in weights.iter().enumerate() {
+                    // NaN becomes 0 here, but the level is NaN too.
+                    let byte = (weight / level).round() as i8;
+                    sum += i32::from(byte);
+                    registers[k % BLOCK][lane / LANES].0[lane % LANES][k / BLOCK] = byte;
+                }
+                scales.level[lane] = level;
+                scales.total[lane] = level * sum as f32;
             }
-            levels[column] = level;
-            total[column] = level * sum as f32;
         }
-        Self { panels: rounded, groups, level: levels, total }
+        Self { registers, scales, blocks }
+    }
+
+    /// Returns the blocks of a panel.
+    pub fn panel(&self, index: usize) -> Panel<'_> {
+        let blocks = index * self.blocks..(index + 1) * self.blocks;
+        (&self.registers[blocks.clone()], &self.scales[blocks])
     }
 }
 
@@ -76,12 +107,17 @@ fn level(weights: &[f32]) -> f32 {
 /// Rounded activations, `[n, input]`.
 #[derive(Debug)]
 pub struct Rounded {
-    /// The bytes of each row.
-    bytes: Array,
-    pub levels: Vec<Levels>,
+    /// Per row, the groups of each block.
+    groups: Vec<[u32; BLOCK]>,
+    /// Per row, the levels of each block.
+    levels: Vec<Levels>,
+    rows: usize,
 }
 
-/// A token's activations are `level · rounded + lowest`.
+/// The groups of a row's blocks, and their levels.
+pub type RoundedRow<'a> = (&'a [[u32; BLOCK]], &'a [Levels]);
+
+/// A block of a token's activations is `level · rounded + lowest`.
 #[derive(Debug, Clone, Copy)]
 pub struct Levels {
     pub level: f32,
@@ -94,12 +130,13 @@ impl Rounded {
     }
 
     pub fn rows(&self) -> usize {
-        self.levels.len()
+        self.rows
     }
 
-    /// Returns a row in groups of [`GROUP`] numbers.
-    pub fn row(&self, i: usize) -> &[u32] {
-        bytemuck::must_cast_slice(self.bytes.row(i))
+    pub fn row(&self, i: usize) -> RoundedRow<'_> {
+        let blocks = self.levels.len() / self.rows;
+        let blocks = i * blocks..(i + 1) * blocks;
+        (&self.groups[blocks.clone()], &self.levels[blocks])
     }
 }
 
@@ -110,27 +147,34 @@ impl WithSimd for Round<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Rounded {
-        let (rows, width) = (self.0.rows, self.0.width);
-        let mut bytes = Array::take(rows, width.div_ceil(GROUP));
-        let round = |i| {
-            let bytes = bytemuck::must_cast_slice_mut(bytes.row_mut(i));
-            round(simd, &self.0.row(i)[..width], bytes)
-        };
-        let levels = (0..rows).map(round).collect();
-        Rounded { bytes, levels }
+        let Array { rows, width, .. } = *self.0;
+        let blocks = width.div_ceil(WIDTH);
+        let mut groups = Vec::with_capacity(rows * blocks);
+        let mut levels = Vec::with_capacity(rows * blocks);
+        for i in 0..rows {
+            for block in self.0.row(i)[..width].chunks(WIDTH) {
+                let numbers = <[f32; WIDTH]>::try_from(block).unwrap_or_else(|_| {
+                    let mut padded = [0.; WIDTH];
+                    padded[..block.len()].copy_from_slice(block);
+                    padded
+                });
+                let (own, level) = round(simd, numbers);
+                groups.push(own);
+                levels.push(level);
+            }
+        }
+        Rounded { groups, levels, rows }
     }
 }
 
-/// Rounds one token's activations to 256 levels from the lowest to the highest, 0 included.
-/// `lowest` is NaN if an activation is not finite, and then so is every sum that it enters.
+/// Rounds a block of one token's activations to 256 levels from the lowest to the highest, 0
+/// included. `lowest` is NaN if an activation is not finite, and then so is every sum that it enters.
 #[inline(always)]
-fn round<S: Simd>(simd: S, activations: &[f32], bytes: &mut [u8]) -> Levels {
-    let (whole, rest) = S::as_simd_f32s(activations);
-    // Zeros, if there is no rest.
-    let rest = simd.partial_load_f32s(rest);
+fn round<S: Simd>(simd: S, mut numbers: [f32; WIDTH]) -> ([u32; BLOCK], Levels) {
+    let registers = S::as_mut_simd_f32s(&mut numbers).0;
     let zero = simd.splat_f32s(0.);
     let (mut low, mut high, mut finite) = (zero, zero, zero);
-    for x in whole.iter().chain([&rest]) {
+    for x in &*registers {
         low = simd.min_f32s(low, *x);
         high = simd.max_f32s(high, *x);
         // 0, or NaN if a number is not finite.
@@ -143,12 +187,18 @@ fn round<S: Simd>(simd: S, activations: &[f32], bytes: &mut [u8]) -> Levels {
     let most = simd.splat_f32s(255.);
     // Adding 2^23 rounds to an integer and leaves it in the low bits.
     let round = simd.splat_f32s(8_388_608.);
-    for (bytes, x) in bytes.chunks_exact_mut(S::F32_LANES).zip(whole.iter().chain([&rest])) {
-        let number = multiply_add(simd, *x, factor, shift);
-        let number = simd.min_f32s(simd.max_f32s(number, zero), most);
-        let rounded = [simd.add_f32s(number, round)];
-        let rounded: &[u32] = bytemuck::cast_slice(&rounded);
-        bytes.iter_mut().zip(rounded).for_each(|(byte, bits)| *byte = *bits as u8);
+    for x in &mut *registers {
+        let scaled = multiply_add(simd, *x, factor, shift);
+        *x = simd.add_f32s(simd.min_f32s(simd.max_f32s(scaled, zero), most), round);
     }
-    Levels { level, lowest: lowest + simd.reduce_sum_f32s(finite) }
+    let apart = registers.len() / GROUP;
+    let mut groups = [0; BLOCK];
+    for (i, group) in S::as_mut_simd_u32s(&mut groups).0.iter_mut().enumerate() {
+        for byte in (0..GROUP).rev() {
+            let bits = simd.transmute_u32s_f32s(registers[byte * apart + i]);
+            let higher = simd.wrapping_dyn_shl_u32s(*group, simd.splat_u32s(8));
+            *group = simd.or_u32s(higher, simd.and_u32s(bits, simd.splat_u32s(255)));
+        }
+    }
+    (groups, Levels { level, lowest: lowest + simd.reduce_sum_f32s(finite) })
 }
