@@ -117,7 +117,8 @@ fn corpus(entry: &CorpusEntry) -> CorpusSpec {
 
 fn model_spec(entry: &ModelEntry) -> Result<ModelSpec, StartError> {
     let source: Source = entry.source.parse().map_err(StartError::of)?;
-    Ok(ModelSpec::new(source, entry.activation.map(ActivationName::activation)))
+    let activation = entry.activation.map(ActivationName::activation);
+    Ok(ModelSpec::new(source, activation, entry.dtype.dtype()))
 }
 
 /// Drains histograms regularly. They keep each sample until they are read, so memory would grow if

@@ -39,7 +39,7 @@ pub use keys::NamedKey;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 use model::unique_ids;
-pub use model::{AUTO, ActivationName, ModelEntry, check_id, check_source};
+pub use model::{AUTO, ActivationName, DtypeName, ModelEntry, check_id, check_source};
 pub use predictor::Predictor;
 pub use reference::markdown;
 pub use server::{Server, Tls};
@@ -116,11 +116,7 @@ impl Default for Config {
     fn default() -> Self {
         let models = crate::checkpoint::source::BUILTINS
             .iter()
-            .map(|builtin| ModelEntry {
-                id: builtin.name.to_owned(),
-                source: format!("builtin:{}", builtin.name),
-                activation: None,
-            })
+            .map(|builtin| ModelEntry::new(builtin.name, format!("builtin:{}", builtin.name)))
             .collect();
         Self {
             server: Server::default(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::loader::Loader;
 use super::pool::ModelPool;
@@ -18,7 +18,8 @@ use super::spec::ModelSpec;
 use super::status::{LoadFailure, Progress, Put};
 use crate::checkpoint::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::model::{Full, Model, ModelDescription};
+use crate::model::{Dtype, Full, Model, ModelDescription, Placement};
+use crate::rows::{Precision, Row};
 
 /// How often a load checks whether another load of the same spec has finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -148,11 +149,15 @@ impl ModelPool {
         }
         // Models that were removed meanwhile can then be freed.
         drop(same_spec);
-        let bytes = description.memory_bytes(placement);
+        let placement = placement.with(spec.dtype);
+        if spec.dtype == Dtype::Int8 && !matches!(placement, Placement::Int8(..)) {
+            warn!(id, %placement, "no instructions for 8-bit integers here; the model computes as if dtype were f32");
+        }
+        let bytes = description.memory_bytes(&placement);
         let reservation = budget.take(bytes).map_err(|full| too_large(id, bytes, &full))?;
         let threads = rayon::ThreadPoolBuilder::new().num_threads(self.threads());
         let threads = threads.build().map_err(Error::internal)?;
-        let load = || description.load(id, placement, reservation);
+        let load = || description.load(id, &placement, reservation);
         let model = threads.install(load)?;
         warm_up(&model)?;
         Ok(model)
@@ -184,8 +189,11 @@ fn too_large(id: &str, bytes: usize, full: &Full) -> Error {
 fn warm_up(model: &Model) -> Result<()> {
     let fails = |reason: String| Error::new(Code::ModelInvalid, format!("{}: {reason}", model.id));
     let rows = [probe::row(model)?];
+    // Rows of reduced precision read other weights.
+    let reduced = [Row { precision: Precision::Reduced, ..rows[0].clone() }];
     // The first pass also touches the weights for the first time, so the second one is timed.
-    let outputs = model.run(&rows).and_then(|_| {
+    let first = || model.run(&reduced).and_then(|_| model.run(&rows));
+    let outputs = first().and_then(|_| {
         let start = Instant::now();
         let outputs = model.run(&rows);
         model.note_pass(&rows, start.elapsed().as_secs_f64());

@@ -219,10 +219,13 @@ impl Worker {
         let took = start.elapsed();
         // Other passes run at the same time, so count the work of all cores.
         let concurrent = running.concurrent();
-        let work = batch.load() * batch.model.layers();
-        self.all.admission.note_pass(work * concurrent, took.as_secs_f64());
         self.all.health.note_pass(result.is_ok());
-        batch.model.note_pass(&batch.rows, took.as_secs_f64() / concurrent as f64);
+        // Estimates are for full precision, so that no row takes longer than estimated.
+        if batch.model.is_full(&batch.rows) {
+            let work = batch.load() * batch.model.layers();
+            self.all.admission.note_pass(work * concurrent, took.as_secs_f64());
+            batch.model.note_pass(&batch.rows, took.as_secs_f64() / concurrent as f64);
+        }
         histogram!("explaind_pass_seconds").record(took.as_secs_f64());
         histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
         histogram!("explaind_pass_tokens").record(batch.tokens() as f64);

@@ -10,31 +10,29 @@ mod network;
 mod packed;
 mod placement;
 mod remote;
+mod running;
 
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::backend::Backend;
-#[cfg(feature = "candle")]
-use crate::backend::candle::Candle;
-use crate::backend::cpu::Cpu;
 use crate::blocks::{self, Pooling, Step};
-use crate::checkpoint::{Allowed, Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
+use crate::checkpoint::{Allowed, Cancellation, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
 use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
 use crate::remote::Remote;
-use crate::rows::{MapKind, Row, RowOutput, Want};
+use crate::rows::{MapKind, Precision, Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
 pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
-use network::Network;
-pub use placement::Placement;
+pub use placement::{Dtype, Placement};
+pub use running::PassError;
+use running::{Run, load};
 
 /// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
@@ -75,11 +73,6 @@ impl Deref for Model {
     }
 }
 
-/// Why a pass failed, for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct PassError(String);
-
 /// A table `[vocabulary, width]`.
 pub struct WordEmbeddings<'a> {
     pub width: usize,
@@ -103,67 +96,6 @@ impl WordEmbeddings<'_> {
             .and_then(|rest| rest.get(..self.width))
             .unwrap_or_default()
     }
-}
-
-/// A network with its back end's type erased.
-trait Run: Send + Sync {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError>;
-
-    /// The table of word embeddings, `[vocabulary, width]`.
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError>;
-}
-
-/// A network and its back end.
-struct LoadedNetwork<B: Backend> {
-    network: Network<B>,
-    backend: B,
-}
-
-impl Run for LoadedNetwork<Cpu> {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows);
-        Ok(outputs)
-    }
-
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let Ok(table) = self.backend.words(&self.network.encoder.embeddings);
-        Ok(table)
-    }
-}
-
-#[cfg(feature = "candle")]
-impl Run for LoadedNetwork<Candle> {
-    fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        self.network.run(&self.backend, rows).map_err(|error| PassError(error.to_string()))
-    }
-
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let table = self.backend.words(&self.network.encoder.embeddings);
-        table.map_err(|error| PassError(error.to_string()))
-    }
-}
-
-fn load(
-    placement: &Placement,
-    encoder: &blocks::Encoder,
-    head: &Head,
-    checkpoint: &Checkpoint,
-) -> Result<Box<dyn Run>, LoadError> {
-    Ok(match placement {
-        Placement::Cpu(isa) => {
-            let backend = Cpu::new(*isa);
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
-        #[cfg(feature = "candle")]
-        Placement::Candle(backend) => {
-            let backend = backend.clone();
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
-    })
 }
 
 /// How many times as long as in a product of matrices a multiply-add takes elsewhere.
@@ -219,6 +151,12 @@ impl Loaded {
     pub fn dtype(&self) -> &'static str {
         // JSON has numbers of double precision.
         if self.is_remote() { "f64" } else { self.placement.dtype() }
+    }
+
+    /// Whether every row runs in full precision. Only such passes measure the speed.
+    pub fn is_full(&self, rows: &[Row]) -> bool {
+        let reduces = matches!(self.placement, Placement::Int8(..));
+        !reduces || rows.iter().all(|row| row.precision == Precision::Full)
     }
 
     /// Returns the device: `cpu`, `cuda`, or `remote` for another server.

@@ -4,12 +4,23 @@ use std::fmt;
 
 #[cfg(feature = "candle")]
 use crate::backend::candle::Candle;
-use crate::backend::cpu::Isa;
+use crate::backend::cpu::{Int8, Isa};
+
+/// The numbers that a model's layers compute with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dtype {
+    #[default]
+    F32,
+    /// f32, and 8-bit integers for inputs that methods perturb.
+    Int8,
+}
 
 /// A back end and its device.
 #[derive(Debug, Clone)]
 pub enum Placement {
     Cpu(Isa),
+    /// The same with layers in 8 bits, too, for rows of reduced precision.
+    Int8(Isa, Int8),
     /// The reference back end, or a GPU.
     #[cfg(feature = "candle")]
     Candle(Candle),
@@ -48,10 +59,23 @@ impl Placement {
 }
 
 impl Placement {
+    /// Returns the same place for a model with layers of this type. 8-bit integers need
+    /// instructions for them: without, the model computes in f32 only.
+    pub fn with(&self, dtype: Dtype) -> Self {
+        match (self, dtype) {
+            (Self::Cpu(isa), Dtype::Int8) => {
+                Int8::of(*isa).map_or(Self::Cpu(*isa), |int8| Self::Int8(*isa, int8))
+            }
+            (Self::Int8(isa, _), Dtype::F32) => Self::Cpu(*isa),
+            _ => self.clone(),
+        }
+    }
+
     /// The data type of the weights.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "f32",
+            Self::Int8(..) => "f32+int8",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.dtype.as_str(),
         }
@@ -60,7 +84,7 @@ impl Placement {
     /// The device, `cpu` or `cuda`.
     pub fn device(&self) -> &'static str {
         match self {
-            Self::Cpu(_) => "cpu",
+            Self::Cpu(_) | Self::Int8(..) => "cpu",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.device_name(),
         }
@@ -71,6 +95,9 @@ impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu(isa) => write!(f, "cpu ({}, f32)", isa.name()),
+            Self::Int8(isa, int8) => {
+                write!(f, "cpu ({}, f32; {}, int8)", isa.name(), int8.name())
+            }
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.fmt(f),
         }

@@ -90,6 +90,8 @@ pub struct ModelEcho {
     pub revision: String,
     pub architecture: &'static str,
     pub task: &'static str,
+    /// What it computes with: `f32`, or `f32+int8` if inputs that methods perturb are computed in
+    /// 8-bit integers, and everything else in f32.
     #[schema(example = "f32")]
     pub dtype: &'static str,
     #[schema(example = "cpu")]

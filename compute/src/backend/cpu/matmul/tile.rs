@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::{Finish, Left, Out, Rewrite, Right, Start};
 use crate::backend::cpu::array::padded;
-use crate::backend::cpu::lanes::{load, multiply_add};
+use crate::backend::cpu::lanes::multiply_add;
 
 /// Length of the parts of the inner dimension: a panel's part stays in the L1 cache while all rows
 /// are multiplied with it.
@@ -273,17 +273,9 @@ impl Tile<'_> {
     /// Returns the initial sum at this row and the panel's column `column`.
     #[inline(always)]
     fn start<S: Simd>(&self, simd: S, row: usize, column: usize) -> S::f32s {
-        let index = self.first + column;
-        if self.from > 0 {
-            return self.written(simd, row, column);
-        }
-        match self.product.start {
-            Start::Zero => simd.splat_f32s(0.),
-            Start::Bias(bias) => load::<S>(bias, index),
-            Start::Onto(onto) => load::<S>(onto.row(row), index),
-            Start::BiasOnto(bias, onto) => {
-                simd.add_f32s(load::<S>(bias, index), load::<S>(onto.row(row), index))
-            }
+        match self.from {
+            0 => self.product.start.at(simd, row, self.first + column),
+            _ => self.written(simd, row, column),
         }
     }
 
