@@ -39,6 +39,8 @@ class Onnx:
         lengths = {1: torch.export.Dim("tokens", min=2, max=512)}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # Its threads would take the cores from the other side, between its turns.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with tempfile.TemporaryDirectory() as out:
             path = str(Path(out) / "model.onnx")
             torch.onnx.export(
