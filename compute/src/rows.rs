@@ -336,6 +336,21 @@ impl Row {
         }
     }
 
+    /// Returns the row with `change` applied to its scalars.
+    pub fn with_scalars(&self, change: impl Fn(&Scalar) -> Scalar) -> Self {
+        let mut row = self.clone();
+        match &mut row.want {
+            Want::Values(scalars) | Want::Gradients(_, scalars) => {
+                scalars.iter_mut().for_each(|scalar| *scalar = change(scalar));
+            }
+            Want::Layers(_, scalar) | Want::Means(Means { scalar, .. }) => {
+                scalar.iter_mut().for_each(|scalar| *scalar = change(scalar));
+            }
+            Want::Outputs | Want::States | Want::Pooled(_) | Want::Lens | Want::Flow(_) => {}
+        }
+        row
+    }
+
     /// Returns the scalars to evaluate.
     pub fn scalars(&self) -> &[Scalar] {
         match &self.want {

@@ -1,5 +1,7 @@
 //! A task head with loaded weights.
 
+use std::sync::Arc;
+
 use super::loader::Loader;
 use crate::backend::Backend;
 use crate::blocks::{self, Activation, Pooling};
@@ -9,7 +11,9 @@ use crate::rows::{dot, norm};
 /// A [`blocks::Head`] on a back end.
 pub struct Head<B: Backend> {
     pub pooling: Pooling,
-    steps: Vec<Step<B>>,
+    steps: Vec<Arc<Step<B>>>,
+    /// The number of outputs that the last step maps to, if it is nothing but a map.
+    mapped: Option<usize>,
 }
 
 /// A [`blocks::Step`] on a back end.
@@ -51,15 +55,37 @@ const MIN_NORM: f64 = 1e-12;
 impl<B: Backend> Head<B> {
     pub fn load(block: &blocks::Head, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         let step = |step: &blocks::Step| {
-            Ok(match step {
+            Ok(Arc::new(match step {
                 blocks::Step::Dense(dense) => Step::Dense(Dense::load(dense, loader)?),
                 blocks::Step::Norm(norm) => Step::Norm(loader.layer_norm(norm)?),
                 blocks::Step::Unit => Step::Unit,
                 blocks::Step::Binary => Step::Binary,
-            })
+            }))
         };
         let steps = block.steps.iter().map(step).collect::<Result<_, _>>()?;
-        Ok(Self { pooling: block.pooling.clone(), steps })
+        let mapped = match block.steps.last() {
+            Some(blocks::Step::Dense(dense)) if dense.is_map() => Some(dense.map.out),
+            _ => None,
+        };
+        Ok(Self { pooling: block.pooling.clone(), steps, mapped })
+    }
+
+    /// Returns the number of outputs per token of which single ones can be computed.
+    pub fn separable(&self) -> Option<usize> {
+        self.mapped.filter(|_| self.pooling == Pooling::Tokens)
+    }
+
+    /// Returns the head with some of its separable outputs.
+    pub fn some_outputs(&self, b: &B, outputs: &[usize]) -> Result<Self, B::Error> {
+        let mut steps = self.steps.clone();
+        if let Some(last) = steps.last_mut()
+            && let Step::Dense(Dense { map, .. }) = &**last
+        {
+            let map = b.some_outputs(map, outputs)?;
+            *last =
+                Arc::new(Step::Dense(Dense { map, activation: None, residual: Residual::None }));
+        }
+        Ok(Self { pooling: self.pooling.clone(), steps, mapped: Some(outputs.len()) })
     }
 
     /// Pooled states `[reads, hidden · modes]` → outputs `[reads, labels]`.

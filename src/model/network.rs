@@ -3,6 +3,7 @@
 mod backward;
 mod hidden;
 mod lens;
+mod outputs;
 mod states;
 
 use std::borrow::Cow;
@@ -55,13 +56,15 @@ type Convolved<B> = (<B as Backend>::Array, Option<convolution::Saved<B>>);
 type Pooled<B> = (<B as Backend>::Array, Option<<B as Backend>::Pooled>);
 
 /// The inputs of one pass.
-struct Pass<'a, B> {
+struct Pass<'a, B: Backend> {
     b: &'a B,
     packed: Packed<'a>,
     /// Per layer, the tokens whose output states are computed.
     output_tokens: Vec<OutputTokens>,
     /// The number of layers that the rows skip.
     first_layer: usize,
+    /// The model's head, or a part of it.
+    head: &'a Head<B>,
 }
 
 impl<B: Backend> Network<B> {
@@ -79,14 +82,19 @@ impl<B: Backend> Network<B> {
 
     /// Runs rows of any lengths together; returns one output per row, in the same order.
     pub fn run(&self, b: &B, rows: &[&Row]) -> Result<Vec<RowOutput>, B::Error> {
-        let mut by_layers: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let mut parts: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
-            by_layers.entry((row.first_layer(), row.last_layer())).or_default().push(index);
+            let few_outputs = outputs::are_few(row, self.head.separable());
+            let layers = (row.first_layer(), row.last_layer());
+            parts.entry((layers, few_outputs)).or_default().push(index);
         }
         let mut outputs = vec![RowOutput::default(); rows.len()];
-        for ((first_layer, last_layer), indices) in by_layers {
+        for ((layers, few_outputs), indices) in parts {
             let own: Vec<&Row> = indices.iter().map(|&index| rows[index]).collect();
-            let run = self.run_layers(b, first_layer, last_layer, &own)?;
+            let run = match few_outputs {
+                true => self.run_few_outputs(b, layers, &own)?,
+                false => self.run_layers(b, &self.head, layers, &own)?,
+            };
             indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
         }
         Ok(outputs)
@@ -97,16 +105,17 @@ impl<B: Backend> Network<B> {
     fn run_layers(
         &self,
         b: &B,
-        first_layer: usize,
-        last_layer: Option<usize>,
+        head: &Head<B>,
+        (first_layer, last_layer): (usize, Option<usize>),
         rows: &[&Row],
     ) -> Result<Vec<RowOutput>, B::Error> {
-        let packed = Packed::new(rows, &self.head.pooling);
+        let packed = Packed::new(rows, &head.pooling);
         let pass = Pass {
             b,
             output_tokens: self.output_tokens(&packed, first_layer),
             packed,
             first_layer,
+            head,
         };
         let outputs = match last_layer {
             Some(last) => self.states(&pass, last)?,
@@ -174,7 +183,7 @@ impl<B: Backend> Network<B> {
         states::last(pass, &hidden, &mut states)?;
         states::pooled(pass, &hidden, last + 1, &mut states)?;
         let (read, pooled) = self.read(pass, hidden)?;
-        let (outputs, head) = self.head.forward(b, read)?;
+        let (outputs, head) = pass.head.forward(b, read)?;
         let outputs = b.rows(&outputs)?;
         let labels = outputs.first().map_or(0, Vec::len);
         let logits = match &self.head.pooling {

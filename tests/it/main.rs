@@ -7,6 +7,7 @@ mod binary;
 mod compute;
 mod connections;
 mod engine;
+mod few_outputs;
 mod golden;
 mod heads;
 mod hostile;

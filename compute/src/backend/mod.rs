@@ -142,6 +142,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
         self.load_linear(weight, bias, input)
     }
 
+    /// Returns the map to some outputs of `map`, in this order. They are the same to the last bit, and
+    /// so is the gradient at the input, if it is zero at the others and the order ascends.
+    fn some_outputs(
+        &self,
+        map: &Self::Linear,
+        outputs: &[usize],
+    ) -> Result<Self::Linear, Self::Error>;
+
     fn load_layer_norm(
         &self,
         weight: &[f32],

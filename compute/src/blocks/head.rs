@@ -154,6 +154,11 @@ impl Step {
 }
 
 impl Dense {
+    /// Whether it is nothing but a linear map.
+    pub fn is_map(&self) -> bool {
+        self.activation.is_none() && matches!(self.residual, Residual::None)
+    }
+
     fn maps(&self) -> impl Iterator<Item = &Linear> {
         let own = match &self.residual {
             Residual::Map(map) => Some(map.as_ref()),

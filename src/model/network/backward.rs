@@ -98,7 +98,7 @@ impl<B: Backend> Network<B> {
     ) -> Result<B::Array, B::Error> {
         let b = pass.b;
         let logit_grads = self.logit_gradients(pass, forwarded, k, count);
-        let mut grad = self.head.vjp(b, &forwarded.head, b.array(&logit_grads)?)?;
+        let mut grad = pass.head.vjp(b, &forwarded.head, b.array(&logit_grads)?)?;
         grad = self.read_vjp(pass, forwarded.pooled.as_ref(), grad, count)?;
         if let Some((norm, saved)) =
             self.encoder.final_norm.as_ref().zip(forwarded.final_norm.as_ref())

@@ -14,6 +14,13 @@ impl Linear {
         Self { weight, bias }
     }
 
+    /// Returns the map to some outputs.
+    pub fn some_outputs(&self, outputs: &[usize]) -> Result<Self> {
+        let outputs: Vec<u32> = outputs.iter().map(|&output| output as u32).collect();
+        let outputs = Tensor::new(outputs, self.weight.device())?;
+        Ok(Self::new(self.weight.index_select(&outputs, 0)?, self.bias.index_select(&outputs, 0)?))
+    }
+
     /// `[n, in]` → `[n, out]`
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)

@@ -93,6 +93,10 @@ impl Backend for Candle {
         Ok(linear::Linear::new(weight, self.tensor(bias, &[bias.len()])?))
     }
 
+    fn some_outputs(&self, map: &Self::Linear, outputs: &[usize]) -> Result<Self::Linear> {
+        map.some_outputs(outputs)
+    }
+
     fn load_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Result<Self::LayerNorm> {
         let tensor = |values: &[f32]| self.tensor(values, &[values.len()]);
         Ok(layer_norm::LayerNorm::new(tensor(weight)?, tensor(bias)?, eps))

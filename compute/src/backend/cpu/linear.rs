@@ -45,6 +45,14 @@ impl Linear {
         Self { int8: Some(map), ..self }
     }
 
+    /// Returns the map to some outputs, in full precision.
+    pub fn some_outputs(&self, outputs: &[usize]) -> Self {
+        let weight: Vec<f32> =
+            outputs.iter().flat_map(|&output| self.backward.row(output)).collect();
+        let bias: Vec<f32> = outputs.iter().map(|&output| self.bias[output]).collect();
+        Self::new(self.backward.isa, &weight, &bias, self.backward.columns)
+    }
+
     fn rounded(&self, x: &Array) -> Rounded {
         Rounded::of(self.forward.isa, x)
     }

@@ -100,6 +100,10 @@ impl Backend for Cpu {
         })
     }
 
+    fn some_outputs(&self, map: &Self::Linear, outputs: &[usize]) -> Done<Self::Linear> {
+        Ok(map.some_outputs(outputs))
+    }
+
     fn load_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Done<Self::LayerNorm> {
         Ok(layer_norm::LayerNorm::new(self.isa, weight, bias, eps))
     }

@@ -68,6 +68,14 @@ impl Panels {
         (0..end).step_by(panel).map(move |first| (first, panel.min(end - first)))
     }
 
+    /// Returns a row, without its padding.
+    pub fn row(&self, k: usize) -> impl Iterator<Item = f32> {
+        let of_panel = move |(first, width): (usize, usize)| {
+            &self.as_slice()[first * self.depth + k * width..][..width]
+        };
+        self.panels().flat_map(of_panel).copied().take(self.columns)
+    }
+
     pub fn fill_rows<'a>(&mut self, row: impl Fn(usize) -> &'a [f32]) {
         let (depth, columns) = (self.depth, self.columns);
         for (first, width) in self.panels() {
