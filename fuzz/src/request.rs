@@ -76,7 +76,7 @@ fn start() -> Running {
         for (name, data) in files {
             fs::write(source.join(name), data).expect("the file is written");
         }
-        ModelEntry { id: id.to_owned(), source: source.display().to_string(), activation: None }
+        ModelEntry::new(id, source.display().to_string())
     });
     config.models.splice(0..0, tiny);
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();

@@ -35,7 +35,7 @@ pub fn model_entry(text: &str) -> Result<ModelEntry, Failure> {
     let parsed: Source = source.parse()?;
     parsed.check_exists()?;
     let id = id.unwrap_or_else(|| parsed.default_id());
-    Ok(ModelEntry { id, source: source.to_owned(), activation: None })
+    Ok(ModelEntry::new(id, source))
 }
 
 /// Returns a progress bar over this many texts.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::checkpoint::Source;
 use crate::heads::activation::OutputActivation;
+use crate::model::Dtype;
 
 /// Instead of a model id: selects the built-in model for the text's script.
 pub const AUTO: &str = "auto";
@@ -24,6 +25,45 @@ pub struct ModelEntry {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationName>,
+    /// `tf32` and `bf16` round the factors of matrix products on a GPU; on the CPU, everything is
+    /// computed in `f32`.
+    #[garde(skip)]
+    #[serde(default, skip_serializing_if = "DtypeName::is_default")]
+    pub dtype: DtypeName,
+}
+
+impl ModelEntry {
+    /// A model with nothing but a name and a source.
+    pub fn new(id: impl Into<String>, source: impl Into<String>) -> Self {
+        let dtype = DtypeName::default();
+        Self { id: id.into(), source: source.into(), activation: None, dtype }
+    }
+}
+
+/// What a model's layers may compute with.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum DtypeName {
+    #[default]
+    F32,
+    Tf32,
+    Bf16,
+}
+
+impl DtypeName {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::Tf32 => Dtype::Tf32,
+            Self::Bf16 => Dtype::Bf16,
+        }
+    }
 }
 
 /// An activation that may be chosen.

@@ -29,10 +29,10 @@ pub enum Saved<B: Backend> {
 impl<B: Backend> FeedForward<B> {
     pub fn load(block: &blocks::FeedForward, loader: &Loader<'_, B>) -> Result<Self, LoadError> {
         Ok(Self {
-            gate: block.gate.as_ref().map(|gate| loader.linear(gate)).transpose()?,
-            up: loader.linear(&block.up)?,
+            gate: block.gate.as_ref().map(|gate| loader.layer_linear(gate)).transpose()?,
+            up: loader.layer_linear(&block.up)?,
             activation: block.activation,
-            down: loader.linear(&block.down)?,
+            down: loader.layer_linear(&block.down)?,
         })
     }
 

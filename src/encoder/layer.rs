@@ -106,10 +106,10 @@ impl<B: Backend> Layer<B> {
         let after = norm.filter(|_| matches!(block.order, Order::After));
         Ok(Self {
             attention: loader.attention(attention)?,
-            query: loader.linear(&attention.query)?,
-            key: loader.linear(&attention.key)?,
-            value: loader.linear(&attention.value)?,
-            attention_output: loader.linear(&attention.output)?,
+            query: loader.layer_linear(&attention.query)?,
+            key: loader.layer_linear(&attention.key)?,
+            value: loader.layer_linear(&attention.value)?,
+            attention_output: loader.layer_linear(&attention.output)?,
             attention_norm: norm.map(|norm| loader.layer_norm(norm)).transpose()?,
             block_norm: after.map(|norm| loader.block_norm(norm)).transpose()?,
             feed_forward: FeedForward::load(&block.feed_forward, loader)?,

@@ -24,10 +24,21 @@ impl<B: Backend> Loader<'_, B> {
     }
 
     pub fn linear(&self, block: &blocks::Linear) -> Result<B::Linear, LoadError> {
-        let weight = self.checkpoint.load(&block.weight)?;
-        let bias = self.bias(block.bias.as_ref(), block.out)?;
+        let (weight, bias) = self.weight_and_bias(block)?;
         let loaded = self.backend.load_linear(&weight, &bias, block.input);
         loaded.map_err(|error| self.failed(error))
+    }
+
+    /// Loads a linear map of a transformer layer.
+    pub fn layer_linear(&self, block: &blocks::Linear) -> Result<B::Linear, LoadError> {
+        let (weight, bias) = self.weight_and_bias(block)?;
+        let loaded = self.backend.load_layer_linear(&weight, &bias, block.input);
+        loaded.map_err(|error| self.failed(error))
+    }
+
+    fn weight_and_bias(&self, block: &blocks::Linear) -> Result<(Vec<f32>, Vec<f32>), LoadError> {
+        let weight = self.checkpoint.load(&block.weight)?;
+        Ok((weight, self.bias(block.bias.as_ref(), block.out)?))
     }
 
     pub fn layer_norm(&self, block: &blocks::LayerNorm) -> Result<B::LayerNorm, LoadError> {

@@ -56,10 +56,11 @@ impl Key {
         let time = question.budget.map_or(0, |budget| budget.as_millis()).to_le_bytes();
         // Lengths keep adjacent parts from running together.
         let name = caller.name.as_bytes();
-        // The same weights may be loaded again with another activation.
+        // The same weights may be loaded again with another activation or data type.
         let activation = model.activation().name().as_bytes();
-        let (id, revision) = (model.id.as_bytes(), model.revision.as_bytes());
-        let parts = [name, id, revision, activation, &time, request];
+        let (id, revision, dtype) = (&model.id, &model.revision, model.dtype());
+        let (id, revision, dtype) = (id.as_bytes(), revision.as_bytes(), dtype.as_bytes());
+        let parts = [name, id, revision, activation, dtype, &time, request];
         let digest = parts.iter().fold(Sha256::new(), |digest, part| {
             digest.chain_update(part.len().to_le_bytes()).chain_update(part)
         });

@@ -14,7 +14,7 @@ use super::catalogue::{ModelInfo, Reader};
 use super::openapi::{ManageProblems, UnloadProblems};
 use super::problem::Failure;
 use crate::checkpoint::Source;
-use crate::config::{self, ActivationName};
+use crate::config::{self, ActivationName, DtypeName};
 use crate::engine::{ModelSpec, Put};
 use crate::error::{Error, Result};
 
@@ -27,6 +27,10 @@ pub struct LoadRequest {
     source: String,
     /// Overrides the activation of config.json.
     activation: Option<ActivationName>,
+    /// `tf32` and `bf16` round the factors of matrix products on a GPU; on the CPU, everything is
+    /// computed in `f32`.
+    #[serde(default)]
+    dtype: DtypeName,
 }
 
 /// Load a model, or replace the one with this id.
@@ -60,7 +64,7 @@ pub async fn load(
     let spec = move || {
         shared.sources.check(&request.source.parse()?)?;
         let source: Source = config::check_source(&request.source)?;
-        Ok(ModelSpec::new(source, activation))
+        Ok(ModelSpec::new(source, activation, request.dtype.dtype()))
     };
     // Accesses the file system.
     let spec = tokio::task::spawn_blocking(spec).await.map_err(Error::internal)?;

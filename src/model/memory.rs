@@ -13,7 +13,9 @@ pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
         // Each linear map is packed once per direction.
         Placement::Cpu(_) => size_of::<f32>() * (numbers + 2 * maps),
         #[cfg(feature = "candle")]
-        Placement::Candle(candle) => candle.dtype.size_in_bytes() * (numbers + maps),
+        Placement::Candle(candle) => {
+            candle.dtype.size_in_bytes() * numbers + candle.weight_bytes() * maps
+        }
     }
 }
 

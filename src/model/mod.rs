@@ -10,17 +10,15 @@ mod network;
 mod packed;
 mod placement;
 mod remote;
+mod run;
 
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::backend::Backend;
-#[cfg(feature = "candle")]
-use crate::backend::candle::Candle;
-use crate::backend::cpu::Cpu;
 use crate::blocks::{self, Pooling, Step};
-use crate::checkpoint::{Allowed, Cancellation, Checkpoint, Drift, LoadError, OnDisk, Source};
+use crate::checkpoint::{Allowed, Cancellation, Drift, LoadError, OnDisk, Source};
 use crate::error::Error;
 use crate::flow;
 use crate::heads::activation::OutputActivation;
@@ -33,8 +31,9 @@ use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
 pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
-use network::Network;
-pub use placement::Placement;
+pub use placement::{Dtype, Placement};
+pub use run::PassError;
+use run::Run;
 
 /// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
@@ -63,6 +62,8 @@ pub struct Loaded {
     remote: Option<Arc<Remote>>,
     /// Measured speed of forward passes, per token.
     pace: Pace,
+    /// The tokens of a pass for which a device has had memory.
+    most_tokens: AtomicUsize,
     /// The memory reservation. Declared last, so that it is released after the weights.
     room: Room,
 }
@@ -74,11 +75,6 @@ impl Deref for Model {
         &self.loaded
     }
 }
-
-/// Why a pass failed, for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct PassError(String);
 
 /// A table `[vocabulary, width]`.
 pub struct WordEmbeddings<'a> {
@@ -103,67 +99,6 @@ impl WordEmbeddings<'_> {
             .and_then(|rest| rest.get(..self.width))
             .unwrap_or_default()
     }
-}
-
-/// A network with its back end's type erased.
-trait Run: Send + Sync {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError>;
-
-    /// The table of word embeddings, `[vocabulary, width]`.
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError>;
-}
-
-/// A network and its back end.
-struct LoadedNetwork<B: Backend> {
-    network: Network<B>,
-    backend: B,
-}
-
-impl Run for LoadedNetwork<Cpu> {
-    fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows);
-        Ok(outputs)
-    }
-
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let Ok(table) = self.backend.words(&self.network.encoder.embeddings);
-        Ok(table)
-    }
-}
-
-#[cfg(feature = "candle")]
-impl Run for LoadedNetwork<Candle> {
-    fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        self.network.run(&self.backend, rows).map_err(|error| PassError(error.to_string()))
-    }
-
-    fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let table = self.backend.words(&self.network.encoder.embeddings);
-        table.map_err(|error| PassError(error.to_string()))
-    }
-}
-
-fn load(
-    placement: &Placement,
-    encoder: &blocks::Encoder,
-    head: &Head,
-    checkpoint: &Checkpoint,
-) -> Result<Box<dyn Run>, LoadError> {
-    Ok(match placement {
-        Placement::Cpu(isa) => {
-            let backend = Cpu::new(*isa);
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
-        #[cfg(feature = "candle")]
-        Placement::Candle(backend) => {
-            let backend = backend.clone();
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
-    })
 }
 
 /// How many times as long as in a product of matrices a multiply-add takes elsewhere.
@@ -221,7 +156,7 @@ impl Loaded {
         if self.is_remote() { "f64" } else { self.placement.dtype() }
     }
 
-    /// Returns the device: `cpu`, `cuda`, or `remote` for another server.
+    /// Returns the device: `cpu`, `cuda:` and a number, or `remote` for another server.
     pub fn device(&self) -> &'static str {
         if self.is_remote() { "remote" } else { self.placement.device() }
     }
@@ -302,6 +237,21 @@ impl Loaded {
     /// `None` before the first pass.
     pub fn seconds_per_token(&self) -> Option<f64> {
         self.pace.seconds_for(1)
+    }
+
+    /// Returns the most tokens of a pass, as far as memory has shown.
+    pub fn most_tokens(&self) -> usize {
+        self.most_tokens.load(Ordering::Relaxed)
+    }
+
+    /// Records that there is no memory for passes of more than this many tokens.
+    pub fn limit_tokens(&self, tokens: usize) {
+        self.most_tokens.fetch_min(tokens.max(1), Ordering::Relaxed);
+    }
+
+    /// Returns where the model computes.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Returns the bytes that a row of `tokens` keeps in memory until its gradient is computed.

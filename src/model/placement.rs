@@ -2,9 +2,31 @@
 
 use std::fmt;
 
+use crate::backend::DeviceMemory;
 #[cfg(feature = "candle")]
-use crate::backend::candle::Candle;
+use crate::backend::candle::{Candle, Products};
 use crate::backend::cpu::Isa;
+
+/// The numbers that a model's layers compute with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dtype {
+    #[default]
+    F32,
+    /// f32, with the factors of products rounded to 10 bits.
+    Tf32,
+    /// f32, with the factors and results of linear maps rounded to 8 bits.
+    Bf16,
+}
+
+impl Dtype {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
 
 /// A back end and its device.
 #[derive(Debug, Clone)]
@@ -28,9 +50,31 @@ impl Placement {
         Ok(Self::Candle(Candle::reference()))
     }
 
-    /// candle in f32 on the first GPU; an error if there is none.
-    pub fn cuda() -> Result<Self, String> {
-        Candle::cuda().map(Self::Candle)
+    /// What runs on a GPU, in f32 on the CPU.
+    pub fn portable() -> Result<Self, String> {
+        Ok(Self::Candle(Candle::portable()))
+    }
+
+    /// candle in f32 on a GPU; an error says why it cannot be used.
+    pub fn cuda(number: usize) -> Result<Self, String> {
+        Candle::cuda(number).map(Self::Candle)
+    }
+
+    /// Returns the same place for a model with layers of this type, in f32 where there is no such
+    /// type.
+    pub fn with(&self, dtype: Dtype) -> Self {
+        match self {
+            Self::Cpu(isa) => Self::Cpu(*isa),
+            Self::Candle(candle) => {
+                let products = match dtype {
+                    Dtype::F32 => Products::Full,
+                    Dtype::Tf32 => Products::Tf32,
+                    Dtype::Bf16 => Products::Bf16,
+                };
+                let with = candle.with(products);
+                Self::Candle(with.unwrap_or_else(|| candle.clone()))
+            }
+        }
     }
 }
 
@@ -41,28 +85,59 @@ impl Placement {
         Err("this binary has no reference back end; build it with --features candle".to_owned())
     }
 
+    /// Fails: this build has only this crate's own code.
+    pub fn portable() -> Result<Self, String> {
+        Err("this binary does not have what runs on a GPU; build it with --features candle"
+            .to_owned())
+    }
+
     /// Fails: this build has no GPU support.
-    pub fn cuda() -> Result<Self, String> {
-        Err("this binary cannot use a GPU; build it with --features cuda".to_owned())
+    pub fn cuda(number: usize) -> Result<Self, String> {
+        Err(format!(
+            "cuda:{number}: this binary was built without CUDA; build it with --features cuda"
+        ))
+    }
+
+    /// Returns the same place: it computes in f32 only.
+    pub fn with(&self, _dtype: Dtype) -> Self {
+        self.clone()
     }
 }
 
 impl Placement {
-    /// The data type of the weights.
+    /// The numbers that the layers compute with.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "f32",
             #[cfg(feature = "candle")]
-            Self::Candle(candle) => candle.dtype.as_str(),
+            Self::Candle(candle) => candle.dtype_name(),
         }
     }
 
-    /// The device, `cpu` or `cuda`.
+    /// The device: `cpu`, or `cuda:` and a number.
     pub fn device(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "cpu",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.device_name(),
+        }
+    }
+
+    /// The memory of the device, if it has its own.
+    pub fn memory(&self) -> Option<DeviceMemory> {
+        match self {
+            Self::Cpu(_) => None,
+            #[cfg(feature = "candle")]
+            Self::Candle(candle) => candle.memory(),
+        }
+    }
+
+    /// Whether passes run on a device of their own rather than on the threads of workers.
+    pub fn is_device(&self) -> bool {
+        match self {
+            Self::Cpu(_) => false,
+            #[cfg(feature = "candle")]
+            Self::Candle(_) => true,
         }
     }
 }

@@ -90,8 +90,10 @@ pub struct ModelEcho {
     pub revision: String,
     pub architecture: &'static str,
     pub task: &'static str,
+    /// What it computes with: `f32`; on a GPU also `tf32` or `bf16`; `f64` for the reference.
     #[schema(example = "f32")]
     pub dtype: &'static str,
+    /// `cpu`, `cuda:` and a number, or `remote`.
     #[schema(example = "cpu")]
     pub device: &'static str,
     /// Turns logits into probabilities: softmax, sigmoid or none.

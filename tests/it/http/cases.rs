@@ -27,7 +27,7 @@ async fn results(name: &str, kind: &str, checkpoint: &str) -> (Value, Value) {
     let mut request = read(&folder.join(format!("request{kind}.json")));
     let source = source.display().to_string();
     let id = request["model"].as_str().unwrap().to_owned();
-    let model = ModelEntry { id, source, activation: None };
+    let model = ModelEntry::new(id, source);
     let service = start_with(&Config { models: vec![model], ..untimed() }).await;
     if request.get("methods").is_none() {
         request["methods"] = json!([]);

@@ -297,11 +297,7 @@ async fn a_restart_keeps_concepts_of_a_folder() {
 async fn another_revision_of_the_model_needs_a_new_concept() {
     let folder = tempfile::tempdir().unwrap();
     let config = |source: &str| Config {
-        models: vec![ModelEntry {
-            id: "mine".to_owned(),
-            source: golden_folder(source).display().to_string(),
-            activation: None,
-        }],
+        models: vec![ModelEntry::new("mine", golden_folder(source).display().to_string())],
         concepts: Concepts { folder: Some(folder.path().to_owned()) },
         ..untimed()
     };

@@ -131,7 +131,7 @@ async fn a_prompt_is_not_one_of_the_words() {
         "prompts": {"query": "the film: "}, "default_prompt_name": "query"}});
     let folder = with_files("bert-embed-dense", &files);
     let source = folder.path().display().to_string();
-    let model = ModelEntry { id: "prompted".to_owned(), source, activation: None };
+    let model = ModelEntry::new("prompted", source);
     let service = start_with(&Config { models: vec![model], ..untimed() }).await;
     let inputs = json!([{"words": ["a", "good", "film"]}, "a good film"]);
     let body = json!({"inputs": inputs, "methods": [], "attention": false});

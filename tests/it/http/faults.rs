@@ -70,11 +70,7 @@ async fn a_fault_fails_only_its_input_in_a_list() {
 #[tokio::test]
 async fn the_service_is_not_ready_while_every_pass_fails() {
     let folder = crate::support::golden_folder("camembert-sequence");
-    let models = vec![explaind::config::ModelEntry {
-        id: "all".to_owned(),
-        source: folder.to_str().unwrap().to_owned(),
-        activation: None,
-    }];
+    let models = vec![explaind::config::ModelEntry::new("all", folder.to_str().unwrap())];
     let service = start_with(&Config { models, ..untimed() }).await;
     assert_eq!(service.get("/readyz").await.status, 200);
     let first = service.service.explainer.pool.get(None).unwrap().text.piece(5);

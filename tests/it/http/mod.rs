@@ -55,7 +55,7 @@ const GREAT: &str = "This movie is really great.";
 /// Starts a service with one of the tiny checkpoints under its folder's name.
 async fn serving(folder: &str) -> Running {
     let source = golden_folder(folder).display().to_string();
-    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
+    let model = ModelEntry::new(folder, source);
     start_with(&Config { models: vec![model], ..untimed() }).await
 }
 

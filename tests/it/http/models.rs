@@ -17,11 +17,7 @@ fn golden(name: &str) -> Value {
 
 /// Returns a configuration with these models: pairs of id and source.
 pub fn config(models: &[(&str, &str)]) -> Config {
-    let entry = |(id, source): &(&str, &str)| ModelEntry {
-        id: (*id).to_owned(),
-        source: (*source).to_owned(),
-        activation: None,
-    };
+    let entry = |(id, source): &(&str, &str)| ModelEntry::new(*id, *source);
     Config { models: models.iter().map(entry).collect(), ..untimed() }
 }
 

@@ -214,11 +214,7 @@ async fn absent_words_can_be_dropped_or_filled() {
 /// texts match predictions.
 #[tokio::test]
 async fn a_masked_language_model_can_fill_absent_words() {
-    let filler = ModelEntry {
-        id: "filler".to_owned(),
-        source: golden_folder("bert-mlm").display().to_string(),
-        activation: None,
-    };
+    let filler = ModelEntry::new("filler", golden_folder("bert-mlm").display().to_string());
     let mut config = untimed();
     config.models.push(filler);
     let service = start_with(&config).await;

@@ -9,10 +9,8 @@ use crate::support::service::{Running, start_with, untimed};
 
 /// Starts a service with one tiny model per task.
 pub async fn start() -> Running {
-    let entry = |(id, folder): (&str, &str)| ModelEntry {
-        id: id.to_owned(),
-        source: golden_folder(folder).display().to_string(),
-        activation: None,
+    let entry = |(id, folder): (&str, &str)| {
+        ModelEntry::new(id, golden_folder(folder).display().to_string())
     };
     let models = [
         ("tokens", "bert-tokens"),

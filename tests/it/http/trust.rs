@@ -122,7 +122,7 @@ async fn unconverged_scores_have_a_warning() {
 /// Returns the codes of the warnings for a randomly initialized model.
 async fn warnings_of(folder: &str, methods: Value) -> Vec<String> {
     let source = golden_folder(folder).display().to_string();
-    let model = ModelEntry { id: folder.to_owned(), source, activation: None };
+    let model = ModelEntry::new(folder, source);
     let config = Config { models: vec![model], ..untimed() };
     let service = service::start_with(&config).await;
     let body = json!({"inputs": "this film was dull and the plot was bad", "methods": methods});
@@ -150,7 +150,7 @@ async fn disagreeing_methods_have_a_warning() {
 #[tokio::test]
 async fn a_single_word_is_evaluated_as_far_as_possible() {
     let source = golden_folder("bert-tokens").display().to_string();
-    let model = ModelEntry { id: "tokens".to_owned(), source, activation: None };
+    let model = ModelEntry::new("tokens", source);
     let config = Config { models: vec![model], ..untimed() };
     let service = service::start_with(&config).await;
     let body = json!({"inputs": "Paris", "target": {"token": 1, "index": 1},

@@ -202,7 +202,7 @@ async fn invalid_requests_are_rejected_with_a_pointer() {
 async fn candidates_are_limited_and_their_cost_is_estimated() {
     let limits = Limits { candidates: 3, candidate_characters: 12, ..untimed().limits };
     let source = golden_folder("bert-nli").display().to_string();
-    let model = ModelEntry { id: "nli".to_owned(), source, activation: None };
+    let model = ModelEntry::new("nli", source);
     let config = Config { limits, models: vec![model], ..untimed() };
     let service = start_with(&config).await;
     let body = |labels: Value, more: Value| {

@@ -40,7 +40,7 @@ pub fn explainer_admitting(model: &Arc<Model>, queued_work: usize) -> Explainer 
     let pool = Arc::new(ModelPool::default());
     pool.fill(vec![Arc::clone(model)]);
     let time = Duration::from_secs(600);
-    let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2 };
+    let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2, express: 2 };
     let limits = engine::Limits { pass, queued_work, time };
     let engine = Engine::start(limits).expect("the worker starts");
     let limits = Limits { attention_values: 1 << 27, request_ms: 600_000, ..Limits::default() };
