@@ -74,7 +74,7 @@ def main():
            "Captum: sentences/s", "Captum: batch size", "ratio", "share of matrix peak",
            "error", "Captum: error"], rows)
     print("\nErrors are the largest difference to float64, relative to the largest score. The peak is\n"
-          "that of torch.matmul of 4096 x 4096 in the same dtype.")
+          f"that of torch.matmul of {matrix_size(device)} rows and columns in the same dtype.")
 
 
 def description(device):
@@ -143,10 +143,15 @@ def release(classifier):
         torch.cuda.empty_cache()
 
 
+def matrix_size(device):
+    """The size of the product that shows the peak."""
+    return 4096 if device.startswith("cuda") else 512
+
+
 def matrix_peak(device, dtype):
     """Operations per second of a large product."""
     torch.backends.cuda.matmul.allow_tf32 = dtype == "tf32"
-    size = 4096 if device.startswith("cuda") else 512
+    size = matrix_size(device)
     a = torch.randn(size, size, device=device, dtype=DTYPES[dtype])
     products = 20
     def call():
@@ -188,7 +193,7 @@ def service(folder, dtype, options):
             answer = explain(HTTPConnection(address), text(tokens))
             if answer["model"]["dtype"] != dtype:
                 sys.exit(f"the service computes in {answer['model']['dtype']}, not {dtype}")
-            scores = [token["score"] for token in tokens_of(answer)]
+            scores = scores_of(answer)
             for count in options.at_once:
                 fixed = load(address, tokens, count, options.seconds, STEPS)
                 auto = load(address, tokens, count, options.seconds / 2, None)
@@ -204,10 +209,9 @@ def service(folder, dtype, options):
         process.wait()
 
 
-def tokens_of(answer):
-    """The tokens with their scores, of the only input and the only method."""
-    result = answer["results"][0]
-    return result["explanations"][0]["attributions"]["token"]
+def scores_of(answer):
+    """The scores of the tokens, of the only input and the only method."""
+    return answer["results"][0]["explanations"][0]["attributions"]["token"]
 
 
 def explain(connection, words, steps=STEPS):

@@ -162,7 +162,23 @@ static void softmaxes(int heads, int queries, int keys) {
     compare("softmax_vjp", ds, vjp);
 }
 
+// The published numbers of SplitMix64 for the state 1234567, by Box and Muller.
+static void noise() {
+    const double published[] = {6457827717110365317., 3203168211198807973., 9817491932198370423.,
+                                4593380528125082431.};
+    Numbers levels = {0, 1}, out(4);
+    std::vector<long long> states = {1234567, 1234567};
+    launch(1, [&] { normals(levels.data(), states.data(), out.data(), 2, 2); });
+    Exact exact(4);
+    for (int i = 0; i < 2; i++) {
+        double a = published[2 * i] / std::pow(2, 64), b = published[2 * i + 1] / std::pow(2, 64);
+        exact[2 + i] = std::sqrt(-2 * std::log(1 - a)) * std::cos(2 * M_PI * b);
+    }
+    compare("normals", out, exact);
+}
+
 int main() {
+    noise();
     norms(3, 768);
     norms(2, 26);
     activations(5, 77);

@@ -13,7 +13,7 @@ use explaind::rows::{
 };
 use rayon::ThreadPoolBuilder;
 
-use crate::support::{golden_folder, load, relative_error};
+use crate::support::{devices, golden_folder, load, relative_error};
 
 /// Returns rows of every kind with these lengths.
 fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) -> Vec<Row> {
@@ -178,7 +178,7 @@ fn back_ends_agree() {
     let exact = Placement::reference().unwrap();
     let rows = tiny_rows();
     let reference = tiny(&exact).run(&rows).unwrap();
-    let mut placements = vec![Placement::portable().unwrap()];
+    let mut placements = devices();
     placements.extend(Isa::available().into_iter().map(Placement::Cpu));
     for placement in placements {
         let outputs = tiny(&placement).run(&rows).unwrap();

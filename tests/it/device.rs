@@ -18,7 +18,9 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::support::service::{start_with, untimed};
-use crate::support::{explainer, golden_folder, input, load, method, question, relative_error};
+use crate::support::{
+    devices, explainer, golden_folder, input, load, method, question, relative_error,
+};
 
 /// One folder per architecture.
 const FOLDERS: [&str; 10] = [
@@ -74,24 +76,22 @@ fn gaps(ours: &[RowOutput], theirs: &[RowOutput]) -> BTreeMap<&'static str, f64>
 /// rows as the pass has tokens, and libraries may add in another order then.
 #[test]
 fn outputs_hardly_depend_on_the_batch() {
-    let placement = Placement::portable().unwrap();
-    for folder in FOLDERS {
-        let model = model(folder, &placement);
+    for (placement, folder) in devices().iter().flat_map(|d| FOLDERS.map(|folder| (d, folder))) {
+        let model = model(folder, placement);
         let rows = rows(&model);
         let together = model.run(&rows).unwrap();
         let alone = |row| model.run(std::slice::from_ref(row)).unwrap().remove(0);
         let alone: Vec<RowOutput> = rows.iter().map(alone).collect();
         for (kind, gap) in gaps(&together, &alone) {
-            println!("{folder}: {kind} {gap:e}");
-            assert!(gap <= 1e-5, "{folder}: {kind} differ by {gap:e}");
+            println!("{folder} on {placement}: {kind} {gap:e}");
+            assert!(gap <= 1e-5, "{folder} on {placement}: {kind} differ by {gap:e}");
         }
     }
 }
 
-/// The bounds of docs/guide/gpu.md.
-#[test]
-fn bf16_is_within_its_bounds() {
-    let (exact, portable) = (Placement::reference().unwrap(), Placement::portable().unwrap());
+/// Returns the largest gaps between a type of a device and f64: over models with random weights, and
+/// of the built-in model.
+fn gaps_of(placement: &Placement) -> [BTreeMap<&'static str, f64>; 2] {
     let folders = FOLDERS.map(|folder| Source::Directory(golden_folder(folder)));
     let trained = "builtin:sentiment-en".parse().unwrap();
     let [mut random, mut of_trained] = [BTreeMap::new(), BTreeMap::new()];
@@ -100,27 +100,37 @@ fn bf16_is_within_its_bounds() {
             Source::Directory(_) => &mut random,
             _ => &mut of_trained,
         };
-        let exact = load(source.clone(), &exact);
-        let reduced = load(source.clone(), &portable.with(Dtype::Bf16));
-        assert_eq!((reduced.dtype(), reduced.device()), ("bf16", "cpu"));
+        let exact = load(source.clone(), &Placement::reference().unwrap());
+        let reduced = load(source.clone(), placement);
+        assert_eq!(reduced.dtype(), placement.dtype());
         let rows = rows(&exact);
         for (kind, gap) in gaps(&reduced.run(&rows).unwrap(), &exact.run(&rows).unwrap()) {
-            println!("{source}: {kind} {gap:e}");
+            println!("{source} on {placement}: {kind} {gap:e}");
             let largest: &mut f64 = worst.entry(kind).or_default();
             *largest = largest.max(gap);
         }
     }
-    let bounds = |of: &str| match of {
-        "logits" => (0.1, 0.01),
-        "probabilities" => (0.05, 0.01),
-        _ => (0.1, 0.01),
-    };
-    for (kind, gap) in random {
-        let trained = of_trained[kind];
-        assert!(gap <= bounds(kind).0, "{kind} are {gap} off");
-        assert!(trained <= bounds(kind).1, "{kind} of the built-in model are {trained} off");
-        // Not in full precision by mistake.
-        assert!(trained > 1e-5, "{kind} of the built-in model are only {trained} off");
+    [random, of_trained]
+}
+
+/// The bounds of docs/guide/gpu.md. tf32 has more bits than bf16.
+#[test]
+fn reduced_precision_is_within_its_bounds() {
+    for device in devices() {
+        for dtype in [Dtype::Tf32, Dtype::Bf16] {
+            let placement = device.with(dtype);
+            if placement.dtype() != dtype.name() {
+                continue;
+            }
+            let [random, trained] = gaps_of(&placement);
+            for (kind, bound) in [("logits", 0.1), ("probabilities", 0.05), ("scores", 0.1)] {
+                assert!(random[kind] <= bound, "{placement}: {kind} are {} off", random[kind]);
+                let gap = trained[kind];
+                assert!(gap <= 0.01, "{placement}: {kind} of the built-in model are {gap} off");
+                // Not in full precision by mistake.
+                assert!(gap > 1e-5, "{placement}: {kind} of the built-in model are {gap} off");
+            }
+        }
     }
 }
 

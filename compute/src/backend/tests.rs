@@ -41,8 +41,17 @@ fn check(name: &str, computation: &impl Computation) {
         let gap = gap(name, &run(&Cpu::new(isa), computation), &exact);
         assert!(gap <= 3e-6, "{name} on {}: {gap}", isa.name());
     }
-    let portable = gap(name, &run(&Candle::portable(), computation), &exact);
-    assert!(portable <= 3e-6, "{name} in candle's f32: {portable}");
+    for candle in [Some(Candle::portable()), device()].into_iter().flatten() {
+        let gap = gap(name, &run(&candle, computation), &exact);
+        assert!(gap <= 3e-6, "{name} on {candle}: {gap}");
+    }
+}
+
+/// Returns the GPU that `EXPLAIND_TEST_DEVICE` names, such as `cuda:0`, if it is set.
+fn device() -> Option<Candle> {
+    let name = std::env::var("EXPLAIND_TEST_DEVICE").ok()?;
+    let number = name.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+    Some(Candle::cuda(number.expect("cuda:N")).expect("the device works"))
 }
 
 /// Returns the largest difference, relative to the largest number of each result.

@@ -62,15 +62,10 @@ pub struct Noise {
 
 impl Noise {
     /// Returns one number per number of `input`, the row's flattened embeddings.
-    pub fn draw(self, input: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
+    pub fn draw(mut self, input: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
         let ends = (f64::INFINITY, f64::NEG_INFINITY);
         let (low, high) = input.clone().fold(ends, |(low, high), x| (low.min(x), high.max(x)));
         let deviation = self.level * (high - low);
-        self.normals(input.count()).into_iter().map(|normal| deviation * normal).collect()
-    }
-
-    /// Returns `count` numbers of mean 0 and variance 1.
-    pub fn normals(mut self, count: usize) -> Vec<f64> {
-        (0..count).map(|_| self.generator.normal()).collect()
+        input.map(|_| deviation * self.generator.normal()).collect()
     }
 }

@@ -24,7 +24,7 @@ use explaind::rows::Output;
 use serde_json::{Value, json};
 
 use crate::support::{
-    explainer, golden_folder, input, load, long_tests, method, question, relative_error,
+    devices, explainer, golden_folder, input, load, long_tests, method, question, relative_error,
 };
 
 /// The largest relative error per compared quantity.
@@ -186,18 +186,18 @@ fn limit(placement: &Placement) -> f64 {
     }
 }
 
-/// Returns the reference and the CPU back end; for `every` also what runs on a GPU, on the CPU, and
-/// all instruction sets of this machine, as in long tests. explaind-compute also compares each block
+/// Returns the reference and the CPU back end; for `every` also what runs on a GPU, and all instruction
+/// sets of this machine, as in long tests. explaind-compute also compares each block
 /// with the reference.
 fn placements(every: bool) -> Vec<Placement> {
     let isas = match every || long_tests() {
         true => Isa::available(),
         false => vec![Isa::best()],
     };
-    let portable = (every || long_tests()).then(|| Placement::portable().unwrap());
+    let devices = (every || long_tests()).then(devices);
     [Placement::reference().unwrap()]
         .into_iter()
-        .chain(portable)
+        .chain(devices.into_iter().flatten())
         .chain(isas.into_iter().map(Placement::Cpu))
         .collect()
 }

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
-use explaind::config::Limits;
-use explaind::config::Tls;
+use explaind::config::{DeviceName, Limits, Tls};
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::Explainer;
 use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
@@ -29,6 +28,17 @@ pub fn golden_folder(name: &str) -> PathBuf {
 
 pub fn load(source: Source, placement: &Placement) -> Arc<Model> {
     Arc::new(Model::load("tested", &source, placement).expect("the model loads"))
+}
+
+/// Returns the devices for what runs on GPUs: the CPU, and the GPU that `EXPLAIND_TEST_DEVICE` names,
+/// such as `cuda:0`, if it is set.
+pub fn devices() -> Vec<Placement> {
+    let portable = Placement::portable().expect("the feature candle");
+    let named = std::env::var("EXPLAIND_TEST_DEVICE").ok().map(|name| {
+        let device: DeviceName = name.parse().expect("a device");
+        device.placement().expect("the device works").0
+    });
+    [portable].into_iter().chain(named).collect()
 }
 
 pub fn explainer(model: &Arc<Model>) -> Explainer {

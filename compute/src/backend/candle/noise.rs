@@ -1,9 +1,10 @@
-//! Gaussian noise at word embeddings.
+//! Gaussian noise at word embeddings, drawn on the device: the same numbers as on the CPU.
 
 use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
+use super::kernels;
 use super::transfer::upload;
 use crate::rows::{Layer, Noise, Row};
 
@@ -14,16 +15,16 @@ pub fn add(words: &Tensor, rows: &[&Row]) -> Result<Tensor> {
         return Ok(words.clone());
     }
     let (total, width) = words.dims2()?;
-    let mut numbers = vec![0.; total * width];
-    let mut levels = vec![0.; total];
+    let (mut levels, mut states) = (vec![0.; total], vec![0; total]);
     for (noise, tokens) in &noisy {
-        let own = &mut numbers[tokens.start * width..tokens.end * width];
-        own.copy_from_slice(&noise.normals(tokens.len() * width));
-        levels[tokens.clone()].fill(noise.level);
+        for (i, token) in tokens.clone().enumerate() {
+            levels[token] = noise.level;
+            states[token] = noise.generator.after_normals(i * width).state() as i64;
+        }
     }
-    let numbers = upload(&numbers, &[total, width], words)?;
-    let deviations = (upload(&levels, &[total, 1], words)? * ranges(words, &noisy)?)?;
-    words + numbers.broadcast_mul(&deviations)?
+    let levels = upload(&levels, &[total], words)?;
+    let normals = kernels::normals(&levels, &Tensor::new(states, words.device())?, width)?;
+    words + normals.broadcast_mul(&(levels.unsqueeze(1)? * ranges(words, &noisy)?)?)?
 }
 
 /// Returns the noise of each row that has some, and its packed tokens: those that the path moves.

@@ -30,10 +30,12 @@ fn ptx() -> Result<&'static str> {
     }
 }
 
-/// A kernel with its arguments after inputs and output.
+/// A kernel with its arguments: inputs, output, integers and reals.
 struct Launch<'a> {
     name: &'static str,
     inputs: &'a [Input<'a>],
+    /// An input of integers after the others.
+    states: Option<Input<'a>>,
     blocks: usize,
     /// Numbers of the output.
     out: usize,
@@ -47,13 +49,18 @@ impl Launch<'_> {
     fn run(self) -> Result<CudaStorage> {
         let device = self.inputs[0].0.device().clone();
         let function = device.get_or_load_custom_func(self.name, "explaind", ptx()?)?;
+        let part = |layout: &Layout| match layout.contiguous_offsets() {
+            Some((start, end)) => Ok(start..end),
+            None => bail!("{}: a kernel needs contiguous arrays", self.name),
+        };
         let mut views = Vec::with_capacity(self.inputs.len());
         for (storage, layout) in self.inputs {
-            let Some((start, end)) = layout.contiguous_offsets() else {
-                bail!("{}: a kernel needs contiguous arrays", self.name);
-            };
-            views.push(storage.as_cuda_slice::<f32>()?.slice(start..end));
+            views.push(storage.as_cuda_slice::<f32>()?.slice(part(layout)?));
         }
+        let states = match self.states {
+            Some((storage, layout)) => Some(storage.as_cuda_slice::<i64>()?.slice(part(layout)?)),
+            None => None,
+        };
         let mut out = unsafe { device.alloc::<f32>(self.out)? };
         let Ok(blocks) = u32::try_from(self.blocks) else {
             return Err(CudaError::InternalError("too many blocks").into());
@@ -66,6 +73,9 @@ impl Launch<'_> {
         let mut builder = function.builder();
         for view in &views {
             builder.arg(view);
+        }
+        if let Some(states) = &states {
+            builder.arg(states);
         }
         builder.arg(&mut out);
         for integer in self.integers {
@@ -91,6 +101,7 @@ pub fn by_rows(name: &'static str, inputs: &[Input<'_>], eps: f64) -> Result<(Cu
     let launch = Launch {
         name,
         inputs,
+        states: None,
         blocks: rows,
         out: rows * width,
         integers: &[rows as i32, width as i32],
@@ -105,6 +116,7 @@ pub fn activate(inputs: &[Input<'_>; 2], activation: Activation) -> Result<(Cuda
     let launch = Launch {
         name: "activate",
         inputs,
+        states: None,
         blocks: (rows * width).div_ceil(THREADS),
         out: 2 * rows * width,
         integers: &[rows as i32, width as i32, activation as i32],
@@ -120,6 +132,7 @@ pub fn softmax(inputs: &[Input<'_>; 2], scale: f64) -> Result<(CudaStorage, Shap
     let launch = Launch {
         name: "softmax",
         inputs,
+        states: None,
         blocks: rows.div_ceil(THREADS / WARP),
         out: rows * keys,
         integers: &[rows as i32, keys as i32, heads as i32, queries as i32],
@@ -135,10 +148,25 @@ pub fn softmax_vjp(inputs: &[Input<'_>; 2], scale: f64) -> Result<(CudaStorage, 
     let launch = Launch {
         name: "softmax_vjp",
         inputs,
+        states: None,
         blocks: rows.div_ceil(THREADS / WARP),
         out: rows * keys,
         integers: &[rows as i32, keys as i32],
         reals: &[scale as f32],
     };
     Ok((launch.run()?, shape.clone()))
+}
+
+pub fn normals(levels: Input<'_>, states: Input<'_>, width: usize) -> Result<(CudaStorage, Shape)> {
+    let rows = levels.1.dims()[0];
+    let launch = Launch {
+        name: "normals",
+        inputs: &[levels],
+        states: Some(states),
+        blocks: (rows * width).div_ceil(THREADS),
+        out: rows * width,
+        integers: &[rows as i32, width as i32],
+        reals: &[],
+    };
+    Ok((launch.run()?, (rows, width).into()))
 }

@@ -5,11 +5,13 @@ mod activation;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod layer_norm;
+mod noise;
 mod softmax;
 
 pub use activation::activate;
 use candle_core::{CpuStorage, DType, Layout, Result, WithDType, bail};
 pub use layer_norm::{layer_norm, layer_norm_vjp};
+pub use noise::normals;
 pub use softmax::{Sizes, softmax, softmax_vjp};
 
 /// A storage and which part of it holds a tensor.

@@ -146,3 +146,23 @@ extern "C" __global__ void softmax_vjp(
     for (int i = lane; i < keys; i += 32)
         out[(index_t)row * keys + i] = scale * w[i] * (grad[i] - along);
 }
+
+// A number in [0, 1) from a state of SplitMix64, as in random.rs.
+__device__ double uniform(index_t state) {
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9ull;
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EBull;
+    return ((state ^ (state >> 31)) >> 11) / 9007199254740992.0;
+}
+
+// A thread per number: normal numbers from the state of each row, zero where its level is 0.
+extern "C" __global__ void normals(
+    const float *levels, const long long *states, float *out, int rows, int width
+) {
+    const index_t STEP = 0x9E3779B97F4A7C15ull;
+    index_t i = (index_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= (index_t)rows * width) return;
+    index_t state = (index_t)states[i / width] + STEP * (2 * (i % width) + 1);
+    double radius = sqrt(-2 * log(1 - uniform(state)));
+    double angle = 6.283185307179586 * uniform(state + STEP);
+    out[i] = levels[i / width] == 0 ? 0 : radius * cos(angle);
+}
