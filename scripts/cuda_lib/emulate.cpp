@@ -119,15 +119,20 @@ static void activations(int rows, int width) {
     auto x = random(rows * width, 5), bias = random(width, 6);
     int total = rows * width;
     for (int kind = 0; kind < 7; kind++) {
-        Numbers out(2 * total);
-        launch((total + 255) / 256, [&] { activate(x.data(), bias.data(), out.data(), rows, width, kind); });
-        Exact exact(2 * total);
-        for (int i = 0; i < total; i++) {
-            double z = (double)(x[i] + bias[i % width]), step = 1e-6;
-            exact[i] = activation(kind, z);
-            exact[total + i] = (activation(kind, z + step) - activation(kind, z - step)) / (2 * step);
+        for (int derivative = 0; derivative < 2; derivative++) {
+            Numbers out(total);
+            launch((total + 255) / 256, [&] {
+                activate(x.data(), bias.data(), out.data(), rows, width, kind, derivative);
+            });
+            Exact exact(total);
+            for (int i = 0; i < total; i++) {
+                double z = (double)(x[i] + bias[i % width]), step = 1e-6;
+                exact[i] = derivative
+                    ? (activation(kind, z + step) - activation(kind, z - step)) / (2 * step)
+                    : activation(kind, z);
+            }
+            compare(("activate " + std::to_string(kind) + (derivative ? " slope" : "")).c_str(), out, exact);
         }
-        compare(("activate " + std::to_string(kind)).c_str(), out, exact);
     }
 }
 

@@ -6,19 +6,30 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDTyp
 use super::{Input, Twin, numbers, run};
 use crate::blocks::Activation;
 
-/// Returns `activation(x + bias)` and the derivative there, `[n, width]` each.
-pub fn activate(activation: Activation, x: &Tensor, bias: &Tensor) -> Result<(Tensor, Tensor)> {
-    let both = x.contiguous()?.apply_op2_no_bwd(bias, &Activate { activation })?;
-    Ok((both.get(0)?, both.get(1)?))
+/// Which of the two numbers a kernel returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Value,
+    Derivative,
 }
 
-/// Of x and the bias: the activations, then the derivatives, `[2, n, width]`.
+/// Returns `activation(x + bias)` and the derivative there, `[n, width]` each: in two launches, so
+/// that the derivative, which a backward pass needs, does not keep the value in memory.
+pub fn activate(activation: Activation, x: &Tensor, bias: &Tensor) -> Result<(Tensor, Tensor)> {
+    let x = x.contiguous()?;
+    let part = |part| x.apply_op2_no_bwd(bias, &Activate { activation, part });
+    Ok((part(Part::Value)?, part(Part::Derivative)?))
+}
+
+/// Of x and the bias.
 struct Activate {
     activation: Activation,
+    part: Part,
 }
 
 struct ActivateTwin<'a> {
     activation: Activation,
+    part: Part,
     x: Input<'a>,
     bias: Input<'a>,
 }
@@ -27,11 +38,11 @@ impl Twin for ActivateTwin<'_> {
     fn run<T: WithDType>(&self) -> Result<Vec<T>> {
         let (x, bias) = (numbers::<T>(self.x)?, numbers::<T>(self.bias)?);
         let biased = x.iter().zip(bias.iter().cycle()).map(|(x, b)| x.to_f64() + b.to_f64());
-        let pairs = biased.map(|x| at(self.activation, x));
-        let (mut y, slopes): (Vec<T>, Vec<T>) =
-            pairs.map(|(y, slope)| (T::from_f64(y), T::from_f64(slope))).unzip();
-        y.extend(slopes);
-        Ok(y)
+        let part = |x| match (at(self.activation, x), self.part) {
+            ((value, _), Part::Value) => value,
+            ((_, derivative), Part::Derivative) => derivative,
+        };
+        Ok(biased.map(|x| T::from_f64(part(x))).collect())
     }
 }
 
@@ -86,10 +97,10 @@ impl CustomOp2 for Activate {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (rows, width) = x_layout.shape().dims2()?;
-        let (activation, x_input) = (self.activation, (x, x_layout));
-        let twin = ActivateTwin { activation, x: x_input, bias: (bias, bias_layout) };
-        Ok((run(&twin, x)?, (2, rows, width).into()))
+        let &Self { activation, part } = self;
+        let (x_input, bias) = ((x, x_layout), (bias, bias_layout));
+        let twin = ActivateTwin { activation, part, x: x_input, bias };
+        Ok((run(&twin, x)?, x_layout.shape().clone()))
     }
 
     #[cfg(feature = "cuda")]
@@ -100,7 +111,8 @@ impl CustomOp2 for Activate {
         bias: &candle_core::CudaStorage,
         bias_layout: &Layout,
     ) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::activate(&[(x, x_layout), (bias, bias_layout)], self.activation)
+        let which = [self.activation as i32, i32::from(self.part == Part::Derivative)];
+        super::cuda::activate(&[(x, x_layout), (bias, bias_layout)], which)
     }
 }
 

@@ -8,8 +8,6 @@ use candle_core::cuda::cudarc::nvrtc::compile_ptx;
 use candle_core::cuda::{CudaError, WrapErr};
 use candle_core::{CudaStorage, Layout, Result, Shape, bail};
 
-use crate::blocks::Activation;
-
 /// A tensor's storage and which part of it it is.
 type Input<'a> = (&'a CudaStorage, &'a Layout);
 
@@ -110,19 +108,23 @@ pub fn by_rows(name: &'static str, inputs: &[Input<'_>], eps: f64) -> Result<(Cu
     Ok((launch.run()?, shape.clone()))
 }
 
-/// The activations of `x + bias`, then their derivatives, `[2, n, width]`.
-pub fn activate(inputs: &[Input<'_>; 2], activation: Activation) -> Result<(CudaStorage, Shape)> {
-    let (rows, width) = inputs[0].1.shape().dims2()?;
+/// `[kind, derivative]` as in `rows.cu`.
+pub fn activate(
+    inputs: &[Input<'_>; 2],
+    [kind, derivative]: [i32; 2],
+) -> Result<(CudaStorage, Shape)> {
+    let shape = inputs[0].1.shape();
+    let (rows, width) = shape.dims2()?;
     let launch = Launch {
         name: "activate",
         inputs,
         states: None,
         blocks: (rows * width).div_ceil(THREADS),
-        out: 2 * rows * width,
-        integers: &[rows as i32, width as i32, activation as i32],
+        out: rows * width,
+        integers: &[rows as i32, width as i32, kind, derivative],
         reals: &[],
     };
-    Ok((launch.run()?, (2, rows, width).into()))
+    Ok((launch.run()?, shape.clone()))
 }
 
 pub fn softmax(inputs: &[Input<'_>; 2], scale: f64) -> Result<(CudaStorage, Shape)> {

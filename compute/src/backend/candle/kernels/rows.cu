@@ -77,9 +77,9 @@ extern "C" __global__ void layer_norm_vjp(
 
 __device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
-// A thread per number: the activation of x + bias, and behind all of them their derivatives.
+// A thread per number: the activation of x + bias, or its derivative.
 extern "C" __global__ void activate(
-    const float *x, const float *bias, float *out, int rows, int width, int kind
+    const float *x, const float *bias, float *out, int rows, int width, int kind, int derivative
 ) {
     const float SLOPE = 0.7978845608028654f, CUBIC = 0.044715f, QUICK = 1.702f;
     index_t total = (index_t)rows * width;
@@ -108,8 +108,7 @@ extern "C" __global__ void activate(
         y = tanhf(z);
         slope = 1 - y * y;
     }
-    out[i] = y;
-    out[total + i] = slope;
+    out[i] = derivative ? slope : y;
 }
 
 // A warp per query: softmax of scale * score over the keys of its span. Padding gets 0. `sizes` has
