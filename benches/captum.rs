@@ -27,34 +27,57 @@ use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// A workload: integrated gradients with `n_steps`, or a forward pass with all attention weights.
 struct Work {
     model: &'static str,
     tokens: usize,
-    n_steps: Option<usize>,
+    kind: Kind,
     rounds: usize,
 }
 
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Integrated gradients with this number of steps.
+    Gradients(usize),
+    /// A forward pass with all attention weights.
+    Attention,
+    /// A forward pass that returns logits only.
+    Plain,
+}
+
 const fn gradients(model: &'static str, tokens: usize, n_steps: usize, rounds: usize) -> Work {
-    Work { model, tokens, n_steps: Some(n_steps), rounds }
+    Work { model, tokens, kind: Kind::Gradients(n_steps), rounds }
 }
 
 const fn forward(model: &'static str, tokens: usize, rounds: usize) -> Work {
-    Work { model, tokens, n_steps: None, rounds }
+    Work { model, tokens, kind: Kind::Attention, rounds }
 }
 
-const WORKS: [Work; 11] = [
+const fn plain(model: &'static str, tokens: usize, rounds: usize) -> Work {
+    Work { model, tokens, kind: Kind::Plain, rounds }
+}
+
+/// The peers of a forward pass without attention: PyTorch's fused attention, and ONNX Runtime.
+const PLAIN: [&str; 2] = ["sdpa", "onnx"];
+
+const WORKS: [Work; 18] = [
     gradients("sentiment-en", 8, 50, 21),
+    gradients("sentiment-en", 30, 50, 15),
     gradients("sentiment-en", 32, 50, 15),
     gradients("small", 16, 50, 21),
     gradients("minilm", 8, 50, 9),
+    gradients("minilm", 30, 50, 7),
     gradients("minilm", 32, 50, 7),
+    gradients("bert-base", 30, 50, 5),
     gradients("bert-base", 32, 50, 5),
     gradients("bert-base", 128, 20, 3),
     forward("sentiment-en", 32, 31),
     forward("minilm", 128, 15),
     forward("bert-base", 32, 9),
     forward("bert-base", 128, 9),
+    plain("sentiment-en", 32, 31),
+    plain("minilm", 32, 21),
+    plain("minilm", 128, 15),
+    plain("bert-base", 128, 9),
 ];
 
 /// A process with PyTorch and Captum, driven by JSON lines.
@@ -145,10 +168,11 @@ impl Ours {
         (seconds, explained.explanations.into_iter().next().expect("one"))
     }
 
-    fn forward(&self, text: &str) -> (f64, Vec<f64>) {
+    /// Runs a forward pass that returns the attention of `layers` layers.
+    fn forward(&self, text: &str, layers: usize) -> (f64, Vec<f64>) {
         let encoding = self.model.encode(&Self::input(text), Truncate::No).expect("it fits");
         let row = Row {
-            maps: Maps { layers: (0..self.model.layers()).collect(), ..Maps::default() },
+            maps: Maps { layers: (0..layers).collect(), ..Maps::default() },
             ..Row::forward(encoding.ids, [].into())
         };
         let passes = self.explainer.engine.passes(&self.model, Arc::default());
@@ -222,8 +246,13 @@ fn run_gradients(work: &Work, n_steps: usize, ours: &Ours, worker: &mut Worker) 
         times.auto.push(seconds);
         steps = explanation.completeness.and_then(|c| c.n_steps).unwrap_or_default();
     }
+    // A step is a forward and a backward pass, with a multiplication and an addition per weight.
+    let operations = 4 * n_steps as u64 * work.tokens as u64 * ours.model.token_work();
+    let speed = 1e-9 * operations as f64 / median(&times.ours);
+    let best = worker.ask(&json!({"op": "sgemm"}))["gflops"].as_f64().expect("a speed");
     println!(
-        "| {} | {} | {n_steps} | {} | {} | {:.2}x | {worst:.1e} | {} ({steps} steps) | {:.1}x |",
+        "| {} | {} | {n_steps} | {} | {} | {:.2}x | {worst:.1e} | {} ({steps} steps) | {:.1}x | \
+         {:.0} % of {best:.0} |",
         work.model,
         work.tokens,
         ms(&times.theirs),
@@ -231,26 +260,36 @@ fn run_gradients(work: &Work, n_steps: usize, ours: &Ours, worker: &mut Worker) 
         times.ratio(&times.ours),
         ms(&times.auto),
         times.ratio(&times.auto),
+        100. * speed / best,
     );
 }
 
-fn run_forward(work: &Work, ours: &Ours, worker: &mut Worker) {
+/// Compares forward passes, ours with the attention of `layers` layers.
+fn run_forward(
+    work: &Work,
+    what: &str,
+    layers: usize,
+    ask: Value,
+    ours: &Ours,
+    worker: &mut Worker,
+) {
     let text = text(work.tokens);
-    let ask = json!({"op": "forward", "text": text, "attentions": true});
+    let mut ask = ask;
+    ask["text"] = text.as_str().into();
     for _ in 0..3 {
         worker.ask(&ask);
-        ours.forward(&text);
+        ours.forward(&text, layers);
     }
     let (mut times, mut worst) = (Times::default(), 0_f64);
     for _ in 0..work.rounds {
         let answer = worker.ask(&ask);
         times.theirs.push(answer["seconds"].as_f64().expect("seconds"));
-        let (seconds, logits) = ours.forward(&text);
+        let (seconds, logits) = ours.forward(&text, layers);
         times.ours.push(seconds);
         worst = worst.max(difference(&logits, &numbers(&answer["logits"])));
     }
     println!(
-        "| {} | {} | forward | {} | {} | {:.2}x | {worst:.1e} | | |",
+        "| {} | {} | {what} | {} | {} | {:.2}x | {worst:.1e} | | | |",
         work.model,
         work.tokens,
         ms(&times.theirs),
@@ -294,17 +333,24 @@ fn main() {
     }
     println!("{}\n", machine());
     println!(
-        "| model | tokens | steps | Captum | explaind | ratio | largest difference | explaind, \
-         auto | ratio to Captum |\n|---|---|---|---|---|---|---|---|---|"
+        "| model | tokens | steps | Python | explaind | ratio | largest difference | explaind, \
+         auto | ratio to Captum | of the best sgemm, GFLOP/s |\n|---|---|---|---|---|---|---|---|---|---|"
     );
     let mut versions = Value::Null;
     for group in works.chunk_by(|a, b| a.model == b.model) {
         let ours = Ours::load(group[0].model);
         let mut worker = Worker::start(&model_folder(group[0].model));
         for work in group {
-            match work.n_steps {
-                Some(n_steps) => run_gradients(work, n_steps, &ours, &mut worker),
-                None => run_forward(work, &ours, &mut worker),
+            match work.kind {
+                Kind::Gradients(n_steps) => run_gradients(work, n_steps, &ours, &mut worker),
+                Kind::Attention => {
+                    let ask = json!({"op": "forward", "attentions": true});
+                    run_forward(work, "attention", ours.model.layers(), ask, &ours, &mut worker);
+                }
+                Kind::Plain => PLAIN.iter().for_each(|peer| {
+                    let ask = json!({"op": "plain", "peer": peer});
+                    run_forward(work, peer, 0, ask, &ours, &mut worker);
+                }),
             }
         }
         versions = worker.versions.take();

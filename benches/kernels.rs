@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use explaind::backend::cpu::{Array, Cpu, Isa};
@@ -23,10 +24,10 @@ fn ok<T>(result: Result<T, std::convert::Infallible>) -> T {
     value
 }
 
-fn array(cpu: &Cpu, width: usize) -> Array {
+fn array(cpu: &Cpu, rows: usize, width: usize) -> Array {
     let value = |i: usize, j: usize| ((i * 7 + j * 13) % 17) as f64 / 17. - 0.5;
     let row = |i| (0..width).map(|j| value(i, j)).collect();
-    ok(cpu.array(&(0..TOKENS).map(row).collect::<Vec<_>>()))
+    ok(cpu.array(&(0..rows).map(row).collect::<Vec<_>>()))
 }
 
 fn linears(criterion: &mut Criterion) {
@@ -36,7 +37,7 @@ fn linears(criterion: &mut Criterion) {
         for (hidden, inner, _) in SHAPES {
             let weight = vec![0.01; inner * hidden];
             let up = ok(cpu.load_linear(&weight, &vec![0.1; inner], hidden));
-            let (x, grad) = (array(&cpu, hidden), array(&cpu, inner));
+            let (x, grad) = (array(&cpu, TOKENS, hidden), array(&cpu, TOKENS, inner));
             group.throughput(Throughput::Elements((TOKENS * hidden * inner) as u64));
             group.bench_function(format!("{hidden} to {inner}, forward"), |bench| {
                 bench.iter(|| black_box(ok(cpu.linear(&up, &x, None))));
@@ -51,6 +52,24 @@ fn linears(criterion: &mut Criterion) {
     }
 }
 
+/// Few rows, because tiles of every height must be equally fast: 9 and 10 rows were not.
+fn heights(criterion: &mut Criterion) {
+    const HIDDEN: usize = 384;
+    for isa in Isa::available() {
+        let cpu = Cpu::new(isa);
+        let mut group = criterion.benchmark_group(format!("rows {}", isa.name()));
+        group.sample_size(10).measurement_time(Duration::from_millis(200));
+        let square = ok(cpu.load_linear(&vec![0.01; HIDDEN * HIDDEN], &[0.1; HIDDEN], HIDDEN));
+        for rows in 1..=24 {
+            let x = array(&cpu, rows, HIDDEN);
+            group.throughput(Throughput::Elements((rows * HIDDEN * HIDDEN) as u64));
+            group.bench_function(rows.to_string(), |bench| {
+                bench.iter(|| black_box(ok(cpu.linear(&square, &x, None))));
+            });
+        }
+    }
+}
+
 fn attention(criterion: &mut Criterion) {
     let cpu = Cpu::new(Isa::best());
     let mut group = criterion.benchmark_group("attention");
@@ -59,8 +78,8 @@ fn attention(criterion: &mut Criterion) {
         for tokens in [8, 32, 128] {
             let span = |i: usize| Span::whole(i * tokens..(i + 1) * tokens);
             let spans: Vec<Span> = (0..TOKENS / tokens).map(span).collect();
-            let qkv = || [0; 3].map(|_| array(&cpu, hidden));
-            let grad = array(&cpu, hidden);
+            let qkv = || [0; 3].map(|_| array(&cpu, TOKENS, hidden));
+            let grad = array(&cpu, TOKENS, hidden);
             let (_, saved) = ok(cpu.attention(&block, qkv(), &spans));
             group.throughput(Throughput::Elements((4 * TOKENS * tokens * hidden) as u64));
             group.bench_function(format!("{hidden}, rows of {tokens}, gradient"), |bench| {
@@ -101,5 +120,5 @@ fn explanation(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, linears, attention, explanation);
+criterion_group!(kernels, linears, heights, attention, explanation);
 criterion_main!(kernels);

@@ -73,6 +73,7 @@ fn stored() -> Result<(), Box<dyn Error>> {
     let sample = |row: usize| Sample {
         id: row.to_string(),
         text: format!("sample {row} of the corpus, with a text of a usual length of a sentence"),
+        text_pair: None,
         label: "0".to_owned(),
     };
     let samples: Vec<Sample> = (0..COUNT).map(sample).collect();

@@ -4,7 +4,7 @@
 
 Reads requests from standard input and writes responses to standard output, one JSON object per
 line. The first line of output is {"ready": true, ...}, once the model is loaded. A request has the
-name of an operation in "op", and "text" except for "memory"; the operations and their other
+name of an operation in "op", and "text" except for "memory" and "sgemm"; the operations and their other
 fields are the methods of `Worker`. Errors are returned as {"error": ...}. The process ends at the
 end of the input.
 
@@ -25,8 +25,9 @@ import numpy as np
 import torch
 
 from classifier import Classifier, cores
+from forwards import PEERS, best_sgemm
 
-PACKAGES = ["torch", "transformers", "captum", "numpy"]
+PACKAGES = ["torch", "transformers", "captum", "numpy", "onnxruntime"]
 TRIED_BATCH_SIZES = [None, 4, 8, 16, 32]
 TUNING_RUNS = 3
 REFERENCE_BATCH = 16
@@ -40,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     answers = claim_stdout()
     torch.set_num_threads(arguments.threads)
-    worker = Worker(Classifier(arguments.folder))
+    worker = Worker(arguments.folder)
     versions = {name: version(name) for name in PACKAGES}
     versions["python"] = platform.python_version()
     ready = {"ready": True, "threads": torch.get_num_threads(), "versions": versions}
@@ -71,8 +72,10 @@ def answer(worker: "Worker", line: str) -> str:
 class Worker:
     """The operations, on one model."""
 
-    def __init__(self, classifier: Classifier):
-        self.classifier = classifier
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.classifier = Classifier(folder)
+        self.peers = {}  # of forward passes without attention, by name
         self.exact = None  # the float64 copy, created by the first `reference`
         self.batch_size = None  # the default batch size; `tune` sets it
 
@@ -130,6 +133,19 @@ class Worker:
             "logits": output.logits[0].tolist(),
             "attention_layers": len(output.attentions or ()),
         }
+
+    def plain(self, text: str, peer: str) -> dict:
+        """One forward pass without attention weights: "sdpa" by PyTorch, "onnx" by ONNX Runtime.
+
+        The first request of a peer loads its model."""
+        if peer not in self.peers:
+            self.peers[peer] = PEERS[peer](self.folder, self.classifier)
+        seconds, logits = self.peers[peer].run(text)
+        return {"seconds": seconds, "logits": logits}
+
+    def sgemm(self) -> dict:
+        """The best speed of single-precision products, in GFLOP/s."""
+        return {"gflops": best_sgemm()}
 
     def reference(self, text: str, n_steps: int = 300) -> dict:
         """Integrated gradients in float64, to measure rounding errors.
@@ -201,6 +217,8 @@ OPERATIONS = {
         Worker.integrated_gradients,
         Worker.saliency,
         Worker.forward,
+        Worker.plain,
+        Worker.sgemm,
         Worker.reference,
         Worker.tune,
         Worker.memory,

@@ -277,7 +277,18 @@ pub struct Row {
     pub without: Option<AttentionHead>,
     /// A token whose value vectors are zero in one layer. Only for rows without gradients.
     pub without_value: Option<TokenValue>,
+    pub precision: Precision,
     pub want: Want,
+}
+
+/// How precisely a row is computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    #[default]
+    Full,
+    /// With products of rounded numbers, where the model was loaded with them. Only for rows that
+    /// ask for nothing but outputs or values of scalars.
+    Reduced,
 }
 
 /// The value vectors of all heads for one token, both indices from 0.
@@ -305,6 +316,7 @@ impl Row {
             reads,
             without: None,
             without_value: None,
+            precision: Precision::Full,
             want: Want::Outputs,
         }
     }

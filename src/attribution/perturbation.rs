@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::model::Model;
 use crate::passes::{Memo, Passes};
 use crate::random::Generator;
-use crate::rows::{Row, Scalar, Want};
+use crate::rows::{Precision, Row, Scalar, Want};
 use crate::text::{Encoding, Unit as TextUnit};
 
 /// The option for what is perturbed together.
@@ -87,6 +87,9 @@ impl Units {
 /// Which units are present.
 pub type Mask = Vec<bool>;
 
+/// Which tokens are present, and the precision of the row that evaluates them.
+type Present = (Mask, Precision);
+
 /// The values of one subject's scalars without some tokens, which its methods and measures share.
 /// Admission limits the rows of a request, and so the number of masks.
 #[derive(Default)]
@@ -94,7 +97,7 @@ pub struct MaskValues {
     /// A scalar that is evaluated after the subject's, and its value at the unperturbed input.
     also: Option<(Scalar, f64)>,
     /// By which tokens are present.
-    known: Mutex<Vec<(Replacement, Arc<Memo<Mask>>)>>,
+    known: Mutex<Vec<(Replacement, Arc<Memo<Present>>)>>,
 }
 
 impl MaskValues {
@@ -108,7 +111,7 @@ impl MaskValues {
         self.also.is_some()
     }
 
-    fn of(&self, replacement: Replacement) -> Arc<Memo<Mask>> {
+    fn of(&self, replacement: Replacement) -> Arc<Memo<Present>> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = all.iter().find(|(other, _)| *other == replacement) {
             return Arc::clone(known);
@@ -127,7 +130,7 @@ pub struct Perturbation<'a> {
     /// Unit per token; `None` for tokens in no unit.
     unit_of: Vec<Option<usize>>,
     replacement: Replacement,
-    known: Arc<Memo<Mask>>,
+    known: Arc<Memo<Present>>,
 }
 
 impl<'a> Perturbation<'a> {
@@ -198,17 +201,28 @@ impl<'a> Perturbation<'a> {
     pub async fn values_and_more(&self, passes: &Passes, masks: &[Mask]) -> Result<Vec<Vec<f64>>> {
         let also = self.subject.mask_values.also.iter().map(|(_, value)| *value);
         let full: Vec<f64> = self.subject.values.iter().copied().chain(also).collect();
-        let partial: Vec<Mask> =
-            masks.iter().filter(|mask| !is_full(mask)).map(|mask| self.tokens(mask)).collect();
-        let row = |tokens: &Mask| self.of_tokens(|token| tokens[token]);
+        let partial = self.partial(masks);
+        let row = |(tokens, precision): &Present| Row {
+            precision: *precision,
+            ..self.of_tokens(|token| tokens[token])
+        };
         let mut rest = self.known.values(passes, &partial, row).await?.into_iter();
         let value = |mask| if is_full(mask) { Some(full.clone()) } else { rest.next() };
         Ok(masks.iter().filter_map(value).collect())
     }
 
-    /// Returns which tokens are present.
-    fn tokens(&self, mask: &Mask) -> Mask {
-        self.unit_of.iter().map(|unit| unit.is_none_or(|unit| mask[unit])).collect()
+    /// Returns the tokens of the masks that lack a unit. Without any unit the value is a baseline's,
+    /// which is served, so it has full precision.
+    fn partial(&self, masks: &[Mask]) -> Vec<Present> {
+        let tokens = |mask: &Mask| {
+            self.unit_of.iter().map(|unit| unit.is_none_or(|unit| mask[unit])).collect()
+        };
+        let precision = |mask: &Mask| match mask.contains(&true) {
+            true => Precision::Reduced,
+            false => Precision::Full,
+        };
+        let partial = masks.iter().filter(|mask| !is_full(mask));
+        partial.map(|mask| (tokens(mask), precision(mask))).collect()
     }
 
     /// Like [`Self::values`]; returns `None` if there is no time to run the rows.
@@ -217,8 +231,7 @@ impl<'a> Perturbation<'a> {
         passes: &Passes,
         masks: &[Mask],
     ) -> Result<Option<Vec<Vec<f64>>>> {
-        let partial = masks.iter().filter(|mask| !is_full(mask)).map(|mask| self.tokens(mask));
-        match self.known.missing(&partial.collect::<Vec<_>>()) {
+        match self.known.missing(&self.partial(masks)) {
             missing if missing > 0 && !passes.have_time_for(missing) => Ok(None),
             _ => passes.in_time(self.values(passes, masks)).await.transpose(),
         }

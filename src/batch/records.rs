@@ -6,12 +6,11 @@ use serde_json::{Map, Value};
 
 use super::Shard;
 use crate::config::Limits;
-use crate::corpus::{self, CorpusError, Field, ID, Needed, Row, TEXT};
+use crate::corpus::{self, CorpusError, Field, ID, Needed, Row, TEXT, TEXT_PAIR};
 use crate::error::Error;
 use crate::http;
 use crate::text::Input;
 
-const TEXT_PAIR: Field = Field { names: &["text_pair"], needed: Needed::No };
 const WORDS: Field = Field { names: &["words"], needed: Needed::No };
 const SPANS: Field = Field { names: &["spans"], needed: Needed::No };
 const RATIONALE: Field = Field { names: &["rationale"], needed: Needed::No };

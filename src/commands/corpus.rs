@@ -24,7 +24,8 @@ pub struct Corpus {
     /// texts' script.
     #[arg(long)]
     model: Option<String>,
-    /// Texts: .jsonl, .tsv, .csv or .parquet with a field text; labels are not needed.
+    /// Texts: .jsonl, .tsv, .csv or .parquet with a field text, and text_pair for models that read
+    /// two texts; labels are not needed.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Maximum number of texts, at even distances in the file.

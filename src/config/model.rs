@@ -25,8 +25,9 @@ pub struct ModelEntry {
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationName>,
-    /// `tf32` and `bf16` round the factors of matrix products on a GPU; on the CPU, everything is
-    /// computed in `f32`.
+    /// `int8` computes inputs that methods perturb in 8-bit integers, where the processor has
+    /// AVX512-VNNI. `tf32` and `bf16` round the factors of matrix products on a GPU. Everything else,
+    /// and where the device has no such numbers everything, is in `f32`.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "DtypeName::is_default")]
     pub dtype: DtypeName,
@@ -48,6 +49,7 @@ impl ModelEntry {
 pub enum DtypeName {
     #[default]
     F32,
+    Int8,
     Tf32,
     Bf16,
 }
@@ -60,6 +62,7 @@ impl DtypeName {
     pub fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::F32,
+            Self::Int8 => Dtype::Int8,
             Self::Tf32 => Dtype::Tf32,
             Self::Bf16 => Dtype::Bf16,
         }

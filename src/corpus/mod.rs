@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 pub use calibration::{Calibration, NEIGHBOURS};
 pub use embed::{Embedded, Progress, embed, vector};
-pub use formats::{FORMATS, Field, ID, Needed, Row, Rows, TEXT};
+pub use formats::{FORMATS, Field, ID, Needed, Row, Rows, TEXT, TEXT_PAIR};
 pub use frequencies::Frequencies;
 pub use index::{Found, Index, Key, SearchQuery};
 pub use location::{Address, Location, Store};
@@ -37,11 +37,13 @@ use crate::files;
 use formats::{Data, LABEL, Reading};
 
 /// One labelled text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
     /// The id in the corpus, or the 0-based row number.
     pub id: String,
     pub text: String,
+    /// The second text, for models that read two. Only reports read it.
+    pub text_pair: Option<String>,
     /// The name or the index of one of the model's labels.
     pub label: String,
 }
@@ -108,23 +110,24 @@ impl Content {
     /// # Errors
     /// Fails at the first invalid row; the message has its line or row number.
     pub fn corpus(self, limits: Limits) -> Result<Corpus, CorpusError> {
-        self.parse(limits, Labels::Required)
+        self.parse(limits, Purpose::Index)
     }
 
-    /// Parses all samples of a file that need not have labels; missing ones are empty.
+    /// Parses all samples of a file that may have second texts, and need not have labels; missing
+    /// ones are empty.
     ///
     /// # Errors
     /// See [`Self::corpus`].
     pub fn texts(self, limits: Limits) -> Result<Corpus, CorpusError> {
-        self.parse(limits, Labels::Optional)
+        self.parse(limits, Purpose::Report)
     }
 
-    fn parse(self, limits: Limits, labels: Labels) -> Result<Corpus, CorpusError> {
+    fn parse(self, limits: Limits, purpose: Purpose) -> Result<Corpus, CorpusError> {
         let Self { source, format, bytes, digest } = self;
-        let fields = [TEXT, labels.field(), ID];
+        let fields = purpose.fields();
         let data = Data::Memory(bytes.into());
-        let mut into = Collector::new(source.clone(), format.unit, limits, labels);
-        for row in (format.rows)(Reading { source, data, fields: &fields, bytes: limits.bytes })? {
+        let mut into = Collector::new(source.clone(), format.unit, limits, purpose);
+        for row in (format.rows)(Reading { source, data, fields, bytes: limits.bytes })? {
             into.push(row?)?;
         }
         Ok(Corpus { samples: into.finish()?, digest })
@@ -199,18 +202,22 @@ pub fn check_name(path: &Path) -> Result<(), CorpusError> {
     formats::of(path).map(|_| ())
 }
 
-/// Whether every sample must have a label.
+/// What samples are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Labels {
-    Required,
-    Optional,
+enum Purpose {
+    /// The search for similar samples: every sample has a label.
+    Index,
+    /// A report over texts or pairs of texts, with or without labels.
+    Report,
 }
 
-impl Labels {
-    fn field(self) -> Field {
+impl Purpose {
+    const fn fields(self) -> &'static [Field] {
+        const INDEX: [Field; 3] = [TEXT, LABEL, ID];
+        const REPORT: [Field; 4] = [TEXT, TEXT_PAIR, LABEL.optional(), ID];
         match self {
-            Self::Required => LABEL,
-            Self::Optional => LABEL.optional(),
+            Self::Index => &INDEX,
+            Self::Report => &REPORT,
         }
     }
 }
@@ -220,31 +227,35 @@ struct Collector {
     source: String,
     unit: &'static str,
     limits: Limits,
-    labels: Labels,
+    purpose: Purpose,
     samples: Vec<Sample>,
     bytes: usize,
 }
 
 impl Collector {
-    fn new(source: String, unit: &'static str, limits: Limits, labels: Labels) -> Self {
-        Self { source, unit, limits, labels, samples: Vec::new(), bytes: 0 }
+    fn new(source: String, unit: &'static str, limits: Limits, purpose: Purpose) -> Self {
+        Self { source, unit, limits, purpose, samples: Vec::new(), bytes: 0 }
     }
 
     fn push(&mut self, row: Row) -> Result<(), CorpusError> {
         let wrong = |reason| CorpusError::at(&self.source, self.unit, row.number, reason);
         let object = row.object.map_err(|error| wrong(error.detail))?;
-        let Sample { id, text, label } = sample(&object, self.labels).map_err(wrong)?;
+        let mut sample = sample(&object, self.purpose).map_err(wrong)?;
         let Limits { rows, bytes } = self.limits;
         if self.samples.len() == rows {
             let detail = format!("more than {rows} samples (limits.corpus_rows)");
             return Err(CorpusError::of(&self.source, detail));
         }
-        self.bytes += id.len() + text.len() + label.len();
+        let Sample { id, text, text_pair, label } = &sample;
+        let pair = text_pair.as_ref().map_or(0, String::len);
+        self.bytes += id.len() + text.len() + pair + label.len();
         if self.bytes > bytes {
             return Err(wrong(format!("the texts exceed {bytes} bytes (limits.corpus_bytes)")));
         }
-        let id = if id.is_empty() { self.samples.len().to_string() } else { id };
-        self.samples.push(Sample { id, text, label });
+        if sample.id.is_empty() {
+            sample.id = self.samples.len().to_string();
+        }
+        self.samples.push(sample);
         Ok(())
     }
 
@@ -257,13 +268,15 @@ impl Collector {
 }
 
 /// Returns the sample of a row; its id is empty if it has none.
-fn sample(object: &Map<String, Value>, labels: Labels) -> Result<Sample, String> {
+fn sample(object: &Map<String, Value>, purpose: Purpose) -> Result<Sample, String> {
     let value = |field: &Field| {
         let (name, value) = field.find(object).unwrap_or((field.names[0], &Value::Null));
         match value {
             Value::Null => Ok(None),
             Value::String(text) => Ok(Some(text.clone())),
-            Value::Number(number) if name != TEXT.names[0] => Ok(Some(number.to_string())),
+            Value::Number(number) if ![TEXT.names[0], TEXT_PAIR.names[0]].contains(&name) => {
+                Ok(Some(number.to_string()))
+            }
             Value::Bool(flag) if name == LABEL.names[0] => Ok(Some(u8::from(*flag).to_string())),
             _ => Err(format!("{name} is not a string")),
         }
@@ -274,11 +287,11 @@ fn sample(object: &Map<String, Value>, labels: Labels) -> Result<Sample, String>
         Some(value) => Ok(value),
     };
     let text = filled("text", value(&TEXT)?)?;
-    let label = match labels {
-        Labels::Required => filled("label", value(&LABEL)?)?,
-        Labels::Optional => value(&LABEL)?.unwrap_or_default(),
+    let (text_pair, label) = match purpose {
+        Purpose::Index => (None, filled("label", value(&LABEL)?)?),
+        Purpose::Report => (value(&TEXT_PAIR)?, value(&LABEL)?.unwrap_or_default()),
     };
-    Ok(Sample { id: value(&ID)?.unwrap_or_default(), text, label })
+    Ok(Sample { id: value(&ID)?.unwrap_or_default(), text, text_pair, label })
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn read_as(name: &str, content: impl AsRef<[u8]>) -> Result<Vec<Sample>, String>
 }
 
 fn sample(id: &str, text: &str, label: &str) -> Sample {
-    Sample { id: id.to_owned(), text: text.to_owned(), label: label.to_owned() }
+    Sample { id: id.to_owned(), text: text.to_owned(), text_pair: None, label: label.to_owned() }
 }
 
 #[test]

@@ -118,10 +118,11 @@ impl<B: Backend> Layer<B> {
         })
     }
 
-    /// `[total, hidden]` → the states of the output tokens.
+    /// `[total, hidden]` → the states of the output tokens. `b.1` computes them from keys and values,
+    /// which `b.0` computes.
     pub fn forward(
         &self,
-        b: &B,
+        b: (&B, &B),
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
@@ -161,15 +162,15 @@ impl<B: Backend> Layer<B> {
     /// Computes the context of the queries, with keys and values from all of `x`.
     fn attend(
         &self,
-        b: &B,
+        (all, b): (&B, &B),
         queries: &B::Array,
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
     ) -> Result<(B::Array, B::Attended), B::Error> {
         let query = b.linear(&self.query, queries, None)?;
-        let key = b.linear(&self.key, x, None)?;
-        let mut value = b.linear(&self.value, x, None)?;
+        let key = all.linear(&self.key, x, None)?;
+        let mut value = all.linear(&self.value, x, None)?;
         let Heads { count, size } = self.attention.heads;
         if !removed.values.is_empty() {
             let all = |&token: &usize| (token..token + 1, 0..count * size);
@@ -208,14 +209,14 @@ impl<B: Backend> Layer<B> {
 
     fn forward_norms_after(
         &self,
-        b: &B,
+        (all, b): (&B, &B),
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
-        let (context, attended) = self.attend(b, queried, x, outputs, removed)?;
+        let (context, attended) = self.attend((all, b), queried, x, outputs, removed)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
         let (sum, feed_forward) = self.feed_forward.forward(b, &h, &h)?;
@@ -240,7 +241,7 @@ impl<B: Backend> Layer<B> {
 
     fn forward_norms_before(
         &self,
-        b: &B,
+        (all, b): (&B, &B),
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
@@ -248,7 +249,7 @@ impl<B: Backend> Layer<B> {
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
         let chosen = outputs.gather(b, &normed)?;
         let queried = chosen.as_ref().unwrap_or(&normed);
-        let (context, attended) = self.attend(b, queried, &normed, outputs, removed)?;
+        let (context, attended) = self.attend((all, b), queried, &normed, outputs, removed)?;
         let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;

@@ -24,7 +24,7 @@ use super::health::Health;
 use crate::backend::cpu;
 use crate::error::{Code, Error};
 use crate::model::{Model, PassError};
-use crate::passes::Job;
+use crate::passes::{Job, Requester};
 
 /// State shared by all workers.
 struct Workers {
@@ -58,6 +58,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Threads that run small passes or parts of passes may keep this fraction (1 / n) of a pass's
 /// memory.
 const SMALL_BUFFER_DIVISOR: usize = 8;
+
+/// How long jobs wait for others of their request at most. A poll that sends them takes less.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
+const GATHERING_STEP: Duration = Duration::from_micros(20);
 
 /// Passes with fewer multiply-adds run on a single thread.
 const MIN_PARALLEL_WORK: u64 = 30_000_000;
@@ -131,12 +135,9 @@ impl Workers {
     /// Passes jobs to the batcher until the channel closes.
     fn collect(&self, mut queue: mpsc::Receiver<Job>) {
         while let Some(job) = queue.blocking_recv() {
-            let mut waiting = lock(&self.waiting);
-            waiting.batcher.push(job);
-            // Jobs that were sent together are batched together.
-            while let Ok(job) = queue.try_recv() {
-                waiting.batcher.push(job);
-            }
+            let requester = Arc::clone(&job.requester);
+            lock(&self.waiting).batcher.push(job);
+            gather(&self.waiting, &mut queue, &requester, Instant::now() + LONGEST_GATHERING);
             self.more.notify_all();
         }
         lock(&self.waiting).closed = true;
@@ -176,6 +177,27 @@ impl Workers {
     }
 }
 
+/// Passes on the jobs that a request sends together, so that they are batched together, and all
+/// others that are queued.
+fn gather(
+    waiting: &Mutex<Waiting>,
+    queue: &mut mpsc::Receiver<Job>,
+    requester: &Requester,
+    until: Instant,
+) {
+    loop {
+        // Before the jobs, so that none is missed.
+        let more = requester.is_sending();
+        while let Ok(job) = queue.try_recv() {
+            lock(waiting).batcher.push(job);
+        }
+        if !more || Instant::now() >= until {
+            return;
+        }
+        thread::sleep(GATHERING_STEP);
+    }
+}
+
 impl Worker {
     /// Waits for a pass and runs it; `false` when there is no more work. A panic here is a bug of
     /// this crate and costs only this turn.
@@ -200,8 +222,6 @@ impl Worker {
         let took = start.elapsed();
         // Other passes run at the same time, so count the work of all cores.
         let concurrent = running.concurrent();
-        let work = batch.load() * batch.model.layers();
-        self.all.admission.note_pass(work * concurrent, took.as_secs_f64());
         match &result {
             Ok(_) => self.all.health.note_pass(true),
             Err(Failure::Row(_)) => self.all.health.note_pass(false),
@@ -210,7 +230,12 @@ impl Worker {
             Err(Failure::Device(_)) => self.all.health.note_lost(),
         }
         note_memory(&batch.model);
-        batch.model.note_pass(&batch.rows, took.as_secs_f64() / concurrent as f64);
+        // Estimates are for full precision, so that no row takes longer than estimated.
+        if batch.model.is_full(&batch.rows) {
+            let work = batch.load() * batch.model.layers();
+            self.all.admission.note_pass(work * concurrent, took.as_secs_f64());
+            batch.model.note_pass(&batch.rows, took.as_secs_f64() / concurrent as f64);
+        }
         histogram!("explaind_pass_seconds").record(took.as_secs_f64());
         histogram!("explaind_pass_rows").record(batch.rows.len() as f64);
         histogram!("explaind_pass_tokens").record(batch.tokens() as f64);
@@ -307,4 +332,61 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tracing::Span;
+
+    use super::*;
+    use crate::model::{Model, Placement};
+    use crate::rows::{Row, Tokens};
+
+    #[test]
+    fn jobs_of_one_poll_run_in_one_pass() {
+        let source = "builtin:sentiment-en".parse().unwrap();
+        let model = Arc::new(Model::load("own", &source, &Placement::default()).unwrap());
+        let requester = Arc::new(Requester::default());
+        let ids = Tokens {
+            input_ids: vec![7; 3],
+            token_type_ids: vec![0; 3],
+            position_ids: vec![0, 1, 2],
+        };
+        let ids = Arc::new(ids);
+        let callers = Mutex::new(Vec::new());
+        let job = || {
+            let (reply, caller) = oneshot::channel();
+            lock(&callers).push(caller);
+            Job {
+                model: Arc::clone(&model),
+                rows: vec![Row::forward(Arc::clone(&ids), [0].into())],
+                requester: Arc::clone(&requester),
+                reply,
+                queued: Instant::now(),
+                span: Span::none(),
+            }
+        };
+        let limits = PassLimits { tokens: 64, bytes: 1 << 30, workers: 1, express: 1 };
+        let waiting = Mutex::new(Waiting { batcher: Batcher::new(limits), closed: false });
+        let (sender, mut queue) = mpsc::channel(8);
+        let begun = std::sync::Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                requester.together(|| {
+                    sender.blocking_send(job()).unwrap();
+                    begun.wait();
+                    for _ in 0..4 {
+                        thread::yield_now();
+                        sender.blocking_send(job()).unwrap();
+                    }
+                });
+            });
+            begun.wait();
+            let far = Instant::now() + Duration::from_secs(600);
+            gather(&waiting, &mut queue, &requester, far);
+        });
+        let batch = lock(&waiting).batcher.next(Instant::now(), Lane::Main);
+        assert_eq!(batch.unwrap().rows.len(), 5);
+    }
 }

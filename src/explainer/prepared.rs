@@ -1,5 +1,7 @@
 //! An admitted question, answered at once or as a stream.
 
+use std::future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{join_all, try_join, try_join_all};
@@ -45,7 +47,7 @@ impl Prepared {
     pub async fn answer(self) -> Result<Answer> {
         let Self { question, tokenized, attention_selection, passes, tokens, closing, _room } =
             self;
-        let results = join_all(tokenized.into_iter().zip(&question.inputs).map(
+        let mut results = pin!(join_all(tokenized.into_iter().zip(&question.inputs).map(
             async |(tokenized, input)| {
                 let follow = Follow::default();
                 let explained = run(
@@ -59,8 +61,9 @@ impl Prepared {
                 let explained = explained.await;
                 (input.id.clone(), explained.map_err(|error| with_pointer(error, input)))
             },
-        ))
-        .await;
+        )));
+        let results =
+            future::poll_fn(|context| passes.together(|| results.as_mut().poll(context))).await;
         if let Some(elapsed) = passes.since_last_output() {
             closing.note(tokens, elapsed.as_secs_f64());
         }
@@ -79,7 +82,7 @@ impl Prepared {
         let used = Arc::new(Mutex::new(zero_usage(&question)));
         let all_used = Arc::clone(&used);
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let work: FuturesUnordered<_> = tokenized
+        let mut work: FuturesUnordered<_> = tokenized
             .into_iter()
             .enumerate()
             .map(|(index, tokenized)| {
@@ -105,6 +108,8 @@ impl Prepared {
             .collect();
         drop(sender);
         let events = poll_fn(move |context| receiver.poll_recv(context)).map(Some);
+        let all_passes = passes.clone();
+        let work = poll_fn(move |context| all_passes.together(|| work.poll_next_unpin(context)));
         let events = select(events, work.map(|()| None)).filter_map(async |event| event);
         let end = once(async move {
             let _held = _room;

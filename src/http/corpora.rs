@@ -294,7 +294,7 @@ fn sent(explainer: &Explainer, model: &Model, samples: Vec<SampleShape>) -> Resu
             return Err(field_error("text", "the text is empty".to_owned()));
         }
         let id = sample.id.unwrap_or_else(|| index.to_string());
-        Ok(Sample { id, text: sample.text, label: sample.label })
+        Ok(Sample { id, text: sample.text, text_pair: None, label: sample.label })
     };
     let samples = samples.into_iter().enumerate().map(sample).collect::<Result<_>>()?;
     Ok(Origin::Sent(Arc::new(Corpus::of_samples(samples))))

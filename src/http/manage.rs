@@ -27,8 +27,8 @@ pub struct LoadRequest {
     source: String,
     /// Overrides the activation of config.json.
     activation: Option<ActivationName>,
-    /// `tf32` and `bf16` round the factors of matrix products on a GPU; on the CPU, everything is
-    /// computed in `f32`.
+    /// `int8` computes inputs that methods perturb in 8-bit integers, where the processor has
+    /// AVX512-VNNI. `tf32` and `bf16` round the factors of matrix products on a GPU.
     #[serde(default)]
     dtype: DtypeName,
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use tracing::debug;
 
 use super::memory::{self, Room};
-use super::run::load;
+use super::running::load;
 use super::{Loaded, Model, Placement};
 use crate::architectures;
 use crate::blocks;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Placement;
-use crate::blocks::{Attention, Encoder, Head, LayerNorm, Linear, Relation, Stored};
+use crate::blocks::{Attention, Encoder, Head, Layer, LayerNorm, Linear, Relation, Stored};
 
 /// Returns the bytes that the weights will take on `placement`, from the sizes of the blocks.
 pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
     let (numbers, maps) = numbers(encoder, head);
+    // Each linear map is packed once per direction.
+    let packed = size_of::<f32>() * (numbers + 2 * maps);
     match placement {
-        // Each linear map is packed once per direction.
-        Placement::Cpu(_) => size_of::<f32>() * (numbers + 2 * maps),
+        Placement::Cpu(_) => packed,
+        Placement::Int8(..) => packed + encoder.layers.iter().map(Layer::weights).sum::<usize>(),
         #[cfg(feature = "candle")]
         Placement::Candle(candle) => {
             candle.dtype.size_in_bytes() * numbers + candle.weight_bytes() * maps

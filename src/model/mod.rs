@@ -10,7 +10,7 @@ mod network;
 mod packed;
 mod placement;
 mod remote;
-mod run;
+mod running;
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -25,15 +25,15 @@ use crate::heads::activation::OutputActivation;
 use crate::heads::{Head, Labels, Task};
 use crate::pace::Pace;
 use crate::remote::Remote;
-use crate::rows::{MapKind, Row, RowOutput, Want};
+use crate::rows::{MapKind, Precision, Row, RowOutput, Want};
 use crate::script::Script;
 use crate::text::tokenizer::Truncate;
 use crate::text::{Encoding, Input, TextEncoder};
 pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
 pub use placement::{Dtype, Placement};
-pub use run::PassError;
-use run::Run;
+pub use running::PassError;
+use running::Run;
 
 /// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
@@ -154,6 +154,12 @@ impl Loaded {
     pub fn dtype(&self) -> &'static str {
         // JSON has numbers of double precision.
         if self.is_remote() { "f64" } else { self.placement.dtype() }
+    }
+
+    /// Whether every row runs in full precision. Only such passes measure the speed.
+    pub fn is_full(&self, rows: &[Row]) -> bool {
+        let reduces = matches!(self.placement, Placement::Int8(..));
+        !reduces || rows.iter().all(|row| row.precision == Precision::Full)
     }
 
     /// Returns the device: `cpu`, `cuda:` and a number, or `remote` for another server.

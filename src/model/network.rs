@@ -5,6 +5,7 @@ mod hidden;
 mod lens;
 mod states;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::packed::Packed;
@@ -77,14 +78,14 @@ impl<B: Backend> Network<B> {
     }
 
     /// Runs rows of any lengths together; returns one output per row, in the same order.
-    pub fn run(&self, b: &B, rows: &[Row]) -> Result<Vec<RowOutput>, B::Error> {
+    pub fn run(&self, b: &B, rows: &[&Row]) -> Result<Vec<RowOutput>, B::Error> {
         let mut by_layers: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
             by_layers.entry((row.first_layer(), row.last_layer())).or_default().push(index);
         }
         let mut outputs = vec![RowOutput::default(); rows.len()];
         for ((first_layer, last_layer), indices) in by_layers {
-            let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
+            let own: Vec<&Row> = indices.iter().map(|&index| rows[index]).collect();
             let run = self.run_layers(b, first_layer, last_layer, &own)?;
             indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
         }
@@ -148,7 +149,9 @@ impl<B: Backend> Network<B> {
             kept.keep(pass, &hidden, number)?;
             self.look(pass, &hidden, &mut lens)?;
             let tokens = &pass.output_tokens[number];
-            let (output, saved) = layer.forward(b, &hidden, tokens, &packed.removed(number))?;
+            let own = if number == last { self.of_last_layer(b) } else { Cow::Borrowed(b) };
+            let removed = packed.removed(number);
+            let (output, saved) = layer.forward((b, &own), &hidden, tokens, &removed)?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
                     let map = forward_map(b, layer, &hidden, &saved, tokens, i, &row.maps)?;
@@ -214,6 +217,15 @@ impl<B: Backend> Network<B> {
             outputs,
             kept,
         })
+    }
+
+    /// Returns what computes the last layer's states from its keys and values. If the head reads
+    /// single tokens these are few, and what they lack in precision nothing evens out.
+    fn of_last_layer<'b>(&self, b: &'b B) -> Cow<'b, B> {
+        match &self.head.pooling {
+            Pooling::Whole(pool) if !pool.is_one_state() => Cow::Borrowed(b),
+            Pooling::Whole(_) | Pooling::Tokens => b.exact(),
+        }
     }
 
     /// Adds the convolution of `input`, which runs beside the first layer, to its `output`.

@@ -5,13 +5,15 @@ use std::fmt;
 use crate::backend::DeviceMemory;
 #[cfg(feature = "candle")]
 use crate::backend::candle::{Candle, Products};
-use crate::backend::cpu::Isa;
+use crate::backend::cpu::{Int8, Isa};
 
 /// The numbers that a model's layers compute with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dtype {
     #[default]
     F32,
+    /// f32, and 8-bit integers for inputs that methods perturb.
+    Int8,
     /// f32, with the factors of products rounded to 10 bits.
     Tf32,
     /// f32, with the factors and results of linear maps rounded to 8 bits.
@@ -19,9 +21,11 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// The name of such a placement's type.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Int8 => "f32+int8",
             Self::Tf32 => "tf32",
             Self::Bf16 => "bf16",
         }
@@ -32,6 +36,8 @@ impl Dtype {
 #[derive(Debug, Clone)]
 pub enum Placement {
     Cpu(Isa),
+    /// The same with layers in 8 bits, too, for rows of reduced precision.
+    Int8(Isa, Int8),
     /// The reference back end, or a GPU.
     #[cfg(feature = "candle")]
     Candle(Candle),
@@ -59,23 +65,6 @@ impl Placement {
     pub fn cuda(number: usize) -> Result<Self, String> {
         Candle::cuda(number).map(Self::Candle)
     }
-
-    /// Returns the same place for a model with layers of this type, in f32 where there is no such
-    /// type.
-    pub fn with(&self, dtype: Dtype) -> Self {
-        match self {
-            Self::Cpu(isa) => Self::Cpu(*isa),
-            Self::Candle(candle) => {
-                let products = match dtype {
-                    Dtype::F32 => Products::Full,
-                    Dtype::Tf32 => Products::Tf32,
-                    Dtype::Bf16 => Products::Bf16,
-                };
-                let with = candle.with(products);
-                Self::Candle(with.unwrap_or_else(|| candle.clone()))
-            }
-        }
-    }
 }
 
 #[cfg(not(feature = "candle"))]
@@ -97,18 +86,36 @@ impl Placement {
             "cuda:{number}: this binary was built without CUDA; build it with --features cuda"
         ))
     }
-
-    /// Returns the same place: it computes in f32 only.
-    pub fn with(&self, _dtype: Dtype) -> Self {
-        self.clone()
-    }
 }
 
 impl Placement {
+    /// Returns the same place for a model with layers of this type, in f32 where there are no such
+    /// numbers: 8-bit integers need instructions for them, rounded factors a device.
+    pub fn with(&self, dtype: Dtype) -> Self {
+        match self {
+            Self::Cpu(isa) | Self::Int8(isa, _) => match dtype {
+                Dtype::Int8 => {
+                    Int8::of(*isa).map_or(Self::Cpu(*isa), |int8| Self::Int8(*isa, int8))
+                }
+                Dtype::F32 | Dtype::Tf32 | Dtype::Bf16 => Self::Cpu(*isa),
+            },
+            #[cfg(feature = "candle")]
+            Self::Candle(candle) => {
+                let products = match dtype {
+                    Dtype::F32 | Dtype::Int8 => Products::Full,
+                    Dtype::Tf32 => Products::Tf32,
+                    Dtype::Bf16 => Products::Bf16,
+                };
+                Self::Candle(candle.with(products).unwrap_or_else(|| candle.clone()))
+            }
+        }
+    }
+
     /// The numbers that the layers compute with.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::Cpu(_) => "f32",
+            Self::Int8(..) => "f32+int8",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.dtype_name(),
         }
@@ -117,7 +124,7 @@ impl Placement {
     /// The device: `cpu`, or `cuda:` and a number.
     pub fn device(&self) -> &'static str {
         match self {
-            Self::Cpu(_) => "cpu",
+            Self::Cpu(_) | Self::Int8(..) => "cpu",
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.device_name(),
         }
@@ -126,7 +133,7 @@ impl Placement {
     /// The memory of the device, if it has its own.
     pub fn memory(&self) -> Option<DeviceMemory> {
         match self {
-            Self::Cpu(_) => None,
+            Self::Cpu(_) | Self::Int8(..) => None,
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.memory(),
         }
@@ -135,7 +142,7 @@ impl Placement {
     /// Whether passes run on a device of their own rather than on the threads of workers.
     pub fn is_device(&self) -> bool {
         match self {
-            Self::Cpu(_) => false,
+            Self::Cpu(_) | Self::Int8(..) => false,
             #[cfg(feature = "candle")]
             Self::Candle(_) => true,
         }
@@ -146,6 +153,9 @@ impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu(isa) => write!(f, "cpu ({}, f32)", isa.name()),
+            Self::Int8(isa, int8) => {
+                write!(f, "cpu ({}, f32; {}, int8)", isa.name(), int8.name())
+            }
             #[cfg(feature = "candle")]
             Self::Candle(candle) => candle.fmt(f),
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::run::Run;
+use super::running::Run;
 use super::{Budget, Loaded, Model, PassError, Placement};
 use crate::backend::cpu::Isa;
 use crate::blocks::{Encoder, Head as HeadBlock, Pooling, PoolingMode};

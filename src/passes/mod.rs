@@ -119,6 +119,12 @@ impl Passes {
         &self.queue.model
     }
 
+    /// Calls `poll`, which polls futures of several inputs or methods. The jobs that they send run in
+    /// the same passes as far as possible, which reads the weights less often.
+    pub fn together<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.queue.together(poll)
+    }
+
     /// Runs `rows` and waits for all of them. Returns one output per row, in order. Fails with
     /// `deadline_exceeded` if they are not done in time. Dropping the future removes the rows that
     /// have not run from the queue.

@@ -77,6 +77,11 @@ impl Queue {
         finished.await.map_err(|_| stopped())?
     }
 
+    /// See [`Requester::together`].
+    pub fn together<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.requester.together(poll)
+    }
+
     /// Returns the expected time of so many rows, at the pace so far.
     pub fn expected(&self, rows: usize) -> Duration {
         Duration::from_secs_f64(self.pace.seconds_for(rows).unwrap_or_default())

@@ -1,7 +1,7 @@
 //! The request that rows belong to: what the queue needs to know to be fair.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The name of callers without a key.
@@ -19,6 +19,8 @@ pub struct Requester {
     work: u64,
     /// Multiply-adds of its rows that were dispatched so far.
     served: AtomicU64,
+    /// Number of polls in progress that may send several jobs.
+    sending: AtomicUsize,
 }
 
 impl Default for Requester {
@@ -29,7 +31,7 @@ impl Default for Requester {
 
 impl Requester {
     pub fn new(caller: Arc<str>, expected: Duration, work: u64) -> Self {
-        Self { caller, expected, work, served: AtomicU64::new(0) }
+        Self { caller, expected, work, served: AtomicU64::new(0), sending: AtomicUsize::new(0) }
     }
 
     /// Returns the expected time of the rows that were not dispatched yet.
@@ -41,5 +43,33 @@ impl Requester {
     /// Records the multiply-adds of rows that were dispatched.
     pub fn charge(&self, work: u64) {
         self.served.fetch_add(work, Ordering::Relaxed);
+    }
+
+    /// Calls `poll`, which may send several jobs. They run in the same passes as far as possible.
+    pub fn together<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _sending = Sending::new(&self.sending);
+        poll()
+    }
+
+    /// Whether more jobs may follow at once. If not, all jobs of past calls of [`Self::together`]
+    /// are in the queue.
+    pub fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Acquire) > 0
+    }
+}
+
+/// Counts a call of [`Requester::together`] until dropped.
+struct Sending<'a>(&'a AtomicUsize);
+
+impl<'a> Sending<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }

@@ -31,7 +31,7 @@ use crate::text::{Encoding, Input};
 use ablation::Ablations;
 pub use json::json;
 pub use presentation::{document, terminal};
-use reading::Reading;
+use reading::{Reading, choices};
 pub use summary::{Ablated, Ablation, HeadRow, Summary};
 use tally::Tally;
 
@@ -46,17 +46,14 @@ const HEADS_PER_BATCH: usize = 64;
 /// both.
 ///
 /// # Errors
-/// Fails if the model reads two texts, if the records cannot be written, or if no text could be
-/// measured.
+/// Fails if the records cannot be written, or if no text could be measured.
 pub async fn run(
     scope: &Scope<'_>,
     ablate: usize,
     folder: &Path,
     known: &dyn Fn(usize),
 ) -> Result<Summary, RunError> {
-    let model = scope.model;
-    reading::check(model)?;
-    let mut tally = Tally::new(model.layers(), model.heads());
+    let mut tally = Tally::new(scope.model.layers(), scope.model.heads());
     let identity = json!({ "command": "heads" });
     let work = async |input: Input| measure(scope, input).await;
     let run = scope.run(&mut tally, folder, &identity, known, work).await?;
@@ -84,14 +81,16 @@ async fn switch_off(
     scope.attempt(ablations, &folder.join(ABLATIONS), &identity, known, work).await
 }
 
-/// Returns the importance and the pattern of every head for one text:
+/// Returns the importance and the pattern of every head for one text, or for the first of two texts
+/// that are embedded separately:
 /// `{"truncated", "scores": [layers][heads], "patterns": [layers · heads]}`.
 async fn measure(scope: &Scope<'_>, input: Input) -> Result<Value, Error> {
     let model = scope.model;
     let loads = |encoding: &Encoding| {
         let tokens = encoding.len();
-        // The prediction, and the patterns with a row per layer at most.
-        vec![Load::forward(model, tokens, 1 + model.layers()), Load::gradients(model, tokens, 1)]
+        // The patterns take a row per layer at most.
+        let forward = first_rows(encoding) + model.layers();
+        vec![Load::forward(model, tokens, forward), Load::gradients(model, tokens, 1)]
     };
     let text = Text::admit(scope, input, loads).await?;
     let (encoding, passes) = (text.encoding()?, &text.admitted.passes);
@@ -115,26 +114,33 @@ async fn measure(scope: &Scope<'_>, input: Input) -> Result<Value, Error> {
 /// Returns what happens to the prediction of one text without each head, with the choice at each
 /// predicted output: `{"choices", "without": [[choices, change of the mean logit]]}`.
 async fn ablate(scope: &Scope<'_>, heads: &[AttentionHead], input: Input) -> Result<Value, Error> {
-    let loads =
-        |encoding: &Encoding| vec![Load::forward(scope.model, encoding.len(), 1 + heads.len())];
+    let loads = |encoding: &Encoding| {
+        vec![Load::forward(scope.model, encoding.len(), first_rows(encoding) + heads.len())]
+    };
     let text = Text::admit(scope, input, loads).await?;
-    let First { reads, reading, output } = text.first().await?;
-    let (model, tokens) = (scope.model, &text.encoding()?.ids);
+    let first = text.first().await?;
+    let (question, encoding) = (&text.admitted.question, text.encoding()?);
+    let choices = |output: &RowOutput| choices(question, encoding, &first, output);
     let row = |head: &AttentionHead| Row {
         without: Some(*head),
-        ..Row::forward(Arc::clone(tokens), Arc::clone(&reads))
+        ..Row::forward(Arc::clone(&encoding.ids), Arc::clone(&first.reads))
     };
     let changed = |without: &RowOutput| {
-        let change = reading.value(without) - reading.value(&output);
-        json!([reading.choices(model, without), change])
+        let change = first.reading.value(without) - first.reading.value(&first.output);
+        Ok(json!([choices(without)?, change]))
     };
     let mut all = Vec::with_capacity(heads.len());
     // Outputs of masked language models are large.
     for heads in heads.chunks(HEADS_PER_BATCH) {
         let outputs = text.admitted.passes.run(heads.iter().map(row).collect()).await?;
-        all.extend(outputs.iter().map(changed));
+        all.extend(outputs.iter().map(changed).collect::<Result<Vec<Value>, Error>>()?);
     }
-    Ok(json!({ "choices": reading.choices(model, &output), "without": all }))
+    Ok(json!({ "choices": choices(&first.output)?, "without": all }))
+}
+
+/// Returns the number of rows of the first pass: one for each text that is embedded by itself.
+fn first_rows(encoding: &Encoding) -> usize {
+    1 + usize::from(encoding.separate_pair.is_some())
 }
 
 /// One admitted text.
@@ -172,9 +178,13 @@ impl Text {
     async fn first(&self) -> Result<First, Error> {
         let (question, encoding) = (&self.admitted.question, self.encoding()?);
         let reads = tasks::of(question.model.task).reads(encoding, &question.model)?;
-        let row = Row::forward(Arc::clone(&encoding.ids), Arc::clone(&reads));
-        let output = self.admitted.passes.run_one(row).await?;
-        let reading = Reading::of(question, encoding, &reads, &output)?;
+        let row = |encoding: &Encoding| Row::forward(Arc::clone(&encoding.ids), Arc::clone(&reads));
+        let passes = &self.admitted.passes;
+        let output = passes.run_one(row(encoding)).await?;
+        let reading = match &encoding.separate_pair {
+            Some(pair) => Reading::similarity(&passes.run_one(row(pair)).await?),
+            None => Reading::of(question, encoding, &reads, &output)?,
+        };
         Ok(First { reads, reading, output })
     }
 }

@@ -20,7 +20,7 @@ use crate::text::Input;
 /// Number of texts that are run concurrently, to fill the passes.
 const CONCURRENT_TEXTS: usize = 4;
 
-/// The distinct texts of a corpus file.
+/// The distinct texts, or pairs of texts, of a corpus file.
 #[derive(Debug, Clone)]
 pub struct Texts {
     /// The name of the file.
@@ -28,6 +28,8 @@ pub struct Texts {
     /// Digest of the whole file.
     pub digest: String,
     pub texts: Vec<String>,
+    /// The second text of each.
+    pub pairs: Vec<Option<String>>,
     /// The label of each text; empty if it has none.
     pub labels: Vec<String>,
     /// Number of texts in the file that repeat an earlier one. They are left out, because they
@@ -50,20 +52,27 @@ impl Texts {
         let corpus = Content::read(path, limits)?.texts(limits)?;
         let all = corpus.samples.len();
         let mut known = HashSet::new();
-        let samples = corpus.samples.into_iter();
-        let distinct: Vec<Sample> =
-            samples.filter(|sample| known.insert(sample.text.clone())).collect();
+        let mut is_new =
+            |sample: &Sample| known.insert((sample.text.clone(), sample.text_pair.clone()));
+        let distinct: Vec<Sample> = corpus.samples.into_iter().filter(&mut is_new).collect();
         let of = distinct.len();
         let samples = subsample(distinct, most).into_iter();
-        let (texts, labels) = samples.map(|sample| (sample.text, sample.label)).unzip();
+        let (texts, (pairs, labels)) =
+            samples.map(|sample| (sample.text, (sample.text_pair, sample.label))).unzip();
         Ok(Self {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             digest: corpus.digest,
             repeated: all - of,
             of,
             texts,
+            pairs,
             labels,
         })
+    }
+
+    fn input(&self, number: usize) -> Input {
+        let (text, text_pair) = (self.texts[number].clone(), self.pairs[number].clone());
+        Input { text, text_pair, pointer: "/data".to_owned(), ..Input::default() }
     }
 }
 
@@ -183,17 +192,12 @@ impl Scope<'_> {
         work: impl AsyncFn(Input) -> Result<Value>,
     ) -> io::Result<Run> {
         let is_late = || self.until.is_some_and(|until| Instant::now() >= until);
-        let one = async |(number, text): (usize, &String)| {
-            let found = if is_late() { None } else { Some(work(input(text)).await) };
+        let one = async |number: usize| {
+            let found = if is_late() { None } else { Some(work(self.texts.input(number)).await) };
             (number, found)
         };
-        let new: Vec<(usize, &String)> = self
-            .texts
-            .texts
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| !journal.has(*number))
-            .collect();
+        let new: Vec<usize> =
+            (0..self.texts.texts.len()).filter(|number| !journal.has(*number)).collect();
         let mut all = std::pin::pin!(stream::iter(new).map(one).buffered(CONCURRENT_TEXTS));
         let mut run = Run::default();
         while let Some((number, found)) = all.next().await {
@@ -210,10 +214,6 @@ impl Scope<'_> {
         }
         Ok(run)
     }
-}
-
-fn input(text: &str) -> Input {
-    Input { text: text.to_owned(), pointer: "/data".to_owned(), ..Input::default() }
 }
 
 #[cfg(test)]
@@ -233,5 +233,15 @@ mod tests {
         std::fs::write(&path, "a\nb\na\nc\nb\n").unwrap();
         let texts = Texts::read(&path, 2, Limits { rows: 10, bytes: 100 }).unwrap();
         assert_eq!((texts.texts, texts.repeated, texts.of), (vec!["a".into(), "b".into()], 2, 3));
+    }
+
+    #[test]
+    fn pairs_with_the_same_first_text_are_distinct() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tsv");
+        std::fs::write(&path, "text\ttext_pair\na\tx\na\ty\na\tx\nb\t\n").unwrap();
+        let texts = Texts::read(&path, 9, Limits { rows: 10, bytes: 100 }).unwrap();
+        assert_eq!((texts.texts.len(), texts.repeated), (3, 1));
+        assert_eq!(texts.pairs, [Some("x".to_owned()), Some("y".to_owned()), None]);
     }
 }

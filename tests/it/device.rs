@@ -168,8 +168,8 @@ async fn a_warm_up_finds_how_many_tokens_fit() {
     let passes = inject(WORD, Fault::OutOfMemory(100));
     let model = warmed_up().await;
     heal(WORD);
-    // Two short passes, then 256, 128 and 64 tokens.
-    assert_eq!(passes.load(Ordering::Relaxed), 5);
+    // Three short passes, then 256, 128 and 64 tokens.
+    assert_eq!(passes.load(Ordering::Relaxed), 6);
     assert_eq!(model.unwrap().most_tokens(), 64);
     inject(WORD, Fault::OutOfMemory(4));
     let errors = warmed_up().await.err();

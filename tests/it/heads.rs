@@ -24,6 +24,7 @@ async fn the_importance_is_reported_without_ablations() {
         name: "texts.tsv".to_owned(),
         digest: "none".to_owned(),
         texts: TEXTS.map(str::to_owned).to_vec(),
+        pairs: vec![None; 2],
         labels: vec![String::new(); 2],
         repeated: 0,
         of: 2,

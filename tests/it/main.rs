@@ -14,6 +14,7 @@ mod hostile;
 mod house;
 mod http;
 mod hub_configs;
+mod int8;
 mod loading;
 mod methods;
 mod neighbours;

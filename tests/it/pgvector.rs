@@ -67,6 +67,7 @@ fn random(width: usize, rows: usize, spread: f64) -> (Vec<Sample>, Embedded) {
     let sample = |row: usize| Sample {
         id: format!("'{row}\\"),
         text: format!("a\tb\\n\n{{\"文\", {row}}}"),
+        text_pair: None,
         label: "0".to_owned(),
     };
     let embedded = Embedded {
@@ -130,6 +131,7 @@ fn searches_of_a_model_equal_those_of_the_local_store() {
         let texts = texts.map(|text| Sample {
             id: String::new(),
             text: input(text, None).text,
+            text_pair: None,
             label: "1".to_owned(),
         });
         let fresh = embed(&model, &texts, representation, &|_| true).unwrap();

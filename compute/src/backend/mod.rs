@@ -125,7 +125,7 @@ pub struct DeviceMemory {
 /// A back end. An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings` are
 /// blocks with loaded weights; the other types hold what a forward pass saves for the gradient. A
 /// gradient may cover fewer rows than the forward pass: the first ones.
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: Clone + Send + Sync + 'static {
     type Error: fmt::Display;
     type Array: Send + Sync;
     type Linear: Send + Sync;
@@ -146,7 +146,12 @@ pub trait Backend: Send + Sync + 'static {
         input: usize,
     ) -> Result<Self::Linear, Self::Error>;
 
-    /// Loads a linear map of a layer, which may be computed in reduced precision.
+    /// Returns the back end without reduced precision.
+    fn exact(&self) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
+    }
+
+    /// Loads a linear map of a layer, which forward passes may run in reduced precision.
     fn load_layer_linear(
         &self,
         weight: &[f32],
@@ -186,7 +191,8 @@ pub trait Backend: Send + Sync + 'static {
         onto: Option<&Self::Array>,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// Returns `act(x Wᵀ + b)` and the activation's derivative there.
+    /// Returns `act(x Wᵀ + b)` and the activation's derivative there; of passes of reduced
+    /// precision, which have no gradients, the derivative may be empty.
     fn linear_activated(
         &self,
         map: &Self::Linear,

@@ -213,7 +213,7 @@ pub struct Encoder {
 
 impl Layer {
     /// Returns the number of weights in linear maps.
-    fn weights(&self) -> usize {
+    pub fn weights(&self) -> usize {
         let (attention, forward) = (&self.attention, &self.feed_forward);
         let maps = [&attention.query, &attention.key, &attention.value, &attention.output];
         let maps = maps.into_iter().chain([&forward.up, &forward.down]).chain(&forward.gate);

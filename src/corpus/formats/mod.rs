@@ -76,6 +76,7 @@ pub enum Needed {
 
 pub const ID: Field = Field { names: &["id"], needed: Needed::No };
 pub const TEXT: Field = Field { names: &["text", "sentence", "review"], needed: Needed::Yes };
+pub const TEXT_PAIR: Field = Field { names: &["text_pair"], needed: Needed::No };
 pub const LABEL: Field = Field { names: &["label"], needed: Needed::Yes };
 
 impl Field {

@@ -22,6 +22,7 @@ fn index(rows: usize) -> Index {
     let sample = |row: usize| Sample {
         id: format!("id-{row}"),
         text: format!("文 {row}"),
+        text_pair: None,
         label: "0".to_owned(),
     };
     let samples: Vec<Sample> = (0..rows).map(sample).collect();

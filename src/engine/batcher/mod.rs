@@ -91,16 +91,27 @@ pub struct PassLimits {
 
 impl PassLimits {
     /// Number of tokens of the next pass if `waiting` tokens wait: divides them into equal passes,
-    /// the same number for each worker, so that all workers finish together.
-    fn share(&self, waiting: usize) -> usize {
+    /// the same number for each worker, so that all workers finish together; but into none of fewer
+    /// than `smallest` tokens.
+    fn share(&self, waiting: usize, smallest: usize) -> usize {
         let rounds = waiting.div_ceil(self.workers * self.tokens).max(1);
-        waiting.div_ceil(self.workers * rounds).clamp(SMALLEST_PASS.min(self.tokens), self.tokens)
+        let passes = (self.workers * rounds).min(waiting / smallest).max(1);
+        waiting.div_ceil(passes).min(self.tokens)
     }
 }
 
-/// Passes with fewer tokens spend most of their time on reading weights, so this much is not
-/// divided among workers.
-const SMALLEST_PASS: usize = 32;
+/// Returns the number of tokens below which a pass of the model spends much of its time on reading
+/// weights, so that it is not divided among workers; they share its products instead. A token takes
+/// two operations per weight whatever the model, but small models stay in the cores' caches.
+fn smallest_pass(model: &Model) -> usize {
+    match model.token_work() > CACHED_WEIGHTS {
+        true => 128,
+        false => 32,
+    }
+}
+
+/// Approximate number of weights that a core's own cache holds.
+const CACHED_WEIGHTS: u64 = 1 << 20;
 
 /// Assigns the rows of all jobs in flight to passes.
 pub struct Batcher {
@@ -215,7 +226,7 @@ impl Batcher {
         let of_model =
             |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
-        let load = self.limits.share(waiting).min(model.most_tokens());
+        let load = self.limits.share(waiting, smallest_pass(&model)).min(model.most_tokens());
         let mut room = RemainingRoom { load, bytes: self.limits.bytes, empty: true };
         let mut batch = Batch::of(model);
         let fits = |entry: &InFlight, batch: &Batch, room: &RemainingRoom| {
@@ -328,5 +339,36 @@ fn check_finite(output: RowOutput) -> Result<RowOutput, Error> {
     match output.is_finite() {
         true => Ok(output),
         false => Err(Error::internal("the model's output is not finite")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_are_equal_and_not_too_small() {
+        let limits = PassLimits { tokens: 1_000, bytes: 1 << 30, workers: 2, express: 2 };
+        for (waiting, smallest, share) in [
+            (20, 32, 20),
+            (63, 32, 63),
+            (64, 32, 32),
+            (255, 128, 255),
+            (257, 128, 129),
+            (2_000, 128, 1_000),
+            // Two passes for each worker.
+            (2_400, 128, 600),
+        ] {
+            assert_eq!(limits.share(waiting, smallest), share, "{waiting}, {smallest}");
+        }
+        let limits = PassLimits { tokens: 16, ..limits };
+        assert_eq!(limits.share(40, 128), 16);
+    }
+
+    #[test]
+    fn the_built_in_model_stays_in_caches() {
+        let source = "builtin:sentiment-en".parse().unwrap();
+        let model = Model::load("own", &source, &Default::default()).unwrap();
+        assert_eq!(smallest_pass(&model), 32);
     }
 }

@@ -20,8 +20,8 @@ pub struct Ablations {
     pub right: usize,
     /// The label of each text of the corpus, if it is one of the model's.
     expected: Vec<Option<usize>>,
-    /// Number of labels of the model, or of pieces of its vocabulary.
-    pub labels: usize,
+    /// Number of labels, pieces or tokens that a prediction is chosen among.
+    pub choices: usize,
 }
 
 /// The effect of switching one head off.
@@ -42,12 +42,12 @@ impl Ablations {
             false => None,
         };
         let expected = scope.texts.labels.iter().map(label).collect();
-        Self::of(heads, expected, model.outputs())
+        Self::of(heads, expected, reading::choices_of(model))
     }
 
-    fn of(heads: Vec<AttentionHead>, expected: Vec<Option<usize>>, labels: usize) -> Self {
+    fn of(heads: Vec<AttentionHead>, expected: Vec<Option<usize>>, choices: usize) -> Self {
         let effects = vec![Effect::default(); heads.len()];
-        Self { heads, effects, texts: 0, labelled: 0, right: 0, expected, labels }
+        Self { heads, effects, texts: 0, labelled: 0, right: 0, expected, choices }
     }
 }
 
@@ -57,11 +57,11 @@ impl Accumulate for Ablations {
     }
 
     fn add(&mut self, number: usize, record: &Value) -> Option<()> {
-        let label_in = |value: &Value| {
-            usize::try_from(value.as_u64()?).ok().filter(|label| *label < self.labels)
+        let choice = |value: &Value| {
+            usize::try_from(value.as_u64()?).ok().filter(|choice| *choice < self.choices)
         };
         let choices = |value: &Value| -> Option<Vec<usize>> {
-            value.as_array()?.iter().map(label_in).collect()
+            value.as_array()?.iter().map(choice).collect()
         };
         let predicted = choices(&record["choices"])?;
         let of_head = |one: &Value| {

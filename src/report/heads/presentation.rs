@@ -37,15 +37,16 @@ const WITHOUT: [&str; 8] = [
 /// How to read the tables.
 const READING: &str = "The importance of a head is the derivative of the logit of what is predicted, \
 with respect to a factor on the head's context, at 1: of a text's label, of the labels of the most \
-probable entities' first tokens, or of the best piece of each mask, in the mean if there are several. Heads are ranked by its mean magnitude over \
+probable entities' first tokens, of the best piece of each mask, or of the start and the end of the answer, in the mean if there are \
+several; for embedding models it is the derivative of the cosine of two texts, in the first one. Heads are ranked by its mean magnitude over \
 texts, because a head may support one prediction and oppose another. The intervals are Student's, \
 over texts. The pattern is what the head attends to most, in most texts. Layers and heads are \
 counted from 0.";
 
 const READING_WITHOUT: &str = "Each head is switched off by itself: its context is zero, and \
-nothing else is changed. The change is that of the logit of what is predicted with all heads; \
+nothing else is changed. The change is that of the logit (or the cosine) of what is predicted with all heads; \
 the estimate is what the importance predicts for it, minus the signed mean. A flip is another \
-predicted label or piece, of any if there are several; its interval is Wilson's.";
+predicted label, piece or answer, of any if there are several; its interval is Wilson's.";
 
 pub fn document(summary: &Summary) -> Document {
     let mut blocks = vec![

@@ -1,67 +1,53 @@
-//! What the importance of heads is of: the mean logit of what the model predicts for a text.
+//! What the importance of heads is of: the mean logit of what the model predicts for an input, or the
+//! cosine of two texts that are embedded separately.
 
 use std::sync::Arc;
 
+use super::First;
 use crate::error::{Code, Error, Result};
 use crate::explanation::{Question, Resolved};
 use crate::heads::Task;
 use crate::model::Model;
 use crate::rows::{Output, RowOutput, Scalar, highest};
-use crate::tasks::{self, ModelOutput};
+use crate::tasks::{self, ModelOutput, embedding};
 use crate::text::Encoding;
 
-/// Checks that the model predicts something for single texts, which are all that a corpus has.
-///
-/// # Errors
-/// `method_not_supported` at `/model`.
-pub fn check(model: &Model) -> Result<()> {
+/// Returns the number of labels, pieces or tokens that a prediction is chosen among; 1 if it is a
+/// number.
+pub fn choices_of(model: &Model) -> usize {
     match model.task {
-        Task::TextClassification | Task::TokenClassification | Task::FillMask => Ok(()),
-        Task::NextSentence | Task::QuestionAnswering | Task::Embedding => {
-            let detail = format!(
-                "{} is a {} model, which reads two texts; the texts of a corpus are single ones",
-                model.id,
-                model.task.name()
-            );
-            Err(Error::new(Code::MethodNotSupported, detail).at("/model"))
-        }
+        Task::Embedding => 1,
+        // Any token of the text.
+        Task::QuestionAnswering => usize::MAX,
+        _ => model.outputs(),
     }
 }
 
-/// Returns whether the model chooses among several labels or pieces, so that the choice can change.
-pub fn chooses(model: &Model) -> bool {
-    model.outputs() > 1
-}
-
-/// Returns whether the model chooses one label for a text, which the label of a text can be compared
-/// with.
+/// Returns whether the model chooses one label for an input, which the label of the corpus can be
+/// compared with.
 pub fn labels_texts(model: &Model) -> bool {
-    model.task == Task::TextClassification && chooses(model)
+    matches!(model.task, Task::TextClassification | Task::NextSentence) && model.outputs() > 1
 }
 
-/// What the model predicts for a text.
+/// What the model predicts for an input.
 pub struct Reading {
     /// The mean logit of the predicted outputs: of the label, of the labels of the most probable
-    /// entities' first tokens, or of the best piece of each mask.
+    /// entities' first tokens, of the best piece of each mask, or of the start and the end of the
+    /// answer; for embedding models the cosine with the second text.
     pub scalar: Scalar,
     /// The positions of these outputs among the reads.
     outputs: Vec<usize>,
 }
 
 impl Reading {
-    /// Returns what `output`, of the unchanged text, predicts.
+    /// Returns what `output`, of the unchanged input, predicts.
     pub fn of(
         question: &Question,
         encoding: &Encoding,
         reads: &Arc<[usize]>,
         output: &RowOutput,
     ) -> Result<Self> {
-        let read = ModelOutput { model: &question.model, encoding, reads, output };
-        let targets = tasks::of(question.model.task).resolve(question, &read)?;
-        let terms: Vec<usize> = targets.iter().flat_map(index).collect();
-        if terms.is_empty() {
-            return Err(Error::new(Code::InputEmpty, "the text has no output to explain"));
-        }
+        let terms = predicted(question, encoding, reads, output)?;
         let weight = 1. / terms.len() as f64;
         let width = question.model.outputs();
         let scalar = Scalar::Sum {
@@ -71,15 +57,51 @@ impl Reading {
         Ok(Self { scalar, outputs: terms.iter().map(|index| index / width).collect() })
     }
 
-    /// Returns the label or piece with the highest logit at each of the outputs.
-    pub fn choices(&self, model: &Model, output: &RowOutput) -> Vec<usize> {
-        let width = model.outputs();
-        let logits = |read: &usize| &output.logits[read * width..][..width];
-        self.outputs.iter().map(|read| highest(logits(read))).collect()
+    /// Returns the similarity of a text, which is embedded by itself, with `other`.
+    pub fn similarity(other: &RowOutput) -> Self {
+        Self { scalar: embedding::cosine_with(other, 0).scalar, outputs: Vec::new() }
     }
 
     pub fn value(&self, output: &RowOutput) -> f64 {
         self.scalar.value(&output.logits, &output.probabilities)
+    }
+}
+
+/// Returns what is chosen if the outputs are `output`: the label or piece with the highest logit at
+/// each of the predicted outputs, the first and the last token of the answer, or 0 for a number.
+pub fn choices(
+    question: &Question,
+    encoding: &Encoding,
+    first: &First,
+    output: &RowOutput,
+) -> Result<Vec<usize>> {
+    let width = question.model.outputs();
+    match question.model.task {
+        Task::Embedding => Ok(vec![0]),
+        Task::QuestionAnswering => {
+            let terms = predicted(question, encoding, &first.reads, output)?;
+            Ok(terms.iter().map(|index| first.reads[index / width]).collect())
+        }
+        _ => {
+            let logits = |read: &usize| &output.logits[read * width..][..width];
+            Ok(first.reading.outputs.iter().map(|read| highest(logits(read))).collect())
+        }
+    }
+}
+
+/// Returns the indexes of the outputs that `output` predicts.
+fn predicted(
+    question: &Question,
+    encoding: &Encoding,
+    reads: &Arc<[usize]>,
+    output: &RowOutput,
+) -> Result<Vec<usize>> {
+    let read = ModelOutput { model: &question.model, encoding, reads, output };
+    let targets = tasks::of(question.model.task).resolve(question, &read)?;
+    let terms: Vec<usize> = targets.iter().flat_map(index).collect();
+    match terms.is_empty() {
+        true => Err(Error::new(Code::InputEmpty, "the text has no output to explain")),
+        false => Ok(terms),
     }
 }
 

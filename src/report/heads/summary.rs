@@ -144,7 +144,7 @@ fn effects(ablations: &Ablations, rows: &[HeadRow]) -> Vec<Ablated> {
                 head: *head,
                 estimate: -rows.iter().find(|row| row.head == *head)?.signed.mean,
                 change: effect.change.interval(texts)?,
-                flips: (ablations.labels > 1)
+                flips: (ablations.choices > 1)
                     .then(|| Some((effect.flips, Interval::wilson(effect.flips, texts)?)))
                     .flatten(),
                 accuracy: effect.gain.interval(ablations.labelled),

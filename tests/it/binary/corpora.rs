@@ -287,7 +287,7 @@ fn errors_of_corpora_name_the_flag_or_the_line() {
         ("words", "texts.tsv", &["--lexicon", unlisted], "lexicon.a: must be a list"),
         ("heads", "texts.jsonl", &[], "line 2"),
         ("heads", "texts.tsv", &["--ablate", "1001"], "from 0 to 1000"),
-        ("heads", "texts.tsv", &["--model", answering], "reads two texts"),
+        ("heads", "texts.tsv", &["--model", answering], "question answering needs text_pair"),
         ("heads", "texts.tsv", &["--model", masked], "the text has no [MASK]"),
         ("probe", "texts.tsv", &["--properties", "spelling"], "punctuation"),
         ("probe", "texts.tsv", &["--groups", "colour"], "--groups"),

@@ -81,41 +81,104 @@ fn the_importance_of_heads_is_the_mean_of_their_scores() {
 }
 
 /// The best piece of the only mask is the first target of POST /explain.
-#[test]
-fn heads_matter_for_masks_and_for_tokens_too() {
-    let rows = ["the film is [MASK] .", "i [MASK] the music", "the actor was so [MASK]"];
-    let folder = data("texts.tsv", &rows);
-    let golden = |name: &str| format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    let model = format!("masked={}", golden("bert-mlm"));
-    let found = reported("heads", folder.path(), &["--model", &model, "--ablate", "2"]);
-    assert_eq!(found["texts"], 3);
+fn golden(name: &str) -> String {
+    format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the results of POST /explain with the importance of heads and without single heads.
+fn explained(model: &str, inputs: &[Value], target: &Value) -> Vec<Value> {
     let mut command = explaind();
-    command.args(["--listen", "127.0.0.1:0", "--model", &model]);
+    command.args(["--listen", "127.0.0.1:0", "--model", &format!("own={}", golden(model))]);
     let served = Served::of(command);
-    let body = json!({"inputs": rows, "methods": [], "inside": ["head_importance", "ablation"]});
+    let body = json!({"inputs": inputs, "methods": [], "target": target,
+        "inside": ["head_importance", "ablation"]});
     let mut reply = ureq::post(format!("{}/explain", served.url)).send_json(&body).unwrap();
     let answer: Value = reply.body_mut().read_json().unwrap();
-    let results = answer["results"].as_array().unwrap();
-    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    answer["results"].as_array().unwrap().clone()
+}
+
+/// Compares a report with the mean over texts and `targets` of the views.
+fn compare(found: &Value, targets: &[Vec<Value>]) {
+    let mean = |of: &dyn Fn(&Value) -> f64| {
+        let all: Vec<f64> = targets.iter().flatten().map(of).collect();
+        all.iter().sum::<f64>() / all.len() as f64
+    };
+    assert_eq!(found["texts"], targets[0].len());
     for head in found["heads"].as_array().unwrap() {
         let [layer, index] = ["layer", "head"].map(|part| head[part].as_u64().unwrap() as usize);
-        let score = |result: &Value| {
+        let expected = mean(&|result| {
             result["inside"]["head_importance"]["scores"][layer][index].as_f64().unwrap()
-        };
-        let expected = mean(results.iter().map(score).collect());
+        });
         assert!((head["signed"]["mean"].as_f64().unwrap() - expected).abs() < 1e-5, "{head}");
     }
     for one in found["ablation"]["heads"].as_array().unwrap() {
-        let change = |result: &Value| {
+        let expected = mean(&|result| {
             let heads = result["inside"]["ablation"]["heads"].as_array().unwrap();
             let own =
                 |other: &&Value| other["layer"] == one["layer"] && other["head"] == one["head"];
             heads.iter().find(own).unwrap()["change"].as_f64().unwrap()
-        };
-        let expected = mean(results.iter().map(change).collect());
+        });
         assert!((one["change"]["mean"].as_f64().unwrap() - expected).abs() < 1e-5, "{one}");
-        assert!(one["flips"].is_number() && one["accuracy_change"].is_null());
     }
+}
+
+/// Writes pairs of texts with a label as a file with columns.
+fn pairs(rows: &[[&str; 3]]) -> tempfile::TempDir {
+    let rows: Vec<String> = rows.iter().map(|row| row.join("\t")).collect();
+    let rows: Vec<&str> =
+        std::iter::once("text\ttext_pair\tlabel").chain(rows.iter().map(String::as_str)).collect();
+    data("texts.tsv", &rows)
+}
+
+#[test]
+fn heads_matter_for_models_that_read_two_texts() {
+    let rows = [
+        ["the film is great", "the music is good", "0"],
+        ["who loved the story", "Anna loved the story in Paris", "1"],
+        ["the film is great", "they went to the river", "1"],
+    ];
+    let folder = pairs(&rows);
+    let inputs = rows.map(|[text, pair, _]| json!({"text": text, "text_pair": pair}));
+    let predicted = json!("predicted");
+    for (model, chooses, labelled) in
+        [("bert-nli", true, 3), ("bert-nsp", true, 3), ("bert-embed", false, 0)]
+    {
+        let flags = ["--model", &golden(model), "--ablate", "2"];
+        let found = reported("heads", folder.path(), &flags);
+        compare(&found, &[explained(model, &inputs, &predicted)]);
+        assert_eq!(found["ablation"]["labelled"], labelled, "{model}");
+        let first = &found["ablation"]["heads"][0];
+        assert_eq!(first["flips"].is_number(), chooses, "{model}");
+        assert!(first["change"]["mean"] != 0., "{model}");
+    }
+    // The mean of the start and the end of the answer.
+    let found = reported("heads", folder.path(), &["--model", &golden("bert-qa"), "--ablate", "2"]);
+    let target = |position: &str| json!({"position": position});
+    let of_target = |position: &str| explained("bert-qa", &inputs, &target(position));
+    compare(&found, &["start", "end"].map(of_target));
+    assert!(found["ablation"]["heads"][0]["flips"].is_number());
+
+    let single = data("texts.tsv", &["one text"]);
+    let output = report("heads", single.path(), "texts.tsv", &["--model", &golden("bert-qa")]);
+    assert!(text(&output.stderr).contains("question answering needs text_pair"), "{output:?}");
+    assert!(!output.status.success());
+}
+
+#[test]
+fn heads_matter_for_masks_and_for_tokens_too() {
+    let rows = ["the film is [MASK] .", "i [MASK] the music", "the actor was so [MASK]"];
+    let folder = data("texts.tsv", &rows);
+    let found =
+        reported("heads", folder.path(), &["--model", &golden("bert-mlm"), "--ablate", "2"]);
+    let inputs = rows.map(|row| json!(row));
+    compare(&found, &[explained("bert-mlm", &inputs, &json!("predicted"))]);
+    assert!(
+        found["ablation"]["heads"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| { one["flips"].is_number() && one["accuracy_change"].is_null() })
+    );
 
     let rows = ["Anna met Paul in Paris", "they went to the river", "Paul loved the story"];
     let folder = data("texts.tsv", &rows);

@@ -8,22 +8,24 @@ use super::linear::Linear;
 use super::matmul::Finish;
 use super::threads::Threads;
 use crate::blocks::Activation;
+use crate::rows::Precision;
 
 /// Returns `act(x Wᵀ + b)` and the activation's derivative there, `[n, out]` each.
 pub fn linear_activated(
     threads: Threads,
+    precision: Precision,
     map: &Linear,
     activation: Activation,
     x: &Array,
 ) -> (Array, Array) {
     match activation {
-        Activation::Gelu => map.forward_into_two(threads, x, &Gelu),
-        Activation::GeluTanh => map.forward_into_two(threads, x, &GeluTanh),
-        Activation::GeluQuick => map.forward_into_two(threads, x, &GeluQuick),
-        Activation::Relu => map.forward_into_two(threads, x, &Relu),
-        Activation::Silu => map.forward_into_two(threads, x, &Silu),
-        Activation::Sigmoid => map.forward_into_two(threads, x, &Sigmoid),
-        Activation::Tanh => map.forward_into_two(threads, x, &Tanh),
+        Activation::Gelu => map.forward_into_two(threads, precision, x, &Gelu),
+        Activation::GeluTanh => map.forward_into_two(threads, precision, x, &GeluTanh),
+        Activation::GeluQuick => map.forward_into_two(threads, precision, x, &GeluQuick),
+        Activation::Relu => map.forward_into_two(threads, precision, x, &Relu),
+        Activation::Silu => map.forward_into_two(threads, precision, x, &Silu),
+        Activation::Sigmoid => map.forward_into_two(threads, precision, x, &Sigmoid),
+        Activation::Tanh => map.forward_into_two(threads, precision, x, &Tanh),
     }
 }
 

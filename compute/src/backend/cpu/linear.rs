@@ -4,10 +4,12 @@ use pulp::Simd;
 
 use super::Isa;
 use super::array::{Array, padded};
+use super::int8::{self, Int8, Rounded};
 use super::lanes::load;
 use super::matmul::{Finish, Left, Out, Start, Sum, matmul};
 use super::panels::Panels;
 use super::threads::Threads;
+use crate::rows::Precision;
 
 /// The weight, packed once per direction; the original layout is not kept.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Linear {
     backward: Panels,
     /// `[out]`, padded.
     bias: Vec<f32>,
+    /// The forward map for rows of reduced precision.
+    int8: Option<int8::Map>,
 }
 
 impl Linear {
@@ -31,30 +35,60 @@ impl Linear {
             forward: Panels::of_columns(isa, input, out, row),
             backward: Panels::of_rows(isa, out, input, row),
             bias: padded_bias,
+            int8: None,
         }
     }
 
+    /// Adds the same map in 8 bits, for forward passes of reduced precision.
+    pub fn with_int8(self, int8: Int8, weight: &[f32], input: usize) -> Self {
+        let map = int8::Map::new(int8, self.forward.isa, weight, input);
+        Self { int8: Some(map), ..self }
+    }
+
+    fn rounded(&self, x: &Array) -> Rounded {
+        Rounded::of(self.forward.isa, x)
+    }
+
+    fn reduced(&self, precision: Precision) -> Option<&int8::Map> {
+        self.int8.as_ref().filter(|_| precision == Precision::Reduced)
+    }
+
     /// `[n, input]` → `[n, out]`, plus `onto`.
-    pub fn forward(&self, threads: Threads, x: &Array, onto: Option<&Array>) -> Array {
+    pub fn forward(
+        &self,
+        threads: Threads,
+        precision: Precision,
+        x: &Array,
+        onto: Option<&Array>,
+    ) -> Array {
         let start = match onto {
             Some(onto) => Start::BiasOnto(&self.bias, onto),
             None => Start::Bias(&self.bias),
         };
+        if let Some(map) = self.reduced(precision) {
+            return map.forward(threads, &self.rounded(x), start, &Same);
+        }
         let mut y = Array::take(x.rows, self.forward.columns);
         matmul(threads, Left::of(x), &self.forward, start, &Out::of(&mut y), None, &Sum);
         y
     }
 
-    /// Applies `finish` to the output, which returns two arrays.
+    /// Applies `finish` to the output, which returns two arrays. The second is for the gradient:
+    /// with reduced precision, which has none, it is empty.
     pub fn forward_into_two(
         &self,
         threads: Threads,
+        precision: Precision,
         x: &Array,
         finish: &impl Finish,
     ) -> (Array, Array) {
+        let start = Start::Bias(&self.bias);
+        if let Some(map) = self.reduced(precision) {
+            let y = map.forward(threads, &self.rounded(x), start, finish);
+            return (y, Array::take(0, self.forward.columns));
+        }
         let mut y = Array::take(x.rows, self.forward.columns);
         let mut second = Array::take(x.rows, self.forward.columns);
-        let start = Start::Bias(&self.bias);
         let outs = (Out::of(&mut y), Out::of(&mut second));
         matmul(threads, Left::of(x), &self.forward, start, &outs.0, Some(&outs.1), finish);
         (y, second)
@@ -74,6 +108,16 @@ impl Linear {
         let (left, out) = (Left::of(grad), Out::of(&mut x));
         matmul(threads, left, &self.backward, Start::Zero, &out, None, &Times(slope));
         x
+    }
+}
+
+/// Keeps the sum.
+struct Same;
+
+impl Finish for Same {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, _: S, _: usize, _: usize, sum: S::f32s) -> (S::f32s, S::f32s) {
+        (sum, sum)
     }
 }
 

@@ -10,6 +10,7 @@ mod array;
 mod attention;
 mod elementwise;
 mod embeddings;
+mod int8;
 mod isa;
 mod lanes;
 mod layer_norm;
@@ -24,23 +25,45 @@ use std::convert::Infallible;
 use std::ops::Range;
 
 pub use array::{Array, keep_at_most, keep_nothing};
+pub use int8::Int8;
 pub use isa::Isa;
 pub use threads::Threads;
 
 use super::{Attention, Backend, Span, Tables, ToReduce};
 use crate::blocks::{Activation, Pool};
-use crate::rows::{AttentionMap, Layer, Row};
+use crate::rows::{AttentionMap, Layer, Precision, Row, Want};
 
 /// Computes with `isa` on up to `threads` threads of the calling rayon pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Cpu {
     pub isa: Isa,
     pub threads: Threads,
+    /// What multiplies the 8-bit integers in which layers are also loaded.
+    pub int8: Option<Int8>,
+    /// That of the forward passes.
+    pub precision: Precision,
 }
 
 impl Cpu {
     pub fn new(isa: Isa) -> Self {
-        Self { isa, threads: Threads(1) }
+        Self { isa, threads: Threads(1), int8: None, precision: Precision::Full }
+    }
+
+    /// Loads layers in 8 bits, too.
+    pub fn with_int8(self, int8: Int8) -> Self {
+        Self { int8: Some(int8), ..self }
+    }
+
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Returns the precision in which a row runs.
+    pub fn precision_of(&self, row: &Row) -> Precision {
+        match self.int8 {
+            Some(_) if matches!(row.want, Want::Outputs | Want::Values(_)) => row.precision,
+            _ => Precision::Full,
+        }
     }
 
     pub fn with_threads(self, threads: usize) -> Self {
@@ -62,8 +85,20 @@ impl Backend for Cpu {
     type Embedded = embeddings::Embedded;
     type Scores = Vec<Vec<f64>>;
 
+    fn exact(&self) -> Cow<'_, Self> {
+        Cow::Owned(self.with_precision(Precision::Full))
+    }
+
     fn load_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
         Ok(linear::Linear::new(self.isa, weight, bias, input))
+    }
+
+    fn load_layer_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Done<Self::Linear> {
+        let map = linear::Linear::new(self.isa, weight, bias, input);
+        Ok(match self.int8 {
+            Some(int8) => map.with_int8(int8, weight, input),
+            None => map,
+        })
     }
 
     fn load_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Done<Self::LayerNorm> {
@@ -79,7 +114,7 @@ impl Backend for Cpu {
     }
 
     fn linear(&self, map: &Self::Linear, x: &Array, onto: Option<&Array>) -> Done<Array> {
-        Ok(map.forward(self.threads, x, onto))
+        Ok(map.forward(self.threads, self.precision, x, onto))
     }
 
     fn linear_vjp(&self, map: &Self::Linear, grad: &Array, onto: Option<&Array>) -> Done<Array> {
@@ -92,7 +127,7 @@ impl Backend for Cpu {
         activation: Activation,
         x: &Array,
     ) -> Done<(Array, Array)> {
-        Ok(activation::linear_activated(self.threads, map, activation, x))
+        Ok(activation::linear_activated(self.threads, self.precision, map, activation, x))
     }
 
     fn linear_vjp_activated(&self, map: &Self::Linear, slope: &Array, grad: &Array) -> Done<Array> {

@@ -1,4 +1,5 @@
-//! Matrix products, the only unsafe code of this crate.
+//! Matrix products in f32. Apart from a call of instructions in `int8`, the only unsafe code of this
+//! crate.
 //!
 //! Every element is a single chain of multiply-adds in the order of the inner dimension, whichever
 //! tile, panel or thread computes it. So a row's result is bitwise identical alone, in a batch,
@@ -15,6 +16,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::array::{Array, padded};
+use super::lanes::load;
 use super::panels::Panels;
 use super::threads::Threads;
 use tile::{Part, Product, Tile};
@@ -119,6 +121,21 @@ pub enum Start<'a> {
     /// An array of the same shape as the product.
     Onto(&'a Array),
     BiasOnto(&'a [f32], &'a Array),
+}
+
+impl Start<'_> {
+    /// Returns the initial sums of `row` from `column` on.
+    #[inline(always)]
+    pub fn at<S: Simd>(&self, simd: S, row: usize, column: usize) -> S::f32s {
+        match self {
+            Self::Zero => simd.splat_f32s(0.),
+            Self::Bias(bias) => load::<S>(bias, column),
+            Self::Onto(onto) => load::<S>(onto.row(row), column),
+            Self::BiasOnto(bias, onto) => {
+                simd.add_f32s(load::<S>(bias, column), load::<S>(onto.row(row), column))
+            }
+        }
+    }
 }
 
 /// An elementwise epilogue of complete sums.

@@ -1,4 +1,4 @@
-//! Runs passes on a model's back end.
+//! A network on its back end, and passes of it.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::backend::cpu::Cpu;
 use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError};
 use crate::heads::Head;
-use crate::rows::{Row, RowOutput};
+use crate::rows::{Precision, Row, RowOutput};
 
 /// Why a pass failed, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +54,15 @@ struct LoadedNetwork<B: Backend> {
 
 impl Run for LoadedNetwork<Cpu> {
     fn run(&self, rows: &[Row], threads: usize) -> Result<Vec<RowOutput>, PassError> {
-        let Ok(outputs) = self.network.run(&self.backend.with_threads(threads), rows);
+        let backend = self.backend.with_threads(threads);
+        let mut outputs = vec![RowOutput::default(); rows.len()];
+        for precision in [Precision::Full, Precision::Reduced] {
+            let chosen = |&index: &usize| backend.precision_of(&rows[index]) == precision;
+            let indices: Vec<usize> = (0..rows.len()).filter(chosen).collect();
+            let own: Vec<&Row> = indices.iter().map(|&index| &rows[index]).collect();
+            let Ok(run) = self.network.run(&backend.with_precision(precision), &own);
+            indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
+        }
         Ok(outputs)
     }
 
@@ -67,8 +75,9 @@ impl Run for LoadedNetwork<Cpu> {
 #[cfg(feature = "candle")]
 impl Run for LoadedNetwork<Candle> {
     fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
+        let rows: Vec<&Row> = rows.iter().collect();
         let _precision = self.backend.begin();
-        Ok(self.network.run(&self.backend, rows)?)
+        Ok(self.network.run(&self.backend, &rows)?)
     }
 
     fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
@@ -83,13 +92,13 @@ pub fn load(
     head: &Head,
     checkpoint: &Checkpoint,
 ) -> Result<Box<dyn Run>, LoadError> {
+    let on_cpu = |backend: Cpu| {
+        let network = Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
+        Ok::<_, LoadError>(Box::new(LoadedNetwork { network, backend }))
+    };
     Ok(match placement {
-        Placement::Cpu(isa) => {
-            let backend = Cpu::new(*isa);
-            let network =
-                Network::load(encoder, &head.block, head.activation, &backend, checkpoint)?;
-            Box::new(LoadedNetwork { network, backend })
-        }
+        Placement::Cpu(isa) => on_cpu(Cpu::new(*isa))?,
+        Placement::Int8(isa, int8) => on_cpu(Cpu::new(*isa).with_int8(*int8))?,
         #[cfg(feature = "candle")]
         Placement::Candle(backend) => {
             let backend = backend.clone();
