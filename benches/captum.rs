@@ -140,7 +140,7 @@ impl Ours {
         pool.fill(vec![Arc::clone(&model)]);
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let time = Duration::from_secs(3_600);
-        let pass = PassLimits { tokens: 256, bytes: 256 << 20, workers };
+        let pass = PassLimits { tokens: 256, bytes: 256 << 20, workers, express: workers };
         let engine = Engine::start(engine::Limits { pass, queued_work: 1 << 27, time });
         let limits =
             Limits { attention_values: 1 << 30, request_ms: 3_600_000, ..Limits::default() };

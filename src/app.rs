@@ -43,23 +43,26 @@ impl StartError {
 
 /// Creates an explainer without models.
 pub fn explainer(config: &Config) -> Result<Explainer, StartError> {
-    let sizes = Sizes::of(config);
+    let (placement, not_a_gpu) = config.engine.device.placement().map_err(StartError::of)?;
+    info!(device = placement.device(), %placement, reason = not_a_gpu, "models compute here");
+    let sizes = Sizes::of(config, &placement);
     sizes.log();
     let limits = engine::Limits {
         pass: PassLimits {
-            tokens: config.engine.batch_tokens,
+            tokens: sizes.pass_tokens,
             bytes: sizes.pass_bytes,
             workers: sizes.workers,
+            express: sizes.express,
         },
         queued_work: sizes.queued_work,
         time: config.limits.request_time(),
     };
     let budget = sizes.model_bytes.map(Budget::new).unwrap_or_default();
-    let placement = config.engine.backend.placement().map_err(StartError::of)?;
     let load_time = config.limits.load_time();
     let sources = config.sources.clone();
     let allowed = Allowed::by(move |source| sources.check(source));
-    let pool = Arc::new(ModelPool::new(budget, placement, load_time).within(allowed));
+    let pool = ModelPool::new(budget, placement, load_time).within(allowed);
+    let pool = Arc::new(pool.with_passes_of(sizes.pass_tokens));
     let engine = Engine::start(limits).map_err(StartError::of)?;
     let lexicon = Lexicon::new(&config.lexicon, config.limits.evidence_terms);
     let explainer = Explainer::new(pool, engine, Arc::new(config.limits.clone()));

@@ -2,9 +2,9 @@
 //! Later sources override earlier ones. All errors are reported, with their paths.
 
 mod admin_key;
-mod backend;
 mod concepts;
 mod corpus;
+mod device;
 mod environment;
 pub mod expected;
 mod extract;
@@ -32,9 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::explanation::{Groups, Lexicon};
 pub use admin_key::AdminKey;
-pub use backend::BackendName;
 pub use concepts::Concepts;
 pub use corpus::{CorpusEntry, check_corpus_id};
+pub use device::DeviceName;
 pub use keys::NamedKey;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -81,22 +81,25 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {
-    /// The compute back end.
-    #[garde(custom(backend::can_compute))]
-    pub backend: BackendName,
+    /// Where models compute. `cuda:N`: the GPU with this number, which needs the feature `cuda`; it
+    /// is an error at the start if it cannot be used. `auto`: the first GPU if it works, else the
+    /// CPU. `cpu`: this crate's kernels. For tests, with the feature `candle`: `portable`, what runs
+    /// on a GPU, on the CPU, and `reference`, the same in f64.
+    #[garde(custom(device::can_compute))]
+    pub device: DeviceName,
     /// Number of passes that run at a time, each on its own thread; 0: one per available core,
-    /// or fewer if memory is low.
+    /// or fewer if memory is low. A GPU runs one pass at a time.
     #[garde(range(max = 1024))]
     pub threads: usize,
-    /// Maximum number of tokens per pass.
-    #[garde(range(min = 1, max = 1 << 20))]
+    /// Maximum number of tokens per pass; 0: 256, or 16,384 on a GPU.
+    #[garde(range(max = 1 << 20))]
     pub batch_tokens: usize,
     /// Maximum MiB that a pass keeps for its backward pass; a row that needs more runs alone.
-    /// 0: 256, or less if memory is low.
+    /// 0: 256, or less if memory is low; on a GPU, half of the memory that is free at the start.
     #[garde(range(max = 1 << 20))]
     pub pass_mebibytes: usize,
     /// Maximum tokens x rows x layers of all requests in flight; above it, requests get 429. 0:
-    /// 6 million, or less if memory is low.
+    /// 6 million, or less if memory is low; 16 times as much on a GPU.
     #[garde(range(max = u32::MAX as usize))]
     pub queued_work: usize,
     /// Interval at which models' files are checked for changes; 0: never.
@@ -137,9 +140,9 @@ impl Default for Config {
 impl Default for Engine {
     fn default() -> Self {
         Self {
-            backend: BackendName::Cpu,
+            device: DeviceName::Auto,
             threads: 0,
-            batch_tokens: 256,
+            batch_tokens: 0,
             pass_mebibytes: 0,
             queued_work: 0,
             watch_ms: 10_000,

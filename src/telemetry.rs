@@ -54,6 +54,7 @@ pub fn metrics() -> Result<PrometheusHandle, BuildError> {
 /// Names and descriptions of metrics that have no labels.
 const COUNTERS: &[(&str, &str)] = &[
     ("explaind_pass_failures_total", "Passes that failed"),
+    ("explaind_passes_halved_total", "Passes that ran in halves for lack of memory on a device"),
     ("explaind_worker_restarts_total", "Panics of workers outside of a pass"),
     ("explaind_cache_evictions_total", "Cached responses evicted to make room for others"),
 ];
@@ -90,6 +91,10 @@ fn describe() {
     }
     describe_gauge!("explaind_build_info", "1, with the running version as a label");
     gauge!("explaind_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.);
+    describe_gauge!(
+        "explaind_device_memory_bytes",
+        "Memory of a GPU, free and used by all processes, after the last pass; absent without one"
+    );
     describe_counter!(
         "explaind_not_converged_total",
         "Explanations whose scores do not add up within tolerance, by method"

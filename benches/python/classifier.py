@@ -25,20 +25,30 @@ class Explanation:
 
 
 class Classifier:
-    """Tokenizer and model of a folder, in float32 on the CPU."""
+    """Tokenizer and model of a folder."""
 
-    def __init__(self, folder: Path):
+    def __init__(
+        self,
+        folder: Path,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+        attention: str = "eager",  # which can return its weights
+    ):
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        # Eager attention can return its weights.
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager"
-        ).eval()
+        self.device = device
+        self.model = (
+            AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=dtype, attn_implementation=attention
+            )
+            .eval()
+            .to(device)
+        )
 
     def encode(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and attention mask with one row each, truncated to the model's maximum length."""
-        encoding = self.tokenizer(text, truncation=True, return_tensors="pt")
+        encoding = self.tokenizer(text, truncation=True, return_tensors="pt").to(self.device)
         return encoding["input_ids"], encoding["attention_mask"]
 
     def baseline(self, ids: torch.Tensor) -> torch.Tensor:
@@ -73,6 +83,24 @@ class Classifier:
         )
         token_scores = scores.sum(-1)[0].tolist()
         return Explanation(ids[0].tolist(), logits, label, token_scores, delta.item())
+
+    def explain_all(self, texts: list[str], n_steps: int, internal_batch_size: int) -> list:
+        """The scores of texts of the same number of tokens, in one call of Captum."""
+        encoding = self.tokenizer(texts, truncation=True, return_tensors="pt").to(self.device)
+        ids, mask = encoding["input_ids"], encoding["attention_mask"]
+        with torch.no_grad():
+            labels = self.logits(ids, mask).argmax(-1)
+        method = LayerIntegratedGradients(self.logits, self.model.bert.embeddings.word_embeddings)
+        scores = method.attribute(
+            ids,
+            baselines=self.baseline(ids),
+            target=labels,
+            additional_forward_args=(mask,),
+            n_steps=n_steps,
+            method="gausslegendre",
+            internal_batch_size=internal_batch_size,
+        )
+        return scores.sum(-1).tolist()
 
 
 def cores() -> int:

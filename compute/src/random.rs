@@ -7,6 +7,9 @@ pub struct Generator {
     state: u64,
 }
 
+/// What the state grows by with each number.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl Generator {
     /// Returns the `number`-th independent sequence for `seed`.
     pub fn stream(seed: u64, number: u64) -> Self {
@@ -14,8 +17,23 @@ impl Generator {
         Self { state: first.wrapping_add(number.wrapping_mul(0xD1B5_4A32_D192_ED03)) }
     }
 
+    /// Returns the state that a generator continues from, for [`Self::at`].
+    pub fn state(self) -> u64 {
+        self.state
+    }
+
+    /// Returns the generator with this state.
+    pub fn at(state: u64) -> Self {
+        Self { state }
+    }
+
+    /// Returns the generator after `count` normal numbers, without drawing them.
+    pub fn after_normals(self, count: usize) -> Self {
+        Self { state: self.state.wrapping_add(STEP.wrapping_mul(2 * count as u64)) }
+    }
+
     fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.state = self.state.wrapping_add(STEP);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -72,6 +90,17 @@ mod tests {
         assert!((mean(&mut || generator.uniform()) - 0.5).abs() < 0.01);
         assert!(mean(&mut || generator.normal()).abs() < 0.02);
         assert!((mean(&mut || generator.normal().powi(2)) - 1.).abs() < 0.03);
+    }
+
+    #[test]
+    fn normal_numbers_can_be_skipped() {
+        let first = Generator::stream(7, 3);
+        let mut drawn = first;
+        for _ in 0..1_000 {
+            drawn.normal();
+        }
+        assert_eq!(first.after_normals(1_000), drawn);
+        assert_eq!(Generator::at(drawn.state()).normal(), drawn.normal());
     }
 
     #[test]

@@ -8,6 +8,11 @@ use super::Config;
 use super::expected::in_words;
 use crate::explanation::Groups;
 
+/// A setting that older configurations have.
+const REPLACED: &str = "engine.backend";
+const BY_DEVICE: &str = "replaced by engine.device: \"cpu\" and \"reference\" are the same there, \
+    \"cuda\" is \"cuda:0\"";
+
 /// serde stops at the first error, so this records each error, removes its value and tries again.
 pub fn config(layers: &Figment, mut tree: Value) -> (Option<Config>, Vec<String>) {
     let mut errors = Vec::new();
@@ -26,7 +31,11 @@ pub fn config(layers: &Figment, mut tree: Value) -> (Option<Config>, Vec<String>
                 None => " (from the environment)".to_owned(),
             }
         });
-        errors.push(format!("{key}: {}{source}", message(&error.kind)));
+        let message = match key.as_str() {
+            REPLACED => BY_DEVICE.to_owned(),
+            _ => message(&error.kind),
+        };
+        errors.push(format!("{key}: {message}{source}"));
         if !remove(&mut tree, &path) {
             return (None, errors);
         }
@@ -114,6 +123,16 @@ mod tests {
             ("[limits]\ninputs = -1", "limits.inputs: must be a non-negative integer, not -1"),
             ("limits = 1", "limits: must be a table, not 1"),
             ("[log]\nformat = \"yaml\"", "log.format: must be one of text, json, not \"yaml\""),
+            (
+                "[engine]\nbackend = \"cuda\"",
+                "engine.backend: replaced by engine.device: \"cpu\" and \"reference\" are the same \
+                 there, \"cuda\" is \"cuda:0\"",
+            ),
+            (
+                "[engine]\ndevice = \"gpu\"",
+                "engine.device: must be one of \"auto\", \"cpu\", \"cuda:N\", \"portable\", \
+                 \"reference\", not \"gpu\"",
+            ),
             (
                 "[cache]\nsize = 1",
                 "cache.size: there is no such setting; the settings here are mebibytes",

@@ -26,7 +26,8 @@ pub struct ModelEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationName>,
     /// `int8` computes inputs that methods perturb in 8-bit integers, where the processor has
-    /// AVX512-VNNI; everything else, and on other processors everything, in `f32`.
+    /// AVX512-VNNI. `tf32` and `bf16` round the factors of matrix products on a GPU. Everything else,
+    /// and where the device has no such numbers everything, is in `f32`.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "DtypeName::is_default")]
     pub dtype: DtypeName,
@@ -49,6 +50,8 @@ pub enum DtypeName {
     #[default]
     F32,
     Int8,
+    Tf32,
+    Bf16,
 }
 
 impl DtypeName {
@@ -60,6 +63,8 @@ impl DtypeName {
         match self {
             Self::F32 => Dtype::F32,
             Self::Int8 => Dtype::Int8,
+            Self::Tf32 => Dtype::Tf32,
+            Self::Bf16 => Dtype::Bf16,
         }
     }
 }

@@ -39,6 +39,11 @@ impl Health {
         }
     }
 
+    /// Records that the device does not work any more: earlier successes no longer count.
+    pub fn note_lost(&self) {
+        self.consecutive_failures.store(MAX_CONSECUTIVE_FAILURES, Ordering::Relaxed);
+    }
+
     /// Whether recent passes show that passes work.
     fn works(&self) -> bool {
         let last = *self.last_good.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,9 @@ use crate::model::{Budget, Placement};
 /// loading a folder.
 const MAX_CONCURRENT_LOADS: usize = 2;
 
+/// Tokens of a pass unless they are configured.
+const PASS_TOKENS: usize = 256;
+
 /// What loads need and share.
 pub struct Loader {
     pub budget: Arc<Budget>,
@@ -19,6 +22,8 @@ pub struct Loader {
     pub permits: Arc<Semaphore>,
     /// Time limit of a load.
     pub time: Duration,
+    /// The most tokens of a pass.
+    pub pass_tokens: usize,
     /// Limits what a model's files may refer to.
     pub allowed: Allowed,
 }
@@ -26,6 +31,7 @@ pub struct Loader {
 impl Loader {
     pub fn new(budget: Budget, placement: Placement, time: Duration) -> Self {
         let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_LOADS));
-        Self { budget: Arc::new(budget), placement, permits, time, allowed: Allowed::default() }
+        let (budget, allowed) = (Arc::new(budget), Allowed::default());
+        Self { budget, placement, permits, time, pass_tokens: PASS_TOKENS, allowed }
     }
 }

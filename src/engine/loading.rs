@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -12,14 +11,13 @@ use tracing::{error, info, warn};
 
 use super::loader::Loader;
 use super::pool::ModelPool;
-use super::probe;
 use super::registry::PendingLoad;
 use super::spec::ModelSpec;
 use super::status::{LoadFailure, Progress, Put};
+use super::warm_up;
 use crate::checkpoint::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::model::{Dtype, Full, Model, ModelDescription, Placement};
-use crate::rows::{Precision, Row};
+use crate::model::{Dtype, Full, Model, ModelDescription};
 
 /// How often a load checks whether another load of the same spec has finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -150,8 +148,9 @@ impl ModelPool {
         // Models that were removed meanwhile can then be freed.
         drop(same_spec);
         let placement = placement.with(spec.dtype);
-        if spec.dtype == Dtype::Int8 && !matches!(placement, Placement::Int8(..)) {
-            warn!(id, %placement, "no instructions for 8-bit integers here; the model computes as if dtype were f32");
+        if placement.dtype() != spec.dtype.name() && spec.dtype != Dtype::F32 {
+            let (asked, dtype) = (spec.dtype.name(), placement.dtype());
+            warn!(id, %placement, asked, dtype, "the model cannot compute with this dtype here");
         }
         let bytes = description.memory_bytes(&placement);
         let reservation = budget.take(bytes).map_err(|full| too_large(id, bytes, &full))?;
@@ -159,7 +158,7 @@ impl ModelPool {
         let threads = threads.build().map_err(Error::internal)?;
         let load = || description.load(id, &placement, reservation);
         let model = threads.install(load)?;
-        warm_up(&model)?;
+        warm_up::run(&model, self.loader.pass_tokens)?;
         Ok(model)
     }
 }
@@ -183,25 +182,4 @@ fn too_large(id: &str, bytes: usize, full: &Full) -> Error {
         mebibytes(full.limit)
     );
     Error::new(Code::ModelTooLarge, detail)
-}
-
-/// Runs a real pass, because the first one is slower, and to check that the model works.
-fn warm_up(model: &Model) -> Result<()> {
-    let fails = |reason: String| Error::new(Code::ModelInvalid, format!("{}: {reason}", model.id));
-    let rows = [probe::row(model)?];
-    // Rows of reduced precision read other weights.
-    let reduced = [Row { precision: Precision::Reduced, ..rows[0].clone() }];
-    // The first pass also touches the weights for the first time, so the second one is timed.
-    let first = || model.run(&reduced).and_then(|_| model.run(&rows));
-    let outputs = first().and_then(|_| {
-        let start = Instant::now();
-        let outputs = model.run(&rows);
-        model.note_pass(&rows, start.elapsed().as_secs_f64());
-        outputs
-    });
-    let outputs = outputs.map_err(|error| fails(error.to_string()))?;
-    match outputs.iter().all(|output| output.is_finite()) {
-        true => Ok(()),
-        false => Err(fails("the output for a short text is not finite".to_owned())),
-    }
 }

@@ -15,6 +15,7 @@ mod probe;
 mod registry;
 mod spec;
 mod status;
+mod warm_up;
 mod watch;
 mod worker;
 

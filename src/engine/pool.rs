@@ -37,6 +37,12 @@ impl ModelPool {
         self
     }
 
+    /// Sets the most tokens of a pass, which models on a device are tried with.
+    pub fn with_passes_of(mut self, tokens: usize) -> Self {
+        self.loader.pass_tokens = tokens;
+        self
+    }
+
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }

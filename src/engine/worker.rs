@@ -13,16 +13,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use rayon::ThreadPool;
 use tokio::sync::mpsc;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::Admission;
-use super::batcher::{Batch, Batcher, Lane, PassLimits, PassResult};
+use super::batcher::{Batch, Batcher, Failure, Lane, PassLimits, PassResult};
 use super::health::Health;
 use crate::backend::cpu;
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::model::{Model, PassError};
 use crate::passes::{Job, Requester};
 
 /// State shared by all workers.
@@ -81,9 +82,11 @@ pub fn spawn(
         running: AtomicUsize::new(0),
     });
     let cores = cores_for(limits.workers);
-    for (lane, name) in [(Lane::Main, "worker"), (Lane::Express, "express")] {
+    let lanes =
+        [(Lane::Main, "worker", limits.workers), (Lane::Express, "express", limits.express)];
+    for (lane, name, count) in lanes.into_iter().filter(|(_, _, count)| *count > 0) {
         let pool = Arc::new(threads(limits, name, cores.clone())?);
-        for i in 0..limits.workers {
+        for i in 0..count {
             let worker = Worker { lane, cores: Arc::clone(&pool), all: Arc::clone(&all) };
             let core = cores.get(i).copied();
             let kept = match lane {
@@ -219,7 +222,14 @@ impl Worker {
         let took = start.elapsed();
         // Other passes run at the same time, so count the work of all cores.
         let concurrent = running.concurrent();
-        self.all.health.note_pass(result.is_ok());
+        match &result {
+            Ok(_) => self.all.health.note_pass(true),
+            Err(Failure::Row(_)) => self.all.health.note_pass(false),
+            // Smaller passes will work.
+            Err(Failure::Memory(_)) => {}
+            Err(Failure::Device(_)) => self.all.health.note_lost(),
+        }
+        note_memory(&batch.model);
         // Estimates are for full precision, so that no row takes longer than estimated.
         if batch.model.is_full(&batch.rows) {
             let work = batch.load() * batch.model.layers();
@@ -245,14 +255,49 @@ impl Worker {
                 self.cores.install(|| batch.model.run_with(&batch.rows, threads))
             }
         }));
-        let fault = match result {
+        let (fault, failure): (String, fn(Error) -> Failure) = match result {
             Ok(Ok(outputs)) => return Ok(outputs),
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => format!("panic: {}", message(&*panic)),
+            Ok(Err(error)) => (error.to_string(), failure(&error)),
+            Err(panic) => (format!("panic: {}", message(&*panic)), Failure::Row),
+        };
+        let (model, rows, tokens) = (&batch.model.id, batch.rows.len(), batch.tokens());
+        let error = match failure(Error::internal(fault.as_str())) {
+            Failure::Memory(error) if rows > 1 => {
+                counter!("explaind_passes_halved_total").increment(1);
+                warn!(model, rows, tokens, fault, "no memory for a pass; it runs in halves");
+                return Err(Failure::Memory(error));
+            }
+            Failure::Device(_) => {
+                let detail = "the device that computes does not work any more";
+                Failure::Device(Error::new(Code::NotReady, detail))
+            }
+            other => other,
         };
         counter!("explaind_pass_failures_total").increment(1);
-        error!(model = batch.model.id, rows = batch.rows.len(), fault, "a pass failed");
-        Err(Error::internal(fault))
+        error!(model, rows, fault, "a pass failed");
+        Err(error)
+    }
+}
+
+/// Returns how a pass is to be repeated.
+fn failure(error: &PassError) -> fn(Error) -> Failure {
+    match error {
+        PassError::OutOfMemory(_) => Failure::Memory,
+        PassError::DeviceLost(_) => Failure::Device,
+        PassError::Other(_) => Failure::Row,
+    }
+}
+
+/// Updates the metrics of the device's memory, if it has its own.
+fn note_memory(model: &Model) {
+    if let Some(memory) = model.placement().memory() {
+        let device = model.placement().device();
+        let part = |part, bytes: usize| {
+            gauge!("explaind_device_memory_bytes", "device" => device, "part" => part)
+                .set(bytes as f64);
+        };
+        part("free", memory.free);
+        part("used", memory.total - memory.free.min(memory.total));
     }
 }
 
@@ -322,7 +367,7 @@ mod tests {
                 span: Span::none(),
             }
         };
-        let limits = PassLimits { tokens: 64, bytes: 1 << 30, workers: 1 };
+        let limits = PassLimits { tokens: 64, bytes: 1 << 30, workers: 1, express: 1 };
         let waiting = Mutex::new(Waiting { batcher: Batcher::new(limits), closed: false });
         let (sender, mut queue) = mpsc::channel(8);
         let begun = std::sync::Barrier::new(2);

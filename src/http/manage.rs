@@ -28,7 +28,7 @@ pub struct LoadRequest {
     /// Overrides the activation of config.json.
     activation: Option<ActivationName>,
     /// `int8` computes inputs that methods perturb in 8-bit integers, where the processor has
-    /// AVX512-VNNI.
+    /// AVX512-VNNI. `tf32` and `bf16` round the factors of matrix products on a GPU.
     #[serde(default)]
     dtype: DtypeName,
 }

@@ -2,11 +2,13 @@
 //! everything except the weights.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use tracing::debug;
 
 use super::memory::{self, Room};
-use super::{Loaded, Model, Placement, load};
+use super::running::load;
+use super::{Loaded, Model, Placement};
 use crate::architectures;
 use crate::blocks;
 use crate::checkpoint::{
@@ -108,6 +110,7 @@ impl ModelDescription {
             runner: runner?,
             remote: None,
             pace: Pace::new(0.9),
+            most_tokens: AtomicUsize::new(usize::MAX),
             room,
         };
         Ok(Model { id: id.to_owned(), loaded: Arc::new(loaded) })

@@ -11,6 +11,10 @@ use crate::rows::{Row, RowOutput};
 pub enum Fault {
     Panic,
     Error,
+    /// A device without memory for passes of more tokens than this. Only for models on a device.
+    OutOfMemory(usize),
+    /// A device that has stopped working. Only for models on a device.
+    DeviceLost,
     NotANumber,
     /// Blocks at the gate.
     Hold(Arc<Gate>),
@@ -98,6 +102,10 @@ pub(super) fn run(
     let mut poisoned = Vec::new();
     for (piece, fault, count) in injected {
         let Some(id) = model.text.piece_id(&piece) else { continue };
+        let of_device = matches!(fault, Fault::OutOfMemory(_) | Fault::DeviceLost);
+        if of_device && !model.placement.is_device() {
+            continue;
+        }
         let has = |(_, row): &(usize, &Row)| row.tokens.input_ids.contains(&id);
         let hits: Vec<usize> = rows.iter().enumerate().filter(has).map(|(i, _)| i).collect();
         if hits.is_empty() {
@@ -106,7 +114,15 @@ pub(super) fn run(
         count.fetch_add(1, Ordering::Relaxed);
         match fault {
             Fault::Panic => std::panic::panic_any(format!("injected by {piece}")),
-            Fault::Error => return Err(PassError(format!("injected by {piece}"))),
+            Fault::Error => return Err(PassError::Other(format!("injected by {piece}"))),
+            Fault::OutOfMemory(tokens) => {
+                if rows.iter().map(|row| row.tokens.len()).sum::<usize>() > tokens {
+                    return Err(PassError::OutOfMemory(format!("injected by {piece}")));
+                }
+            }
+            Fault::DeviceLost => {
+                return Err(PassError::DeviceLost(format!("injected by {piece}")));
+            }
             Fault::NotANumber => poisoned.extend(hits),
             Fault::Hold(gate) => gate.pass(),
         }

@@ -15,7 +15,9 @@ pub fn of(encoder: &Encoder, head: &Head, placement: &Placement) -> usize {
         Placement::Cpu(_) => packed,
         Placement::Int8(..) => packed + encoder.layers.iter().map(Layer::weights).sum::<usize>(),
         #[cfg(feature = "candle")]
-        Placement::Candle(candle) => candle.dtype.size_in_bytes() * (numbers + maps),
+        Placement::Candle(candle) => {
+            candle.dtype.size_in_bytes() * numbers + candle.weight_bytes() * maps
+        }
     }
 }
 

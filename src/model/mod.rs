@@ -15,6 +15,7 @@ mod running;
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::blocks::{self, Pooling, Step};
 use crate::checkpoint::{Allowed, Cancellation, Drift, LoadError, OnDisk, Source};
@@ -32,7 +33,7 @@ pub use described::ModelDescription;
 pub use memory::{Budget, Full, Room};
 pub use placement::{Dtype, Placement};
 pub use running::PassError;
-use running::{Run, load};
+use running::Run;
 
 /// A loaded model with an id. Several ids can share one loaded model.
 pub struct Model {
@@ -61,6 +62,8 @@ pub struct Loaded {
     remote: Option<Arc<Remote>>,
     /// Measured speed of forward passes, per token.
     pace: Pace,
+    /// The tokens of a pass for which a device has had memory.
+    most_tokens: AtomicUsize,
     /// The memory reservation. Declared last, so that it is released after the weights.
     room: Room,
 }
@@ -159,7 +162,7 @@ impl Loaded {
         !reduces || rows.iter().all(|row| row.precision == Precision::Full)
     }
 
-    /// Returns the device: `cpu`, `cuda`, or `remote` for another server.
+    /// Returns the device: `cpu`, `cuda:` and a number, or `remote` for another server.
     pub fn device(&self) -> &'static str {
         if self.is_remote() { "remote" } else { self.placement.device() }
     }
@@ -240,6 +243,21 @@ impl Loaded {
     /// `None` before the first pass.
     pub fn seconds_per_token(&self) -> Option<f64> {
         self.pace.seconds_for(1)
+    }
+
+    /// Returns the most tokens of a pass, as far as memory has shown.
+    pub fn most_tokens(&self) -> usize {
+        self.most_tokens.load(Ordering::Relaxed)
+    }
+
+    /// Records that there is no memory for passes of more than this many tokens.
+    pub fn limit_tokens(&self, tokens: usize) {
+        self.most_tokens.fetch_min(tokens.max(1), Ordering::Relaxed);
+    }
+
+    /// Returns where the model computes.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Returns the bytes that a row of `tokens` keeps in memory until its gradient is computed.

@@ -65,7 +65,14 @@ impl<'a> Packed<'a> {
 
     /// Returns all tokens of all rows.
     pub fn all(&self) -> OutputTokens {
-        OutputTokens::All(self.tokens.iter().cloned().map(Span::whole).collect())
+        let span =
+            |row: usize| Span { kept: self.kept(row), ..Span::whole(self.tokens[row].clone()) };
+        OutputTokens::All((0..self.rows.len()).map(span).collect())
+    }
+
+    /// Whether row `i` needs its attention weights after the forward pass.
+    fn kept(&self, i: usize) -> bool {
+        backward_passes(self.rows[i]) > 0 || !self.rows[i].maps.layers.is_empty()
     }
 
     /// Whether the head reads the states of all tokens.
@@ -82,6 +89,7 @@ impl<'a> Packed<'a> {
             queries: self.read_ranges[row].clone(),
             keys: self.tokens[row].clone(),
             chosen: Some(Arc::clone(&self.reads[row])),
+            kept: self.kept(row),
         };
         OutputTokens::Some(self.read_indices().into(), (0..self.rows.len()).map(span).collect())
     }

@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use super::{Budget, Loaded, Model, PassError, Placement, Run};
+use super::running::Run;
+use super::{Budget, Loaded, Model, PassError, Placement};
 use crate::backend::cpu::Isa;
 use crate::blocks::{Encoder, Head as HeadBlock, Pooling, PoolingMode};
 use crate::checkpoint::OnDisk;
@@ -40,6 +42,7 @@ impl Model {
             entailment: None,
             runner: Box::new(NoNetwork),
             pace: Pace::new(0.9),
+            most_tokens: AtomicUsize::new(usize::MAX),
             room: Arc::new(Budget::default())
                 .take(0)
                 .map_err(|_| Error::internal("no room for nothing"))?,
@@ -65,10 +68,10 @@ struct NoNetwork;
 
 impl Run for NoNetwork {
     fn run(&self, _: &[Row], _: usize) -> Result<Vec<RowOutput>, PassError> {
-        Err(PassError("a remote model has no network".to_owned()))
+        Err(PassError::Other("a remote model has no network".to_owned()))
     }
 
     fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        Err(PassError("a remote model has no embeddings".to_owned()))
+        Err(PassError::Other("a remote model has no embeddings".to_owned()))
     }
 }

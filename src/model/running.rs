@@ -6,7 +6,7 @@ use super::network::Network;
 use super::placement::Placement;
 use crate::backend::Backend;
 #[cfg(feature = "candle")]
-use crate::backend::candle::Candle;
+use crate::backend::candle::{self, Candle, Fault};
 use crate::backend::cpu::Cpu;
 use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError};
@@ -15,8 +15,28 @@ use crate::rows::{Precision, Row, RowOutput};
 
 /// Why a pass failed, for the log.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct PassError(pub(super) String);
+pub enum PassError {
+    /// The device has not enough memory for these rows together.
+    #[error("out of memory on the device: {0}")]
+    OutOfMemory(String),
+    /// Nothing works on the device any more.
+    #[error("the device was lost: {0}")]
+    DeviceLost(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+#[cfg(feature = "candle")]
+impl From<candle::Error> for PassError {
+    fn from(error: candle::Error) -> Self {
+        let text = error.to_string();
+        match Fault::of(&error) {
+            Fault::OutOfMemory => Self::OutOfMemory(text),
+            Fault::Lost => Self::DeviceLost(text),
+            Fault::Other => Self::Other(text),
+        }
+    }
+}
 
 /// A network with its back end's type erased.
 pub trait Run: Send + Sync {
@@ -56,15 +76,16 @@ impl Run for LoadedNetwork<Cpu> {
 impl Run for LoadedNetwork<Candle> {
     fn run(&self, rows: &[Row], _threads: usize) -> Result<Vec<RowOutput>, PassError> {
         let rows: Vec<&Row> = rows.iter().collect();
-        self.network.run(&self.backend, &rows).map_err(|error| PassError(error.to_string()))
+        let _precision = self.backend.begin();
+        Ok(self.network.run(&self.backend, &rows)?)
     }
 
     fn words(&self) -> Result<Cow<'_, [f32]>, PassError> {
-        let table = self.backend.words(&self.network.encoder.embeddings);
-        table.map_err(|error| PassError(error.to_string()))
+        Ok(self.backend.words(&self.network.encoder.embeddings)?)
     }
 }
 
+/// Loads the weights of a model.
 pub fn load(
     placement: &Placement,
     encoder: &blocks::Encoder,

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
-use explaind::backend::candle::Candle;
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
@@ -15,7 +13,7 @@ use explaind::rows::{
 };
 use rayon::ThreadPoolBuilder;
 
-use crate::support::{golden_folder, load, relative_error};
+use crate::support::{devices, golden_folder, load, relative_error};
 
 /// Returns rows of every kind with these lengths.
 fn mixed_rows(lengths: &[usize], vocabulary: u32, labels: usize, layers: usize) -> Vec<Row> {
@@ -178,10 +176,9 @@ fn gap(ours: &RowOutput, theirs: &RowOutput) -> f64 {
 #[test]
 fn back_ends_agree() {
     let exact = Placement::reference().unwrap();
-    let single = Placement::Candle(Candle { dtype: DType::F32, device: Device::Cpu });
     let rows = tiny_rows();
     let reference = tiny(&exact).run(&rows).unwrap();
-    let mut placements = vec![single];
+    let mut placements = devices();
     placements.extend(Isa::available().into_iter().map(Placement::Cpu));
     for placement in placements {
         let outputs = tiny(&placement).run(&rows).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use explaind::checkpoint::Source;
-use explaind::engine::batcher::{Batch, Batcher, Lane, PassLimits};
+use explaind::engine::batcher::{Batch, Batcher, Failure, Lane, PassLimits};
 use explaind::error::{Code, Error, Result};
 use explaind::model::{Model, Placement};
 use explaind::passes::{Finished, Job, Requester};
@@ -58,14 +58,14 @@ fn push_for(
 }
 
 fn batcher(tokens: usize) -> Batcher {
-    Batcher::new(PassLimits { tokens, bytes: 1 << 30, workers: 1 })
+    Batcher::new(PassLimits { tokens, bytes: 1 << 30, workers: 1, express: 1 })
 }
 
 /// Runs a pass and returns the lengths of its rows.
 fn run_batch(batcher: &mut Batcher, batch: Option<Batch>) -> Vec<usize> {
     let Some(batch) = batch else { return Vec::new() };
     let lengths = batch.rows.iter().map(|row| row.tokens.len()).collect();
-    let result = batch.model.run(&batch.rows).map_err(Error::internal);
+    let result = batch.model.run(&batch.rows).map_err(|e| Failure::Row(Error::internal(e)));
     batcher.finish(batch, result, Duration::from_millis(10));
     lengths
 }
@@ -189,7 +189,8 @@ fn a_late_job_gets_no_credit_for_earlier_passes() {
 #[test]
 fn waiting_rows_are_divided_among_the_workers() {
     let model = model();
-    let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes: 1 << 30, workers: 2 });
+    let mut batcher =
+        Batcher::new(PassLimits { tokens: 512, bytes: 1 << 30, workers: 2, express: 2 });
     let _job = push(&mut batcher, &model, &[10; 20]);
     let passes: Vec<usize> =
         (0..2).map(|_| batcher.next(Instant::now(), Lane::Main).unwrap().tokens()).collect();
@@ -200,7 +201,7 @@ fn waiting_rows_are_divided_among_the_workers() {
 fn a_pass_respects_the_memory_limit() {
     let model = model();
     let bytes = 2 * model.row_bytes(10);
-    let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes, workers: 1 });
+    let mut batcher = Batcher::new(PassLimits { tokens: 512, bytes, workers: 1, express: 1 });
     let _job = push(&mut batcher, &model, &[10; 5]);
     assert_eq!(run(&mut batcher), [10, 10]);
     let _long = push(&mut batcher, &model, &[30]);
@@ -259,7 +260,7 @@ fn an_error_fails_only_the_jobs_of_that_pass() {
     let mut good = push(&mut batcher, &model, &[3]);
     let batch = batcher.next(Instant::now(), Lane::Main).unwrap();
     assert_eq!(batch.rows.len(), 1);
-    batcher.finish(batch, Err(Error::internal("broken")), Duration::ZERO);
+    batcher.finish(batch, Err(Failure::Row(Error::internal("broken"))), Duration::ZERO);
     assert_eq!(failed.try_recv().unwrap().err().unwrap().code, Code::Internal);
     run(&mut batcher);
     assert!(good.try_recv().unwrap().is_ok());
@@ -287,8 +288,8 @@ fn a_failed_pass_is_retried_in_halves() {
     while let Some(batch) = batcher.next(Instant::now(), Lane::Main) {
         sizes.push(batch.rows.len());
         let result = match batch.rows.iter().any(|row| row.tokens.len() == 3) {
-            true => Err(Error::internal("broken")),
-            false => batch.model.run(&batch.rows).map_err(Error::internal),
+            true => Err(Failure::Row(Error::internal("broken"))),
+            false => batch.model.run(&batch.rows).map_err(|e| Failure::Row(Error::internal(e))),
         };
         batcher.finish(batch, result, Duration::ZERO);
     }

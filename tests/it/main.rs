@@ -6,6 +6,7 @@
 mod binary;
 mod compute;
 mod connections;
+mod device;
 mod engine;
 mod few_outputs;
 mod golden;

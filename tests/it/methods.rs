@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
 use explaind::attribution::perturbation::ReplacementKind;
 use explaind::attribution::{Completeness, METHODS, MethodEntry, PairsOf};
-use explaind::backend::candle::Candle;
 use explaind::checkpoint::Source;
 use explaind::evaluation::Settings;
 use explaind::explanation::{Answer, Explained, Named, Predicted, Question, ScalarName, Target};
@@ -16,9 +14,8 @@ use serde_json::{Value, json};
 
 use crate::support::{explainer, golden_folder, input, load, method, question, relative_error};
 
-fn tiny(dtype: DType) -> Arc<Model> {
-    let placement = Placement::Candle(Candle { dtype, device: Device::Cpu });
-    load(Source::Directory(golden_folder("bert-tiny")), &placement)
+fn tiny() -> Arc<Model> {
+    load(Source::Directory(golden_folder("bert-tiny")), &Placement::reference().unwrap())
 }
 
 pub fn builtin() -> Arc<Model> {
@@ -34,7 +31,7 @@ pub async fn explain(model: &Arc<Model>, question: Question) -> Vec<Explained> {
 /// embedding layers, logits and probabilities.
 #[test]
 fn the_encoders_gradient_equals_finite_differences() {
-    let model = tiny(DType::F64);
+    let model = tiny();
     let tokens = |ids: &[u32]| {
         let position_ids = (0..ids.len() as u32).collect();
         let token_type_ids = vec![0; ids.len()];
@@ -242,7 +239,7 @@ async fn word_scores_sum_to_token_scores_and_output_values_equal_predictions() {
 
 #[tokio::test]
 async fn a_contrast_is_the_difference_of_its_classes() {
-    let model = tiny(DType::F64);
+    let model = tiny();
     let scores = async |target: Target| {
         let methods = vec![method("integrated_gradients", &json!({"n_steps": 8}))];
         let inputs = vec![input(TEXTS[0], None)];

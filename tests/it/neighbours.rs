@@ -4,8 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
-use explaind::backend::candle::Candle;
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::model::Placement;
@@ -55,7 +53,7 @@ fn neighbours_are_numpys() {
 /// Every layer's states of several architectures, in f64 and as served, alone and together.
 #[test]
 fn pooled_states_are_transformers() {
-    let reference = Placement::Candle(Candle { dtype: DType::F64, device: Device::Cpu });
+    let reference = Placement::reference().unwrap();
     let placements = [(reference, 1e-9), (Placement::Cpu(Isa::best()), 2e-5)];
     for name in [
         "albert-sequence",

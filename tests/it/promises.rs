@@ -117,7 +117,7 @@ fn admitted_requests_finish_in_time() {
     let rejected = std::cell::Cell::new(0);
     let counts = std::cell::Cell::new((0, 0));
     let runs = seeded(cases(100, 2_000)).run(&arrivals(), |arrivals| {
-        let limits = PassLimits { tokens: 64, bytes: usize::MAX, workers: 1 };
+        let limits = PassLimits { tokens: 64, bytes: usize::MAX, workers: 1, express: 1 };
         let mut world = World {
             model: Arc::clone(&model),
             batcher: Batcher::new(limits),

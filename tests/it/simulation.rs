@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use explaind::checkpoint::Source;
-use explaind::engine::batcher::{Batch, Batcher, Lane, PassLimits};
+use explaind::engine::batcher::{Batch, Batcher, Failure, Lane, PassLimits, PassResult};
 use explaind::engine::{Admission, Admitted, Demand};
 use explaind::error::{Code, Error};
 use explaind::model::{Model, Placement};
@@ -112,9 +112,9 @@ fn row(job: usize, number: usize, (length, fails): (usize, bool)) -> Row {
 }
 
 /// Outputs of a pass: the job and row numbers as logits, or an error if a row makes it fail.
-fn outputs(batch: &Batch) -> Result<Vec<RowOutput>, Error> {
+fn outputs(batch: &Batch) -> PassResult {
     if batch.rows.iter().any(|row| row.tokens.input_ids[2] == 1) {
-        return Err(Error::internal("a failing row"));
+        return Err(Failure::Row(Error::internal("a failing row")));
     }
     let label = |row: &Row| row.tokens.input_ids[..2].iter().map(|&id| f64::from(id)).collect();
     let output = |row| RowOutput { logits: label(row), ..RowOutput::default() };
@@ -140,7 +140,12 @@ struct World {
 
 impl World {
     fn new(models: [Arc<Model>; MODELS]) -> Self {
-        let limits = PassLimits { tokens: PASS_TOKENS, bytes: usize::MAX, workers: WORKERS };
+        let limits = PassLimits {
+            tokens: PASS_TOKENS,
+            bytes: usize::MAX,
+            workers: WORKERS,
+            express: WORKERS,
+        };
         Self {
             batcher: Batcher::new(limits),
             admission: Arc::new(Admission::new(CAPACITY, Duration::from_secs(86_400))),

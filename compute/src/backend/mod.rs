@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::blocks::{Activation, Angles, Distances, Numbering, Pool};
-use crate::rows::{AttentionMap, Reduce, Row};
+use crate::rows::{AttentionMap, Layer, Reduce, Row};
 
 /// The packed ranges of one row: its queries and its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +31,14 @@ pub struct Span {
     pub keys: Range<usize>,
     /// The row's tokens that are queries; `None` if all are.
     pub chosen: Option<Arc<[usize]>>,
+    /// Whether the attention weights are needed after the forward pass: for a gradient or a map.
+    pub kept: bool,
 }
 
 impl Span {
     /// Returns the span of a row in which every token is a query.
     pub fn whole(tokens: Range<usize>) -> Self {
-        Self { queries: tokens.clone(), keys: tokens, chosen: None }
+        Self { queries: tokens.clone(), keys: tokens, chosen: None, kept: true }
     }
 
     /// Returns the position in its row of the `i`-th query.
@@ -95,6 +97,14 @@ pub enum Relation<A> {
     },
 }
 
+/// A row whose gradient is to be reduced.
+#[derive(Debug, Clone)]
+pub struct ToReduce {
+    /// Where its tokens are among the packed ones.
+    pub tokens: Range<usize>,
+    pub reduce: Reduce,
+}
+
 /// The embedding tables, row-major: `[vocabulary, width]`, `[positions, width]`, `[types, width]`.
 #[derive(Debug)]
 pub struct Tables {
@@ -103,6 +113,13 @@ pub struct Tables {
     pub position: Option<Vec<f32>>,
     pub token_type: Option<Vec<f32>>,
     pub numbering: Numbering,
+}
+
+/// The memory of a device, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    pub free: usize,
+    pub total: usize,
 }
 
 /// A back end. An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings` are
@@ -118,6 +135,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     type Pooled;
     type Attended;
     type Embedded;
+    /// Reduced gradients, which may still be on a device.
+    type Scores;
 
     /// Loads a linear map: weight `[out, input]` as in checkpoints, bias `[out]`.
     fn load_linear(
@@ -272,15 +291,17 @@ pub trait Backend: Clone + Send + Sync + 'static {
         grad: &Self::Array,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// Reduces the gradient of the row with index `row`, which is at `tokens` of `grad`.
+    /// Reduces the gradient of rows at `layer`, which `grad` is of.
     fn reduce(
         &self,
         embedded: &Self::Embedded,
-        row: usize,
-        tokens: Range<usize>,
+        layer: Layer,
         grad: &Self::Array,
-        reduce: Reduce,
-    ) -> Result<Vec<f64>, Self::Error>;
+        rows: &[ToReduce],
+    ) -> Result<Self::Scores, Self::Error>;
+
+    /// Returns the numbers of each row of each of `all`. They may come back from a device together.
+    fn scores(&self, all: Vec<Self::Scores>) -> Result<Vec<Vec<Vec<f64>>>, Self::Error>;
 
     /// Returns `x + y`, elementwise.
     fn add(&self, x: &Self::Array, y: &Self::Array) -> Result<Self::Array, Self::Error>;

@@ -4,14 +4,10 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
-
 use super::candle::Candle;
 use super::cpu::{Cpu, Isa};
 use super::{Attention, Backend, Heads, Relation, Span};
 use crate::blocks::{Activation, Angles, Distances, Pool, PoolingMode};
-
-const EXACT: Candle = Candle { dtype: DType::F64, device: Device::Cpu };
 
 type Matrix = Vec<Vec<f64>>;
 
@@ -38,19 +34,35 @@ fn run<B: Backend>(b: &B, computation: &impl Computation) -> Vec<Matrix> {
     computation.run(b).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// Asserts that all instruction sets agree with the reference up to rounding.
+/// Asserts that all instruction sets, and what a GPU runs, agree with the reference up to rounding.
 fn check(name: &str, computation: &impl Computation) {
-    let exact = run(&EXACT, computation);
+    let exact = run(&Candle::reference(), computation);
     for isa in Isa::available() {
-        let actual = run(&Cpu::new(isa), computation);
-        for (index, (actual, exact)) in actual.iter().zip(&exact).enumerate() {
-            assert_eq!((actual.len(), actual[0].len()), (exact.len(), exact[0].len()), "{name}");
-            let size = exact.iter().flatten().fold(0.1, |max: f64, x| max.max(x.abs()));
-            let pairs = actual.iter().flatten().zip(exact.iter().flatten());
-            let gap = pairs.map(|(a, b)| (a - b).abs()).fold(0., f64::max);
-            assert!(gap <= 3e-6 * size, "{name} {index} on {}: {gap} of {size}", isa.name());
-        }
+        let gap = gap(name, &run(&Cpu::new(isa), computation), &exact);
+        assert!(gap <= 3e-6, "{name} on {}: {gap}", isa.name());
     }
+    for candle in [Some(Candle::portable()), device()].into_iter().flatten() {
+        let gap = gap(name, &run(&candle, computation), &exact);
+        assert!(gap <= 3e-6, "{name} on {candle}: {gap}");
+    }
+}
+
+/// Returns the GPU that `EXPLAIND_TEST_DEVICE` names, such as `cuda:0`, if it is set.
+fn device() -> Option<Candle> {
+    let name = std::env::var("EXPLAIND_TEST_DEVICE").ok()?;
+    let number = name.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+    Some(Candle::cuda(number.expect("cuda:N")).expect("the device works"))
+}
+
+/// Returns the largest difference, relative to the largest number of each result.
+fn gap(name: &str, actual: &[Matrix], exact: &[Matrix]) -> f64 {
+    let of_matrix = |(actual, exact): (&Matrix, &Matrix)| {
+        assert_eq!((actual.len(), actual[0].len()), (exact.len(), exact[0].len()), "{name}");
+        let size = exact.iter().flatten().fold(0.1, |max: f64, x| max.max(x.abs()));
+        let pairs = actual.iter().flatten().zip(exact.iter().flatten());
+        pairs.map(|(a, b)| (a - b).abs()).fold(0., f64::max) / size
+    };
+    actual.iter().zip(exact).map(of_matrix).fold(0., f64::max)
 }
 
 struct Linear {
@@ -171,7 +183,8 @@ impl Attending {
             };
             let first = queries;
             queries += positions.len();
-            Span { queries: first..queries, keys, chosen: Some(positions) }
+            let whole = Span::whole(keys);
+            Span { queries: first..queries, chosen: Some(positions), ..whole }
         };
         self.lengths.iter().map(span).collect()
     }

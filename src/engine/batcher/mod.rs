@@ -6,7 +6,8 @@
 //! Small requests have a lane of their own. Rows whose caller has disconnected are dropped before
 //! they run.
 //!
-//! A failed pass is retried in halves until the failing row is alone. Only its job fails.
+//! A failed pass is retried in halves until the failing row is alone. Only its job fails. Without
+//! enough memory for a pass, later ones of the model are as small as its halves.
 
 mod turns;
 
@@ -62,8 +63,19 @@ impl Batch {
     }
 }
 
-/// Result of a pass: one output per row, or one error for all rows.
-pub type PassResult = Result<Vec<RowOutput>, Error>;
+/// Result of a pass: one output per row, or one failure for all rows.
+pub type PassResult = Result<Vec<RowOutput>, Failure>;
+
+/// Why a pass failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// One of the rows may be the cause.
+    Row(Error),
+    /// There is not enough memory for the rows together.
+    Memory(Error),
+    /// The device does not work any more: no pass on it will.
+    Device(Error),
+}
 
 /// Limits of one pass. A row that exceeds them runs alone.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +85,8 @@ pub struct PassLimits {
     pub bytes: usize,
     /// Number of concurrent passes; waiting rows are divided among them.
     pub workers: usize,
+    /// Number of concurrent passes of small requests beside them.
+    pub express: usize,
 }
 
 impl PassLimits {
@@ -212,7 +226,7 @@ impl Batcher {
         let of_model =
             |entry: &&InFlight| waits(entry) && entry.job.model.shares_weights_with(&model);
         let waiting: usize = self.jobs.iter().filter(of_model).map(|entry| entry.waiting).sum();
-        let load = self.limits.share(waiting, smallest_pass(&model));
+        let load = self.limits.share(waiting, smallest_pass(&model)).min(model.most_tokens());
         let mut room = RemainingRoom { load, bytes: self.limits.bytes, empty: true };
         let mut batch = Batch::of(model);
         let fits = |entry: &InFlight, batch: &Batch, room: &RemainingRoom| {
@@ -254,10 +268,17 @@ impl Batcher {
     /// output is not finite. A failed pass fails only the job of the row that caused it.
     pub fn finish(&mut self, batch: Batch, result: PassResult, took: Duration) {
         let load = batch.load().max(1) as f64;
-        let outputs = match result {
+        let outputs: Vec<_> = match result {
             Ok(outputs) => outputs.into_iter().map(check_finite).collect(),
-            Err(_) if batch.rows.len() > 1 => return self.retries.extend(batch.halves()),
-            Err(error) => vec![Err(error)],
+            Err(Failure::Device(error)) => batch.rows.iter().map(|_| Err(error.clone())).collect(),
+            Err(Failure::Memory(_)) if batch.rows.len() > 1 => {
+                batch.model.limit_tokens(batch.load() / 2);
+                return self.retries.extend(batch.halves());
+            }
+            Err(Failure::Row(_)) if batch.rows.len() > 1 => {
+                return self.retries.extend(batch.halves());
+            }
+            Err(Failure::Row(error) | Failure::Memory(error)) => vec![Err(error)],
         };
         for ((&(number, row), input), output) in batch.owners.iter().zip(&batch.rows).zip(outputs) {
             let Some(index) = self.jobs.iter().position(|entry| entry.number == number) else {
@@ -327,7 +348,7 @@ mod tests {
 
     #[test]
     fn passes_are_equal_and_not_too_small() {
-        let limits = PassLimits { tokens: 1_000, bytes: 1 << 30, workers: 2 };
+        let limits = PassLimits { tokens: 1_000, bytes: 1 << 30, workers: 2, express: 2 };
         for (waiting, smallest, share) in [
             (20, 32, 20),
             (63, 32, 63),

@@ -1,10 +1,10 @@
 //! Backward passes of packed rows.
 
 use super::{Forwarded, Network, Pass, hidden, in_order, merge_heads};
-use crate::backend::Backend;
+use crate::backend::{Backend, ToReduce};
 use crate::blocks::Pooling;
 use crate::encoder::{OutputTokens, layer};
-use crate::model::packed::backward_passes;
+use crate::model::packed::{Packed, backward_passes};
 use crate::rows::{AttentionMap, Layer, MapKind, Row, RowOutput, Want};
 
 /// Observes a backward pass.
@@ -25,6 +25,7 @@ impl<B: Backend> Network<B> {
         mut forwarded: Forwarded<B>,
     ) -> Result<Vec<RowOutput>, B::Error> {
         let packed = &pass.packed;
+        let mut scores = Vec::new();
         for k in 0..packed.rows.first().map_or(0, |row| backward_passes(row)) {
             let count = packed.with_backward(k);
             let mut observed = Observed {
@@ -42,16 +43,21 @@ impl<B: Backend> Network<B> {
             }
             forwarded.kept.settle(packed, hidden, &mut forwarded.outputs);
             let Some(embedded) = &forwarded.embedded else { continue };
-            let word_grad = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &start_grad)?;
-            for (i, row) in packed.rows[..count].iter().enumerate() {
-                let Want::Gradients(reduce, _) = row.want else { continue };
-                let grad = match row.layer {
-                    Layer::WordEmbeddings => &word_grad,
-                    Layer::Embeddings => &start_grad,
-                    Layer::Hidden(_) => continue,
-                };
-                let tokens = packed.tokens[i].clone();
-                let scores = pass.b.reduce(embedded, i, tokens, grad, reduce)?;
+            let (rows, wanted) = at_layer(packed, count, Layer::Embeddings);
+            if !rows.is_empty() {
+                let layer = Layer::Embeddings;
+                scores.push((rows, pass.b.reduce(embedded, layer, &start_grad, &wanted)?));
+            }
+            let (rows, wanted) = at_layer(packed, count, Layer::WordEmbeddings);
+            if !rows.is_empty() {
+                let grad = pass.b.embed_vjp(&self.encoder.embeddings, embedded, &start_grad)?;
+                scores
+                    .push((rows, pass.b.reduce(embedded, Layer::WordEmbeddings, &grad, &wanted)?));
+            }
+        }
+        let (rows, scores): (Vec<_>, Vec<_>) = scores.into_iter().unzip();
+        for (rows, scores) in rows.into_iter().zip(pass.b.scores(scores)?) {
+            for (i, scores) in rows.into_iter().zip(scores) {
                 forwarded.outputs[i].token_scores.push(scores);
             }
         }
@@ -175,6 +181,18 @@ impl<B: Backend> Network<B> {
             Some(OutputTokens::All(_) | OutputTokens::Some(..)) | None => Ok(grad),
         }
     }
+}
+
+/// Returns which of the first `count` rows request reduced gradients at `layer`, and how.
+fn at_layer(packed: &Packed<'_>, count: usize, layer: Layer) -> (Vec<usize>, Vec<ToReduce>) {
+    let rows = packed.rows[..count].iter().zip(&packed.tokens).enumerate();
+    let wanted = rows.filter_map(|(i, (row, tokens))| match row.want {
+        Want::Gradients(reduce, _) if row.layer == layer => {
+            Some((i, ToReduce { tokens: tokens.clone(), reduce }))
+        }
+        _ => None,
+    });
+    wanted.unzip()
 }
 
 /// What rows request of one backward pass.

@@ -91,9 +91,11 @@ pub struct ModelEcho {
     pub architecture: &'static str,
     pub task: &'static str,
     /// What it computes with: `f32`, or `f32+int8` if inputs that methods perturb are computed in
-    /// 8-bit integers, and everything else in f32.
+    /// 8-bit integers, and everything else in f32; on a GPU also `tf32` or `bf16`; `f64` for the
+    /// reference.
     #[schema(example = "f32")]
     pub dtype: &'static str,
+    /// `cpu`, `cuda:` and a number, or `remote`.
     #[schema(example = "cpu")]
     pub device: &'static str,
     /// Turns logits into probabilities: softmax, sigmoid or none.

@@ -14,9 +14,7 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::fs;
 
-use candle_core::DType;
 use explaind::attribution::Granularity;
-use explaind::backend::candle::Candle;
 use explaind::backend::cpu::Isa;
 use explaind::checkpoint::Source;
 use explaind::explainer::Explainer;
@@ -26,7 +24,7 @@ use explaind::rows::Output;
 use serde_json::{Value, json};
 
 use crate::support::{
-    explainer, golden_folder, input, load, long_tests, method, question, relative_error,
+    devices, explainer, golden_folder, input, load, long_tests, method, question, relative_error,
 };
 
 /// The largest relative error per compared quantity.
@@ -183,21 +181,23 @@ async fn errors_of(folder: &str, placement: &Placement) -> Errors {
 /// Returns the largest relative error allowed.
 fn limit(placement: &Placement) -> f64 {
     match placement {
-        Placement::Candle(Candle { dtype: DType::F64, .. }) => 1e-9,
+        _ if placement.dtype() == "f64" => 1e-9,
         _ => 1e-4,
     }
 }
 
-/// Returns the reference and the CPU back end: with all instruction sets of this machine for
-/// `every_isa` and in long tests, otherwise with the best one. explaind-compute also compares
-/// each block with the reference.
-fn placements(every_isa: bool) -> Vec<Placement> {
-    let isas = match every_isa || long_tests() {
+/// Returns the reference and the CPU back end; for `every` also what runs on a GPU, and all instruction
+/// sets of this machine, as in long tests. explaind-compute also compares each block
+/// with the reference.
+fn placements(every: bool) -> Vec<Placement> {
+    let isas = match every || long_tests() {
         true => Isa::available(),
         false => vec![Isa::best()],
     };
+    let devices = (every || long_tests()).then(devices);
     [Placement::reference().unwrap()]
         .into_iter()
+        .chain(devices.into_iter().flatten())
         .chain(isas.into_iter().map(Placement::Cpu))
         .collect()
 }

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use explaind::attribution::{self, Granularity, Options};
 use explaind::checkpoint::Source;
-use explaind::config::Limits;
-use explaind::config::Tls;
+use explaind::config::{DeviceName, Limits, Tls};
 use explaind::engine::{self, Engine, ModelPool, PassLimits};
 use explaind::explainer::Explainer;
 use explaind::explanation::{AttentionKind, AttentionSelection, Heads, Question, Selection};
@@ -31,6 +30,17 @@ pub fn load(source: Source, placement: &Placement) -> Arc<Model> {
     Arc::new(Model::load("tested", &source, placement).expect("the model loads"))
 }
 
+/// Returns the devices for what runs on GPUs: the CPU, and the GPU that `EXPLAIND_TEST_DEVICE` names,
+/// such as `cuda:0`, if it is set.
+pub fn devices() -> Vec<Placement> {
+    let portable = Placement::portable().expect("the feature candle");
+    let named = std::env::var("EXPLAIND_TEST_DEVICE").ok().map(|name| {
+        let device: DeviceName = name.parse().expect("a device");
+        device.placement().expect("the device works").0
+    });
+    [portable].into_iter().chain(named).collect()
+}
+
 pub fn explainer(model: &Arc<Model>) -> Explainer {
     explainer_admitting(model, 1 << 27)
 }
@@ -40,7 +50,7 @@ pub fn explainer_admitting(model: &Arc<Model>, queued_work: usize) -> Explainer 
     let pool = Arc::new(ModelPool::default());
     pool.fill(vec![Arc::clone(model)]);
     let time = Duration::from_secs(600);
-    let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2 };
+    let pass = PassLimits { tokens: 256, bytes: 1 << 28, workers: 2, express: 2 };
     let limits = engine::Limits { pass, queued_work, time };
     let engine = Engine::start(limits).expect("the worker starts");
     let limits = Limits { attention_values: 1 << 27, request_ms: 600_000, ..Limits::default() };

@@ -1,24 +1,32 @@
-//! Scaled dot-product attention (Vaswani et al. 2017). Consecutive spans of equal shape are
-//! batched.
+//! Scaled dot-product attention (Vaswani et al. 2017), in one batch per bucket of spans.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 
-use super::groups::groups;
+use super::buckets::{Bucket, Plan, Shape};
+use super::kernels;
 use super::relation::{self, Rotation};
+use super::transfer::download;
 use crate::backend::{Attention, Heads, Relation, Span};
 use crate::rows::AttentionMap;
 
-/// What the forward pass saves for the gradient; one entry per group.
+/// What the forward pass saves for the gradient.
 #[derive(Debug)]
-pub struct Attended(Vec<GroupAttended>);
+pub struct Attended {
+    buckets: Vec<BucketAttended>,
+    /// The numbers of queries and keys of each span.
+    sizes: Vec<(usize, usize)>,
+}
 
-/// `[spans, heads, …]`
+/// `[spans, heads, …]`, of a bucket whose attention weights are kept.
 #[derive(Debug)]
-struct GroupAttended {
+struct BucketAttended {
+    shape: Shape,
+    /// The indices of the spans, ascending.
+    spans: Vec<usize>,
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    /// `[spans, heads, queries, keys]`
+    /// `[spans, heads, queries, keys]`; zero where there is padding.
     weights: Tensor,
 }
 
@@ -27,56 +35,56 @@ pub fn forward(
     block: &Attention<Tensor>,
     qkv: &[Tensor; 3],
     spans: &[Span],
+    plan: &Plan,
 ) -> Result<(Tensor, Attended)> {
     let heads = block.heads;
     let [query, key, value] = qkv;
-    let (mut queries, mut keys) = (0, 0);
-    let mut contexts = Vec::new();
-    let mut saved = Vec::new();
-    for group in groups(spans) {
-        let query = split(heads, query, queries, group.spans, group.queries)?;
-        let key = split(heads, key, keys, group.spans, group.keys)?;
-        let value = split(heads, value, keys, group.spans, group.keys)?;
-        queries += group.spans * group.queries;
-        keys += group.spans * group.keys;
+    let (mut contexts, mut buckets) = (Vec::new(), Vec::new());
+    for bucket in &plan.buckets {
+        let query = split(heads, &bucket.queries(query)?, bucket)?;
+        let key = split(heads, &bucket.keys(key)?, bucket)?;
+        let value = split(heads, &bucket.keys(value)?, bucket)?;
         let (query, key) = match &block.relation {
             Relation::Rotary(angles) => {
-                relation::rotate(&query, &key, &group, angles, Rotation::Forward)?
+                relation::rotate(&query, &key, bucket, angles, Rotation::Forward)?
             }
             _ => (query, key),
         };
-        let scores = relation::scores(block, &group, &query, &key)?;
-        let weights = candle_nn::ops::softmax_last_dim(&scores)?;
+        let (scores, scale) = relation::scores(block, bucket, &query, &key)?;
+        let weights = kernels::softmax(&scores, &bucket.sizes, scale)?;
         contexts.push(join(heads, &weights.matmul(&value)?)?);
-        saved.push(GroupAttended { query, key, value, weights });
+        if bucket.shape.kept {
+            let (shape, spans) = (bucket.shape, bucket.spans.clone());
+            buckets.push(BucketAttended { shape, spans, query, key, value, weights });
+        }
     }
-    Ok((Tensor::cat(&contexts, 0)?, Attended(saved)))
+    let sizes = spans.iter().map(|span| (span.queries.len(), span.keys.len())).collect();
+    Ok((plan.pack_queries(&contexts)?, Attended { buckets, sizes }))
 }
 
 /// With weights `A = softmax(S)`, `S = s Q Kᵀ`: `∂V = Aᵀ ∂C`, `∂A = ∂C Vᵀ`,
-/// `∂S = A (∂A - Σ_key A ∂A)`, `∂Q = s ∂S K`, `∂K = s ∂Sᵀ Q`.
+/// `∂S = A (∂A - Σ_key A ∂A)`, `∂Q = s ∂S K`, `∂K = s ∂Sᵀ Q`. `plan` is of the first spans, whose
+/// gradient this is.
 pub fn vjp(
     block: &Attention<Tensor>,
     saved: &Attended,
-    spans: &[Span],
+    plan: &Plan,
     grad: &Tensor,
 ) -> Result<[Tensor; 3]> {
     let heads = block.heads;
-    let mut start = 0;
     let mut grads: [Vec<Tensor>; 3] = Default::default();
-    for (group, saved) in groups(spans).iter().zip(&saved.0) {
-        let first = |x: &Tensor| x.narrow(0, 0, group.spans);
+    for bucket in &plan.buckets {
+        let saved = saved.of_shape(bucket.shape)?;
+        let first = |x: &Tensor| x.narrow(0, 0, bucket.spans.len());
         let (query, key) = (first(&saved.query)?, first(&saved.key)?);
         let (value, weights) = (first(&saved.value)?, first(&saved.weights)?);
-        let grad = split(heads, grad, start, group.spans, group.queries)?;
-        start += group.spans * group.queries;
+        let grad = split(heads, &bucket.queries(grad)?, bucket)?;
         let grad_weights = grad.matmul(&value.t()?)?;
-        let along = (&weights * &grad_weights)?.sum_keepdim(D::Minus1)?;
-        let scores = ((&weights * grad_weights.broadcast_sub(&along)?)? * block.scale)?;
-        let (query_grad, key_grad) = relation::scores_vjp(block, group, &query, &key, &scores)?;
+        let scores = kernels::softmax_vjp(&weights, &grad_weights, block.scale)?;
+        let (query_grad, key_grad) = relation::scores_vjp(block, bucket, &query, &key, &scores)?;
         let (query_grad, key_grad) = match &block.relation {
             Relation::Rotary(angles) => {
-                relation::rotate(&query_grad, &key_grad, group, angles, Rotation::Inverse)?
+                relation::rotate(&query_grad, &key_grad, bucket, angles, Rotation::Inverse)?
             }
             _ => (query_grad, key_grad),
         };
@@ -84,16 +92,15 @@ pub fn vjp(
         grads[1].push(join(heads, &key_grad)?);
         grads[2].push(join(heads, &weights.t()?.matmul(&grad)?)?);
     }
-    let [query, key, value] = grads.map(|parts| Tensor::cat(&parts, 0));
-    Ok([query?, key?, value?])
+    let [query, key, value] = grads;
+    Ok([plan.pack_queries(&query)?, plan.pack_keys(&key)?, plan.pack_keys(&value)?])
 }
 
-/// `[spans · tokens, hidden]` from row `start` on → `[spans, heads, tokens, head size]`
-fn split(heads: Heads, x: &Tensor, start: usize, spans: usize, tokens: usize) -> Result<Tensor> {
-    x.narrow(0, start, spans * tokens)?
-        .reshape((spans, tokens, heads.count, heads.size))?
-        .transpose(1, 2)?
-        .contiguous()
+/// `[spans · tokens, hidden]` → `[spans, heads, tokens, head size]`
+fn split(heads: Heads, x: &Tensor, bucket: &Bucket) -> Result<Tensor> {
+    let spans = bucket.spans.len();
+    let tokens = x.dim(0)? / spans;
+    x.reshape((spans, tokens, heads.count, heads.size))?.transpose(1, 2)?.contiguous()
 }
 
 /// `[spans, heads, tokens, head size]` → `[spans · tokens, hidden]`
@@ -110,41 +117,48 @@ pub fn weights_vjp(
     span_index: usize,
     grad: &Tensor,
 ) -> Result<AttentionMap> {
-    let (group, index) = saved.group(span_index)?;
-    let grad = split(heads, grad, span.queries.start, 1, span.queries.len())?.squeeze(0)?;
-    map(&grad.matmul(&group.value.get(index)?.t()?)?)
+    let (bucket, index) = saved.bucket(span_index)?;
+    let value = bucket.value.get(index)?.narrow(1, 0, span.keys.len())?;
+    let grad = grad.narrow(0, span.queries.start, span.queries.len())?;
+    let grad = grad.reshape((span.queries.len(), heads.count, heads.size))?.transpose(0, 1)?;
+    map(&grad.contiguous()?.matmul(&value.t()?.contiguous()?)?)
 }
 
 /// Converts `[heads, queries, keys]` to plain numbers.
 fn map(weights: &Tensor) -> Result<AttentionMap> {
     let (heads, _, tokens) = weights.dims3()?;
-    let weights = weights.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-    Ok(AttentionMap { heads, tokens, weights })
+    Ok(AttentionMap { heads, tokens, weights: download(weights)? })
 }
 
 impl Attended {
-    /// Returns the group of the span with this index, and the index within the group.
-    fn group(&self, mut span: usize) -> Result<(&GroupAttended, usize)> {
-        for group in &self.0 {
-            let spans = group.weights.dim(0)?;
-            if span < spans {
-                return Ok((group, span));
-            }
-            span -= spans;
+    fn of_shape(&self, shape: Shape) -> Result<&BucketAttended> {
+        match self.buckets.iter().find(|bucket| bucket.shape == shape) {
+            Some(bucket) => Ok(bucket),
+            None => candle_core::bail!("the attention weights of this span were not kept"),
         }
-        candle_core::bail!("no such span")
+    }
+
+    /// Returns the bucket of the span with this index, and the index within the bucket.
+    fn bucket(&self, span: usize) -> Result<(&BucketAttended, usize)> {
+        let within = |bucket: &BucketAttended| bucket.spans.binary_search(&span).ok();
+        let found = self.buckets.iter().find_map(|bucket| Some((bucket, within(bucket)?)));
+        match found {
+            Some(found) => Ok(found),
+            None => candle_core::bail!("the attention weights of this span were not kept"),
+        }
     }
 
     /// Returns the attention weights of one span.
     pub fn map(&self, span: usize) -> Result<AttentionMap> {
-        let (group, index) = self.group(span)?;
-        map(&group.weights.get(index)?)
+        let (bucket, index) = self.bucket(span)?;
+        let (queries, keys) = self.sizes[span];
+        map(&bucket.weights.get(index)?.narrow(1, 0, queries)?.narrow(2, 0, keys)?)
     }
 
     /// Returns the values of one span, `[keys, hidden]`.
     pub fn values(&self, span: usize) -> Result<Tensor> {
-        let (group, index) = self.group(span)?;
-        let value = group.value.get(index)?;
+        let (bucket, index) = self.bucket(span)?;
+        let value = bucket.value.get(index)?.narrow(1, 0, self.sizes[span].1)?;
         let (heads, keys, size) = value.dims3()?;
         value.transpose(0, 1)?.contiguous()?.reshape((keys, heads * size))
     }
@@ -162,8 +176,13 @@ mod tests {
 
     /// Rows of 3, 3 and 5 tokens; the last one has two queries.
     fn spans() -> Vec<Span> {
-        let last = Span { queries: 6..8, keys: 6..11, chosen: Some([1, 4].into()) };
+        let chosen = Some([1, 4].into());
+        let last = Span { queries: 6..8, chosen, ..Span::whole(6..11) };
         vec![Span::whole(0..3), Span::whole(3..6), last]
+    }
+
+    fn plan(like: &Tensor) -> Plan {
+        Plan::new(&spans(), like).unwrap()
     }
 
     /// Query, key and value of [`spans`], concatenated in one tensor.
@@ -195,19 +214,32 @@ mod tests {
         for block in blocks() {
             check_vjp(
                 &random(&[30, 12], 7),
-                |qkv| Ok(forward(&block, &parts(qkv), &spans())?.0),
+                |qkv| Ok(forward(&block, &parts(qkv), &spans(), &plan(qkv))?.0),
                 |qkv, grad| {
-                    let saved = forward(&block, &parts(qkv), &spans())?.1;
-                    Tensor::cat(&vjp(&block, &saved, &spans(), grad)?, 0)
+                    let plan = plan(qkv);
+                    let saved = forward(&block, &parts(qkv), &spans(), &plan)?.1;
+                    Tensor::cat(&vjp(&block, &saved, &plan, grad)?, 0)
                 },
             );
         }
     }
 
     #[test]
+    fn weights_that_nothing_needs_are_not_kept() {
+        let spans = spans().into_iter().zip([true, false, true]);
+        let spans: Vec<Span> = spans.map(|(span, kept)| Span { kept, ..span }).collect();
+        let (block, qkv) = (Attention::plain(HEADS), random(&[30, 12], 7));
+        let plan = Plan::new(&spans, &qkv).unwrap();
+        let (_, saved) = forward(&block, &parts(&qkv), &spans, &plan).unwrap();
+        let kept: Vec<bool> = (0..3).map(|span| saved.map(span).is_ok()).collect();
+        assert_eq!(kept, [true, false, true]);
+    }
+
+    #[test]
     fn attention_weights_sum_to_one_over_the_visible_keys() {
         for block in blocks() {
-            let (_, saved) = forward(&block, &parts(&random(&[30, 12], 7)), &spans()).unwrap();
+            let qkv = random(&[30, 12], 7);
+            let (_, saved) = forward(&block, &parts(&qkv), &spans(), &plan(&qkv)).unwrap();
             for (span, keys) in [3, 3, 5].into_iter().enumerate() {
                 let map = saved.map(span).unwrap();
                 assert_eq!((map.heads, map.tokens), (3, keys));

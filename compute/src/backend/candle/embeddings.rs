@@ -1,11 +1,15 @@
 //! The embedding block, `norm(word + position + type)`, evaluated at each row's point: its own
-//! input or a point on the path from a baseline.
+//! input or a point on the path from a baseline. All rows of a pass run together; only ids,
+//! positions on the path and noise are copied to the device.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::layer_norm::{LayerNorm, Normalized};
+use super::noise;
+use super::transfer::{download, upload};
+use crate::backend::ToReduce;
 use crate::blocks::Numbering;
-use crate::rows::{Baseline, Layer, Noise, Norm, Path, Reduce, Row, Tokens};
+use crate::rows::{Baseline, Layer, Norm, Path, Reduce, Row, Tokens};
 
 /// The tables `[vocabulary, width]`, `[positions, width]`, `[types, width]` and the norm.
 #[derive(Debug)]
@@ -21,37 +25,31 @@ pub struct Embeddings {
 #[derive(Debug)]
 pub struct Embedded {
     norm: Normalized,
-    /// One entry per row, in packed order.
-    points: Vec<Point>,
+    words: Points,
+    /// At the block's output; `None` if no row's layer is there.
+    block: Option<Points>,
 }
 
-/// A row's point at its layer; tensors are `[tokens, hidden]`.
+/// The points of all rows at one layer, `[total, hidden]` each.
 #[derive(Debug)]
-struct Point {
+struct Points {
     value: Tensor,
-    /// `x - x'`, for a row on a path.
+    /// `x - x'`, zero for a row without a path at this layer; `None` if no row has one.
     difference: Option<Tensor>,
 }
 
-impl Point {
-    /// Returns `x' + alpha (x - x')`, which is exactly x at the end.
-    fn on_path(input: &Tensor, baseline: &Tensor, alpha: f64) -> Result<Self> {
-        let difference = (input - baseline)?;
-        let value = match alpha {
-            1. => input.clone(),
-            _ => (baseline + (&difference * alpha)?)?,
-        };
-        Ok(Self { value, difference: Some(difference) })
-    }
+/// Reduced gradients on the device.
+#[derive(Debug)]
+pub struct Scores {
+    /// One per kind of reduction, `[tokens · numbers per token]`.
+    reduced: Vec<Tensor>,
+    /// Per row, the index of its kind and its numbers there.
+    rows: Vec<(usize, std::ops::Range<usize>)>,
 }
 
 impl Embeddings {
-    fn device(&self) -> &Device {
-        self.word.device()
-    }
-
     fn lookup(&self, table: &Tensor, ids: &[u32]) -> Result<Tensor> {
-        table.index_select(&Tensor::new(ids, self.device())?, 0)
+        table.index_select(&Tensor::new(ids, self.word.device())?, 0)
     }
 
     /// Adds position and type embeddings to word embeddings, `[tokens, width]`.
@@ -66,87 +64,72 @@ impl Embeddings {
 
     /// Runs the block on packed rows, each at its point, `[total, hidden]`.
     pub fn forward(&self, rows: &[&Row]) -> Result<(Tensor, Embedded)> {
-        let mut points = rows.iter().map(|row| self.word_point(row)).collect::<Result<Vec<_>>>()?;
-        let words = Tensor::cat(&points.iter().map(|point| &point.value).collect::<Vec<_>>(), 0)?;
-        let all = |ids: fn(&Tokens) -> &[u32]| {
-            rows.iter().flat_map(|row| ids(&row.tokens)).copied().collect::<Vec<u32>>()
-        };
-        let (positions, types) = (all(|t| &t.position_ids), all(|t| &t.token_type_ids));
-        let (mut output, norm) = self.norm.forward(&self.summed(words, &positions, &types)?)?;
+        let ids = all(rows, |tokens| &tokens.input_ids);
+        let types = all(rows, |tokens| &tokens.token_type_ids);
+        let input = noise::add(&self.lookup(&self.word, &ids)?, rows)?;
+        let words = self.points(rows, Layer::WordEmbeddings, input, |baselines| {
+            self.lookup(&self.word, baselines)
+        })?;
+        let positions = all(rows, |tokens| &tokens.position_ids);
+        let sum = self.summed(words.value.clone(), &positions, &types)?;
+        let (mut output, norm) = self.norm.forward(&sum)?;
+        let mut block = None;
         if rows.iter().any(|row| row.layer == Layer::Embeddings) {
-            self.set_block_points(rows, &output, &mut points)?;
-            output = self.replace_outputs(rows, &output, &points)?;
-        }
-        Ok((output, Embedded { norm, points }))
-    }
-
-    /// Returns the row's point at the word embeddings, which differs from the input only if the
-    /// path is at that layer.
-    fn word_point(&self, row: &Row) -> Result<Point> {
-        let mut input = self.lookup(&self.word, &row.tokens.input_ids)?;
-        match (&row.path, row.layer) {
-            (Some(path), Layer::WordEmbeddings) => {
-                if let Some(noise) = path.noise {
-                    input = noisy(noise, input, path.moved(row.tokens.len()))?;
-                }
-                let baseline = held(path, self.word_baseline(path, &input)?, &input)?;
-                Point::on_path(&input, &baseline, path.alpha)
-            }
-            _ => Ok(Point { value: input, difference: None }),
-        }
-    }
-
-    fn word_baseline(&self, path: &Path, input: &Tensor) -> Result<Tensor> {
-        match &path.baseline {
-            Baseline::Zero | Baseline::States(_) => input.zeros_like(),
-            Baseline::Ids(ids) => self.lookup(&self.word, ids),
-        }
-    }
-
-    /// Sets the points of the rows whose layer is the block's output.
-    fn set_block_points(&self, rows: &[&Row], output: &Tensor, points: &mut [Point]) -> Result<()> {
-        let mut start = 0;
-        for (row, point) in rows.iter().zip(points) {
-            let input = output.narrow(0, start, row.tokens.len())?;
-            start += row.tokens.len();
-            if row.layer == Layer::Embeddings {
-                *point = match &row.path {
-                    Some(path) => {
-                        let baseline = held(path, self.block_baseline(path, row, &input)?, &input)?;
-                        Point::on_path(&input, &baseline, path.alpha)?
-                    }
-                    None => Point { value: input, difference: None },
-                };
-            }
-        }
-        Ok(())
-    }
-
-    fn block_baseline(&self, path: &Path, row: &Row, input: &Tensor) -> Result<Tensor> {
-        match &path.baseline {
-            Baseline::Zero | Baseline::States(_) => input.zeros_like(),
-            Baseline::Ids(ids) => {
-                let words = self.lookup(&self.word, ids)?;
-                let positions = self.numbering.positions(ids);
-                let sum = self.summed(words, &positions, &row.tokens.token_type_ids)?;
+            let points = self.points(rows, Layer::Embeddings, output, |baselines| {
+                let positions = self.baseline_positions(rows, baselines);
+                let sum = self.summed(self.lookup(&self.word, baselines)?, &positions, &types)?;
                 Ok(self.norm.forward(&sum)?.0)
-            }
+            })?;
+            output = points.value.clone();
+            block = Some(points);
         }
+        Ok((output, Embedded { norm, words, block }))
     }
 
-    fn replace_outputs(&self, rows: &[&Row], output: &Tensor, points: &[Point]) -> Result<Tensor> {
-        let mut start = 0;
-        let mut parts = Vec::with_capacity(rows.len());
-        for (row, point) in rows.iter().zip(points) {
-            parts.push(match row.layer {
-                Layer::Embeddings => point.value.clone(),
-                Layer::WordEmbeddings | Layer::Hidden(_) => {
-                    output.narrow(0, start, row.tokens.len())?
-                }
-            });
-            start += row.tokens.len();
+    /// Returns the positions of baselines, which for some models depend on the ids.
+    fn baseline_positions(&self, rows: &[&Row], baselines: &[u32]) -> Vec<u32> {
+        let mut rest = baselines;
+        let positions = rows.iter().flat_map(|row| {
+            let (own, others) = rest.split_at(row.tokens.len());
+            rest = others;
+            self.numbering.positions(own)
+        });
+        positions.collect()
+    }
+
+    /// Returns the rows' points at `layer`: `x' + alpha (x - x')` for rows with a path there, which
+    /// is exactly x at the end; the input for other rows and for tokens that a path does not move.
+    /// `embed` maps the ids of baselines, `[total]`, to their embeddings.
+    fn points(
+        &self,
+        rows: &[&Row],
+        layer: Layer,
+        input: Tensor,
+        embed: impl FnOnce(&[u32]) -> Result<Tensor>,
+    ) -> Result<Points> {
+        let paths = rows.iter().map(|row| row.path.as_ref().filter(|_| row.layer == layer));
+        let paths: Vec<Option<&Path>> = paths.collect();
+        if paths.iter().all(Option::is_none) {
+            return Ok(Points { value: input, difference: None });
         }
-        Tensor::cat(&parts, 0)
+        let steps = Steps::of(rows, &paths);
+        let column = |numbers: &[f64]| upload(numbers, &[numbers.len(), 1], &input);
+        let moved = column(&steps.moved)?;
+        // Selected rather than multiplied: 0 times an infinite weight is not 0.
+        let chosen = |flags: &Tensor, yes: &Tensor, no: &Tensor| {
+            flags.ne(0.)?.broadcast_as(input.shape())?.where_cond(yes, no)
+        };
+        let mut baseline = input.zeros_like()?;
+        if steps.has_ids.contains(&1.) {
+            baseline = chosen(&column(&steps.has_ids)?, &embed(&steps.ids)?, &baseline)?;
+        }
+        baseline = chosen(&moved, &baseline, &input)?;
+        let difference = (&input - &baseline)?;
+        let value = (&baseline + difference.broadcast_mul(&column(&steps.alphas)?)?)?;
+        let at_end: Vec<f64> =
+            steps.alphas.iter().map(|&alpha| f64::from(u8::from(alpha == 1.))).collect();
+        let value = chosen(&column(&at_end)?, &input, &value)?;
+        Ok(Points { value, difference: Some(difference) })
     }
 
     /// Gradient at the block's output → at the word embeddings, `[total, hidden]`.
@@ -155,47 +138,101 @@ impl Embeddings {
     }
 }
 
-/// Returns `baseline` with the input in place of the tokens that the path does not move.
-fn held(path: &Path, baseline: Tensor, input: &Tensor) -> Result<Tensor> {
-    let tokens = input.dim(0)?;
-    let moved = path.moved(tokens);
-    match moved {
-        0 => Ok(input.clone()),
-        _ if moved == tokens => Ok(baseline),
-        _ => {
-            let input_part = input.narrow(0, moved, tokens - moved)?;
-            Tensor::cat(&[baseline.narrow(0, 0, moved)?, input_part], 0)
+/// Returns the ids of all rows.
+fn all(rows: &[&Row], ids: fn(&Tokens) -> &[u32]) -> Vec<u32> {
+    rows.iter().flat_map(|row| ids(&row.tokens)).copied().collect()
+}
+
+/// Where each token is on its path, `[total]`.
+#[derive(Default)]
+struct Steps {
+    /// The baseline's ids, those of the input without one.
+    ids: Vec<u32>,
+    /// 1 if the baseline is of ids, 0 if it is zero.
+    has_ids: Vec<f64>,
+    /// 1 if the path moves the token, else 0.
+    moved: Vec<f64>,
+    alphas: Vec<f64>,
+}
+
+impl Steps {
+    fn of(rows: &[&Row], paths: &[Option<&Path>]) -> Self {
+        let mut steps = Self::default();
+        for (row, path) in rows.iter().zip(paths) {
+            let tokens = row.tokens.len();
+            let ids = match path.map(|path| &path.baseline) {
+                Some(Baseline::Ids(ids)) => Some(&ids[..]),
+                Some(Baseline::Zero | Baseline::States(_)) | None => None,
+            };
+            let moved = path.map_or(0, |path| path.moved(tokens));
+            let flag = |on: bool| f64::from(u8::from(on));
+            steps.ids.extend_from_slice(ids.unwrap_or(&row.tokens.input_ids));
+            steps.has_ids.extend(std::iter::repeat_n(flag(ids.is_some()), tokens));
+            steps.moved.extend((0..tokens).map(|i| flag(i < moved)));
+            steps.alphas.extend(std::iter::repeat_n(path.map_or(1., |path| path.alpha), tokens));
+        }
+        steps
+    }
+}
+
+impl Embedded {
+    /// Reduces the gradients of rows at `layer` to one number per token unless they are kept.
+    /// `grad` is of the first rows, `[tokens, hidden]`.
+    pub fn reduce(&self, layer: Layer, grad: &Tensor, rows: &[ToReduce]) -> Result<Scores> {
+        let points = match (layer, &self.block) {
+            (Layer::Embeddings, Some(block)) => block,
+            _ => &self.words,
+        };
+        let (mut kinds, mut scores) =
+            (Vec::new(), Scores { reduced: Vec::new(), rows: Vec::new() });
+        for ToReduce { tokens, reduce } in rows {
+            let known = kinds.iter().position(|kind| kind == reduce);
+            let kind = known.unwrap_or(kinds.len());
+            if known.is_none() {
+                kinds.push(*reduce);
+                scores.reduced.push(points.reduce(grad, *reduce)?);
+            }
+            let width = if *reduce == Reduce::Keep { grad.dim(1)? } else { 1 };
+            scores.rows.push((kind, tokens.start * width..tokens.end * width));
+        }
+        Ok(scores)
+    }
+}
+
+impl Points {
+    fn reduce(&self, grad: &Tensor, reduce: Reduce) -> Result<Tensor> {
+        let of_grad = |x: &Tensor| (grad * x.narrow(0, 0, grad.dim(0)?)?)?.sum(1);
+        match (reduce, &self.difference) {
+            (Reduce::Norm(Norm::L1), _) => grad.abs()?.sum(1),
+            (Reduce::Norm(Norm::L2), _) => grad.sqr()?.sum(1)?.sqrt(),
+            (Reduce::Norm(Norm::Mean), _) => grad.abs()?.mean(1),
+            (Reduce::TimesInput, _) => of_grad(&self.value),
+            (Reduce::TimesDifference, Some(difference)) => of_grad(difference),
+            (Reduce::TimesDifference, None) => grad.zeros_like()?.sum(1),
+            (Reduce::Keep, _) => grad.flatten_all(),
         }
     }
 }
 
-/// Adds noise to the first `count` tokens of `input`, `[tokens, hidden]`.
-fn noisy(noise: Noise, input: Tensor, count: usize) -> Result<Tensor> {
-    if count == 0 {
-        return Ok(input);
+/// Copies all scores back at once; returns the numbers of each row.
+pub fn numbers(all: Vec<Scores>) -> Result<Vec<Vec<Vec<f64>>>> {
+    let reduced: Vec<&Tensor> = all.iter().flat_map(|scores| &scores.reduced).collect();
+    if reduced.is_empty() {
+        return Ok(all.iter().map(|_| Vec::new()).collect());
     }
-    let first = input.narrow(0, 0, count)?;
-    let numbers: Vec<f64> = first.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-    let mut noise = noise.draw(numbers.iter().copied());
-    noise.resize(input.elem_count(), 0.);
-    let noise = Tensor::from_vec(noise, input.shape(), input.device())?;
-    &input + noise.to_dtype(input.dtype())?
-}
-
-impl Embedded {
-    /// Reduces one row's gradient at its layer, `[tokens, hidden]`, to one number per token unless
-    /// it is kept.
-    pub fn reduce(&self, row: usize, gradient: &Tensor, reduce: Reduce) -> Result<Vec<f64>> {
-        let point = &self.points[row];
-        let scores = match (reduce, &point.difference) {
-            (Reduce::Norm(Norm::L1), _) => gradient.abs()?.sum(1),
-            (Reduce::Norm(Norm::L2), _) => gradient.sqr()?.sum(1)?.sqrt(),
-            (Reduce::Norm(Norm::Mean), _) => gradient.abs()?.mean(1),
-            (Reduce::TimesInput, _) => (gradient * &point.value)?.sum(1),
-            (Reduce::TimesDifference, Some(difference)) => (gradient * difference)?.sum(1),
-            (Reduce::TimesDifference, None) => gradient.zeros_like()?.sum(1),
-            (Reduce::Keep, _) => gradient.flatten_all(),
+    let numbers = download(&Tensor::cat(&reduced, 0)?)?;
+    let mut start = 0;
+    let mut found = Vec::with_capacity(all.len());
+    for scores in &all {
+        let mut starts = Vec::new();
+        for tensor in &scores.reduced {
+            starts.push(start);
+            start += tensor.elem_count();
+        }
+        let of_row = |(kind, own): &(usize, std::ops::Range<usize>)| {
+            numbers[starts[*kind]..][own.clone()].to_vec()
         };
-        scores?.to_dtype(DType::F64)?.to_vec1()
+        found.push(scores.rows.iter().map(of_row).collect());
     }
+    Ok(found)
 }

@@ -1,8 +1,9 @@
 //! Layer normalisation over the last dimension (Ba et al. 2016).
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::first_rows;
+use super::kernels;
 
 /// `y = γ x̂ + β` with `x̂ = (x - mean) / sqrt(var + eps)`; γ and β `[hidden]`.
 #[derive(Debug, Clone)]
@@ -12,14 +13,10 @@ pub struct LayerNorm {
     eps: f64,
 }
 
-/// What the forward pass saves for the gradient.
+/// What the forward pass saves for the gradient: its input, `[n, hidden]`. The mean and the variance
+/// are computed again, which takes less time than reading the normalised states.
 #[derive(Debug)]
-pub struct Normalized {
-    /// x̂, `[n, hidden]`
-    normalized: Tensor,
-    /// 1 / sqrt(var + eps), `[n, 1]`
-    inverse_std: Tensor,
-}
+pub struct Normalized(Tensor);
 
 impl LayerNorm {
     pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> Self {
@@ -28,23 +25,13 @@ impl LayerNorm {
 
     /// `[n, hidden]` → `[n, hidden]`
     pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Normalized)> {
-        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-        let inverse_std = (variance + self.eps)?.sqrt()?.recip()?;
-        let normalized = centred.broadcast_mul(&inverse_std)?;
-        let y = normalized.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)?;
-        Ok((y, Normalized { normalized, inverse_std }))
+        let y = kernels::layer_norm(x, &self.weight, &self.bias, self.eps)?;
+        Ok((y, Normalized(x.clone())))
     }
 
-    /// With `d = γ ∂y`: `∂x = (d - mean(d) - x̂ mean(d x̂)) / std`.
+    /// Gradient at the output of the first rows → at their input.
     pub fn vjp(&self, saved: &Normalized, grad: &Tensor) -> Result<Tensor> {
-        let normalized = first_rows(&saved.normalized, grad)?;
-        let inverse_std = first_rows(&saved.inverse_std, grad)?;
-        let d = grad.broadcast_mul(&self.weight)?;
-        let mean = d.mean_keepdim(D::Minus1)?;
-        let along = (&d * &normalized)?.mean_keepdim(D::Minus1)?;
-        let rest = (d.broadcast_sub(&mean)? - normalized.broadcast_mul(&along)?)?;
-        rest.broadcast_mul(&inverse_std)
+        kernels::layer_norm_vjp(&first_rows(&saved.0, grad)?, &self.weight, grad, self.eps)
     }
 }
 

@@ -1,34 +1,63 @@
 //! `y = x Wᵀ + b`.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
+
+use super::kernels;
+use crate::blocks::Activation;
 
 /// An affine map with weight `[out, in]` and bias `[out]`, as in checkpoints.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
+    /// Whether factors and results of products are rounded to bf16.
+    rounded: bool,
 }
 
 impl Linear {
     pub fn new(weight: Tensor, bias: Tensor) -> Self {
-        Self { weight, bias }
+        Self { weight, bias, rounded: false }
+    }
+
+    /// Returns a map whose products have factors and results in bf16, and sums in f32.
+    pub fn rounded(weight: &Tensor, bias: Tensor) -> Result<Self> {
+        let mut weight = weight.to_dtype(DType::BF16)?;
+        // candle has no products in bf16 on the CPU: there, f32 holds the rounded numbers.
+        if weight.device().is_cpu() {
+            weight = weight.to_dtype(bias.dtype())?;
+        }
+        Ok(Self { weight, bias, rounded: true })
     }
 
     /// Returns the map to some outputs.
     pub fn some_outputs(&self, outputs: &[usize]) -> Result<Self> {
         let outputs: Vec<u32> = outputs.iter().map(|&output| output as u32).collect();
         let outputs = Tensor::new(outputs, self.weight.device())?;
-        Ok(Self::new(self.weight.index_select(&outputs, 0)?, self.bias.index_select(&outputs, 0)?))
+        let select = |of: &Tensor| of.index_select(&outputs, 0);
+        Ok(Self { weight: select(&self.weight)?, bias: select(&self.bias)?, ..*self })
     }
 
     /// `[n, in]` → `[n, out]`
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+        self.product(x, &self.weight.t()?)?.broadcast_add(&self.bias)
+    }
+
+    /// Returns `activation(x Wᵀ + b)` and the activation's derivative there, `[n, out]` each.
+    pub fn activated(&self, activation: Activation, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        kernels::activate(activation, &self.product(x, &self.weight.t()?)?, &self.bias)
     }
 
     /// Gradient at the output `[n, out]` → at the input `[n, in]`.
     pub fn vjp(&self, grad: &Tensor) -> Result<Tensor> {
-        grad.matmul(&self.weight)
+        self.product(grad, &self.weight)
+    }
+
+    fn product(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        if !self.rounded {
+            return x.matmul(weight);
+        }
+        let factor = x.to_dtype(DType::BF16)?.to_dtype(weight.dtype())?;
+        factor.matmul(weight)?.to_dtype(DType::BF16)?.to_dtype(x.dtype())
     }
 }
 

@@ -1,69 +1,40 @@
-//! The reference back end: candle tensors, on the CPU or a GPU, in f32 or f64.
+//! The back end for GPUs, and the reference that others are checked against: candle tensors, in
+//! f32 or f64, on a GPU or the CPU.
 //!
-//! candle's own `backward` is not used: several of its fused operations silently stop the
-//! gradient, and its matmul would compute gradients of frozen weights. Each block is checked
-//! against finite differences in f64 next to its code.
+//! All rows of a pass run together: products in one call over all tokens, attention in one batch
+//! per bucket of similar lengths (`buckets`), norms, activations and softmax in kernels of this crate
+//! (`kernels`), and scores come back in one copy. candle's own
+//! `backward` is not used: several of its fused operations silently stop the gradient, and its
+//! matmul would compute gradients of frozen weights. Each block is checked against finite
+//! differences in f64 next to its code.
 
-mod activation;
 mod attention;
+mod buckets;
+mod device;
 mod embeddings;
-mod groups;
+mod kernels;
 mod layer_norm;
 mod linear;
+mod neighbours;
+mod noise;
 mod pooling;
+mod prepared;
 mod relation;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transfer;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use candle_core::{DType, Device, Error, Result, Tensor};
+pub use candle_core::Error;
+use candle_core::{DType, Result, Tensor};
+pub use device::{Candle, Fault, Products};
+use transfer::{download, upload};
 
-use super::{Attention, Backend, Span, Tables};
+use super::{Attention, Backend, Span, Tables, ToReduce};
 use crate::blocks::{Activation, Pool};
-use crate::rows::{AttentionMap, Reduce, Row};
-
-/// A data type and a device.
-#[derive(Debug, Clone)]
-pub struct Candle {
-    pub dtype: DType,
-    pub device: Device,
-}
-
-impl Candle {
-    /// The reference that other back ends are checked against: f64 on the CPU.
-    pub fn reference() -> Self {
-        Self { dtype: DType::F64, device: Device::Cpu }
-    }
-
-    /// f32 on the first GPU; an error if there is none.
-    pub fn cuda() -> std::result::Result<Self, String> {
-        Device::new_cuda(0)
-            .map(|device| Self { dtype: DType::F32, device })
-            .map_err(|error| format!("no CUDA device can be used: {error}"))
-    }
-
-    pub fn device_name(&self) -> &'static str {
-        if self.device.is_cpu() { "cpu" } else { "cuda" }
-    }
-
-    fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Tensor> {
-        Tensor::from_slice(values, shape, &self.device)?.to_dtype(self.dtype)
-    }
-
-    fn indices(&self, indices: &[usize]) -> Result<Tensor> {
-        let indices: Vec<u32> = indices.iter().map(|&index| index as u32).collect();
-        Tensor::new(indices, &self.device)
-    }
-}
-
-impl fmt::Display for Candle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "candle ({:?}, {})", self.device.location(), self.dtype.as_str())
-    }
-}
+use crate::rows::{AttentionMap, Layer, Row};
 
 /// Returns the first rows of `x`, as many as `like` has.
 fn first_rows(x: &Tensor, like: &Tensor) -> Result<Tensor> {
@@ -87,6 +58,7 @@ impl Backend for Candle {
     type Pooled = pooling::Pooled;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
+    type Scores = embeddings::Scores;
 
     fn load_linear(&self, weight: &[f32], bias: &[f32], input: usize) -> Result<Self::Linear> {
         let weight = self.tensor(weight, &[bias.len(), input])?;
@@ -95,6 +67,19 @@ impl Backend for Candle {
 
     fn some_outputs(&self, map: &Self::Linear, outputs: &[usize]) -> Result<Self::Linear> {
         map.some_outputs(outputs)
+    }
+
+    fn load_layer_linear(
+        &self,
+        weight: &[f32],
+        bias: &[f32],
+        input: usize,
+    ) -> Result<Self::Linear> {
+        if self.products != Products::Bf16 {
+            return self.load_linear(weight, bias, input);
+        }
+        let weight = self.tensor(weight, &[bias.len(), input])?;
+        linear::Linear::rounded(&weight, self.tensor(bias, &[bias.len()])?)
     }
 
     fn load_layer_norm(&self, weight: &[f32], bias: &[f32], eps: f64) -> Result<Self::LayerNorm> {
@@ -138,8 +123,7 @@ impl Backend for Candle {
         activation: Activation,
         x: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
-        let y = map.forward(x)?;
-        Ok((activation::forward(activation, &y)?, activation::slope(activation, &y)?))
+        map.activated(activation, x)
     }
 
     fn linear_vjp_activated(
@@ -174,7 +158,7 @@ impl Backend for Candle {
         qkv: [Tensor; 3],
         spans: &[Span],
     ) -> Result<(Tensor, attention::Attended)> {
-        attention::forward(block, &qkv, spans)
+        attention::forward(block, &qkv, spans, &*self.plans.of(spans, &qkv[1])?)
     }
 
     fn attention_vjp(
@@ -184,7 +168,7 @@ impl Backend for Candle {
         spans: &[Span],
         grad: &Tensor,
     ) -> Result<[Tensor; 3]> {
-        attention::vjp(block, saved, spans, grad)
+        attention::vjp(block, saved, &*self.plans.of(spans, grad)?, grad)
     }
 
     fn attention_weights(&self, saved: &attention::Attended, span: usize) -> Result<AttentionMap> {
@@ -231,12 +215,15 @@ impl Backend for Candle {
     fn reduce(
         &self,
         embedded: &embeddings::Embedded,
-        row: usize,
-        tokens: Range<usize>,
+        layer: Layer,
         grad: &Tensor,
-        reduce: Reduce,
-    ) -> Result<Vec<f64>> {
-        embedded.reduce(row, &grad.narrow(0, tokens.start, tokens.len())?, reduce)
+        rows: &[ToReduce],
+    ) -> Result<embeddings::Scores> {
+        embedded.reduce(layer, grad, rows)
+    }
+
+    fn scores(&self, all: Vec<embeddings::Scores>) -> Result<Vec<Vec<Vec<f64>>>> {
+        embeddings::numbers(all)
     }
 
     fn add(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
@@ -257,7 +244,7 @@ impl Backend for Candle {
         x: &Tensor,
         ranges: &[Range<usize>],
     ) -> Result<(Tensor, pooling::Pooled)> {
-        pooling::pool(x, pool, ranges)
+        pooling::pool(x, pool, ranges, &self.plans)
     }
 
     fn pool_vjp(
@@ -267,34 +254,15 @@ impl Backend for Candle {
         grad: &Tensor,
         ranges: &[Range<usize>],
     ) -> Result<Tensor> {
-        pooling::pool_vjp(grad, pool, saved, ranges)
+        pooling::pool_vjp(grad, pool, saved, ranges, &self.plans)
     }
 
     fn unfold(&self, x: &Tensor, rows: &[Range<usize>], size: usize) -> Result<Tensor> {
-        let width = x.dim(1)?;
-        let of_row = |row: &Range<usize>| {
-            let half = size / 2;
-            let padded = x.narrow(0, row.start, row.len())?.pad_with_zeros(0, half, half)?;
-            let shifted = (0..size).map(|k| padded.narrow(0, k, row.len()));
-            Tensor::stack(&shifted.collect::<Result<Vec<_>>>()?, 2)?
-                .reshape((row.len(), width * size))
-        };
-        Tensor::cat(&rows.iter().map(of_row).collect::<Result<Vec<_>>>()?, 0)
+        neighbours::unfold(x, rows, size)
     }
 
     fn unfold_vjp(&self, grad: &Tensor, rows: &[Range<usize>], size: usize) -> Result<Tensor> {
-        let width = grad.dim(1)? / size;
-        let of_row = |row: &Range<usize>| {
-            let half = size / 2;
-            let parts = grad.narrow(0, row.start, row.len())?.reshape((row.len(), width, size))?;
-            let back = |k| parts.narrow(2, k, 1)?.squeeze(2)?.pad_with_zeros(0, k, size - 1 - k);
-            let mut sum = back(0)?;
-            for k in 1..size {
-                sum = (sum + back(k)?)?;
-            }
-            sum.narrow(0, half, row.len())
-        };
-        Tensor::cat(&rows.iter().map(of_row).collect::<Result<Vec<_>>>()?, 0)
+        neighbours::unfold_vjp(grad, rows, size)
     }
 
     fn gather(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor> {
@@ -303,13 +271,21 @@ impl Backend for Candle {
 
     fn without(&self, x: Tensor, parts: &[(Range<usize>, Range<usize>)]) -> Result<Tensor> {
         let (rows, width) = x.dims2()?;
-        let mut factors = vec![1_f64; rows * width];
-        for (rows, columns) in parts {
-            for row in rows.clone() {
-                factors[row * width..][columns.clone()].fill(0.);
+        let mut columns: Vec<&Range<usize>> = parts.iter().map(|(_, columns)| columns).collect();
+        columns.sort_by_key(|columns| (columns.start, columns.end));
+        columns.dedup();
+        // 1 where the rows and the columns of a part meet, as a product of narrow matrices.
+        let mut of_rows = vec![0.; rows * columns.len()];
+        let mut of_columns = vec![0.; columns.len() * width];
+        for (number, range) in columns.iter().enumerate() {
+            of_columns[number * width..][(*range).clone()].fill(1.);
+            for (part, _) in parts.iter().filter(|(_, columns)| columns == *range) {
+                part.clone().for_each(|row| of_rows[row * columns.len() + number] = 1.);
             }
         }
-        &x * Tensor::from_vec(factors, (rows, width), &self.device)?.to_dtype(self.dtype)?
+        let of_rows = upload(&of_rows, &[rows, columns.len()], &x)?;
+        let removed = of_rows.matmul(&upload(&of_columns, &[columns.len(), width], &x)?)?;
+        removed.ne(0.)?.where_cond(&x.zeros_like()?, &x)
     }
 
     fn scatter(&self, x: &Tensor, indices: &[usize], total: usize) -> Result<Tensor> {
@@ -318,11 +294,12 @@ impl Backend for Candle {
     }
 
     fn array(&self, rows: &[Vec<f64>]) -> Result<Tensor> {
-        let shape = (rows.len(), rows.first().map_or(0, Vec::len));
-        Tensor::from_vec(rows.concat(), shape, &self.device)?.to_dtype(self.dtype)
+        let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
+        self.upload(&rows.concat(), &shape)
     }
 
     fn rows(&self, x: &Tensor) -> Result<Vec<Vec<f64>>> {
-        x.to_dtype(DType::F64)?.to_vec2()
+        let width = x.dim(1)?;
+        Ok(download(x)?.chunks(width).map(<[f64]>::to_vec).collect())
     }
 }

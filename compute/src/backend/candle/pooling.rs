@@ -1,43 +1,83 @@
-//! Pools a row's states into one vector.
+//! Pools a row's states into one vector, in one batch per bucket of rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{DType, Result, Tensor};
 
-use crate::blocks::Pool;
+use super::buckets::{Bucket, Plan, Plans};
+use super::transfer::upload;
+use crate::backend::Span;
+use crate::blocks::{Pool, PoolingMode};
 
-/// The index of the maximum of each dimension, `[1, width]` per range, relative to the range's
-/// start; `None` without max pooling.
+/// The index of the maximum of each dimension in each range, `[ranges, width]`, relative to the
+/// range's start; `None` without max pooling.
 pub struct Pooled {
-    argmax: Vec<Option<Tensor>>,
+    argmax: Option<Tensor>,
 }
 
-fn weights(like: &Tensor, weights: Vec<f64>) -> Result<Tensor> {
-    let shape = (1, weights.len());
-    Tensor::from_vec(weights, shape, like.device())?.to_dtype(like.dtype())
+fn planned(plans: &Plans, like: &Tensor, ranges: &[Range<usize>]) -> Result<Arc<Plan>> {
+    let spans: Vec<Span> = ranges.iter().cloned().map(Span::whole).collect();
+    plans.of(&spans, like)
+}
+
+/// Returns the weight of each state of a bucket, zero for padding, `[ranges, states, 1]`; `None` if
+/// the mode is not a weighted sum.
+fn weights(
+    pool: &Pool,
+    mode: PoolingMode,
+    bucket: &Bucket,
+    ranges: &[Range<usize>],
+    like: &Tensor,
+) -> Result<Option<Tensor>> {
+    let states = bucket.shape.keys;
+    let mut all = vec![0.; bucket.spans.len() * states];
+    for (own, &range) in all.chunks_mut(states).zip(&bucket.spans) {
+        let Some(weights) = pool.weights(mode, ranges[range].len()) else { return Ok(None) };
+        own[..weights.len()].copy_from_slice(&weights);
+    }
+    upload(&all, &[bucket.spans.len(), states, 1], like).map(Some)
 }
 
 /// Pools each range in every mode of `pool`, concatenated.
-pub fn pool(x: &Tensor, pool: &Pool, ranges: &[Range<usize>]) -> Result<(Tensor, Pooled)> {
-    let (mut rows, mut argmax) = (Vec::new(), Vec::new());
-    for range in ranges {
-        let states = x.narrow(0, range.start, range.len())?;
-        let (mut parts, mut maxima) = (Vec::new(), None);
+pub fn pool(
+    x: &Tensor,
+    pool: &Pool,
+    ranges: &[Range<usize>],
+    plans: &Plans,
+) -> Result<(Tensor, Pooled)> {
+    let plan = planned(plans, x, ranges)?;
+    let width = x.dim(1)?;
+    let (mut pooled, mut maxima) = (Vec::new(), Vec::new());
+    for bucket in &plan.buckets {
+        let shape = (bucket.spans.len(), bucket.shape.keys, width);
+        let states = bucket.keys(x)?.reshape(shape)?;
+        let mut parts = Vec::new();
         for mode in &pool.modes {
-            parts.push(match pool.weights(*mode, range.len()) {
-                Some(sum) => weights(x, sum)?.matmul(&states)?,
+            parts.push(match weights(pool, *mode, bucket, ranges, x)? {
+                Some(weights) => states.broadcast_mul(&weights)?.sum(1)?,
                 None => {
-                    let index = states.argmax_keepdim(0)?;
-                    let values = states.gather(&index, 0)?;
-                    maxima = Some(index);
+                    let index = real(&states, bucket, ranges)?.argmax_keepdim(1)?;
+                    let values = states.gather(&index, 1)?.squeeze(1)?;
+                    maxima.push(index.squeeze(1)?);
                     values
                 }
             });
         }
-        rows.push(Tensor::cat(&parts, 1)?);
-        argmax.push(maxima);
+        pooled.push(Tensor::cat(&parts, 1)?);
     }
-    Ok((Tensor::cat(&rows, 0)?, Pooled { argmax }))
+    let argmax = (!maxima.is_empty()).then(|| plan.pack_spans(&maxima)).transpose()?;
+    Ok((plan.pack_spans(&pooled)?, Pooled { argmax }))
+}
+
+/// Returns states with -inf in place of padding.
+fn real(states: &Tensor, bucket: &Bucket, ranges: &[Range<usize>]) -> Result<Tensor> {
+    let (spans, size, _) = states.dims3()?;
+    let mask = bucket.spans.iter().flat_map(|&range| {
+        let len = ranges[range].len();
+        (0..size).map(move |i| if i < len { 0. } else { f64::NEG_INFINITY })
+    });
+    states.broadcast_add(&upload(&mask.collect::<Vec<_>>(), &[spans, size, 1], states)?)
 }
 
 /// Gradient at the vectors → at the rows. Ranges are contiguous.
@@ -46,21 +86,33 @@ pub fn pool_vjp(
     pool: &Pool,
     saved: &Pooled,
     ranges: &[Range<usize>],
+    plans: &Plans,
 ) -> Result<Tensor> {
     let width = grad.dim(1)? / pool.modes.len();
-    let of_range = |(i, range): (usize, &Range<usize>)| {
-        let mut sum = Tensor::zeros((range.len(), width), grad.dtype(), grad.device())?;
+    let plan = planned(plans, grad, ranges)?;
+    let mut all = Vec::new();
+    for bucket in &plan.buckets {
+        let (count, states) = (bucket.spans.len(), bucket.shape.keys);
+        let own = bucket.of_spans(grad)?;
+        let mut sum = Tensor::zeros((count, states, width), grad.dtype(), grad.device())?;
         for (number, mode) in pool.modes.iter().enumerate() {
-            let part = grad.narrow(0, i, 1)?.narrow(1, number * width, width)?.contiguous()?;
-            sum = match (pool.weights(*mode, range.len()), &saved.argmax[i]) {
-                (Some(mean), _) => (sum + weights(grad, mean)?.t()?.matmul(&part)?)?,
-                (None, Some(maxima)) => sum.scatter_add(&maxima.to_dtype(DType::U32)?, &part, 0)?,
-                (None, None) => sum,
+            let part = own.narrow(1, number * width, width)?.unsqueeze(1)?;
+            let factors = match (weights(pool, *mode, bucket, ranges, grad)?, &saved.argmax) {
+                (Some(weights), _) => weights,
+                (None, Some(argmax)) => one_hot(&bucket.of_spans(argmax)?, states, grad.dtype())?,
+                (None, None) => continue,
             };
+            sum = (sum + part.broadcast_mul(&factors)?)?;
         }
-        Ok(sum)
-    };
-    Tensor::cat(&ranges.iter().enumerate().map(of_range).collect::<Result<Vec<_>>>()?, 0)
+        all.push(sum.reshape((count * states, width))?);
+    }
+    plan.pack_keys(&all)
+}
+
+/// Returns 1 at the index of each dimension, else 0: `[ranges, width]` → `[ranges, states, width]`.
+fn one_hot(index: &Tensor, states: usize, dtype: DType) -> Result<Tensor> {
+    let numbers = Tensor::arange(0, states as u32, index.device())?.reshape((1, states, 1))?;
+    numbers.broadcast_eq(&index.unsqueeze(1)?)?.to_dtype(dtype)
 }
 
 #[cfg(test)]
@@ -83,11 +135,12 @@ mod tests {
         let ranges = [0..2, 2..3, 3..7];
         for modes in all.chunks(1).chain([&all[..]]) {
             let by = Pool { modes: modes.into(), skip: 2 };
-            let saved = |x: &Tensor| pool(x, &by, &ranges).unwrap().1;
+            let plans = Plans::default();
+            let saved = |x: &Tensor| pool(x, &by, &ranges, &plans).unwrap().1;
             check_vjp(
                 &x,
-                |x| Ok(pool(x, &by, &ranges)?.0),
-                |x, grad| pool_vjp(grad, &by, &saved(x), &ranges),
+                |x| Ok(pool(x, &by, &ranges, &plans)?.0),
+                |x, grad| pool_vjp(grad, &by, &saved(x), &ranges, &plans),
             );
         }
     }
@@ -98,7 +151,7 @@ mod tests {
         let x = Tensor::new(&[[1f64, 4.], [3., 2.], [-1., 0.]], random(&[1], 1).device()).unwrap();
         let by = |mode: PoolingMode| {
             let by = Pool { modes: vec![mode], skip: 0 };
-            pool(&x, &by, std::slice::from_ref(&(0..3)))
+            pool(&x, &by, std::slice::from_ref(&(0..3)), &Plans::default())
                 .unwrap()
                 .0
                 .to_vec2::<f64>()

@@ -29,9 +29,9 @@ pub use int8::Int8;
 pub use isa::Isa;
 pub use threads::Threads;
 
-use super::{Attention, Backend, Span, Tables};
+use super::{Attention, Backend, Span, Tables, ToReduce};
 use crate::blocks::{Activation, Pool};
-use crate::rows::{AttentionMap, Precision, Reduce, Row, Want};
+use crate::rows::{AttentionMap, Layer, Precision, Row, Want};
 
 /// Computes with `isa` on up to `threads` threads of the calling rayon pool.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,7 @@ impl Backend for Cpu {
     type Pooled = pooling::Pooled;
     type Attended = attention::Attended;
     type Embedded = embeddings::Embedded;
+    type Scores = Vec<Vec<f64>>;
 
     fn exact(&self) -> Cow<'_, Self> {
         Cow::Owned(self.with_precision(Precision::Full))
@@ -218,12 +219,16 @@ impl Backend for Cpu {
     fn reduce(
         &self,
         embedded: &embeddings::Embedded,
-        _row: usize,
-        tokens: Range<usize>,
+        _layer: Layer,
         grad: &Array,
-        reduce: Reduce,
-    ) -> Done<Vec<f64>> {
-        Ok(embedded.reduce(tokens, grad, reduce))
+        rows: &[ToReduce],
+    ) -> Done<Vec<Vec<f64>>> {
+        let scores = |row: &ToReduce| embedded.reduce(row.tokens.clone(), grad, row.reduce);
+        Ok(rows.iter().map(scores).collect())
+    }
+
+    fn scores(&self, all: Vec<Vec<Vec<f64>>>) -> Done<Vec<Vec<Vec<f64>>>> {
+        Ok(all)
     }
 
     fn add(&self, x: &Array, y: &Array) -> Done<Array> {
