@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((portable.workers, portable.pass_bytes), (1, 256 * MIB));
         assert_eq!(portable.pass_tokens, 256);
         assert_eq!(portable.model_bytes, Some(1_744 * MIB));
-        assert_eq!(on(16, 1_000, &config).express, 16);
+        assert_eq!(on(16, 2_000, &config).express, 16);
     }
 
     #[test]
