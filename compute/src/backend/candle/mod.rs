@@ -137,9 +137,11 @@ impl Backend for Candle {
         map: &Self::Linear,
         activation: Activation,
         x: &Tensor,
+        slopes: usize,
     ) -> Result<(Tensor, Tensor)> {
         let y = map.forward(x)?;
-        Ok((activation::forward(activation, &y)?, activation::slope(activation, &y)?))
+        let first = y.narrow(0, 0, slopes.min(y.dim(0)?))?;
+        Ok((activation::forward(activation, &y)?, activation::slope(activation, &first)?))
     }
 
     fn linear_vjp_activated(
