@@ -43,7 +43,12 @@ fn linears(criterion: &mut Criterion) {
                 bench.iter(|| black_box(ok(cpu.linear(&up, &x, None))));
             });
             group.bench_function(format!("{hidden} to {inner}, gelu"), |bench| {
-                bench.iter(|| black_box(ok(cpu.linear_activated(&up, Activation::Gelu, &x))));
+                bench.iter(|| {
+                    black_box(ok(cpu.linear_activated(&up, Activation::Gelu, &x, TOKENS)))
+                });
+            });
+            group.bench_function(format!("{hidden} to {inner}, gelu without slopes"), |bench| {
+                bench.iter(|| black_box(ok(cpu.linear_activated(&up, Activation::Gelu, &x, 0))));
             });
             group.bench_function(format!("{hidden} to {inner}, gradient"), |bench| {
                 bench.iter(|| black_box(ok(cpu.linear_vjp(&up, &grad, Some(&x)))));

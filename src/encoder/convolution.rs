@@ -42,7 +42,8 @@ impl<B: Backend> Convolution<B> {
         rows: &[Range<usize>],
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let unfolded = b.unfold(x, rows, self.size)?;
-        let (active, slope) = b.linear_activated(&self.map, self.activation, &unfolded)?;
+        let (active, slope) =
+            b.linear_activated(&self.map, self.activation, &unfolded, usize::MAX)?;
         let (out, norm) = b.layer_norm(&self.norm, b.add(y, &active)?)?;
         Ok((out, Saved { slope, norm }))
     }

@@ -36,18 +36,19 @@ impl<B: Backend> FeedForward<B> {
         })
     }
 
-    /// Returns the block's output plus `onto`.
+    /// Returns the block's output plus `onto`, and what the gradient of the first `slopes` rows needs.
     pub fn forward(
         &self,
         b: &B,
         x: &B::Array,
         onto: &B::Array,
+        slopes: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let Some(gate) = &self.gate else {
-            let (active, slope) = b.linear_activated(&self.up, self.activation, x)?;
+            let (active, slope) = b.linear_activated(&self.up, self.activation, x, slopes)?;
             return Ok((b.linear(&self.down, &active, Some(onto))?, Saved::Plain { slope }));
         };
-        let (active, slope) = b.linear_activated(gate, self.activation, x)?;
+        let (active, slope) = b.linear_activated(gate, self.activation, x, slopes)?;
         let up = b.linear(&self.up, x, None)?;
         let y = b.linear(&self.down, &b.mul(&active, &up)?, Some(onto))?;
         Ok((y, Saved::Gated { slope, active, up }))

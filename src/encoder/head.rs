@@ -184,7 +184,7 @@ impl<B: Backend> Dense<B> {
         let Some(activation) = self.activation else {
             return Ok((b.linear(&self.map, x, onto)?, Saved::Nothing));
         };
-        let (active, slope) = b.linear_activated(&self.map, activation, x)?;
+        let (active, slope) = b.linear_activated(&self.map, activation, x, usize::MAX)?;
         let y = match onto {
             Some(onto) => b.add(&active, onto)?,
             None => active,

@@ -57,14 +57,18 @@ impl OutputTokens {
         }
     }
 
+    /// Returns the number of output tokens of the first `rows` rows.
+    fn tokens_of_first(&self, rows: usize) -> usize {
+        self.spans()[..rows].last().map_or(0, |span| span.queries.end)
+    }
+
     /// Returns the output tokens of the first `rows` rows.
     pub fn first(&self, rows: usize) -> Self {
         let first = |spans: &[Span]| spans[..rows].to_vec();
         match self {
             Self::All(spans) => Self::All(first(spans)),
             Self::Some(indices, spans) => {
-                let end = spans[..rows].last().map_or(0, |span| span.queries.end);
-                Self::Some(indices[..end].into(), first(spans))
+                Self::Some(indices[..self.tokens_of_first(rows)].into(), first(spans))
             }
         }
     }
@@ -119,17 +123,18 @@ impl<B: Backend> Layer<B> {
     }
 
     /// `[total, hidden]` → the states of the output tokens. `b.1` computes them from keys and values,
-    /// which `b.0` computes.
+    /// which `b.0` computes. What gradients need is saved for the first `differentiated` rows.
     pub fn forward(
         &self,
         b: (&B, &B),
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
+        differentiated: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         match self.order {
-            Order::After => self.forward_norms_after(b, x, outputs, removed),
-            Order::Before => self.forward_norms_before(b, x, outputs, removed),
+            Order::After => self.forward_norms_after(b, x, outputs, removed, differentiated),
+            Order::Before => self.forward_norms_before(b, x, outputs, removed, differentiated),
         }
     }
 
@@ -213,13 +218,15 @@ impl<B: Backend> Layer<B> {
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
+        differentiated: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
         let (context, attended) = self.attend((all, b), queried, x, outputs, removed)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
-        let (sum, feed_forward) = self.feed_forward.forward(b, &h, &h)?;
+        let (sum, feed_forward) =
+            self.feed_forward.forward(b, &h, &h, outputs.tokens_of_first(differentiated))?;
         let (y, output_norm) = b.layer_norm(&self.output_norm, sum)?;
         Ok((y, Saved { attended, attention_norm, feed_forward, output_norm }))
     }
@@ -245,6 +252,7 @@ impl<B: Backend> Layer<B> {
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
+        differentiated: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
         let chosen = outputs.gather(b, &normed)?;
@@ -253,7 +261,8 @@ impl<B: Backend> Layer<B> {
         let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;
-        let (y, feed_forward) = self.feed_forward.forward(b, &normed, &h)?;
+        let (y, feed_forward) =
+            self.feed_forward.forward(b, &normed, &h, outputs.tokens_of_first(differentiated))?;
         Ok((y, Saved { attended, attention_norm, feed_forward, output_norm }))
     }
 

@@ -160,7 +160,8 @@ impl<B: Backend> Network<B> {
             let tokens = &pass.output_tokens[number];
             let own = if number == last { self.of_last_layer(b) } else { Cow::Borrowed(b) };
             let removed = packed.removed(number);
-            let (output, saved) = layer.forward((b, &own), &hidden, tokens, &removed)?;
+            let (output, saved) =
+                layer.forward((b, &own), &hidden, tokens, &removed, packed.with_backward(0))?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
                     let map = forward_map(b, layer, &hidden, &saved, tokens, i, &row.maps)?;

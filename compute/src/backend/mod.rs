@@ -199,13 +199,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
         onto: Option<&Self::Array>,
     ) -> Result<Self::Array, Self::Error>;
 
-    /// Returns `act(x Wᵀ + b)` and the activation's derivative there; of passes of reduced
-    /// precision, which have no gradients, the derivative may be empty.
+    /// Returns `act(x Wᵀ + b)`, and the activation's derivative in the first `slopes` rows, all if
+    /// there are fewer. With reduced precision, which has no gradients, that may be empty.
     fn linear_activated(
         &self,
         map: &Self::Linear,
         activation: Activation,
         x: &Self::Array,
+        slopes: usize,
     ) -> Result<(Self::Array, Self::Array), Self::Error>;
 
     /// Gradient at the output of `map`, whose input was an activation → before that activation.

@@ -85,8 +85,8 @@ impl Computation for Linear {
         let map = b.load_linear(&weight, &flat(&matrix(1, out, 2)), input)?;
         let x = b.array(&matrix(rows, input, 3))?;
         let (onto, grad) = (b.array(&matrix(rows, out, 4))?, b.array(&matrix(rows, out, 5))?);
-        let (active, slope) = b.linear_activated(&map, activation, &x)?;
-        // Gradients of the first rows only, as in a backward pass over fewer rows.
+        let (active, slope) = b.linear_activated(&map, activation, &x, rows.div_ceil(2))?;
+        // Slopes and gradients of the first rows only, as in a backward pass over fewer rows.
         let fewer = b.array(&matrix(rows.div_ceil(2), input, 6))?;
         let back = b.load_linear(&flat(&scale(matrix(input, out, 7))), &vec![0.; input], out)?;
         let through = b.linear_vjp_activated(&back, &slope, &fewer)?;

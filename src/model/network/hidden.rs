@@ -37,7 +37,7 @@ impl<B: Backend> Network<B> {
         {
             kept.keep(pass, &hidden, number)?;
             let tokens = &pass.output_tokens[number];
-            let (output, _) = layer.forward((b, b), &hidden, tokens, &packed.removed(number))?;
+            let (output, _) = layer.forward((b, b), &hidden, tokens, &packed.removed(number), 0)?;
             hidden = self.convolved(pass, number, &hidden, output)?.0;
         }
         kept.keep(pass, &hidden, last)?;

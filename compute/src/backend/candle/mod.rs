@@ -122,8 +122,12 @@ impl Backend for Candle {
         map: &Self::Linear,
         activation: Activation,
         x: &Tensor,
+        slopes: usize,
     ) -> Result<(Tensor, Tensor)> {
-        map.activated(activation, x)
+        // One kernel computes both.
+        let (y, all) = map.activated(activation, x)?;
+        let first = all.narrow(0, 0, slopes.min(all.dim(0)?))?;
+        Ok((y, first))
     }
 
     fn linear_vjp_activated(

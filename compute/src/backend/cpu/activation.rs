@@ -10,22 +10,23 @@ use super::threads::Threads;
 use crate::blocks::Activation;
 use crate::rows::Precision;
 
-/// Returns `act(x Wᵀ + b)` and the activation's derivative there, `[n, out]` each.
+/// Returns `act(x Wᵀ + b)`, `[n, out]`, and the activation's derivative in the first `slopes` rows.
 pub fn linear_activated(
     threads: Threads,
     precision: Precision,
     map: &Linear,
     activation: Activation,
     x: &Array,
+    slopes: usize,
 ) -> (Array, Array) {
     match activation {
-        Activation::Gelu => map.forward_into_two(threads, precision, x, &Gelu),
-        Activation::GeluTanh => map.forward_into_two(threads, precision, x, &GeluTanh),
-        Activation::GeluQuick => map.forward_into_two(threads, precision, x, &GeluQuick),
-        Activation::Relu => map.forward_into_two(threads, precision, x, &Relu),
-        Activation::Silu => map.forward_into_two(threads, precision, x, &Silu),
-        Activation::Sigmoid => map.forward_into_two(threads, precision, x, &Sigmoid),
-        Activation::Tanh => map.forward_into_two(threads, precision, x, &Tanh),
+        Activation::Gelu => map.forward_into_two(threads, precision, x, slopes, &Gelu),
+        Activation::GeluTanh => map.forward_into_two(threads, precision, x, slopes, &GeluTanh),
+        Activation::GeluQuick => map.forward_into_two(threads, precision, x, slopes, &GeluQuick),
+        Activation::Relu => map.forward_into_two(threads, precision, x, slopes, &Relu),
+        Activation::Silu => map.forward_into_two(threads, precision, x, slopes, &Silu),
+        Activation::Sigmoid => map.forward_into_two(threads, precision, x, slopes, &Sigmoid),
+        Activation::Tanh => map.forward_into_two(threads, precision, x, slopes, &Tanh),
     }
 }
 

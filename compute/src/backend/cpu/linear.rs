@@ -81,13 +81,14 @@ impl Linear {
         y
     }
 
-    /// Applies `finish` to the output, which returns two arrays. The second is for the gradient:
-    /// with reduced precision, which has none, it is empty.
+    /// Applies `finish` to the output, which returns two arrays. The second has the first `seconds`
+    /// rows, for the gradient. Reduced precision has none.
     pub fn forward_into_two(
         &self,
         threads: Threads,
         precision: Precision,
         x: &Array,
+        seconds: usize,
         finish: &impl Finish,
     ) -> (Array, Array) {
         let start = Start::Bias(&self.bias);
@@ -96,9 +97,10 @@ impl Linear {
             return (y, Array::take(0, self.forward.columns));
         }
         let mut y = Array::take(x.rows, self.forward.columns);
-        let mut second = Array::take(x.rows, self.forward.columns);
+        let mut second = Array::take(seconds.min(x.rows), self.forward.columns);
         let outs = (Out::of(&mut y), Out::of(&mut second));
-        matmul(threads, Left::of(x), &self.forward, start, &outs.0, Some(&outs.1), finish);
+        let some = (seconds > 0).then_some(&outs.1);
+        matmul(threads, Left::of(x), &self.forward, start, &outs.0, some, finish);
         (y, second)
     }
 

@@ -130,8 +130,10 @@ impl Backend for Cpu {
         map: &Self::Linear,
         activation: Activation,
         x: &Array,
+        slopes: usize,
     ) -> Done<(Array, Array)> {
-        Ok(activation::linear_activated(self.threads, self.precision, map, activation, x))
+        let (threads, precision) = (self.threads, self.precision);
+        Ok(activation::linear_activated(threads, precision, map, activation, x, slopes))
     }
 
     fn linear_vjp_activated(&self, map: &Self::Linear, slope: &Array, grad: &Array) -> Done<Array> {

@@ -174,7 +174,8 @@ impl Rewrite for Sum {
     fn rewrite<S: Simd>(&self, _: S, _: &Tile<'_>) {}
 }
 
-/// Computes `out = finish(start + left · right)`; `second` receives the epilogue's second value.
+/// Computes `out = finish(start + left · right)`; `second` receives the epilogue's second value of
+/// its rows, the first ones.
 pub fn matmul<F: Rewrite>(
     threads: Threads,
     left: Left<'_>,

@@ -50,8 +50,10 @@ impl Product<'_> {
         let (left, right) = (self.left, self.right);
         let last = (left.rows - 1) * left.row + right.depth.saturating_sub(1) * left.column;
         assert!(right.depth > 0 && last < left.data.len(), "the left-hand side is too short");
-        for out in [Some(self.out), self.second].into_iter().flatten() {
-            assert!((left.rows - 1) * out.stride + out.columns <= out.len, "output too short");
+        let out = self.out;
+        assert!((left.rows - 1) * out.stride + out.columns <= out.len, "output too short");
+        // The second may have fewer rows.
+        for out in [Some(out), self.second].into_iter().flatten() {
             assert!(out.columns <= padded(right.columns), "columns beyond the panels");
         }
     }
@@ -215,6 +217,7 @@ impl Tile<'_> {
         let Product { out, second, .. } = self.product;
         for row in self.row..self.row + self.height {
             let (sums, rest) = S::as_mut_simd_f32s(self.output_slice(out, row, 0, self.used));
+            let second = second.filter(|out| row * out.stride < out.len);
             let mut seconds =
                 second.map(|out| S::as_mut_simd_f32s(self.output_slice(out, row, 0, self.used)));
             for (v, sum) in sums.iter_mut().enumerate() {
