@@ -27,6 +27,7 @@ use explaind::text::tokenizer::Truncate;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+/// A workload of one model, in rounds that alternate with the peer's.
 struct Work {
     model: &'static str,
     tokens: usize,
@@ -269,12 +270,11 @@ fn run_forward(
     work: &Work,
     what: &str,
     layers: usize,
-    ask: Value,
+    mut ask: Value,
     ours: &Ours,
     worker: &mut Worker,
 ) {
     let text = text(work.tokens);
-    let mut ask = ask;
     ask["text"] = text.as_str().into();
     for _ in 0..3 {
         worker.ask(&ask);

@@ -46,8 +46,8 @@ class Classifier:
             .to(device)
         )
 
-    def encode(self, text: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and attention mask with one row each, truncated to the model's maximum length."""
+    def encode(self, text: str | list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and attention mask with a row per text, truncated to the model's maximum length."""
         encoding = self.tokenizer(text, truncation=True, return_tensors="pt").to(self.device)
         return encoding["input_ids"], encoding["attention_mask"]
 
@@ -69,38 +69,34 @@ class Classifier:
         with torch.no_grad():
             logits = self.logits(ids, mask)[0]
         label = int(logits.argmax())
-        # A new object per call: Captum keeps the state of a call in it.
-        method = LayerIntegratedGradients(self.logits, self.model.bert.embeddings.word_embeddings)
-        scores, delta = method.attribute(
-            ids,
-            baselines=self.baseline(ids),
-            target=label,
-            additional_forward_args=(mask,),
-            n_steps=n_steps,
-            method="gausslegendre",
-            internal_batch_size=internal_batch_size,
-            return_convergence_delta=True,
+        scores, delta = self.attribute(
+            ids, mask, label, n_steps, internal_batch_size, return_convergence_delta=True
         )
         token_scores = scores.sum(-1)[0].tolist()
         return Explanation(ids[0].tolist(), logits, label, token_scores, delta.item())
 
     def explain_all(self, texts: list[str], n_steps: int, internal_batch_size: int) -> list:
         """The scores of texts of the same number of tokens, in one call of Captum."""
-        encoding = self.tokenizer(texts, truncation=True, return_tensors="pt").to(self.device)
-        ids, mask = encoding["input_ids"], encoding["attention_mask"]
+        ids, mask = self.encode(texts)
         with torch.no_grad():
             labels = self.logits(ids, mask).argmax(-1)
+        scores = self.attribute(ids, mask, labels, n_steps, internal_batch_size)
+        return scores.sum(-1).tolist()
+
+    def attribute(self, ids, mask, target, n_steps, internal_batch_size, **options):
+        """What Captum returns for rows of the same number of tokens."""
+        # A new object per call: Captum keeps the state of a call in it.
         method = LayerIntegratedGradients(self.logits, self.model.bert.embeddings.word_embeddings)
-        scores = method.attribute(
+        return method.attribute(
             ids,
             baselines=self.baseline(ids),
-            target=labels,
+            target=target,
             additional_forward_args=(mask,),
             n_steps=n_steps,
             method="gausslegendre",
             internal_batch_size=internal_batch_size,
+            **options,
         )
-        return scores.sum(-1).tolist()
 
 
 def cores() -> int:

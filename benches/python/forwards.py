@@ -6,7 +6,6 @@ from time import perf_counter
 
 import onnxruntime
 import torch
-from transformers import AutoModelForSequenceClassification
 
 from classifier import Classifier
 
@@ -14,28 +13,24 @@ from classifier import Classifier
 class Sdpa:
     """PyTorch with its fused attention, which returns no weights."""
 
-    def __init__(self, folder: Path, classifier: Classifier):
-        self.classifier = classifier
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa"
-        ).eval()
+    def __init__(self, folder: Path):
+        self.classifier = Classifier(folder, attention="sdpa")
 
     def run(self, text: str) -> tuple[float, list[float]]:
         """Seconds without tokenization, and logits."""
         ids, mask = self.classifier.encode(text)
         start = perf_counter()
         with torch.inference_mode():
-            logits = self.model(input_ids=ids, attention_mask=mask).logits[0]
+            logits = self.classifier.logits(ids, mask)[0]
         return perf_counter() - start, logits.tolist()
 
 
 class Onnx:
     """ONNX Runtime, with the model as torch exports it."""
 
-    def __init__(self, folder: Path, classifier: Classifier):
-        self.classifier = classifier
-        model = Sdpa(folder, classifier).model
-        example = classifier.encode("the film is good")
+    def __init__(self, folder: Path):
+        self.classifier = Classifier(folder, attention="sdpa")
+        example = self.classifier.encode("the film is good")
         lengths = {1: torch.export.Dim("tokens", min=2, max=512)}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -44,7 +39,7 @@ class Onnx:
         with tempfile.TemporaryDirectory() as out:
             path = str(Path(out) / "model.onnx")
             torch.onnx.export(
-                model,
+                self.classifier.model,
                 kwargs=dict(zip(("input_ids", "attention_mask"), example, strict=True)),
                 f=path,
                 dynamo=True,

@@ -139,7 +139,7 @@ class Worker:
 
         The first request of a peer loads its model."""
         if peer not in self.peers:
-            self.peers[peer] = PEERS[peer](self.folder, self.classifier)
+            self.peers[peer] = PEERS[peer](self.folder)
         seconds, logits = self.peers[peer].run(text)
         return {"seconds": seconds, "logits": logits}
 

@@ -4,6 +4,7 @@
 use tracing::info;
 
 use crate::config::Config;
+use crate::engine::PASS_TOKENS;
 use crate::memory_limit;
 use crate::model::Placement;
 
@@ -23,8 +24,7 @@ const AMPLE_MEMORY: u64 = 1 << 30;
 /// process itself.
 const PASS_MEMORY_DIVISOR: u64 = 4;
 
-/// Tokens of a pass: more do not make better use of a processor, or of a GPU.
-const PASS_TOKENS: usize = 256;
+/// Tokens of a pass on a GPU, which more do not make better use of.
 const DEVICE_PASS_TOKENS: usize = 16 << 10;
 
 /// Limits of concurrent work.

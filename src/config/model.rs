@@ -27,7 +27,7 @@ pub struct ModelEntry {
     pub activation: Option<ActivationName>,
     /// `int8` computes inputs that methods perturb in 8-bit integers, where the processor has
     /// AVX512-VNNI. `tf32` and `bf16` round the factors of matrix products on a GPU. Everything else,
-    /// and where the device has no such numbers everything, is in `f32`.
+    /// and where the device has no such numbers everything, is in `f32`, the default.
     #[garde(skip)]
     #[serde(default, skip_serializing_if = "DtypeName::is_default")]
     pub dtype: DtypeName,

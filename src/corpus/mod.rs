@@ -37,7 +37,7 @@ use crate::files;
 use formats::{Data, LABEL, Reading};
 
 /// One labelled text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// The id in the corpus, or the 0-based row number.
     pub id: String,

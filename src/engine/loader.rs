@@ -12,8 +12,8 @@ use crate::model::{Budget, Placement};
 /// loading a folder.
 const MAX_CONCURRENT_LOADS: usize = 2;
 
-/// Tokens of a pass unless they are configured.
-const PASS_TOKENS: usize = 256;
+/// Tokens of a pass unless they are configured: more do not make better use of a processor.
+pub const PASS_TOKENS: usize = 256;
 
 /// What loads need and share.
 pub struct Loader {

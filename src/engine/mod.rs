@@ -28,6 +28,7 @@ pub use admission::{Admission, Admitted, Demand};
 pub use batcher::PassLimits;
 pub use corpora::{Corpora, CorpusSpec};
 use health::Health;
+pub use loader::PASS_TOKENS;
 pub use pool::{LOAD_TIME, ModelPool};
 pub use spec::ModelSpec;
 pub use status::{LoadFailure, Progress, Put, Status};

@@ -369,7 +369,8 @@ mod tests {
         };
         let limits = PassLimits { tokens: 64, bytes: 1 << 30, workers: 1, express: 1 };
         let waiting = Mutex::new(Waiting { batcher: Batcher::new(limits), closed: false });
-        let (sender, mut queue) = mpsc::channel(8);
+        // Each job waits until the one before has been taken from the queue.
+        let (sender, mut queue) = mpsc::channel(1);
         let begun = std::sync::Barrier::new(2);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -377,14 +378,14 @@ mod tests {
                     sender.blocking_send(job()).unwrap();
                     begun.wait();
                     for _ in 0..4 {
-                        thread::yield_now();
-                        sender.blocking_send(job()).unwrap();
+                        sender.blocking_send(job()).expect("the queue is still read");
                     }
                 });
             });
             begun.wait();
             let far = Instant::now() + Duration::from_secs(600);
             gather(&waiting, &mut queue, &requester, far);
+            drop(queue);
         });
         let batch = lock(&waiting).batcher.next(Instant::now(), Lane::Main);
         assert_eq!(batch.unwrap().rows.len(), 5);

@@ -19,22 +19,8 @@ use tokio::sync::Mutex;
 
 use crate::support::service::{start_with, untimed};
 use crate::support::{
-    devices, explainer, golden_folder, input, load, method, question, relative_error,
+    CLASSIFIERS, devices, explainer, golden_folder, input, load, method, question, relative_error,
 };
-
-/// One folder per architecture.
-const FOLDERS: [&str; 10] = [
-    "albert-sequence",
-    "bert-tiny",
-    "camembert-sequence",
-    "deberta-conv-sequence",
-    "deberta-v3-sequence",
-    "distilbert-sequence",
-    "electra-sequence",
-    "modernbert-sequence",
-    "mpnet-sequence",
-    "roberta-sequence",
-];
 
 fn model(folder: &str, placement: &Placement) -> Arc<Model> {
     load(Source::Directory(golden_folder(folder)), placement)
@@ -76,7 +62,8 @@ fn gaps(ours: &[RowOutput], theirs: &[RowOutput]) -> BTreeMap<&'static str, f64>
 /// rows as the pass has tokens, and libraries may add in another order then.
 #[test]
 fn outputs_hardly_depend_on_the_batch() {
-    for (placement, folder) in devices().iter().flat_map(|d| FOLDERS.map(|folder| (d, folder))) {
+    for (placement, folder) in devices().iter().flat_map(|d| CLASSIFIERS.map(|folder| (d, folder)))
+    {
         let model = model(folder, placement);
         let rows = rows(&model);
         let together = model.run(&rows).unwrap();
@@ -92,7 +79,7 @@ fn outputs_hardly_depend_on_the_batch() {
 /// Returns the largest gaps between a type of a device and f64: over models with random weights, and
 /// of the built-in model.
 fn gaps_of(placement: &Placement) -> [BTreeMap<&'static str, f64>; 2] {
-    let folders = FOLDERS.map(|folder| Source::Directory(golden_folder(folder)));
+    let folders = CLASSIFIERS.map(|folder| Source::Directory(golden_folder(folder)));
     let trained = "builtin:sentiment-en".parse().unwrap();
     let [mut random, mut of_trained] = [BTreeMap::new(), BTreeMap::new()];
     for source in folders.into_iter().chain([trained]) {

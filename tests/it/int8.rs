@@ -13,7 +13,7 @@ use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
 
 use crate::support::service::{Running, start_with, untimed};
-use crate::support::{golden_folder, load};
+use crate::support::{CLASSIFIERS, golden_folder, load};
 
 const ENGLISH: [&str; 8] = [
     "This movie is really great.",
@@ -126,21 +126,7 @@ fn other_instruction_sets_fall_back_to_f32() {
 #[test]
 fn values_of_every_architecture_are_near_those_in_f32() {
     let placement = reduced().pop().expect("the portable one");
-    let folders = [
-        "albert-sequence",
-        "bert-tiny",
-        "camembert-sequence",
-        "deberta-conv-sequence",
-        "deberta-v2-sequence",
-        "deberta-v3-sequence",
-        "distilbert-sequence",
-        "electra-sequence",
-        "modernbert-sequence",
-        "mpnet-sequence",
-        "roberta-sequence",
-        "xlm-roberta-sequence",
-    ];
-    for folder in folders {
+    for folder in CLASSIFIERS {
         let source = || Source::Directory(golden_folder(folder));
         let model = load(source(), &placement);
         let exact = load(source(), &Placement::default());

@@ -80,7 +80,6 @@ fn the_importance_of_heads_is_the_mean_of_their_scores() {
     assert!(first["change"]["mean"] != 0. && first["accuracy_change"]["mean"].is_number());
 }
 
-/// The best piece of the only mask is the first target of POST /explain.
 fn golden(name: &str) -> String {
     format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -164,6 +163,7 @@ fn heads_matter_for_models_that_read_two_texts() {
     assert!(!output.status.success());
 }
 
+/// The best piece of the only mask is the first target of POST /explain.
 #[test]
 fn heads_matter_for_masks_and_for_tokens_too() {
     let rows = ["the film is [MASK] .", "i [MASK] the music", "the actor was so [MASK]"];

@@ -26,6 +26,22 @@ pub fn golden_folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
+/// Folders with a classifier of each architecture.
+pub const CLASSIFIERS: [&str; 12] = [
+    "albert-sequence",
+    "bert-tiny",
+    "camembert-sequence",
+    "deberta-conv-sequence",
+    "deberta-v2-sequence",
+    "deberta-v3-sequence",
+    "distilbert-sequence",
+    "electra-sequence",
+    "modernbert-sequence",
+    "mpnet-sequence",
+    "roberta-sequence",
+    "xlm-roberta-sequence",
+];
+
 pub fn load(source: Source, placement: &Placement) -> Arc<Model> {
     Arc::new(Model::load("tested", &source, placement).expect("the model loads"))
 }

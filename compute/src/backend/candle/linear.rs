@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::kernels;
+use super::kernels::{self, Part};
 use crate::blocks::Activation;
 
 /// An affine map with weight `[out, in]` and bias `[out]`, as in checkpoints.
@@ -42,9 +42,18 @@ impl Linear {
         self.product(x, &self.weight.t()?)?.broadcast_add(&self.bias)
     }
 
-    /// Returns `activation(x Wᵀ + b)` and the activation's derivative there, `[n, out]` each.
-    pub fn activated(&self, activation: Activation, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        kernels::activate(activation, &self.product(x, &self.weight.t()?)?, &self.bias)
+    /// Returns `activation(x Wᵀ + b)`, `[n, out]`, and the activation's derivative in the first
+    /// `slopes` rows, at least one: a device has no empty arrays.
+    pub fn activated(
+        &self,
+        activation: Activation,
+        x: &Tensor,
+        slopes: usize,
+    ) -> Result<(Tensor, Tensor)> {
+        let y = self.product(x, &self.weight.t()?)?;
+        let first = y.narrow(0, 0, slopes.clamp(1, y.dim(0)?))?;
+        let value = kernels::activate(activation, Part::Value, &y, &self.bias)?;
+        Ok((value, kernels::activate(activation, Part::Derivative, &first, &self.bias)?))
     }
 
     /// Gradient at the output `[n, out]` → at the input `[n, in]`.

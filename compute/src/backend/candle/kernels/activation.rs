@@ -1,24 +1,22 @@
 //! Activations with their bias and their derivatives.
 
 use candle_core::cpu::erf::erf_f64;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
-use super::{Input, Twin, numbers, run};
+use super::{Input, Kernel, Op, numbers};
 use crate::blocks::Activation;
 
-/// Which of the two numbers a kernel returns.
+/// Which of the two numbers the kernel returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Value,
     Derivative,
 }
 
-/// Returns `activation(x + bias)` and the derivative there, `[n, width]` each: in two launches, so
-/// that the derivative, which a backward pass needs, does not keep the value in memory.
-pub fn activate(activation: Activation, x: &Tensor, bias: &Tensor) -> Result<(Tensor, Tensor)> {
-    let x = x.contiguous()?;
-    let part = |part| x.apply_op2_no_bwd(bias, &Activate { activation, part });
-    Ok((part(Part::Value)?, part(Part::Derivative)?))
+/// Returns a part of `activation(x + bias)`, `[n, width]`. The two parts take a launch each, so that
+/// the derivative, which a backward pass needs, does not keep the value in memory.
+pub fn activate(activation: Activation, part: Part, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op2_no_bwd(bias, &Op(Activate { activation, part }))
 }
 
 /// Of x and the bias.
@@ -27,22 +25,27 @@ struct Activate {
     part: Part,
 }
 
-struct ActivateTwin<'a> {
-    activation: Activation,
-    part: Part,
-    x: Input<'a>,
-    bias: Input<'a>,
-}
+impl Kernel<2> for Activate {
+    const NAME: &'static str = "activate";
 
-impl Twin for ActivateTwin<'_> {
-    fn run<T: WithDType>(&self) -> Result<Vec<T>> {
-        let (x, bias) = (numbers::<T>(self.x)?, numbers::<T>(self.bias)?);
+    fn shape(&self, [x, _]: [&Layout; 2]) -> Result<Shape> {
+        Ok(x.shape().clone())
+    }
+
+    fn compute<T: WithDType>(&self, [x, bias]: [Input<'_>; 2]) -> Result<Vec<T>> {
+        let (x, bias) = (numbers::<T>(x)?, numbers::<T>(bias)?);
         let biased = x.iter().zip(bias.iter().cycle()).map(|(x, b)| x.to_f64() + b.to_f64());
         let part = |x| match (at(self.activation, x), self.part) {
             ((value, _), Part::Value) => value,
             ((_, derivative), Part::Derivative) => derivative,
         };
         Ok(biased.map(|x| T::from_f64(part(x))).collect())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn launch(&self, inputs: [super::cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
+        let which = [self.activation as i32, i32::from(self.part == Part::Derivative)];
+        super::cuda::activate(Self::NAME, &inputs, which)
     }
 }
 
@@ -85,37 +88,6 @@ fn at(activation: Activation, x: f64) -> (f64, f64) {
     }
 }
 
-impl CustomOp2 for Activate {
-    fn name(&self) -> &'static str {
-        "activate"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let &Self { activation, part } = self;
-        let (x_input, bias) = ((x, x_layout), (bias, bias_layout));
-        let twin = ActivateTwin { activation, part, x: x_input, bias };
-        Ok((run(&twin, x)?, x_layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        x_layout: &Layout,
-        bias: &candle_core::CudaStorage,
-        bias_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let which = [self.activation as i32, i32::from(self.part == Part::Derivative)];
-        super::cuda::activate(&[(x, x_layout), (bias, bias_layout)], which)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,8 +99,8 @@ mod tests {
         for activation in Activation::ALL {
             check_vjp(
                 &x,
-                |x| Ok(activate(activation, x, &bias)?.0),
-                |x, grad| activate(activation, x, &bias)?.1 * grad,
+                |x| activate(activation, Part::Value, x, &bias),
+                |x, grad| activate(activation, Part::Derivative, x, &bias)? * grad,
             );
         }
     }

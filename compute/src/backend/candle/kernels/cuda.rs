@@ -6,10 +6,10 @@ use candle_core::backend::BackendStorage;
 use candle_core::cuda::cudarc::driver::{LaunchConfig, PushKernelArg};
 use candle_core::cuda::cudarc::nvrtc::compile_ptx;
 use candle_core::cuda::{CudaError, WrapErr};
-use candle_core::{CudaStorage, Layout, Result, Shape, bail};
+use candle_core::{CudaStorage, Layout, Result, bail};
 
 /// A tensor's storage and which part of it it is.
-type Input<'a> = (&'a CudaStorage, &'a Layout);
+pub type Input<'a> = (&'a CudaStorage, &'a Layout);
 
 /// Threads of a block, in `rows.cu`, too.
 const THREADS: usize = 256;
@@ -88,15 +88,15 @@ impl Launch<'_> {
     }
 }
 
-/// Runs a kernel with a block per row of the third input, or of the first if that is a vector.
-pub fn by_rows(name: &'static str, inputs: &[Input<'_>], eps: f64) -> Result<(CudaStorage, Shape)> {
-    let shape = inputs.iter().map(|(_, layout)| layout.shape()).filter(|shape| shape.rank() == 2);
-    // A gradient may cover fewer rows than the input.
-    let Some(shape) = shape.min_by_key(|shape| shape.elem_count()) else {
-        bail!("{name}: no input has rows");
-    };
-    let (rows, width) = shape.dims2()?;
-    let launch = Launch {
+/// Runs a kernel with a block per row of `out`.
+pub fn by_rows(
+    name: &'static str,
+    inputs: &[Input<'_>],
+    out: &Layout,
+    eps: f64,
+) -> Result<CudaStorage> {
+    let (rows, width) = out.shape().dims2()?;
+    Launch {
         name,
         inputs,
         states: None,
@@ -104,71 +104,66 @@ pub fn by_rows(name: &'static str, inputs: &[Input<'_>], eps: f64) -> Result<(Cu
         out: rows * width,
         integers: &[rows as i32, width as i32],
         reals: &[eps as f32],
-    };
-    Ok((launch.run()?, shape.clone()))
+    }
+    .run()
 }
 
 /// `[kind, derivative]` as in `rows.cu`.
 pub fn activate(
+    name: &'static str,
     inputs: &[Input<'_>; 2],
     [kind, derivative]: [i32; 2],
-) -> Result<(CudaStorage, Shape)> {
-    let shape = inputs[0].1.shape();
-    let (rows, width) = shape.dims2()?;
-    let launch = Launch {
-        name: "activate",
+) -> Result<CudaStorage> {
+    let (rows, width) = inputs[0].1.shape().dims2()?;
+    Launch {
+        name,
         inputs,
         states: None,
         blocks: (rows * width).div_ceil(THREADS),
         out: rows * width,
         integers: &[rows as i32, width as i32, kind, derivative],
         reals: &[],
-    };
-    Ok((launch.run()?, shape.clone()))
+    }
+    .run()
 }
 
-pub fn softmax(inputs: &[Input<'_>; 2], scale: f64) -> Result<(CudaStorage, Shape)> {
-    let shape = inputs[0].1.shape();
-    let (spans, heads, queries, keys) = shape.dims4()?;
+/// Runs a kernel with a warp per query of the first input, `[spans, heads, queries, keys]`, and
+/// `more` integers after the numbers of rows and keys.
+pub fn by_queries(
+    name: &'static str,
+    inputs: &[Input<'_>; 2],
+    more: &[i32],
+    scale: f64,
+) -> Result<CudaStorage> {
+    let (spans, heads, queries, keys) = inputs[0].1.shape().dims4()?;
     let rows = spans * heads * queries;
-    let launch = Launch {
-        name: "softmax",
+    Launch {
+        name,
         inputs,
         states: None,
         blocks: rows.div_ceil(THREADS / WARP),
         out: rows * keys,
-        integers: &[rows as i32, keys as i32, heads as i32, queries as i32],
+        integers: &[&[rows as i32, keys as i32], more].concat(),
         reals: &[scale as f32],
-    };
-    Ok((launch.run()?, shape.clone()))
+    }
+    .run()
 }
 
-pub fn softmax_vjp(inputs: &[Input<'_>; 2], scale: f64) -> Result<(CudaStorage, Shape)> {
-    let shape = inputs[0].1.shape();
-    let (spans, heads, queries, keys) = shape.dims4()?;
-    let rows = spans * heads * queries;
-    let launch = Launch {
-        name: "softmax_vjp",
-        inputs,
-        states: None,
-        blocks: rows.div_ceil(THREADS / WARP),
-        out: rows * keys,
-        integers: &[rows as i32, keys as i32],
-        reals: &[scale as f32],
-    };
-    Ok((launch.run()?, shape.clone()))
-}
-
-pub fn normals(levels: Input<'_>, states: Input<'_>, width: usize) -> Result<(CudaStorage, Shape)> {
+pub fn normals(
+    name: &'static str,
+    levels: Input<'_>,
+    states: Input<'_>,
+    width: usize,
+) -> Result<CudaStorage> {
     let rows = levels.1.dims()[0];
-    let launch = Launch {
-        name: "normals",
+    Launch {
+        name,
         inputs: &[levels],
         states: Some(states),
         blocks: (rows * width).div_ceil(THREADS),
         out: rows * width,
         integers: &[rows as i32, width as i32],
         reals: &[],
-    };
-    Ok((launch.run()?, (rows, width).into()))
+    }
+    .run()
 }

@@ -1,17 +1,17 @@
 //! Layer normalisation over the last dimension and its gradient.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
-use super::{Input, Twin, numbers, run, sum};
+use super::{Input, Kernel, Op, numbers, sum};
 
 /// Returns `γ x̂ + β` with `x̂ = (x - mean) / sqrt(var + eps)`, `[n, width]`.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
-    x.contiguous()?.apply_op3_no_bwd(weight, bias, &Forward { eps })
+    x.contiguous()?.apply_op3_no_bwd(weight, bias, &Op(Forward { eps }))
 }
 
 /// Gradient at the output → at `x`.
 pub fn layer_norm_vjp(x: &Tensor, weight: &Tensor, grad: &Tensor, eps: f64) -> Result<Tensor> {
-    x.contiguous()?.apply_op3_no_bwd(weight, &grad.contiguous()?, &Backward { eps })
+    x.contiguous()?.apply_op3_no_bwd(weight, &grad.contiguous()?, &Op(Backward { eps }))
 }
 
 /// Of x, γ, β.
@@ -32,14 +32,15 @@ fn moments<T: WithDType>(x: &[T], eps: f64) -> (f64, f64) {
     (mean, 1. / (variance + eps).sqrt())
 }
 
-struct ForwardTwin<'a> {
-    eps: f64,
-    inputs: [Input<'a>; 3],
-}
+impl Kernel<3> for Forward {
+    const NAME: &'static str = "layer_norm";
 
-impl Twin for ForwardTwin<'_> {
-    fn run<T: WithDType>(&self) -> Result<Vec<T>> {
-        let [x, weight, bias] = self.inputs;
+    fn shape(&self, [x, ..]: [&Layout; 3]) -> Result<Shape> {
+        Ok(x.shape().clone())
+    }
+
+    fn compute<T: WithDType>(&self, inputs: [Input<'_>; 3]) -> Result<Vec<T>> {
+        let [x, weight, bias] = inputs;
         let (x, weight, bias) = (numbers::<T>(x)?, numbers::<T>(weight)?, numbers::<T>(bias)?);
         let mut y = Vec::with_capacity(x.len());
         for x in x.chunks_exact(weight.len()) {
@@ -51,16 +52,23 @@ impl Twin for ForwardTwin<'_> {
         }
         Ok(y)
     }
+
+    #[cfg(feature = "cuda")]
+    fn launch(&self, inputs: [super::cuda::Input<'_>; 3]) -> Result<candle_core::CudaStorage> {
+        super::cuda::by_rows(Self::NAME, &inputs, inputs[0].1, self.eps)
+    }
 }
 
-struct BackwardTwin<'a> {
-    eps: f64,
-    inputs: [Input<'a>; 3],
-}
+impl Kernel<3> for Backward {
+    const NAME: &'static str = "layer_norm_vjp";
 
-impl Twin for BackwardTwin<'_> {
-    fn run<T: WithDType>(&self) -> Result<Vec<T>> {
-        let [x, weight, grad] = self.inputs;
+    /// The gradient may cover fewer rows than x.
+    fn shape(&self, [_, _, grad]: [&Layout; 3]) -> Result<Shape> {
+        Ok(grad.shape().clone())
+    }
+
+    fn compute<T: WithDType>(&self, inputs: [Input<'_>; 3]) -> Result<Vec<T>> {
+        let [x, weight, grad] = inputs;
         let (x, weight, grad) = (numbers::<T>(x)?, numbers::<T>(weight)?, numbers::<T>(grad)?);
         let width = weight.len();
         let mut all = Vec::with_capacity(grad.len());
@@ -75,70 +83,9 @@ impl Twin for BackwardTwin<'_> {
         }
         Ok(all)
     }
-}
-
-impl CustomOp3 for Forward {
-    fn name(&self) -> &'static str {
-        "layer_norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let inputs = [(x, x_layout), (weight, weight_layout), (bias, bias_layout)];
-        Ok((run(&ForwardTwin { eps: self.eps, inputs }, x)?, x_layout.shape().clone()))
-    }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        x_layout: &Layout,
-        weight: &candle_core::CudaStorage,
-        weight_layout: &Layout,
-        bias: &candle_core::CudaStorage,
-        bias_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let inputs = [(x, x_layout), (weight, weight_layout), (bias, bias_layout)];
-        super::cuda::by_rows(self.name(), &inputs, self.eps)
-    }
-}
-
-impl CustomOp3 for Backward {
-    fn name(&self) -> &'static str {
-        "layer_norm_vjp"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        grad: &CpuStorage,
-        grad_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let inputs = [(x, x_layout), (weight, weight_layout), (grad, grad_layout)];
-        Ok((run(&BackwardTwin { eps: self.eps, inputs }, x)?, grad_layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        x_layout: &Layout,
-        weight: &candle_core::CudaStorage,
-        weight_layout: &Layout,
-        grad: &candle_core::CudaStorage,
-        grad_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let inputs = [(x, x_layout), (weight, weight_layout), (grad, grad_layout)];
-        super::cuda::by_rows(self.name(), &inputs, self.eps)
+    fn launch(&self, inputs: [super::cuda::Input<'_>; 3]) -> Result<candle_core::CudaStorage> {
+        super::cuda::by_rows(Self::NAME, &inputs, inputs[2].1, self.eps)
     }
 }

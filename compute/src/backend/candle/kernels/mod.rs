@@ -8,8 +8,10 @@ mod layer_norm;
 mod noise;
 mod softmax;
 
-pub use activation::activate;
-use candle_core::{CpuStorage, DType, Layout, Result, WithDType, bail};
+pub use activation::{Part, activate};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, WithDType, bail};
 pub use layer_norm::{layer_norm, layer_norm_vjp};
 pub use noise::normals;
 pub use softmax::{Sizes, softmax, softmax_vjp};
@@ -25,23 +27,103 @@ fn numbers<'a, T: WithDType>((storage, layout): Input<'a>) -> Result<&'a [T]> {
     }
 }
 
-/// What a twin computes, for numbers of one type.
-trait Twin {
-    fn run<T: WithDType>(&self) -> Result<Vec<T>>;
+/// A kernel with `N` inputs.
+trait Kernel<const N: usize> {
+    /// In `rows.cu`.
+    const NAME: &'static str;
+
+    /// Returns the shape of the result.
+    fn shape(&self, inputs: [&Layout; N]) -> Result<Shape>;
+
+    /// Computes the result for numbers of one type: the portable twin.
+    fn compute<T: WithDType>(&self, inputs: [Input<'_>; N]) -> Result<Vec<T>>;
+
+    #[cfg(feature = "cuda")]
+    fn launch(&self, inputs: [cuda::Input<'_>; N]) -> Result<CudaStorage>;
 }
 
-/// Runs a twin with the type of its input.
-fn run(twin: &impl Twin, like: &CpuStorage) -> Result<CpuStorage> {
-    match like {
-        CpuStorage::F32(_) => Ok(CpuStorage::F32(twin.run()?)),
-        CpuStorage::F64(_) => Ok(CpuStorage::F64(twin.run()?)),
-        other => bail!("a kernel computes in f32 and f64, not in {:?}", dtype(other)),
+/// A kernel as an operation of candle.
+struct Op<K>(K);
+
+impl<K> Op<K> {
+    /// Runs the twin with the type of the first input.
+    fn on_cpu<const N: usize>(&self, inputs: [Input<'_>; N]) -> Result<(CpuStorage, Shape)>
+    where
+        K: Kernel<N>,
+    {
+        let storage = match inputs[0].0 {
+            CpuStorage::F32(_) => CpuStorage::F32(self.0.compute(inputs)?),
+            CpuStorage::F64(_) => CpuStorage::F64(self.0.compute(inputs)?),
+            _ => bail!("{}: a kernel computes in f32 and f64", K::NAME),
+        };
+        Ok((storage, self.0.shape(inputs.map(|(_, layout)| layout))?))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_cuda<const N: usize>(&self, inputs: [cuda::Input<'_>; N]) -> Result<(CudaStorage, Shape)>
+    where
+        K: Kernel<N>,
+    {
+        Ok((self.0.launch(inputs)?, self.0.shape(inputs.map(|(_, layout)| layout))?))
     }
 }
 
-fn dtype(storage: &CpuStorage) -> DType {
-    use candle_core::backend::BackendStorage;
-    storage.dtype()
+impl<K: Kernel<2>> CustomOp2 for Op<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.on_cpu([(a, a_layout), (b, b_layout)])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_cuda([(a, a_layout), (b, b_layout)])
+    }
+}
+
+impl<K: Kernel<3>> CustomOp3 for Op<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+        c: &CpuStorage,
+        c_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.on_cpu([(a, a_layout), (b, b_layout), (c, c_layout)])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &CudaStorage,
+        a_layout: &Layout,
+        b: &CudaStorage,
+        b_layout: &Layout,
+        c: &CudaStorage,
+        c_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.on_cuda([(a, a_layout), (b, b_layout), (c, c_layout)])
+    }
 }
 
 /// `Σ term(i)` in f64.

@@ -1,8 +1,8 @@
 //! Softmax over the keys of spans in a bucket, and its gradient.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
-use super::{Input, Twin, numbers, run, sum};
+use super::{Input, Kernel, Op, numbers, sum};
 
 /// The numbers of queries and keys of each span, `[spans, 2]`, as numbers of the arrays' type.
 pub type Sizes = Tensor;
@@ -10,12 +10,12 @@ pub type Sizes = Tensor;
 /// Returns `softmax(scale · scores)` over the keys of each span, `[spans, heads, queries, keys]`;
 /// zero for queries and keys of padding.
 pub fn softmax(scores: &Tensor, sizes: &Sizes, scale: f64) -> Result<Tensor> {
-    scores.contiguous()?.apply_op2_no_bwd(sizes, &Softmax { scale })
+    scores.contiguous()?.apply_op2_no_bwd(sizes, &Op(Softmax { scale }))
 }
 
 /// Gradient at the weights → at the scores before scaling.
 pub fn softmax_vjp(weights: &Tensor, grad: &Tensor, scale: f64) -> Result<Tensor> {
-    weights.contiguous()?.apply_op2_no_bwd(&grad.contiguous()?, &SoftmaxVjp { scale })
+    weights.contiguous()?.apply_op2_no_bwd(&grad.contiguous()?, &Op(SoftmaxVjp { scale }))
 }
 
 /// Of scores and sizes.
@@ -28,16 +28,16 @@ struct SoftmaxVjp {
     scale: f64,
 }
 
-struct SoftmaxTwin<'a> {
-    scale: f64,
-    scores: Input<'a>,
-    sizes: Input<'a>,
-}
+impl Kernel<2> for Softmax {
+    const NAME: &'static str = "softmax";
 
-impl Twin for SoftmaxTwin<'_> {
-    fn run<T: WithDType>(&self) -> Result<Vec<T>> {
-        let (scores, sizes) = (numbers::<T>(self.scores)?, numbers::<T>(self.sizes)?);
-        let (_, heads, queries, keys) = self.scores.1.shape().dims4()?;
+    fn shape(&self, [scores, _]: [&Layout; 2]) -> Result<Shape> {
+        Ok(scores.shape().clone())
+    }
+
+    fn compute<T: WithDType>(&self, [scores, sizes]: [Input<'_>; 2]) -> Result<Vec<T>> {
+        let (_, heads, queries, keys) = scores.1.shape().dims4()?;
+        let (scores, sizes) = (numbers::<T>(scores)?, numbers::<T>(sizes)?);
         let mut weights = vec![T::zero(); scores.len()];
         let rows = scores.chunks_exact(keys).zip(weights.chunks_exact_mut(keys));
         for (row, (scores, weights)) in rows.enumerate() {
@@ -55,18 +55,24 @@ impl Twin for SoftmaxTwin<'_> {
         }
         Ok(weights)
     }
+
+    #[cfg(feature = "cuda")]
+    fn launch(&self, inputs: [super::cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
+        let (_, heads, queries, _) = inputs[0].1.shape().dims4()?;
+        super::cuda::by_queries(Self::NAME, &inputs, &[heads as i32, queries as i32], self.scale)
+    }
 }
 
-struct VjpTwin<'a> {
-    scale: f64,
-    weights: Input<'a>,
-    grad: Input<'a>,
-}
+impl Kernel<2> for SoftmaxVjp {
+    const NAME: &'static str = "softmax_vjp";
 
-impl Twin for VjpTwin<'_> {
-    fn run<T: WithDType>(&self) -> Result<Vec<T>> {
-        let (weights, grad) = (numbers::<T>(self.weights)?, numbers::<T>(self.grad)?);
-        let keys = self.weights.1.shape().dims4()?.3;
+    fn shape(&self, [weights, _]: [&Layout; 2]) -> Result<Shape> {
+        Ok(weights.shape().clone())
+    }
+
+    fn compute<T: WithDType>(&self, [weights, grad]: [Input<'_>; 2]) -> Result<Vec<T>> {
+        let keys = weights.1.shape().dims4()?.3;
+        let (weights, grad) = (numbers::<T>(weights)?, numbers::<T>(grad)?);
         let mut all = Vec::with_capacity(grad.len());
         for (weights, grad) in weights.chunks_exact(keys).zip(grad.chunks_exact(keys)) {
             let along = sum(keys, |i| weights[i].to_f64() * grad[i].to_f64());
@@ -76,63 +82,10 @@ impl Twin for VjpTwin<'_> {
         }
         Ok(all)
     }
-}
-
-impl CustomOp2 for Softmax {
-    fn name(&self) -> &'static str {
-        "softmax"
-    }
-
-    fn cpu_fwd(
-        &self,
-        scores: &CpuStorage,
-        scores_layout: &Layout,
-        sizes: &CpuStorage,
-        sizes_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (scores_input, sizes_input) = ((scores, scores_layout), (sizes, sizes_layout));
-        let twin = SoftmaxTwin { scale: self.scale, scores: scores_input, sizes: sizes_input };
-        Ok((run(&twin, scores)?, scores_layout.shape().clone()))
-    }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        scores: &candle_core::CudaStorage,
-        scores_layout: &Layout,
-        sizes: &candle_core::CudaStorage,
-        sizes_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::softmax(&[(scores, scores_layout), (sizes, sizes_layout)], self.scale)
-    }
-}
-
-impl CustomOp2 for SoftmaxVjp {
-    fn name(&self) -> &'static str {
-        "softmax_vjp"
-    }
-
-    fn cpu_fwd(
-        &self,
-        weights: &CpuStorage,
-        weights_layout: &Layout,
-        grad: &CpuStorage,
-        grad_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (weights_input, grad_input) = ((weights, weights_layout), (grad, grad_layout));
-        let twin = VjpTwin { scale: self.scale, weights: weights_input, grad: grad_input };
-        Ok((run(&twin, weights)?, weights_layout.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        weights: &candle_core::CudaStorage,
-        weights_layout: &Layout,
-        grad: &candle_core::CudaStorage,
-        grad_layout: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::softmax_vjp(&[(weights, weights_layout), (grad, grad_layout)], self.scale)
+    fn launch(&self, inputs: [super::cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
+        super::cuda::by_queries(Self::NAME, &inputs, &[], self.scale)
     }
 }
 
