@@ -167,6 +167,43 @@ static void softmaxes(int heads, int queries, int keys) {
     compare("softmax_vjp", ds, vjp);
 }
 
+static void sums(int count, int width) {
+    auto x = random(count * width, 9), bias = random(width, 10), onto = random(count * width, 11);
+    int total = count * width;
+    Numbers biased(total), both(total);
+    launch((total + 255) / 256, [&] { add_bias(x.data(), bias.data(), biased.data(), count, width); });
+    launch((total + 255) / 256, [&] {
+        add_bias_onto(x.data(), bias.data(), onto.data(), both.data(), count, width);
+    });
+    Exact sum(total), exact(total);
+    for (int i = 0; i < total; i++) {
+        sum[i] = (double)x[i] + bias[i % width];
+        exact[i] = sum[i] + onto[i];
+    }
+    compare("add_bias", biased, sum);
+    compare("add_bias_onto", both, exact);
+}
+
+static void arrangements(int a, int b, int c, int d) {
+    auto x = random(a * b * c * d, 12);
+    Numbers other(x.size());
+    launch(((int)x.size() + 255) / 256, [&] { swapped(x.data(), other.data(), a, b, c, d); });
+    Exact exact(x.size());
+    for (int i = 0; i < a; i++)
+        for (int j = 0; j < b; j++)
+            for (int k = 0; k < c; k++)
+                for (int l = 0; l < d; l++)
+                    exact[((i * c + k) * b + j) * d + l] = x[((i * b + j) * c + k) * d + l];
+    compare("swapped", other, exact);
+    std::vector<long long> indices = {2, 0, 2, 1};
+    Numbers chosen(4 * d);
+    launch((4 * d + 255) / 256, [&] { rows(x.data(), indices.data(), chosen.data(), 4, d); });
+    Exact of_rows;
+    for (long long index : indices)
+        for (int l = 0; l < d; l++) of_rows.push_back(x[index * d + l]);
+    compare("rows", chosen, of_rows);
+}
+
 // The published numbers of SplitMix64 for the state 1234567, by Box and Muller.
 static void noise() {
     const double published[] = {6457827717110365317., 3203168211198807973., 9817491932198370423.,
@@ -187,6 +224,8 @@ int main() {
     norms(3, 768);
     norms(2, 26);
     activations(5, 77);
+    sums(5, 77);
+    arrangements(2, 3, 5, 32);
     softmaxes(3, 5, 48);
     softmaxes(2, 1, 8);
     if (failures) std::printf("%d comparisons failed\n", failures);

@@ -100,13 +100,13 @@ pub fn vjp(
 fn split(heads: Heads, x: &Tensor, bucket: &Bucket) -> Result<Tensor> {
     let spans = bucket.spans.len();
     let tokens = x.dim(0)? / spans;
-    x.reshape((spans, tokens, heads.count, heads.size))?.transpose(1, 2)?.contiguous()
+    kernels::swapped(&x.reshape((spans, tokens, heads.count, heads.size))?)
 }
 
 /// `[spans, heads, tokens, head size]` → `[spans · tokens, hidden]`
 fn join(heads: Heads, x: &Tensor) -> Result<Tensor> {
     let (spans, _, tokens, _) = x.dims4()?;
-    x.transpose(1, 2)?.contiguous()?.reshape((spans * tokens, heads.count * heads.size))
+    kernels::swapped(x)?.reshape((spans * tokens, heads.count * heads.size))
 }
 
 /// Gradient at the context → at the weights of one span, `∂A = ∂C Vᵀ`.

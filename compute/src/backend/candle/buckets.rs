@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Result, Tensor};
 
-use super::kernels::Sizes;
+use super::kernels::{self, Sizes};
 use super::prepared::AllPrepared;
 use super::transfer::upload;
 use crate::backend::Span;
@@ -50,7 +50,7 @@ enum Rows {
 }
 
 impl Rows {
-    fn new(indices: Vec<u32>, device: &Device) -> Result<Self> {
+    fn new(indices: Vec<i64>, device: &Device) -> Result<Self> {
         let start = indices.first().copied().unwrap_or_default();
         match indices.iter().zip(start..).all(|(&index, next)| index == next) {
             true => Ok(Self::Range(start as usize, indices.len())),
@@ -61,7 +61,7 @@ impl Rows {
     fn take(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Range(start, len) => x.narrow(0, *start, *len),
-            Self::Index(indices) => x.index_select(indices, 0),
+            Self::Index(indices) => kernels::rows(x, indices),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Bucket {
         let own = || indices.iter().map(|&index| &spans[index]);
         let padded = |range: &Range<usize>, size: usize| {
             let (start, len) = (range.start, range.len());
-            (0..size).map(move |i| (start + i.min(len - 1)) as u32)
+            (0..size).map(move |i| (start + i.min(len - 1)) as i64)
         };
         let queries = own().flat_map(|span| padded(&span.queries, shape.queries)).collect();
         let keys = own().flat_map(|span| padded(&span.keys, shape.keys)).collect();
@@ -131,7 +131,7 @@ impl Bucket {
 
     /// Returns the rows of `x` of this bucket's spans, where `x` has one row per span.
     pub fn of_spans(&self, x: &Tensor) -> Result<Tensor> {
-        let spans = self.spans.iter().map(|&span| span as u32).collect();
+        let spans = self.spans.iter().map(|&span| span as i64).collect();
         Rows::new(spans, x.device())?.take(x)
     }
 
@@ -199,14 +199,14 @@ fn pack(buckets: &[Tensor], back: Option<&Tensor>) -> Result<Tensor> {
         several => Tensor::cat(several, 0)?,
     };
     match back {
-        Some(indices) => all.index_select(indices, 0),
+        Some(indices) => kernels::rows(&all, indices),
         None => Ok(all),
     }
 }
 
 /// The way back from buckets to packed rows.
 struct Back {
-    indices: Vec<u32>,
+    indices: Vec<i64>,
     placed: usize,
 }
 
@@ -218,7 +218,7 @@ impl Back {
 
     fn place(&mut self, range: &Range<usize>, size: usize) {
         for (i, packed) in range.clone().enumerate() {
-            self.indices[packed] = (self.placed + i) as u32;
+            self.indices[packed] = (self.placed + i) as i64;
         }
         self.placed += size;
     }

@@ -1,5 +1,8 @@
 //! The device and the types that a model's arrays and products have there.
 
+#[cfg(feature = "cuda")]
+mod memory_pool;
+
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
 #[cfg(feature = "cuda")]
@@ -129,10 +132,7 @@ impl Candle {
     pub fn memory(&self) -> Option<DeviceMemory> {
         match &self.device {
             #[cfg(feature = "cuda")]
-            Device::Cuda(device) => {
-                let (free, total) = device.cuda_stream().context().mem_get_info().ok()?;
-                Some(DeviceMemory { free, total })
-            }
+            Device::Cuda(device) => memory_pool::memory(device).ok(),
             _ => None,
         }
     }
@@ -147,7 +147,7 @@ impl Candle {
     }
 
     pub(super) fn indices(&self, indices: &[usize]) -> Result<Tensor> {
-        let indices: Vec<u32> = indices.iter().map(|&index| index as u32).collect();
+        let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
         Tensor::new(indices, &self.device)
     }
 }
@@ -206,6 +206,8 @@ fn open(number: usize) -> std::result::Result<Device, String> {
         // A stream of its own: the default one differs from thread to thread, so that a worker could
         // read weights before the loader's copy has ended.
         let device = Device::new_cuda_with_stream(number)?;
+        #[cfg(feature = "cuda")]
+        memory_pool::prepare(device.as_cuda_device()?)?;
         let ones = Tensor::ones((2, 2), DType::F32, &device)?;
         ones.matmul(&ones)?.to_vec2::<f32>()?;
         Ok(device)

@@ -4,6 +4,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::kernels;
 use super::layer_norm::{LayerNorm, Normalized};
 use super::noise;
 use super::transfer::{download, upload};
@@ -49,7 +50,8 @@ pub struct Scores {
 
 impl Embeddings {
     fn lookup(&self, table: &Tensor, ids: &[u32]) -> Result<Tensor> {
-        table.index_select(&Tensor::new(ids, self.word.device())?, 0)
+        let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+        kernels::rows(table, &Tensor::new(ids, self.word.device())?)
     }
 
     /// Adds position and type embeddings to word embeddings, `[tokens, width]`.

@@ -37,9 +37,9 @@ impl Linear {
         Ok(Self { weight: select(&self.weight)?, bias: select(&self.bias)?, ..*self })
     }
 
-    /// `[n, in]` → `[n, out]`
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.product(x, &self.weight.t()?)?.broadcast_add(&self.bias)
+    /// `[n, in]` → `[n, out]`, added onto another array.
+    pub fn forward(&self, x: &Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
+        kernels::add_bias(&self.product(x, &self.weight.t()?)?, &self.bias, onto)
     }
 
     /// Returns `activation(x Wᵀ + b)`, `[n, out]`, and the activation's derivative in the first
@@ -82,6 +82,6 @@ mod tests {
     #[test]
     fn vjp_equals_finite_differences() {
         let map = linear(5, 7, 1);
-        check_vjp(&random(&[3, 7], 3), |x| map.forward(x), |_, grad| map.vjp(grad));
+        check_vjp(&random(&[3, 7], 3), |x| map.forward(x, None), |_, grad| map.vjp(grad));
     }
 }

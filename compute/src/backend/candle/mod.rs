@@ -41,13 +41,6 @@ fn first_rows(x: &Tensor, like: &Tensor) -> Result<Tensor> {
     x.narrow(0, 0, like.dim(0)?)
 }
 
-fn add_onto(x: Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
-    match onto {
-        Some(onto) => x + onto,
-        None => Ok(x),
-    }
-}
-
 impl Backend for Candle {
     type Error = Error;
     type Array = Tensor;
@@ -105,7 +98,7 @@ impl Backend for Candle {
     }
 
     fn linear(&self, map: &Self::Linear, x: &Tensor, onto: Option<&Tensor>) -> Result<Tensor> {
-        add_onto(map.forward(x)?, onto)
+        map.forward(x, onto)
     }
 
     fn linear_vjp(
@@ -114,7 +107,10 @@ impl Backend for Candle {
         grad: &Tensor,
         onto: Option<&Tensor>,
     ) -> Result<Tensor> {
-        add_onto(map.vjp(grad)?, onto)
+        match onto {
+            Some(onto) => map.vjp(grad)? + onto,
+            None => map.vjp(grad),
+        }
     }
 
     fn linear_activated(
@@ -267,7 +263,7 @@ impl Backend for Candle {
     }
 
     fn gather(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor> {
-        x.index_select(&self.indices(indices)?, 0)
+        kernels::rows(x, &self.indices(indices)?)
     }
 
     fn without(&self, x: Tensor, parts: &[(Range<usize>, Range<usize>)]) -> Result<Tensor> {

@@ -3,6 +3,8 @@
 use candle_core::cpu::erf::erf_f64;
 use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{Input, Kernel, Op, numbers};
 use crate::blocks::Activation;
 
@@ -43,9 +45,19 @@ impl Kernel<2> for Activate {
     }
 
     #[cfg(feature = "cuda")]
-    fn launch(&self, inputs: [super::cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
-        let which = [self.activation as i32, i32::from(self.part == Part::Derivative)];
-        super::cuda::activate(Self::NAME, &inputs, which)
+    fn launch(&self, inputs: [cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
+        let (rows, width) = inputs[0].1.shape().dims2()?;
+        let derivative = usize::from(self.part == Part::Derivative);
+        cuda::Launch {
+            name: Self::NAME,
+            inputs: &inputs,
+            indices: None,
+            by: cuda::By::Threads,
+            out: rows * width,
+            integers: &[rows, width, self.activation as usize, derivative],
+            reals: &[],
+        }
+        .run()
     }
 }
 

@@ -28,23 +28,33 @@ fn ptx() -> Result<&'static str> {
     }
 }
 
+/// What computes the output.
+pub enum By {
+    /// A block for each of so many rows.
+    Blocks(usize),
+    /// A warp for each of so many rows.
+    Warps(usize),
+    /// A thread for each number, which 32 bits count.
+    Threads,
+}
+
 /// A kernel with its arguments: inputs, output, integers and reals.
-struct Launch<'a> {
-    name: &'static str,
-    inputs: &'a [Input<'a>],
+pub struct Launch<'a> {
+    pub name: &'static str,
+    pub inputs: &'a [Input<'a>],
     /// An input of integers after the others.
-    states: Option<Input<'a>>,
-    blocks: usize,
+    pub indices: Option<Input<'a>>,
+    pub by: By,
     /// Numbers of the output.
-    out: usize,
-    integers: &'a [i32],
-    reals: &'a [f32],
+    pub out: usize,
+    pub integers: &'a [usize],
+    pub reals: &'a [f64],
 }
 
 impl Launch<'_> {
     // Kernels read and write what their arguments say: the shapes are checked where they are made.
     #[allow(unsafe_code)]
-    fn run(self) -> Result<CudaStorage> {
+    pub fn run(self) -> Result<CudaStorage> {
         let device = self.inputs[0].0.device().clone();
         let function = device.get_or_load_custom_func(self.name, "explaind", ptx()?)?;
         let part = |layout: &Layout| match layout.contiguous_offsets() {
@@ -55,115 +65,42 @@ impl Launch<'_> {
         for (storage, layout) in self.inputs {
             views.push(storage.as_cuda_slice::<f32>()?.slice(part(layout)?));
         }
-        let states = match self.states {
+        let indices = match self.indices {
             Some((storage, layout)) => Some(storage.as_cuda_slice::<i64>()?.slice(part(layout)?)),
             None => None,
         };
         let mut out = unsafe { device.alloc::<f32>(self.out)? };
-        let Ok(blocks) = u32::try_from(self.blocks) else {
-            return Err(CudaError::InternalError("too many blocks").into());
+        let (blocks, counted) = match self.by {
+            By::Blocks(rows) => (rows, rows),
+            By::Warps(rows) => (rows.div_ceil(THREADS / WARP), rows),
+            By::Threads => (self.out.div_ceil(THREADS), self.out.next_multiple_of(THREADS)),
+        };
+        let (Ok(blocks), Ok(_)) = (u32::try_from(blocks), u32::try_from(counted)) else {
+            return Err(CudaError::InternalError("too many numbers for a kernel").into());
         };
         let config = LaunchConfig {
             grid_dim: (blocks, 1, 1),
             block_dim: (THREADS as u32, 1, 1),
             shared_mem_bytes: 0,
         };
+        let integers: Vec<i32> = self.integers.iter().map(|&integer| integer as i32).collect();
+        let reals: Vec<f32> = self.reals.iter().map(|&real| real as f32).collect();
         let mut builder = function.builder();
         for view in &views {
             builder.arg(view);
         }
-        if let Some(states) = &states {
-            builder.arg(states);
+        if let Some(indices) = &indices {
+            builder.arg(indices);
         }
         builder.arg(&mut out);
-        for integer in self.integers {
+        for integer in &integers {
             builder.arg(integer);
         }
-        for real in self.reals {
+        for real in &reals {
             builder.arg(real);
         }
         unsafe { builder.launch(config) }.w()?;
         drop(builder);
         Ok(CudaStorage::wrap_cuda_slice(out, device))
     }
-}
-
-/// Runs a kernel with a block per row of `out`.
-pub fn by_rows(
-    name: &'static str,
-    inputs: &[Input<'_>],
-    out: &Layout,
-    eps: f64,
-) -> Result<CudaStorage> {
-    let (rows, width) = out.shape().dims2()?;
-    Launch {
-        name,
-        inputs,
-        states: None,
-        blocks: rows,
-        out: rows * width,
-        integers: &[rows as i32, width as i32],
-        reals: &[eps as f32],
-    }
-    .run()
-}
-
-/// `[kind, derivative]` as in `rows.cu`.
-pub fn activate(
-    name: &'static str,
-    inputs: &[Input<'_>; 2],
-    [kind, derivative]: [i32; 2],
-) -> Result<CudaStorage> {
-    let (rows, width) = inputs[0].1.shape().dims2()?;
-    Launch {
-        name,
-        inputs,
-        states: None,
-        blocks: (rows * width).div_ceil(THREADS),
-        out: rows * width,
-        integers: &[rows as i32, width as i32, kind, derivative],
-        reals: &[],
-    }
-    .run()
-}
-
-/// Runs a kernel with a warp per query of the first input, `[spans, heads, queries, keys]`, and
-/// `more` integers after the numbers of rows and keys.
-pub fn by_queries(
-    name: &'static str,
-    inputs: &[Input<'_>; 2],
-    more: &[i32],
-    scale: f64,
-) -> Result<CudaStorage> {
-    let (spans, heads, queries, keys) = inputs[0].1.shape().dims4()?;
-    let rows = spans * heads * queries;
-    Launch {
-        name,
-        inputs,
-        states: None,
-        blocks: rows.div_ceil(THREADS / WARP),
-        out: rows * keys,
-        integers: &[&[rows as i32, keys as i32], more].concat(),
-        reals: &[scale as f32],
-    }
-    .run()
-}
-
-pub fn normals(
-    name: &'static str,
-    levels: Input<'_>,
-    states: Input<'_>,
-    width: usize,
-) -> Result<CudaStorage> {
-    let rows = levels.1.dims()[0];
-    Launch {
-        name,
-        inputs: &[levels],
-        states: Some(states),
-        blocks: (rows * width).div_ceil(THREADS),
-        out: rows * width,
-        integers: &[rows as i32, width as i32],
-        reals: &[],
-    }
-    .run()
 }

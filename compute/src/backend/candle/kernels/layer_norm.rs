@@ -2,6 +2,8 @@
 
 use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{Input, Kernel, Op, numbers, sum};
 
 /// Returns `γ x̂ + β` with `x̂ = (x - mean) / sqrt(var + eps)`, `[n, width]`.
@@ -32,6 +34,27 @@ fn moments<T: WithDType>(x: &[T], eps: f64) -> (f64, f64) {
     (mean, 1. / (variance + eps).sqrt())
 }
 
+/// Launches a kernel with a block for each row of `out`.
+#[cfg(feature = "cuda")]
+fn launch(
+    name: &'static str,
+    inputs: &[cuda::Input<'_>; 3],
+    out: &Layout,
+    eps: f64,
+) -> Result<candle_core::CudaStorage> {
+    let (rows, width) = out.shape().dims2()?;
+    cuda::Launch {
+        name,
+        inputs,
+        indices: None,
+        by: cuda::By::Blocks(rows),
+        out: rows * width,
+        integers: &[rows, width],
+        reals: &[eps],
+    }
+    .run()
+}
+
 impl Kernel<3> for Forward {
     const NAME: &'static str = "layer_norm";
 
@@ -54,8 +77,8 @@ impl Kernel<3> for Forward {
     }
 
     #[cfg(feature = "cuda")]
-    fn launch(&self, inputs: [super::cuda::Input<'_>; 3]) -> Result<candle_core::CudaStorage> {
-        super::cuda::by_rows(Self::NAME, &inputs, inputs[0].1, self.eps)
+    fn launch(&self, inputs: [cuda::Input<'_>; 3]) -> Result<candle_core::CudaStorage> {
+        launch(Self::NAME, &inputs, inputs[0].1, self.eps)
     }
 }
 
@@ -85,7 +108,7 @@ impl Kernel<3> for Backward {
     }
 
     #[cfg(feature = "cuda")]
-    fn launch(&self, inputs: [super::cuda::Input<'_>; 3]) -> Result<candle_core::CudaStorage> {
-        super::cuda::by_rows(Self::NAME, &inputs, inputs[2].1, self.eps)
+    fn launch(&self, inputs: [cuda::Input<'_>; 3]) -> Result<candle_core::CudaStorage> {
+        launch(Self::NAME, &inputs, inputs[2].1, self.eps)
     }
 }

@@ -2,6 +2,8 @@
 //! GPU (`rows.cu`), and a portable twin that the tests run and check against finite differences.
 
 mod activation;
+mod arrange;
+mod bias;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod layer_norm;
@@ -9,9 +11,11 @@ mod noise;
 mod softmax;
 
 pub use activation::{Part, activate};
+pub use arrange::{rows, swapped};
+pub use bias::add_bias;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, WithDType, bail};
 pub use layer_norm::{layer_norm, layer_norm_vjp};
 pub use noise::normals;
 pub use softmax::{Sizes, softmax, softmax_vjp};
@@ -65,6 +69,21 @@ impl<K> Op<K> {
         K: Kernel<N>,
     {
         Ok((self.0.launch(inputs)?, self.0.shape(inputs.map(|(_, layout)| layout))?))
+    }
+}
+
+impl<K: Kernel<1>> CustomOp1 for Op<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, a_layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.on_cpu([(a, a_layout)])
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, a_layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.on_cuda([(a, a_layout)])
     }
 }
 

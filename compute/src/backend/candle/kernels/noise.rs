@@ -2,6 +2,8 @@
 
 use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{Input, Kernel, Op, numbers};
 use crate::random::Generator;
 
@@ -37,8 +39,18 @@ impl Kernel<2> for Normals {
     #[cfg(feature = "cuda")]
     fn launch(
         &self,
-        [levels, states]: [super::cuda::Input<'_>; 2],
+        [levels, states]: [cuda::Input<'_>; 2],
     ) -> Result<candle_core::CudaStorage> {
-        super::cuda::normals(Self::NAME, levels, states, self.width)
+        let rows = levels.1.dims()[0];
+        cuda::Launch {
+            name: Self::NAME,
+            inputs: &[levels],
+            indices: Some(states),
+            by: cuda::By::Threads,
+            out: rows * self.width,
+            integers: &[rows, self.width],
+            reals: &[],
+        }
+        .run()
     }
 }

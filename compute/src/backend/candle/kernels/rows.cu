@@ -6,6 +6,10 @@
 
 typedef unsigned long long index_t;
 
+// Of a kernel with a thread per number. These have fewer than 2^32 numbers: divisions of 64 bits
+// would take longer than reading and writing.
+__device__ unsigned number() { return blockIdx.x * blockDim.x + threadIdx.x; }
+
 // By a block of 256 threads per row; all of its threads receive the sum.
 __device__ float sum_of_block(float x) {
     __shared__ float sums[8];
@@ -29,6 +33,39 @@ __device__ float max_of_warp(float x) {
     for (int distance = 16; distance > 0; distance /= 2)
         x = fmaxf(x, __shfl_xor_sync(0xffffffff, x, distance));
     return x;
+}
+
+// A thread per number: x + bias.
+extern "C" __global__ void add_bias(
+    const float *x, const float *bias, float *out, int rows, int width
+) {
+    unsigned i = number();
+    if (i < (unsigned)rows * width) out[i] = x[i] + bias[i % width];
+}
+
+// A thread per number: x + bias + onto.
+extern "C" __global__ void add_bias_onto(
+    const float *x, const float *bias, const float *onto, float *out, int rows, int width
+) {
+    unsigned i = number();
+    if (i < (unsigned)rows * width) out[i] = x[i] + bias[i % width] + onto[i];
+}
+
+// A thread per number: [a, b, c, d] -> [a, c, b, d].
+extern "C" __global__ void swapped(const float *x, float *out, int a, int b, int c, int d) {
+    unsigned i = number();
+    if (i >= (unsigned)a * b * c * d) return;
+    unsigned l = i % d, rest = i / d, j = rest % b;
+    rest /= b;
+    out[i] = x[((rest / c * b + j) * c + rest % c) * d + l];
+}
+
+// A thread per number: the rows of x with these indices.
+extern "C" __global__ void rows(
+    const float *x, const long long *indices, float *out, int rows, int width
+) {
+    unsigned i = number();
+    if (i < (unsigned)rows * width) out[i] = x[indices[i / width] * width + i % width];
 }
 
 // The mean of a row and 1 / sqrt(variance + eps).
@@ -82,9 +119,8 @@ extern "C" __global__ void activate(
     const float *x, const float *bias, float *out, int rows, int width, int kind, int derivative
 ) {
     const float SLOPE = 0.7978845608028654f, CUBIC = 0.044715f, QUICK = 1.702f;
-    index_t total = (index_t)rows * width;
-    index_t i = (index_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= total) return;
+    unsigned i = number();
+    if (i >= (unsigned)rows * width) return;
     float z = x[i] + bias[i % width], y, slope;
     if (kind == 0) {  // gelu
         float cumulative = 0.5f * (1 + erff(z * 0.7071067811865476f));
@@ -158,8 +194,8 @@ extern "C" __global__ void normals(
     const float *levels, const long long *states, float *out, int rows, int width
 ) {
     const index_t STEP = 0x9E3779B97F4A7C15ull;
-    index_t i = (index_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= (index_t)rows * width) return;
+    unsigned i = number();
+    if (i >= (unsigned)rows * width) return;
     index_t state = (index_t)states[i / width] + STEP * (2 * (i % width) + 1);
     double radius = sqrt(-2 * log(1 - uniform(state)));
     double angle = 6.283185307179586 * uniform(state + STEP);

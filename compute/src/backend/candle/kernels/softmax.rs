@@ -2,6 +2,8 @@
 
 use candle_core::{Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use super::cuda;
 use super::{Input, Kernel, Op, numbers, sum};
 
 /// The numbers of queries and keys of each span, `[spans, 2]`, as numbers of the arrays' type.
@@ -26,6 +28,29 @@ struct Softmax {
 /// Of weights and the gradient. With weights A: `∂S = s A (∂A - Σ_key A ∂A)`.
 struct SoftmaxVjp {
     scale: f64,
+}
+
+/// Launches a kernel with a warp for each query of the first input, `[spans, heads, queries, keys]`, and
+/// `more` integers after the numbers of rows and keys.
+#[cfg(feature = "cuda")]
+fn launch(
+    name: &'static str,
+    inputs: &[cuda::Input<'_>; 2],
+    more: &[usize],
+    scale: f64,
+) -> Result<candle_core::CudaStorage> {
+    let (spans, heads, queries, keys) = inputs[0].1.shape().dims4()?;
+    let rows = spans * heads * queries;
+    cuda::Launch {
+        name,
+        inputs,
+        indices: None,
+        by: cuda::By::Warps(rows),
+        out: rows * keys,
+        integers: &[&[rows, keys], more].concat(),
+        reals: &[scale],
+    }
+    .run()
 }
 
 impl Kernel<2> for Softmax {
@@ -57,9 +82,9 @@ impl Kernel<2> for Softmax {
     }
 
     #[cfg(feature = "cuda")]
-    fn launch(&self, inputs: [super::cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
+    fn launch(&self, inputs: [cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
         let (_, heads, queries, _) = inputs[0].1.shape().dims4()?;
-        super::cuda::by_queries(Self::NAME, &inputs, &[heads as i32, queries as i32], self.scale)
+        launch(Self::NAME, &inputs, &[heads, queries], self.scale)
     }
 }
 
@@ -84,8 +109,8 @@ impl Kernel<2> for SoftmaxVjp {
     }
 
     #[cfg(feature = "cuda")]
-    fn launch(&self, inputs: [super::cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
-        super::cuda::by_queries(Self::NAME, &inputs, &[], self.scale)
+    fn launch(&self, inputs: [cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
+        launch(Self::NAME, &inputs, &[], self.scale)
     }
 }
 
