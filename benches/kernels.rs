@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use explaind::backend::cpu::{Array, Cpu, Isa};
-use explaind::backend::{Attention, Backend, Heads, Span};
+use explaind::backend::{Attention, Backend, Heads, Projected, Span};
 use explaind::blocks::Activation;
 use explaind::model::{Model, Placement};
 use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
@@ -83,9 +83,12 @@ fn attention(criterion: &mut Criterion) {
         for tokens in [8, 32, 128] {
             let span = |i: usize| Span::whole(i * tokens..(i + 1) * tokens);
             let spans: Vec<Span> = (0..TOKENS / tokens).map(span).collect();
-            let qkv = || [0; 3].map(|_| array(&cpu, TOKENS, hidden));
+            let projected = || {
+                let [query, key, value] = [0; 3].map(|_| array(&cpu, TOKENS, hidden));
+                Projected::apart(query, key, value)
+            };
             let grad = array(&cpu, TOKENS, hidden);
-            let (_, saved) = ok(cpu.attention(&block, qkv(), &spans));
+            let (_, saved) = ok(cpu.attention(&block, projected(), &spans));
             group.throughput(Throughput::Elements((4 * TOKENS * tokens * hidden) as u64));
             group.bench_function(format!("{hidden}, rows of {tokens}, gradient"), |bench| {
                 bench.iter(|| black_box(ok(cpu.attention_vjp(&block, &saved, &spans, &grad))));

@@ -184,23 +184,48 @@ static void sums(int count, int width) {
     compare("add_bias_onto", both, exact);
 }
 
-static void arrangements(int a, int b, int c, int d) {
-    auto x = random(a * b * c * d, 12);
-    Numbers other(x.size());
-    launch(((int)x.size() + 255) / 256, [&] { swapped(x.data(), other.data(), a, b, c, d); });
-    Exact exact(x.size());
-    for (int i = 0; i < a; i++)
-        for (int j = 0; j < b; j++)
-            for (int k = 0; k < c; k++)
-                for (int l = 0; l < d; l++)
-                    exact[((i * c + k) * b + j) * d + l] = x[((i * b + j) * c + k) * d + l];
-    compare("swapped", other, exact);
+static void arrangements(int spans, int tokens, int heads, int size) {
+    int hidden = heads * size, total = spans * tokens, stride = 3 * hidden;
+    auto wide = random(total * stride, 12);
+    // Query, key and value side by side.
+    Numbers split[3];
+    Exact exact(total * hidden);
+    for (int part = 0; part < 3; part++) {
+        auto &own = split[part];
+        own.resize(total * hidden);
+        launch((total * hidden + 255) / 256, [&] {
+            split_heads(&wide[part * hidden], own.data(), spans, tokens, heads, size, stride);
+        });
+        for (int row = 0; row < total; row++)
+            for (int column = 0; column < hidden; column++) {
+                int head = (row / tokens) * heads + column / size;
+                exact[(head * tokens + row % tokens) * size + column % size] =
+                    wide[row * stride + part * hidden + column];
+            }
+        compare("split_heads", own, exact);
+    }
+    Numbers one(total * hidden), three(wide.size());
+    launch((total * hidden + 255) / 256, [&] {
+        join_heads(split[2].data(), one.data(), spans, tokens, heads, size);
+    });
+    Exact of_one(total * hidden);
+    for (int i = 0; i < total * hidden; i++)
+        of_one[i] = wide[i / hidden * stride + 2 * hidden + i % hidden];
+    compare("join_heads", one, of_one);
+    launch((int)(wide.size() + 255) / 256, [&] {
+        join_heads_of_three(
+            split[0].data(), split[1].data(), split[2].data(), three.data(), spans, tokens, heads, size
+        );
+    });
+    compare("join_heads_of_three", three, Exact(wide.begin(), wide.end()));
     std::vector<long long> indices = {2, 0, 2, 1};
-    Numbers chosen(4 * d);
-    launch((4 * d + 255) / 256, [&] { rows(x.data(), indices.data(), chosen.data(), 4, d); });
+    Numbers chosen(4 * hidden);
+    launch((4 * hidden + 255) / 256, [&] {
+        rows(wide.data(), indices.data(), chosen.data(), 4, hidden, stride);
+    });
     Exact of_rows;
     for (long long index : indices)
-        for (int l = 0; l < d; l++) of_rows.push_back(x[index * d + l]);
+        for (int i = 0; i < hidden; i++) of_rows.push_back(wide[index * stride + i]);
     compare("rows", chosen, of_rows);
 }
 
@@ -225,7 +250,7 @@ int main() {
     norms(2, 26);
     activations(5, 77);
     sums(5, 77);
-    arrangements(2, 3, 5, 32);
+    arrangements(2, 5, 3, 16);
     softmaxes(3, 5, 48);
     softmaxes(2, 1, 8);
     if (failures) std::printf("%d comparisons failed\n", failures);

@@ -152,7 +152,8 @@ async fn fixed(
     Ok((0..path.subject.scalars.len()).map(attribution).collect())
 }
 
-/// Doubles the number of steps until all scalars converge, or steps or time run out.
+/// Doubles the number of steps until all scalars converge or only rounding is in the way, or steps or
+/// time run out.
 async fn adaptive(
     passes: &Passes,
     path: &PathRows<'_>,
@@ -160,6 +161,7 @@ async fn adaptive(
 ) -> Result<Vec<Attribution>> {
     let mut on_path: Vec<RowOutput> = Vec::new();
     let mut attributions: Vec<Option<Attribution>> = vec![None; path.subject.scalars.len()];
+    let rounding = passes.model().rounding();
     for rule in Rule::up_to(max_steps(options)) {
         let rows: Vec<Row> = rule.new_nodes().map(|alpha| path.row(alpha)).collect();
         let fresh = match on_path.is_empty() {
@@ -174,8 +176,11 @@ async fn adaptive(
         for (k, attribution) in attributions.iter_mut().enumerate() {
             // Converged scores are final: scalars do not depend on each other.
             if !attribution.as_ref().is_some_and(Attribution::has_converged) {
-                let new = path.attribution(k, rule, &on_path, options, passes.model().is_smooth());
-                unconverged |= !new.has_converged();
+                let smooth = passes.model().is_smooth();
+                let within = |tolerance| path.attribution(k, rule, &on_path, tolerance, smooth);
+                let new = within(options.number("tolerance"));
+                // More steps do not make up for rounding.
+                unconverged |= !new.has_converged() && !within(rounding).has_converged();
                 *attribution = Some(new);
             }
         }
@@ -286,10 +291,9 @@ impl<'a> PathRows<'a> {
         k: usize,
         rule: Rule,
         nodes: &[RowOutput],
-        options: &Options,
+        tolerance: f64,
         smooth: bool,
     ) -> Attribution {
-        let tolerance = options.number("tolerance");
         let scores = self.by_rule(k, rule, nodes);
         let previous = self.by_rule(k, rule.previous(), nodes);
         let changes = scores.iter().zip(&previous).map(|(a, b)| a - b);

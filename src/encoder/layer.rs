@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::block_norm::BlockNorm;
 use super::feed_forward::{self, FeedForward};
 use super::loader::Loader;
-use crate::backend::{Attention, Backend, Heads, Span};
+use crate::backend::{Attention, Backend, Heads, Projected, Projections, Span};
 use crate::blocks::{self, Order};
 use crate::checkpoint::LoadError;
 use crate::rows::AttentionMap;
@@ -13,9 +13,7 @@ use crate::rows::AttentionMap;
 /// A [`blocks::Layer`] on a back end.
 pub struct Layer<B: Backend> {
     pub(super) attention: Attention<B::Array>,
-    query: B::Linear,
-    key: B::Linear,
-    value: B::Linear,
+    projections: Projections<B::Linear>,
     pub(super) attention_output: B::Linear,
     attention_norm: Option<B::LayerNorm>,
     /// The norm after the attention block, if there is one.
@@ -110,9 +108,7 @@ impl<B: Backend> Layer<B> {
         let after = norm.filter(|_| matches!(block.order, Order::After));
         Ok(Self {
             attention: loader.attention(attention)?,
-            query: loader.layer_linear(&attention.query)?,
-            key: loader.layer_linear(&attention.key)?,
-            value: loader.layer_linear(&attention.value)?,
+            projections: loader.projections(attention)?,
             attention_output: loader.layer_linear(&attention.output)?,
             attention_norm: norm.map(|norm| loader.layer_norm(norm)).transpose()?,
             block_norm: after.map(|norm| loader.block_norm(norm)).transpose()?,
@@ -164,25 +160,32 @@ impl<B: Backend> Layer<B> {
         b.attention_weights_vjp(&self.attention, &saved.attended, outputs.spans(), row, context)
     }
 
-    /// Computes the context of the queries, with keys and values from all of `x`.
+    /// Computes the context of the queries, all tokens if there are none, with keys and values from all
+    /// of `x`.
     fn attend(
         &self,
         (all, b): (&B, &B),
-        queries: &B::Array,
+        queries: Option<&B::Array>,
         x: &B::Array,
         outputs: &OutputTokens,
         removed: &Removed,
     ) -> Result<(B::Array, B::Attended), B::Error> {
-        let query = b.linear(&self.query, queries, None)?;
-        let key = all.linear(&self.key, x, None)?;
-        let mut value = all.linear(&self.value, x, None)?;
+        let maps = &self.projections;
+        let mut projected = match queries {
+            None => b.project(all, maps, x)?,
+            Some(queries) => Projected::apart(
+                b.linear(&maps.query, queries, None)?,
+                all.linear(&maps.key, x, None)?,
+                all.linear(&maps.value, x, None)?,
+            ),
+        };
         let Heads { count, size } = self.attention.heads;
         if !removed.values.is_empty() {
             let all = |&token: &usize| (token..token + 1, 0..count * size);
-            value = b.without(value, &removed.values.iter().map(all).collect::<Vec<_>>())?;
+            let parts: Vec<_> = removed.values.iter().map(all).collect();
+            projected.value = b.without(projected.value, &parts)?;
         }
-        let (context, attended) =
-            b.attention(&self.attention, [query, key, value], outputs.spans())?;
+        let (context, attended) = b.attention(&self.attention, projected, outputs.spans())?;
         if removed.heads.is_empty() {
             return Ok((context, attended));
         }
@@ -202,14 +205,17 @@ impl<B: Backend> Layer<B> {
         context: &B::Array,
         onto: Option<&B::Array>,
     ) -> Result<B::Array, B::Error> {
-        let [query, key, value] =
-            b.attention_vjp(&self.attention, attended, outputs.spans(), context)?;
-        let queried = b.linear_vjp(&self.query, &query, onto)?;
-        // Adds in the same order for both kinds of `outputs`, so that the results are bitwise
+        let maps = &self.projections;
+        let grads = b.attention_vjp(&self.attention, attended, outputs.spans(), context)?;
+        if let OutputTokens::All(_) = outputs {
+            return b.project_vjp(maps, &grads, onto);
+        }
+        let queried = b.linear_vjp(&maps.query, &grads.query, onto)?;
+        // Adds in the same order for both kinds of `outputs`, so that the results on a CPU are bitwise
         // identical.
         let queried = outputs.scatter(b, queried)?;
-        let x = b.linear_vjp(&self.key, &key, Some(&queried))?;
-        b.linear_vjp(&self.value, &value, Some(&x))
+        let x = b.linear_vjp(&maps.key, &grads.key, Some(&queried))?;
+        b.linear_vjp(&maps.value, &grads.value, Some(&x))
     }
 
     fn forward_norms_after(
@@ -222,7 +228,7 @@ impl<B: Backend> Layer<B> {
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
-        let (context, attended) = self.attend((all, b), queried, x, outputs, removed)?;
+        let (context, attended) = self.attend((all, b), chosen.as_ref(), x, outputs, removed)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
         let (sum, feed_forward) =
@@ -256,8 +262,8 @@ impl<B: Backend> Layer<B> {
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
         let chosen = outputs.gather(b, &normed)?;
-        let queried = chosen.as_ref().unwrap_or(&normed);
-        let (context, attended) = self.attend((all, b), queried, &normed, outputs, removed)?;
+        let (context, attended) =
+            self.attend((all, b), chosen.as_ref(), &normed, outputs, removed)?;
         let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::block_norm::BlockNorm;
-use crate::backend::{Attention, Backend, Heads, Relation, Tables};
+use crate::backend::{Attention, Backend, Heads, Projections, Relation, Tables};
 use crate::blocks;
 use crate::checkpoint::{Checkpoint, LoadError, WEIGHTS};
 
@@ -68,6 +68,19 @@ impl<B: Backend> Loader<'_, B> {
         };
         let norm = self.layer_norm(&block.norm)?;
         self.backend.load_embeddings(tables, norm).map_err(|error| self.failed(error))
+    }
+
+    /// Loads the maps of an attention block to query, key and value.
+    pub fn projections(
+        &self,
+        block: &blocks::Attention,
+    ) -> Result<Projections<B::Linear>, LoadError> {
+        let maps = [
+            self.layer_linear(&block.query)?,
+            self.layer_linear(&block.key)?,
+            self.layer_linear(&block.value)?,
+        ];
+        self.backend.join(maps).map_err(|error| self.failed(error))
     }
 
     /// Loads the parts of attention that are not linear maps.

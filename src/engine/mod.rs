@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod batcher;
 pub mod corpora;
+mod device_memory;
 mod forecast;
 mod health;
 mod loader;

@@ -13,17 +13,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
 use rayon::ThreadPool;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use super::Admission;
 use super::batcher::{Batch, Batcher, Failure, Lane, PassLimits, PassResult};
+use super::device_memory::DeviceMemory;
 use super::health::Health;
 use crate::backend::cpu;
 use crate::error::{Code, Error};
-use crate::model::{Model, PassError};
+use crate::model::PassError;
 use crate::passes::{Job, Requester};
 
 /// State shared by all workers.
@@ -36,6 +37,7 @@ struct Workers {
     limits: PassLimits,
     /// Number of passes that are running.
     running: AtomicUsize,
+    device_memory: DeviceMemory,
 }
 
 struct Waiting {
@@ -80,6 +82,7 @@ pub fn spawn(
         health,
         limits,
         running: AtomicUsize::new(0),
+        device_memory: DeviceMemory::default(),
     });
     let cores = cores_for(limits.workers);
     let lanes =
@@ -229,7 +232,6 @@ impl Worker {
             Err(Failure::Memory(_)) => {}
             Err(Failure::Device(_)) => self.all.health.note_lost(),
         }
-        note_memory(&batch.model);
         // Estimates are for full precision, so that no row takes longer than estimated.
         if batch.model.is_full(&batch.rows) {
             let work = batch.load() * batch.model.layers();
@@ -242,7 +244,9 @@ impl Worker {
         let fill = batch.tokens() as f64 / self.all.limits.tokens as f64;
         histogram!("explaind_pass_fill").record(fill);
         drop(running);
+        let model = Arc::clone(&batch.model);
         self.all.finish(batch, result, took);
+        self.all.device_memory.note(&model);
     }
 
     /// Runs a pass. Errors are logged here; the batcher finds the row that caused them.
@@ -285,19 +289,6 @@ fn failure(error: &PassError) -> fn(Error) -> Failure {
         PassError::OutOfMemory(_) => Failure::Memory,
         PassError::DeviceLost(_) => Failure::Device,
         PassError::Other(_) => Failure::Row,
-    }
-}
-
-/// Updates the metrics of the device's memory, if it has its own.
-fn note_memory(model: &Model) {
-    if let Some(memory) = model.placement().memory() {
-        let device = model.placement().device();
-        let part = |part, bytes: usize| {
-            gauge!("explaind_device_memory_bytes", "device" => device, "part" => part)
-                .set(bytes as f64);
-        };
-        part("free", memory.free);
-        part("used", memory.total - memory.free.min(memory.total));
     }
 }
 

@@ -156,6 +156,11 @@ impl Loaded {
         if self.is_remote() { "f64" } else { self.placement.dtype() }
     }
 
+    /// Returns by how much rounding changes scores of gradients, as a share of their size.
+    pub fn rounding(&self) -> f64 {
+        self.placement.rounding()
+    }
+
     /// Whether every row runs in full precision. Only such passes measure the speed.
     pub fn is_full(&self, rows: &[Row]) -> bool {
         let reduces = matches!(self.placement, Placement::Int8(..));

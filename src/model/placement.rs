@@ -121,6 +121,21 @@ impl Placement {
         }
     }
 
+    /// By how much the rounding of products changes scores, as a share of their size; 0 for types whose
+    /// rounding is far below any tolerance.
+    pub fn rounding(&self) -> f64 {
+        match self {
+            Self::Cpu(_) | Self::Int8(..) => 0.,
+            #[cfg(feature = "candle")]
+            Self::Candle(candle) => match candle.products {
+                Products::Full => 0.,
+                // Measured, rounded up: docs/guide/gpu.md.
+                Products::Tf32 => 5e-3,
+                Products::Bf16 => 0.05,
+            },
+        }
+    }
+
     /// The device: `cpu`, or `cuda:` and a number.
     pub fn device(&self) -> &'static str {
         match self {

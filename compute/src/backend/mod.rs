@@ -122,6 +122,32 @@ pub struct DeviceMemory {
     pub total: usize,
 }
 
+/// The maps of the states to query, key and value.
+#[derive(Debug)]
+pub struct Projections<L> {
+    pub query: L,
+    pub key: L,
+    pub value: L,
+    /// All of them as one map, if the back end has joined them.
+    pub joined: Option<L>,
+}
+
+/// Query, key and value of the tokens of a pass, or the gradients there.
+#[derive(Debug)]
+pub struct Projected<A> {
+    pub query: A,
+    pub key: A,
+    pub value: A,
+    /// All of them side by side, `[tokens, 3 · hidden]`, if the back end has computed them so.
+    pub joined: Option<A>,
+}
+
+impl<A> Projected<A> {
+    pub fn apart(query: A, key: A, value: A) -> Self {
+        Self { query, key, value, joined: None }
+    }
+}
+
 /// A back end. An `Array` is a matrix `[n, width]`; `Linear`, `LayerNorm` and `Embeddings` are
 /// blocks with loaded weights; the other types hold what a forward pass saves for the gradient. A
 /// gradient may cover fewer rows than the forward pass: the first ones.
@@ -199,6 +225,39 @@ pub trait Backend: Clone + Send + Sync + 'static {
         onto: Option<&Self::Array>,
     ) -> Result<Self::Array, Self::Error>;
 
+    /// Returns the maps of the states to query, key and value as [`Self::project`] uses them.
+    fn join(
+        &self,
+        [query, key, value]: [Self::Linear; 3],
+    ) -> Result<Projections<Self::Linear>, Self::Error> {
+        Ok(Projections { query, key, value, joined: None })
+    }
+
+    /// Returns query, key and value of all tokens, `[tokens, hidden]` each. `others` computes key and
+    /// value.
+    fn project(
+        &self,
+        others: &Self,
+        maps: &Projections<Self::Linear>,
+        x: &Self::Array,
+    ) -> Result<Projected<Self::Array>, Self::Error> {
+        let query = self.linear(&maps.query, x, None)?;
+        let key = others.linear(&maps.key, x, None)?;
+        Ok(Projected::apart(query, key, others.linear(&maps.value, x, None)?))
+    }
+
+    /// Gradient at query, key and value of all tokens → at the states, plus `onto`.
+    fn project_vjp(
+        &self,
+        maps: &Projections<Self::Linear>,
+        grads: &Projected<Self::Array>,
+        onto: Option<&Self::Array>,
+    ) -> Result<Self::Array, Self::Error> {
+        let x = self.linear_vjp(&maps.query, &grads.query, onto)?;
+        let x = self.linear_vjp(&maps.key, &grads.key, Some(&x))?;
+        self.linear_vjp(&maps.value, &grads.value, Some(&x))
+    }
+
     /// Returns `act(x Wᵀ + b)`, and the activation's derivative in the first `slopes` rows, all if
     /// there are fewer. With reduced precision, which has no gradients, that may be empty.
     fn linear_activated(
@@ -235,7 +294,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn attention(
         &self,
         block: &Attention<Self::Array>,
-        qkv: [Self::Array; 3],
+        projected: Projected<Self::Array>,
         spans: &[Span],
     ) -> Result<(Self::Array, Self::Attended), Self::Error>;
 
@@ -246,7 +305,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
         saved: &Self::Attended,
         spans: &[Span],
         grad: &Self::Array,
-    ) -> Result<[Self::Array; 3], Self::Error>;
+    ) -> Result<Projected<Self::Array>, Self::Error>;
 
     /// Returns the attention weights of one span.
     fn attention_weights(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::candle::Candle;
 use super::cpu::{Cpu, Isa};
-use super::{Attention, Backend, Heads, Relation, Span};
+use super::{Attention, Backend, Heads, Projected, Relation, Span};
 use crate::blocks::{Activation, Angles, Distances, Pool, PoolingMode};
 
 type Matrix = Vec<Vec<f64>>;
@@ -230,16 +230,16 @@ impl Computation for Attending {
         let spans = self.spans();
         let hidden = self.heads.count * self.heads.size;
         let (keys, queries) = (spans.last().unwrap().keys.end, spans.last().unwrap().queries.end);
-        let qkv = [
+        let projected = Projected::apart(
             b.array(&matrix(queries, hidden, 1))?,
             b.array(&matrix(keys, hidden, 2))?,
             b.array(&matrix(keys, hidden, 3))?,
-        ];
+        );
         let block = self.block(b)?;
-        let (context, saved) = b.attention(&block, qkv, &spans)?;
+        let (context, saved) = b.attention(&block, projected, &spans)?;
         let first = &spans[..spans.len().div_ceil(2)];
         let grad = b.array(&matrix(first.last().unwrap().queries.end, hidden, 4))?;
-        let [query, key, value] = b.attention_vjp(&block, &saved, first, &grad)?;
+        let Projected { query, key, value, .. } = b.attention_vjp(&block, &saved, first, &grad)?;
         let weights = b.attention_weights(&saved, spans.len() - 1)?;
         let results = [&context, &query, &key, &value].map(|array| b.rows(array));
         let mut results = results.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -2,11 +2,11 @@
 
 use candle_core::{Result, Tensor};
 
-use super::buckets::{Bucket, Plan, Shape};
+use super::buckets::{Plan, Shape};
 use super::kernels;
 use super::relation::{self, Rotation};
 use super::transfer::download;
-use crate::backend::{Attention, Heads, Relation, Span};
+use crate::backend::{Attention, Heads, Projected, Relation, Span};
 use crate::rows::AttentionMap;
 
 /// What the forward pass saves for the gradient.
@@ -33,17 +33,17 @@ struct BucketAttended {
 /// Query, key and value, `[tokens, hidden]` → context, `[queries, hidden]`.
 pub fn forward(
     block: &Attention<Tensor>,
-    qkv: &[Tensor; 3],
+    projected: &Projected<Tensor>,
     spans: &[Span],
     plan: &Plan,
 ) -> Result<(Tensor, Attended)> {
     let heads = block.heads;
-    let [query, key, value] = qkv;
+    let Projected { query, key, value, .. } = projected;
     let (mut contexts, mut buckets) = (Vec::new(), Vec::new());
     for bucket in &plan.buckets {
-        let query = split(heads, &bucket.queries(query)?, bucket)?;
-        let key = split(heads, &bucket.keys(key)?, bucket)?;
-        let value = split(heads, &bucket.keys(value)?, bucket)?;
+        let split = |x: &Tensor| kernels::split_heads(x, bucket.spans.len(), heads);
+        let query = split(&bucket.queries(query)?)?;
+        let (key, value) = (split(&bucket.keys(key)?)?, split(&bucket.keys(value)?)?);
         let (query, key) = match &block.relation {
             Relation::Rotary(angles) => {
                 relation::rotate(&query, &key, bucket, angles, Rotation::Forward)?
@@ -52,7 +52,7 @@ pub fn forward(
         };
         let (scores, scale) = relation::scores(block, bucket, &query, &key)?;
         let weights = kernels::softmax(&scores, &bucket.sizes, scale)?;
-        contexts.push(join(heads, &weights.matmul(&value)?)?);
+        contexts.push(kernels::join_heads(&weights.matmul(&value)?)?);
         if bucket.shape.kept {
             let (shape, spans) = (bucket.shape, bucket.spans.clone());
             buckets.push(BucketAttended { shape, spans, query, key, value, weights });
@@ -70,15 +70,15 @@ pub fn vjp(
     saved: &Attended,
     plan: &Plan,
     grad: &Tensor,
-) -> Result<[Tensor; 3]> {
-    let heads = block.heads;
-    let mut grads: [Vec<Tensor>; 3] = Default::default();
+) -> Result<Projected<Tensor>> {
+    let mut grads = Vec::new();
     for bucket in &plan.buckets {
         let saved = saved.of_shape(bucket.shape)?;
         let first = |x: &Tensor| x.narrow(0, 0, bucket.spans.len());
         let (query, key) = (first(&saved.query)?, first(&saved.key)?);
         let (value, weights) = (first(&saved.value)?, first(&saved.weights)?);
-        let grad = split(heads, &bucket.queries(grad)?, bucket)?;
+        let grad = bucket.queries(grad)?;
+        let grad = kernels::split_heads(&grad, bucket.spans.len(), block.heads)?;
         let grad_weights = grad.matmul(&value.t()?)?;
         let scores = kernels::softmax_vjp(&weights, &grad_weights, block.scale)?;
         let (query_grad, key_grad) = relation::scores_vjp(block, bucket, &query, &key, &scores)?;
@@ -88,25 +88,39 @@ pub fn vjp(
             }
             _ => (query_grad, key_grad),
         };
-        grads[0].push(join(heads, &query_grad)?);
-        grads[1].push(join(heads, &key_grad)?);
-        grads[2].push(join(heads, &weights.t()?.matmul(&grad)?)?);
+        grads.push([query_grad, key_grad, weights.t()?.matmul(&grad)?]);
     }
-    let [query, key, value] = grads;
-    Ok([plan.pack_queries(&query)?, plan.pack_keys(&key)?, plan.pack_keys(&value)?])
+    match plan.every_token_queries {
+        true => side_by_side(plan, &grads),
+        false => apart(plan, &grads),
+    }
 }
 
-/// `[spans · tokens, hidden]` → `[spans, heads, tokens, head size]`
-fn split(heads: Heads, x: &Tensor, bucket: &Bucket) -> Result<Tensor> {
-    let spans = bucket.spans.len();
-    let tokens = x.dim(0)? / spans;
-    kernels::swapped(&x.reshape((spans, tokens, heads.count, heads.size))?)
+/// Packs the gradients of each bucket, `[spans, heads, tokens, head size]`.
+fn apart(plan: &Plan, grads: &[[Tensor; 3]]) -> Result<Projected<Tensor>> {
+    let joined = |part: usize| -> Result<Vec<Tensor>> {
+        grads.iter().map(|grads| kernels::join_heads(&grads[part])).collect()
+    };
+    Ok(Projected::apart(
+        plan.pack_queries(&joined(0)?)?,
+        plan.pack_keys(&joined(1)?)?,
+        plan.pack_keys(&joined(2)?)?,
+    ))
 }
 
-/// `[spans, heads, tokens, head size]` → `[spans · tokens, hidden]`
-fn join(heads: Heads, x: &Tensor) -> Result<Tensor> {
-    let (spans, _, tokens, _) = x.dims4()?;
-    kernels::swapped(x)?.reshape((spans * tokens, heads.count * heads.size))
+/// The same for as many queries as keys, in one array.
+fn side_by_side(plan: &Plan, grads: &[[Tensor; 3]]) -> Result<Projected<Tensor>> {
+    let of_bucket = |grads: &[Tensor; 3]| kernels::join_heads_of_three(grads.each_ref());
+    let grads: Vec<Tensor> = grads.iter().map(of_bucket).collect::<Result<_>>()?;
+    columns(plan.pack_keys(&grads)?)
+}
+
+/// Returns query, key and value as columns of an array of all three.
+pub fn columns(joined: Tensor) -> Result<Projected<Tensor>> {
+    let hidden = joined.dim(1)? / 3;
+    let part = |number: usize| joined.narrow(1, number * hidden, hidden);
+    let (query, key, value) = (part(0)?, part(1)?, part(2)?);
+    Ok(Projected { query, key, value, joined: Some(joined) })
 }
 
 /// Gradient at the context → at the weights of one span, `∂A = ∂C Vᵀ`.
@@ -186,8 +200,10 @@ mod tests {
     }
 
     /// Query, key and value of [`spans`], concatenated in one tensor.
-    fn parts(qkv: &Tensor) -> [Tensor; 3] {
-        [(0, 8), (8, 11), (19, 11)].map(|(start, len)| qkv.narrow(0, start, len).unwrap())
+    fn parts(qkv: &Tensor) -> Projected<Tensor> {
+        let parts = [(0, 8), (8, 11), (19, 11)];
+        let [query, key, value] = parts.map(|(start, len)| qkv.narrow(0, start, len).unwrap());
+        Projected::apart(query, key, value)
     }
 
     /// One block per relation, some with a window.
@@ -218,7 +234,31 @@ mod tests {
                 |qkv, grad| {
                     let plan = plan(qkv);
                     let saved = forward(&block, &parts(qkv), &spans(), &plan)?.1;
-                    Tensor::cat(&vjp(&block, &saved, &plan, grad)?, 0)
+                    let grads = vjp(&block, &saved, &plan, grad)?;
+                    assert!(grads.joined.is_none());
+                    Tensor::cat(&[grads.query, grads.key, grads.value], 0)
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn gradients_side_by_side_equal_finite_differences() {
+        // Buckets of two sizes, not in order.
+        let spans = [Span::whole(0..5), Span::whole(5..6), Span::whole(6..12)];
+        for block in blocks() {
+            let plan = |x: &Tensor| Plan::new(&spans, x).unwrap();
+            check_vjp(
+                &random(&[12, 36], 7),
+                |x| Ok(forward(&block, &columns(x.clone())?, &spans, &plan(x))?.0),
+                |x, grad| {
+                    let (plan, projected) = (plan(x), columns(x.clone())?);
+                    let saved = forward(&block, &projected, &spans, &plan)?.1;
+                    let grads = vjp(&block, &saved, &plan, grad)?;
+                    let joined = grads.joined.unwrap();
+                    let parts = Tensor::cat(&[grads.query, grads.key, grads.value], 1)?;
+                    assert_eq!(parts.to_vec2::<f64>()?, joined.to_vec2::<f64>()?);
+                    Ok(joined)
                 },
             );
         }

@@ -145,6 +145,8 @@ impl Bucket {
 #[derive(Debug)]
 pub struct Plan {
     pub buckets: Vec<Bucket>,
+    /// Whether each row has as many queries as keys, all of its tokens.
+    pub every_token_queries: bool,
     /// Where each packed query and key is among those of all buckets; `None` if in the same order.
     queries_back: Option<Tensor>,
     keys_back: Option<Tensor>,
@@ -166,7 +168,9 @@ impl Plan {
             }
         }
         let bucket = |(shape, indices)| Bucket::new(shape, indices, spans, like);
+        let queries_are_keys = |span: &Span| span.chosen.is_none() && span.queries == span.keys;
         Ok(Self {
+            every_token_queries: spans.iter().all(queries_are_keys),
             buckets: by_shape.into_iter().map(bucket).collect::<Result<_>>()?,
             queries_back: queries.tensor(like.device())?,
             keys_back: keys.tensor(like.device())?,

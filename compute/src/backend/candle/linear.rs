@@ -10,7 +10,7 @@ use crate::blocks::Activation;
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
-    /// Whether factors and results of products are rounded to bf16.
+    /// Whether the factors of products are rounded to bf16.
     rounded: bool,
 }
 
@@ -19,7 +19,7 @@ impl Linear {
         Self { weight, bias, rounded: false }
     }
 
-    /// Returns a map whose products have factors and results in bf16, and sums in f32.
+    /// Returns a map whose products have factors in bf16, and sums and results in f32.
     pub fn rounded(weight: &Tensor, bias: Tensor) -> Result<Self> {
         let mut weight = weight.to_dtype(DType::BF16)?;
         // candle has no products in bf16 on the CPU: there, f32 holds the rounded numbers.
@@ -27,6 +27,22 @@ impl Linear {
             weight = weight.to_dtype(bias.dtype())?;
         }
         Ok(Self { weight, bias, rounded: true })
+    }
+
+    /// Returns maps of the same input as one, and each of them as a part of it.
+    pub fn joined(maps: &[Self; 3]) -> Result<(Self, [Self; 3])> {
+        let cat = |part: fn(&Self) -> &Tensor| Tensor::cat(&maps.each_ref().map(part), 0);
+        let joined =
+            Self { weight: cat(|map| &map.weight)?, bias: cat(|map| &map.bias)?, ..maps[0] };
+        let mut start = 0;
+        let mut parts = maps.clone();
+        for part in &mut parts {
+            let outputs = part.bias.dim(0)?;
+            part.weight = joined.weight.narrow(0, start, outputs)?;
+            part.bias = joined.bias.narrow(0, start, outputs)?;
+            start += outputs;
+        }
+        Ok((joined, parts))
     }
 
     /// Returns the map to some outputs.
@@ -65,8 +81,8 @@ impl Linear {
         if !self.rounded {
             return x.matmul(weight);
         }
-        let factor = x.to_dtype(DType::BF16)?.to_dtype(weight.dtype())?;
-        factor.matmul(weight)?.to_dtype(DType::BF16)?.to_dtype(x.dtype())
+        let factor = x.contiguous()?.to_dtype(DType::BF16)?.to_dtype(weight.dtype())?;
+        kernels::product(&factor, weight)
     }
 }
 
@@ -77,6 +93,17 @@ mod tests {
 
     fn linear(out: usize, input: usize, seed: u64) -> Linear {
         Linear::new(random(&[out, input], seed), random(&[out], seed + 1))
+    }
+
+    #[test]
+    fn joined_maps_are_the_same_side_by_side() {
+        let maps = [linear(5, 7, 1), linear(2, 7, 3), linear(5, 7, 5)];
+        let (joined, parts) = Linear::joined(&maps).unwrap();
+        let x = random(&[3, 7], 9);
+        let rows = |map: &Linear| map.forward(&x, None).unwrap().to_vec2::<f64>().unwrap();
+        assert_eq!(maps.each_ref().map(rows), parts.each_ref().map(rows));
+        let side_by_side = Tensor::cat(&maps.each_ref().map(|m| m.forward(&x, None).unwrap()), 1);
+        assert_eq!(rows(&joined), side_by_side.unwrap().to_vec2::<f64>().unwrap());
     }
 
     #[test]

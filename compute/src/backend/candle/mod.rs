@@ -32,7 +32,7 @@ use candle_core::{DType, Result, Tensor};
 pub use device::{Candle, Fault, Products};
 use transfer::{download, upload};
 
-use super::{Attention, Backend, Span, Tables, ToReduce};
+use super::{Attention, Backend, Projected, Projections, Span, Tables, ToReduce};
 use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Layer, Row};
 
@@ -113,6 +113,35 @@ impl Backend for Candle {
         }
     }
 
+    fn join(&self, maps: [Self::Linear; 3]) -> Result<Projections<Self::Linear>> {
+        let (joined, [query, key, value]) = linear::Linear::joined(&maps)?;
+        Ok(Projections { query, key, value, joined: Some(joined) })
+    }
+
+    fn project(
+        &self,
+        _others: &Self,
+        maps: &Projections<Self::Linear>,
+        x: &Tensor,
+    ) -> Result<Projected<Tensor>> {
+        match &maps.joined {
+            Some(joined) => attention::columns(joined.forward(x, None)?),
+            None => candle_core::bail!("query, key and value are not joined"),
+        }
+    }
+
+    fn project_vjp(
+        &self,
+        maps: &Projections<Self::Linear>,
+        grads: &Projected<Tensor>,
+        onto: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        match (&maps.joined, &grads.joined) {
+            (Some(map), Some(grad)) => self.linear_vjp(map, grad, onto),
+            _ => candle_core::bail!("query, key and value are not joined"),
+        }
+    }
+
     fn linear_activated(
         &self,
         map: &Self::Linear,
@@ -152,10 +181,11 @@ impl Backend for Candle {
     fn attention(
         &self,
         block: &Attention<Tensor>,
-        qkv: [Tensor; 3],
+        projected: Projected<Tensor>,
         spans: &[Span],
     ) -> Result<(Tensor, attention::Attended)> {
-        attention::forward(block, &qkv, spans, &*self.plans.of(spans, &qkv[1])?)
+        let plan = self.plans.of(spans, &projected.key)?;
+        attention::forward(block, &projected, spans, &plan)
     }
 
     fn attention_vjp(
@@ -164,7 +194,7 @@ impl Backend for Candle {
         saved: &attention::Attended,
         spans: &[Span],
         grad: &Tensor,
-    ) -> Result<[Tensor; 3]> {
+    ) -> Result<Projected<Tensor>> {
         attention::vjp(block, saved, &*self.plans.of(spans, grad)?, grad)
     }
 

@@ -29,7 +29,7 @@ pub use int8::Int8;
 pub use isa::Isa;
 pub use threads::Threads;
 
-use super::{Attention, Backend, Span, Tables, ToReduce};
+use super::{Attention, Backend, Projected, Span, Tables, ToReduce};
 use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Layer, Precision, Row, Want};
 
@@ -160,9 +160,10 @@ impl Backend for Cpu {
     fn attention(
         &self,
         block: &Attention<Array>,
-        qkv: [Array; 3],
+        Projected { query, key, value, .. }: Projected<Array>,
         spans: &[Span],
     ) -> Done<(Array, attention::Attended)> {
+        let qkv = [query, key, value];
         Ok(attention::forward(self.isa, self.threads, block, qkv, spans))
     }
 
@@ -172,8 +173,9 @@ impl Backend for Cpu {
         saved: &attention::Attended,
         spans: &[Span],
         grad: &Array,
-    ) -> Done<[Array; 3]> {
-        Ok(attention::vjp(self.isa, self.threads, block, saved, spans, grad))
+    ) -> Done<Projected<Array>> {
+        let [query, key, value] = attention::vjp(self.isa, self.threads, block, saved, spans, grad);
+        Ok(Projected::apart(query, key, value))
     }
 
     fn attention_weights(&self, saved: &attention::Attended, span: usize) -> Done<AttentionMap> {

@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use candle_core::Result;
 use candle_core::cuda::cudarc::driver::{result, sys};
 use candle_core::cuda::{CudaDevice, WrapErr};
-use candle_core::Result;
 use sys::CUmemPool_attribute as Attribute;
 
 use crate::backend::DeviceMemory;

@@ -8,6 +8,8 @@ use candle_core::cuda::cudarc::nvrtc::compile_ptx;
 use candle_core::cuda::{CudaError, WrapErr};
 use candle_core::{CudaStorage, Layout, Result, bail};
 
+use super::stride_of_rows;
+
 /// A tensor's storage and which part of it it is.
 pub type Input<'a> = (&'a CudaStorage, &'a Layout);
 
@@ -59,7 +61,12 @@ impl Launch<'_> {
         let function = device.get_or_load_custom_func(self.name, "explaind", ptx()?)?;
         let part = |layout: &Layout| match layout.contiguous_offsets() {
             Some((start, end)) => Ok(start..end),
-            None => bail!("{}: a kernel needs contiguous arrays", self.name),
+            // Columns of a matrix; the kernel knows the distance between rows.
+            None => {
+                let ((rows, width), stride) = (layout.shape().dims2()?, stride_of_rows(layout)?);
+                let start = layout.start_offset();
+                Result::Ok(start..start + (rows - 1) * stride + width)
+            }
         };
         let mut views = Vec::with_capacity(self.inputs.len());
         for (storage, layout) in self.inputs {

@@ -5,19 +5,25 @@ mod activation;
 mod arrange;
 mod bias;
 #[cfg(feature = "cuda")]
+mod cublas;
+#[cfg(feature = "cuda")]
 mod cuda;
 mod layer_norm;
 mod noise;
+mod product;
 mod softmax;
 
 pub use activation::{Part, activate};
-pub use arrange::{rows, swapped};
+pub use arrange::{join_heads, join_heads_of_three, rows, split_heads};
 pub use bias::add_bias;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, WithDType, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, WithDType, bail,
+};
 pub use layer_norm::{layer_norm, layer_norm_vjp};
 pub use noise::normals;
+pub use product::product;
 pub use softmax::{Sizes, softmax, softmax_vjp};
 
 /// A storage and which part of it holds a tensor.
@@ -29,6 +35,23 @@ fn numbers<'a, T: WithDType>((storage, layout): Input<'a>) -> Result<&'a [T]> {
         Some((start, end)) => Ok(&storage.as_slice::<T>()?[start..end]),
         None => bail!("a kernel needs contiguous arrays"),
     }
+}
+
+/// Returns the distance between the rows of a matrix, whose numbers are contiguous in each row.
+fn stride_of_rows(layout: &Layout) -> Result<usize> {
+    match *layout.stride() {
+        [rows, 1] => Ok(rows),
+        _ => bail!("a kernel needs contiguous rows"),
+    }
+}
+
+/// Returns the rows of a matrix, some columns of a wider one or all of them.
+fn rows_of<'a, T: WithDType>(
+    (storage, layout): Input<'a>,
+) -> Result<impl Fn(usize) -> &'a [T] + use<'a, T>> {
+    let (width, stride) = (layout.shape().dims2()?.1, stride_of_rows(layout)?);
+    let numbers = &storage.as_slice::<T>()?[layout.start_offset()..];
+    Ok(move |row| &numbers[row * stride..][..width])
 }
 
 /// A kernel with `N` inputs.

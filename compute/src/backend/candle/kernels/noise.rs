@@ -37,10 +37,7 @@ impl Kernel<2> for Normals {
     }
 
     #[cfg(feature = "cuda")]
-    fn launch(
-        &self,
-        [levels, states]: [cuda::Input<'_>; 2],
-    ) -> Result<candle_core::CudaStorage> {
+    fn launch(&self, [levels, states]: [cuda::Input<'_>; 2]) -> Result<candle_core::CudaStorage> {
         let rows = levels.1.dims()[0];
         cuda::Launch {
             name: Self::NAME,

@@ -51,21 +51,51 @@ extern "C" __global__ void add_bias_onto(
     if (i < (unsigned)rows * width) out[i] = x[i] + bias[i % width] + onto[i];
 }
 
-// A thread per number: [a, b, c, d] -> [a, c, b, d].
-extern "C" __global__ void swapped(const float *x, float *out, int a, int b, int c, int d) {
-    unsigned i = number();
-    if (i >= (unsigned)a * b * c * d) return;
-    unsigned l = i % d, rest = i / d, j = rest % b;
-    rest /= b;
-    out[i] = x[((rest / c * b + j) * c + rest % c) * d + l];
-}
-
-// A thread per number: the rows of x with these indices.
+// A thread per number: the rows of x with these indices. Those of x are `stride` numbers apart.
 extern "C" __global__ void rows(
-    const float *x, const long long *indices, float *out, int rows, int width
+    const float *x, const long long *indices, float *out, int rows, int width, int stride
 ) {
     unsigned i = number();
-    if (i < (unsigned)rows * width) out[i] = x[indices[i / width] * width + i % width];
+    if (i < (unsigned)rows * width) out[i] = x[indices[i / width] * stride + i % width];
+}
+
+// A thread per number: [spans * tokens, heads * size] -> [spans, heads, tokens, size]. The rows of x
+// are `stride` numbers apart.
+extern "C" __global__ void split_heads(
+    const float *x, float *out, int spans, int tokens, int heads, int size, int stride
+) {
+    unsigned i = number();
+    if (i >= (unsigned)spans * tokens * heads * size) return;
+    unsigned within = i % size, row = i / size, token = row % tokens;
+    row /= tokens;
+    unsigned head = row % heads, span = row / heads;
+    out[i] = x[(index_t)(span * tokens + token) * stride + head * size + within];
+}
+
+// The number at a place of [spans * tokens, heads * size] of x, [spans, heads, tokens, size].
+__device__ float joined(const float *x, unsigned row, unsigned column, int tokens, int heads, int size) {
+    unsigned span = row / tokens, token = row % tokens, head = column / size;
+    return x[(index_t)((span * heads + head) * tokens + token) * size + column % size];
+}
+
+// A thread per number: [spans, heads, tokens, size] -> [spans * tokens, heads * size].
+extern "C" __global__ void join_heads(
+    const float *x, float *out, int spans, int tokens, int heads, int size
+) {
+    unsigned i = number(), hidden = heads * size;
+    if (i >= (unsigned)spans * tokens * hidden) return;
+    out[i] = joined(x, i / hidden, i % hidden, tokens, heads, size);
+}
+
+// A thread per number: the same for three arrays side by side.
+extern "C" __global__ void join_heads_of_three(
+    const float *a, const float *b, const float *c, float *out, int spans, int tokens, int heads, int size
+) {
+    unsigned i = number(), hidden = heads * size;
+    if (i >= 3 * (unsigned)spans * tokens * hidden) return;
+    unsigned row = i / (3 * hidden), column = i % (3 * hidden), array = column / hidden;
+    const float *x = array == 0 ? a : array == 1 ? b : c;
+    out[i] = joined(x, row, column % hidden, tokens, heads, size);
 }
 
 // The mean of a row and 1 / sqrt(variance + eps).
