@@ -6,6 +6,7 @@
 mod candidates;
 mod choose;
 mod minimal;
+mod rechoose;
 mod search;
 mod trials;
 
@@ -28,8 +29,8 @@ pub static ENTRY: Entry = Entry {
               predicted as returned, and none of its edits can be undone.",
     paper: "Ebrahimi, Rao, Lowd & Dou 2018, arXiv:1712.06751; Ross, Marasović & Peters 2021, \
             arXiv:2012.13985",
-    cost_note: "at most max_rows forward rows, 4 gradient rows; with a masked language model, one \
-                row of it per word",
+    cost_note: "at most max_rows forward rows, 4 to 132 gradient rows; with a masked language \
+                model, 4 gradient rows and one row of it per word",
     options: &[
         OptionSpec {
             name: "n",
@@ -160,9 +161,11 @@ impl Kind for Counterfactuals {
 
     fn loads(&self, model: &Arc<Model>, encoding: &Encoding) -> Vec<Load> {
         let tokens = encoding.len();
+        let climbs = if self.filler.is_some() { 0 } else { search::CLIMBS };
+        let gradients = masked_path::POINTS * (1 + climbs * search::BEAM);
         let mut loads = vec![
             Load::forward(model, tokens, self.max_rows),
-            Load::gradients(model, tokens, masked_path::POINTS),
+            Load::gradients(model, tokens, gradients),
         ];
         if let Some(filler) = &self.filler {
             loads.push(Load::forward(filler, tokens, encoding.words.len()));

@@ -154,18 +154,26 @@ impl Predictor {
         Ok(Some(sequences.iter().map(verdict).collect()))
     }
 
+    /// Tokenises another text in place of that of `input`. `None` if it cannot be encoded.
+    pub async fn encode(&self, input: &Input, text: String) -> Result<Option<Encoding>> {
+        let (model, truncate) = (Arc::clone(self.model()), self.truncate);
+        let input = Input { text, text_pair: input.text_pair.clone(), ..Input::default() };
+        self.passes.compute(move || model.encode(&input, truncate).ok()).await
+    }
+
     /// Computes the gradient of `logit[towards] - logit[from]` at the word embeddings, averaged over
-    /// the path from masks, `[tokens · width]`. Runs [`masked_path::POINTS`] gradient rows. `None`
-    /// if time runs out.
+    /// the path from masks at the tokens in `masked`, `[tokens]`; returns `[tokens · width]`. Runs
+    /// [`masked_path::POINTS`] gradient rows. `None` if time runs out.
     pub async fn gradients(
         &self,
         encoding: &Encoding,
+        masked: &[bool],
         towards: usize,
         from: usize,
     ) -> Result<Option<Vec<f64>>> {
         let terms = vec![(towards, 1.), (from, -1.)];
         let scalar = Scalar::Sum { output: Output::Logit, terms };
-        self.mean_along_path(encoding, Reduce::Keep, scalar).await
+        self.mean_along_path(encoding, masked, Reduce::Keep, scalar).await
     }
 
     /// Computes the effect of each token on the logit of `label` relative to masks: gradient times
@@ -173,12 +181,14 @@ impl Predictor {
     /// gradient rows. `None` if time runs out.
     pub async fn effects(&self, encoding: &Encoding, label: usize) -> Result<Option<Vec<f64>>> {
         let scalar = Scalar::one(Output::Logit, label);
-        self.mean_along_path(encoding, Reduce::TimesDifference, scalar).await
+        let masked = masked_path::all_content(encoding);
+        self.mean_along_path(encoding, &masked, Reduce::TimesDifference, scalar).await
     }
 
     async fn mean_along_path(
         &self,
         encoding: &Encoding,
+        masked: &[bool],
         reduce: Reduce,
         scalar: Scalar,
     ) -> Result<Option<Vec<f64>>> {
@@ -188,8 +198,8 @@ impl Predictor {
             path: Some(path),
             ..forward(Arc::clone(&encoding.ids))
         };
-        let rows: Vec<Row> =
-            masked_path::points(self.model(), encoding).into_iter().map(row).collect();
+        let points = masked_path::points(self.model(), encoding, masked);
+        let rows: Vec<Row> = points.into_iter().map(row).collect();
         let count = rows.len() as f64;
         let Some(scores) = self.scores(rows).await? else { return Ok(None) };
         let mut mean = vec![0.; scores.first().map_or(0, Vec::len)];

@@ -21,16 +21,6 @@ pub enum Reach {
     Everything,
 }
 
-impl Reach {
-    /// Returns the most replacements per word.
-    fn per_word(self) -> usize {
-        match self {
-            Self::Near => 12,
-            Self::Everything => 24,
-        }
-    }
-}
-
 /// How many nearest words in the embedding table are near.
 const NEIGHBOURS: usize = 100;
 
@@ -54,32 +44,50 @@ struct Target<'a> {
     gradients: Vec<&'a [f64]>,
 }
 
-/// Returns replacements of all words, highest gain first. `gradient` is that of the difference of
-/// the logits at the word embeddings, `[tokens · width]`. With a masked language model, runs one row
-/// of it per word. `None` if time runs out.
-pub async fn replacements(
+/// What proposes replacements.
+pub enum Source {
+    /// A masked language model: its proposals for each word.
+    Filled(Vec<Vec<Filling>>),
+    /// The embedding table.
+    Table(Reach),
+}
+
+impl Source {
+    /// Returns the most replacements per word.
+    fn per_word(&self) -> usize {
+        match self {
+            Self::Filled(_) | Self::Table(Reach::Near) => 12,
+            Self::Table(Reach::Everything) => 24,
+        }
+    }
+}
+
+/// Lets a masked language model propose replacements of all words. Runs one row of it per word.
+/// `None` if time runs out.
+pub async fn filled(
     predictor: &Predictor,
     original: &Original<'_>,
-    filler: Option<&Arc<Model>>,
+    filler: &Arc<Model>,
     words: &[&Unit],
+) -> Result<Option<Source>> {
+    let masked: Vec<Vec<&Unit>> = words.iter().map(|word| vec![*word]).collect();
+    let fillings = fill::top_k(predictor, filler, original.input, &masked).await?;
+    let each = |fillings: Vec<Vec<Vec<Filling>>>| fillings.into_iter().map(|masks| masks.concat());
+    Ok(fillings.map(|fillings| Source::Filled(each(fillings).collect())))
+}
+
+/// Returns replacements of `words`, highest gain first. `gradient` is that of the difference of
+/// the logits at the word embeddings, `[tokens · width]`.
+pub async fn replacements(
+    predictor: &Predictor,
+    encoding: &Encoding,
+    words: Vec<Unit>,
     gradient: Arc<[f64]>,
-    reach: Reach,
-) -> Result<Option<Vec<Replacement>>> {
-    let fillings = match filler {
-        None => None,
-        Some(filler) => {
-            let masked: Vec<Vec<&Unit>> = words.iter().map(|word| vec![*word]).collect();
-            match fill::top_k(predictor, filler, original.input, &masked).await? {
-                Some(fillings) => Some(fillings.into_iter().map(|masks| masks.concat()).collect()),
-                None => return Ok(None),
-            }
-        }
-    };
-    let model = Arc::clone(predictor.model());
-    let units: Vec<Unit> = words.iter().map(|word| (*word).clone()).collect();
-    let encoding = original.encoding.clone();
-    let ordered = move || ordered(&model, &encoding, &units, &gradient, fillings, reach);
-    predictor.passes.compute(ordered).await?.map(Some)
+    source: Source,
+) -> Result<Vec<Replacement>> {
+    let (model, encoding) = (Arc::clone(predictor.model()), encoding.clone());
+    let ordered = move || ordered(&model, &encoding, &words, &gradient, &source);
+    predictor.passes.compute(ordered).await?
 }
 
 fn ordered(
@@ -87,8 +95,7 @@ fn ordered(
     encoding: &Encoding,
     words: &[Unit],
     gradient: &[f64],
-    fillings: Option<Vec<Vec<Filling>>>,
-    reach: Reach,
+    source: &Source,
 ) -> Result<Vec<Replacement>> {
     let table = model.word_embeddings().map_err(Error::internal)?;
     let at = |token: usize| &gradient[token * table.width..][..table.width];
@@ -100,14 +107,14 @@ fn ordered(
             ids: unit.tokens.iter().map(|&token| encoding.ids.input_ids[token]).collect(),
             gradients: unit.tokens.iter().map(|&token| at(token)).collect(),
         };
-        let mut own = match (&fillings, reach) {
-            (Some(fillings), _) => target.filled(model, &table, &fillings[index])?,
-            (None, Reach::Near) => {
+        let mut own = match source {
+            Source::Filled(fillings) => target.filled(model, &table, &fillings[index])?,
+            Source::Table(Reach::Near) => {
                 let mut own = target.neighbours(model, &table);
                 own.extend(target.other_characters(model, &table));
                 own
             }
-            (None, Reach::Everything) => {
+            Source::Table(Reach::Everything) => {
                 let mut own = target.whole_words(model, &table);
                 own.extend(target.two_characters(model, &table));
                 own
@@ -115,7 +122,7 @@ fn ordered(
         };
         own.sort_by(|a, b| b.gain.total_cmp(&a.gain));
         own.dedup_by(|a, b| a.to == b.to);
-        own.truncate(reach.per_word());
+        own.truncate(source.per_word());
         all.append(&mut own);
     }
     all.sort_by(|a, b| b.gain.total_cmp(&a.gain));

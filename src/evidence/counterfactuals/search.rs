@@ -1,14 +1,15 @@
 //! Searches for flips: tries every deletion and the most promising replacements alone, then
-//! combines them by beam search.
+//! combines them by beam search. If many words have to change, it chooses the words of the best
+//! small sets again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::step::{Step, Stop, go};
-use super::super::{Original, Predictor};
-use super::candidates::{self, Reach};
+use super::super::{Original, Predictor, masked_path};
+use super::candidates::{self, Reach, Source};
 use super::trials::{Changes, Trials};
-use super::{Counterfactuals, Flip, Flips, Reason, choose, minimal};
+use super::{Counterfactuals, Flip, Flips, Reason, choose, minimal, rechoose};
 use crate::error::Result;
 use crate::text::Unit;
 
@@ -16,8 +17,11 @@ use crate::text::Unit;
 const ROUNDS: [(Reach, usize); 2] = [(Reach::Near, 96), (Reach::Everything, 288)];
 
 /// Sets of changes kept per level, and single changes that extend each.
-const BEAM: usize = 8;
+pub const BEAM: usize = 8;
 const MOVES: usize = 24;
+
+/// How many times the words of the best sets are chosen again.
+pub const CLIMBS: usize = 4;
 
 /// Levels to search after the first one with a flip.
 const AFTER: usize = 1;
@@ -59,18 +63,7 @@ impl<'a> Search<'a> {
     }
 
     pub async fn run(mut self) -> Result<Flips> {
-        let mut stop = None;
-        // A masked language model's proposals do not depend on the reach.
-        let rounds = if self.options.filler.is_some() { 1 } else { ROUNDS.len() };
-        for &(reach, count) in &ROUNDS[..rounds] {
-            stop = self.levels(reach, count).await?.err();
-            // If near words flip only together with many others, a more distant word may flip
-            // with fewer changes.
-            let few = (self.trials.words.len() as f64 * SHARE).max(1.);
-            if stop.is_some() || self.found.iter().any(|changes| changes.len() as f64 <= few) {
-                break;
-            }
-        }
+        let stop = self.rounds().await?.err();
         let found = self.found.into_iter().collect();
         let chosen = choose::diverse(&self.trials, found, self.options.n);
         let flip = |changes: &Changes| {
@@ -92,6 +85,66 @@ impl<'a> Search<'a> {
             rows: self.trials.rows,
             finished: stop != Some(Stop::Time),
         })
+    }
+
+    /// Searches until few words flip the prediction or nothing is left to try.
+    async fn rounds(&mut self) -> Step<()> {
+        // A masked language model's proposals do not depend on the reach.
+        let rounds = if self.options.filler.is_some() { 1 } else { ROUNDS.len() };
+        for &(reach, count) in &ROUNDS[..rounds] {
+            go!(self.levels(reach, count).await?);
+            // If near words flip only together with many others, a more distant word may flip
+            // with fewer changes.
+            if self.is_found() {
+                return Ok(Ok(()));
+            }
+        }
+        match self.options.filler {
+            Some(_) => Ok(Ok(())),
+            None => self.climb().await,
+        }
+    }
+
+    /// Returns how many changed words are few: the search goes on until no more are needed.
+    fn few(&self) -> usize {
+        ((self.trials.words.len() as f64 * SHARE) as usize).clamp(1, self.max_edits)
+    }
+
+    /// Whether a flip with few changes is found.
+    fn is_found(&self) -> bool {
+        self.found.iter().any(|changes| changes.len() <= self.few())
+    }
+
+    /// Improves the best sets of few changes: chooses each of their words again, while that
+    /// increases the margin and none flips.
+    async fn climb(&mut self) -> Step<()> {
+        let mut seen: HashSet<Changes> = HashSet::new();
+        let mut beam = self.best_per_words(self.trials.replacing(self.few()));
+        for _ in 0..CLIMBS {
+            let mut next = Vec::new();
+            for changes in beam.iter().filter(|changes| seen.insert((*changes).clone())) {
+                let (predictor, original) = (self.predictor, self.original);
+                let more = rechoose::neighbours(predictor, original, &self.trials, changes);
+                next.extend(go!(more.await?));
+            }
+            go!(self.try_all(&next).await?);
+            if next.is_empty() || self.is_found() {
+                break;
+            }
+            beam.extend(next);
+            beam = self.best_per_words(beam);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Returns the best sets of the beam, at most one per set of changed words.
+    fn best_per_words(&self, mut all: Vec<Changes>) -> Vec<Changes> {
+        self.sort_by_margin(&mut all);
+        let mut seen = HashSet::new();
+        let words = |changes: &Changes| changes.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+        all.retain(|changes| seen.insert(words(changes)));
+        all.truncate(BEAM);
+        all
     }
 
     /// Runs the beam search until it has enough flips.
@@ -124,14 +177,18 @@ impl<'a> Search<'a> {
     /// Returns the most promising replacements as single changes.
     async fn replacements(&mut self, reach: Reach, count: usize) -> Step<Vec<Changes>> {
         let gradient = go!(self.gradient().await?);
-        let words = &self.trials.words;
-        let filler = self.options.filler.as_ref();
-        let (predictor, original) = (self.predictor, self.original);
-        let all = candidates::replacements(predictor, original, filler, words, gradient, reach);
-        let all = all.await?;
-        let Some(all) = all else { return Ok(Err(Stop::Time)) };
+        let (predictor, original, words) = (self.predictor, self.original, &self.trials.words);
+        let source = match &self.options.filler {
+            None => Source::Table(reach),
+            Some(filler) => match candidates::filled(predictor, original, filler, words).await? {
+                Some(source) => source,
+                None => return Ok(Err(Stop::Time)),
+            },
+        };
+        let units = words.iter().map(|word| (*word).clone()).collect();
+        let all = candidates::replacements(predictor, original.encoding, units, gradient, source);
         let single = |one: candidates::Replacement| vec![(one.word, Some(Arc::from(one.to)))];
-        Ok(Ok(all.into_iter().take(count).map(single).collect()))
+        Ok(Ok(all.await?.into_iter().take(count).map(single).collect()))
     }
 
     async fn gradient(&mut self) -> Step<Arc<[f64]>> {
@@ -139,7 +196,9 @@ impl<'a> Search<'a> {
             return Ok(Ok(Arc::clone(gradient)));
         }
         let (towards, from) = self.trials.labels();
-        let gradient = self.predictor.gradients(self.original.encoding, towards, from).await?;
+        let encoding = self.original.encoding;
+        let masked = masked_path::all_content(encoding);
+        let gradient = self.predictor.gradients(encoding, &masked, towards, from).await?;
         let Some(gradient) = gradient else { return Ok(Err(Stop::Time)) };
         Ok(Ok(Arc::clone(self.gradient.insert(gradient.into()))))
     }

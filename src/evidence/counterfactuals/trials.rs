@@ -50,6 +50,15 @@ impl<'a> Trials<'a> {
         Ok(if cut { Err(Stop::Rows) } else { Ok(()) })
     }
 
+    /// Returns the predicted sets of this many changes with at least one replacement, in no order.
+    pub fn replacing(&self, size: usize) -> Vec<Changes> {
+        let replaces = |changes: &&Changes| {
+            changes.len() == size && changes.iter().any(|(_, to)| to.is_some())
+        };
+        let encoded = self.predicted.iter().filter(|(_, verdict)| verdict.is_some());
+        encoded.map(|(changes, _)| changes).filter(replaces).cloned().collect()
+    }
+
     pub fn edits(&self, changes: &Changes) -> Vec<Edit> {
         let changes: Vec<Change<'_>> =
             changes.iter().map(|(word, to)| (self.words[*word], to.as_deref())).collect();

@@ -106,6 +106,32 @@ async fn no_more_edits_than_the_fewest_deletions() {
     assert!(found <= fewest, "{found} edits, and {fewest} deletions would do: {result}");
 }
 
+/// No replacement that the gradient at the input proposes flips these texts alone; one that the
+/// gradient at a changed text proposes does.
+#[tokio::test]
+async fn words_are_chosen_again_at_the_changed_text() {
+    let service = start().await;
+    for (text, model) in [
+        ("a tedious mess from start to finish", "sentiment-en"),
+        ("a warm and witty film about growing up", "sentiment-en"),
+        ("差评！少发了一个杯子，也没人管！", "sentiment-zh"),
+        ("手机很卡，电池不行，后悔买了。", "sentiment-zh"),
+    ] {
+        let body = json!({"inputs": text, "model": model});
+        let answer = answered(&service, &body).await;
+        let result = &answer["results"][0];
+        let first = &result["counterfactuals"][0];
+        assert_eq!(first["edits"].as_array().unwrap().len(), 1, "{text}: {result}");
+        let now = predicted(&service, model, first["text"].as_str().unwrap()).await;
+        assert_ne!(now["label"], result["prediction"]["label"]);
+        let estimate = service.post("/estimate/counterfactuals", &body).await.json();
+        for rows in ["forward_rows", "gradient_rows"] {
+            let [most, used] = [&estimate, &answer["usage"]].map(|of| of[rows].as_u64().unwrap());
+            assert!(used <= most, "{text}: {used} of {most} {rows}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn keep_and_to_are_respected() {
     let service = start().await;
