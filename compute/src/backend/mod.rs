@@ -47,6 +47,15 @@ impl Span {
     }
 }
 
+/// Packed tokens of which many have equal embeddings.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repeats {
+    /// The index of the first token with each embedding.
+    pub distinct: Vec<usize>,
+    /// Per token, the index in `distinct` of the token with the same embedding.
+    pub places: Vec<usize>,
+}
+
 /// The number and size of attention heads.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads {
@@ -282,6 +291,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         embeddings: &Self::Embeddings,
         rows: &[&Row],
     ) -> Result<(Self::Array, Self::Embedded), Self::Error>;
+
+    /// Returns which tokens of packed rows have equal embeddings, if mapping each distinct one once
+    /// saves time.
+    fn repeats(&self, _rows: &[&Row]) -> Option<Repeats> {
+        None
+    }
 
     /// Gradient at the block's output → at the word embeddings. Position and type embeddings are
     /// only added, so they do not change it.
