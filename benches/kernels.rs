@@ -11,6 +11,7 @@ use explaind::backend::{Attention, Backend, Heads, Projected, Span};
 use explaind::blocks::Activation;
 use explaind::model::{Model, Placement};
 use explaind::rows::{Baseline, Layer, Output, Path, Reduce, Row, Scalar, Tokens, Want};
+use rayon::ThreadPoolBuilder;
 
 /// Tokens per pass.
 const TOKENS: usize = 256;
@@ -75,6 +76,47 @@ fn heights(criterion: &mut Criterion) {
     }
 }
 
+/// Query, key and value by three maps against one to all three, forward and backward: `-- qkv`. One map
+/// saves at most the hand-overs between threads and some reads of the states.
+fn qkv(criterion: &mut Criterion) {
+    for threads in [1, 2] {
+        let cpu = Cpu::new(Isa::best()).with_threads(threads);
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let mut group = criterion.benchmark_group(format!("qkv, threads: {threads}"));
+        group.sample_size(10).measurement_time(Duration::from_millis(200));
+        for (hidden, _, _) in SHAPES {
+            let map = |out| ok(cpu.load_linear(&vec![0.01; out * hidden], &vec![0.1; out], hidden));
+            let (maps, all) = ([0; 3].map(|_| map(hidden)), map(3 * hidden));
+            for tokens in [8, 17, 30, 66, 128, 1000] {
+                let (x, grad) = (array(&cpu, tokens, hidden), array(&cpu, tokens, 3 * hidden));
+                let name = |what| format!("{hidden}, {tokens} tokens, {what}");
+                group.throughput(Throughput::Elements((3 * tokens * hidden * hidden) as u64));
+                let forward = || maps.each_ref().map(|map| ok(cpu.linear(map, &x, None)));
+                let backward = || {
+                    let add = |sum: Option<Array>, map| {
+                        Some(ok(cpu.linear_vjp(map, &x, Some(sum.as_ref().unwrap_or(&x)))))
+                    };
+                    maps.iter().fold(None, add)
+                };
+                group.bench_function(name("three forward"), |bench| {
+                    pool.install(|| bench.iter(|| black_box(forward())));
+                });
+                group.bench_function(name("one forward"), |bench| {
+                    pool.install(|| bench.iter(|| black_box(ok(cpu.linear(&all, &x, None)))));
+                });
+                group.bench_function(name("three backward"), |bench| {
+                    pool.install(|| bench.iter(|| black_box(backward())));
+                });
+                group.bench_function(name("one backward"), |bench| {
+                    pool.install(|| {
+                        bench.iter(|| black_box(ok(cpu.linear_vjp(&all, &grad, Some(&x)))));
+                    });
+                });
+            }
+        }
+    }
+}
+
 fn attention(criterion: &mut Criterion) {
     let cpu = Cpu::new(Isa::best());
     let mut group = criterion.benchmark_group("attention");
@@ -128,5 +170,39 @@ fn explanation(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, linears, heights, attention, explanation);
+/// Forward passes with rows of one text without some tokens, and of as many different texts.
+fn masked(criterion: &mut Criterion) {
+    const LENGTH: usize = 30;
+    const MASK: u32 = 103;
+    let mut group = criterion.benchmark_group("masked rows of sentiment-en");
+    let source = "builtin:sentiment-en".parse().expect("it is built in");
+    let model = Model::load("bench", &source, &Placement::default()).expect("it loads");
+    let row = |id: &dyn Fn(usize) -> u32| {
+        let tokens = Tokens {
+            input_ids: (0..LENGTH).map(id).collect(),
+            token_type_ids: vec![0; LENGTH],
+            position_ids: (0..LENGTH as u32).collect(),
+        };
+        let want = Want::Values(vec![Scalar::one(Output::Logit, 1)]);
+        Row { want, ..Row::forward(Arc::new(tokens), [].into()) }
+    };
+    let word = |i: usize| 200 + i as u32 * 37;
+    type Rows<'a> = &'a dyn Fn(usize, usize) -> u32;
+    let kinds: [(&str, Rows<'_>); 3] = [
+        ("one token masked", &|row, i| if i == row + 1 { MASK } else { word(i) }),
+        ("half of the tokens masked", &|row, i| match (row * 131 + i * 37) % 101 % 2 {
+            0 => MASK,
+            _ => word(i),
+        }),
+        ("different texts", &|row, i| word(i + row * LENGTH)),
+    ];
+    for (name, id) in kinds {
+        let rows: Vec<Row> = (0..TOKENS / LENGTH).map(|of| row(&|i| id(of, i))).collect();
+        group.bench_function(name, |bench| {
+            bench.iter(|| black_box(model.run(&rows).expect("a pass")));
+        });
+    }
+}
+
+criterion_group!(kernels, linears, heights, qkv, attention, explanation, masked);
 criterion_main!(kernels);

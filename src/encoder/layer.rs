@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::block_norm::BlockNorm;
 use super::feed_forward::{self, FeedForward};
 use super::loader::Loader;
-use crate::backend::{Attention, Backend, Heads, Projected, Projections, Span};
+use crate::backend::{Attention, Backend, Heads, Projected, Projections, Repeats, Span};
 use crate::blocks::{self, Order};
 use crate::checkpoint::LoadError;
 use crate::rows::AttentionMap;
@@ -38,6 +38,20 @@ pub struct Removed {
     pub heads: Vec<(usize, usize)>,
     /// The packed indices of tokens whose value vectors are zero.
     pub values: Vec<usize>,
+}
+
+/// How a layer runs in a forward pass.
+pub struct Forward<'a, B: Backend> {
+    /// Computes keys and values.
+    pub keys: &'a B,
+    /// Computes the states of the output tokens from them.
+    pub states: &'a B,
+    pub outputs: &'a OutputTokens,
+    pub removed: Removed,
+    /// Which input states are equal, in the first layer.
+    pub repeats: Option<&'a Repeats>,
+    /// What gradients need is saved for this number of rows, the first ones.
+    pub differentiated: usize,
 }
 
 /// The tokens whose output states a layer computes. If the head reads only some tokens, the last
@@ -118,19 +132,15 @@ impl<B: Backend> Layer<B> {
         })
     }
 
-    /// `[total, hidden]` → the states of the output tokens. `b.1` computes them from keys and values,
-    /// which `b.0` computes. What gradients need is saved for the first `differentiated` rows.
+    /// `[total, hidden]` → the states of the output tokens.
     pub fn forward(
         &self,
-        b: (&B, &B),
+        run: &Forward<'_, B>,
         x: &B::Array,
-        outputs: &OutputTokens,
-        removed: &Removed,
-        differentiated: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
         match self.order {
-            Order::After => self.forward_norms_after(b, x, outputs, removed, differentiated),
-            Order::Before => self.forward_norms_before(b, x, outputs, removed, differentiated),
+            Order::After => self.forward_norms_after(run, x),
+            Order::Before => self.forward_norms_before(run, x),
         }
     }
 
@@ -164,19 +174,21 @@ impl<B: Backend> Layer<B> {
     /// of `x`.
     fn attend(
         &self,
-        (all, b): (&B, &B),
+        run: &Forward<'_, B>,
         queries: Option<&B::Array>,
         x: &B::Array,
-        outputs: &OutputTokens,
-        removed: &Removed,
     ) -> Result<(B::Array, B::Attended), B::Error> {
+        let Forward { keys, states: b, outputs, ref removed, repeats, .. } = *run;
         let maps = &self.projections;
-        let mut projected = match queries {
-            None => b.project(all, maps, x)?,
-            Some(queries) => Projected::apart(
-                b.linear(&maps.query, queries, None)?,
-                all.linear(&maps.key, x, None)?,
-                all.linear(&maps.value, x, None)?,
+        let mut projected = match (queries, repeats) {
+            (None, None) => b.project(keys, maps, x)?,
+            _ => Projected::apart(
+                match queries {
+                    None => mapped(b, &maps.query, x, repeats)?,
+                    Some(queries) => b.linear(&maps.query, queries, None)?,
+                },
+                mapped(keys, &maps.key, x, repeats)?,
+                mapped(keys, &maps.value, x, repeats)?,
             ),
         };
         let Heads { count, size } = self.attention.heads;
@@ -220,15 +232,13 @@ impl<B: Backend> Layer<B> {
 
     fn forward_norms_after(
         &self,
-        (all, b): (&B, &B),
+        run: &Forward<'_, B>,
         x: &B::Array,
-        outputs: &OutputTokens,
-        removed: &Removed,
-        differentiated: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
+        let Forward { states: b, outputs, differentiated, .. } = *run;
         let chosen = outputs.gather(b, x)?;
         let queried = chosen.as_ref().unwrap_or(x);
-        let (context, attended) = self.attend((all, b), chosen.as_ref(), x, outputs, removed)?;
+        let (context, attended) = self.attend(run, chosen.as_ref(), x)?;
         let sum = b.linear(&self.attention_output, &context, Some(queried))?;
         let (h, attention_norm) = self.normed(b, sum)?;
         let (sum, feed_forward) =
@@ -254,16 +264,13 @@ impl<B: Backend> Layer<B> {
 
     fn forward_norms_before(
         &self,
-        (all, b): (&B, &B),
+        run: &Forward<'_, B>,
         x: &B::Array,
-        outputs: &OutputTokens,
-        removed: &Removed,
-        differentiated: usize,
     ) -> Result<(B::Array, Saved<B>), B::Error> {
+        let Forward { states: b, outputs, differentiated, .. } = *run;
         let (normed, attention_norm) = self.normed(b, b.copy(x)?)?;
         let chosen = outputs.gather(b, &normed)?;
-        let (context, attended) =
-            self.attend((all, b), chosen.as_ref(), &normed, outputs, removed)?;
+        let (context, attended) = self.attend(run, chosen.as_ref(), &normed)?;
         let residual = outputs.gather(b, x)?;
         let h = b.linear(&self.attention_output, &context, Some(residual.as_ref().unwrap_or(x)))?;
         let (normed, output_norm) = b.layer_norm(&self.output_norm, b.copy(&h)?)?;
@@ -300,6 +307,21 @@ impl<B: Backend> Layer<B> {
         match self.attention_norm.as_ref().zip(saved.attention_norm.as_ref()) {
             None => Ok(grad),
             Some((norm, saved)) => b.layer_norm_vjp(norm, saved, &grad),
+        }
+    }
+}
+
+/// Maps states, equal ones once.
+fn mapped<B: Backend>(
+    b: &B,
+    map: &B::Linear,
+    x: &B::Array,
+    repeats: Option<&Repeats>,
+) -> Result<B::Array, B::Error> {
+    match repeats {
+        None => b.linear(map, x, None),
+        Some(Repeats { distinct, places }) => {
+            b.gather(&b.linear(map, &b.gather(x, distinct)?, None)?, places)
         }
     }
 }

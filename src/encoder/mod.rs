@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 pub use convolution::Convolution;
 pub use head::Head;
-pub use layer::{Layer, OutputTokens, Removed};
+pub use layer::{Forward, Layer, OutputTokens, Removed};
 use loader::Loader;
 
 use crate::backend::Backend;

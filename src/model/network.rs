@@ -9,12 +9,13 @@ mod states;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use self::outputs::Needed;
 use super::packed::Packed;
-use crate::backend::Backend;
+use crate::backend::{Backend, Repeats};
 use crate::blocks::{self, Pooling};
 use crate::checkpoint::{Checkpoint, LoadError};
 use crate::encoder::loader::Loader;
-use crate::encoder::{Encoder, Head, OutputTokens, convolution, head, layer};
+use crate::encoder::{Encoder, Forward, Head, OutputTokens, convolution, head, layer};
 use crate::flow;
 use crate::heads::activation::OutputActivation;
 use crate::rows::{
@@ -63,8 +64,24 @@ struct Pass<'a, B: Backend> {
     output_tokens: Vec<OutputTokens>,
     /// The number of layers that the rows skip.
     first_layer: usize,
+    /// Which embeddings of the tokens are equal.
+    repeats: Option<Repeats>,
     /// The model's head, or a part of it.
     head: &'a Head<B>,
+}
+
+impl<B: Backend> Pass<'_, B> {
+    /// Returns how a layer runs, whose output tokens' states `states` computes.
+    fn layer<'a>(&'a self, number: usize, states: &'a B) -> Forward<'a, B> {
+        Forward {
+            keys: self.b,
+            states,
+            outputs: &self.output_tokens[number],
+            removed: self.packed.removed(number),
+            repeats: self.repeats.as_ref().filter(|_| number == 0),
+            differentiated: self.packed.with_backward(0),
+        }
+    }
 }
 
 impl<B: Backend> Network<B> {
@@ -84,16 +101,16 @@ impl<B: Backend> Network<B> {
     pub fn run(&self, b: &B, rows: &[&Row]) -> Result<Vec<RowOutput>, B::Error> {
         let mut parts: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
-            let few_outputs = outputs::are_few(row, self.head.separable());
+            let needed = outputs::needed(row, self.head.separable());
             let layers = (row.first_layer(), row.last_layer());
-            parts.entry((layers, few_outputs)).or_default().push(index);
+            parts.entry((layers, needed)).or_default().push(index);
         }
         let mut outputs = vec![RowOutput::default(); rows.len()];
-        for ((layers, few_outputs), indices) in parts {
+        for ((layers, needed), indices) in parts {
             let own: Vec<&Row> = indices.iter().map(|&index| rows[index]).collect();
-            let run = match few_outputs {
-                true => self.run_few_outputs(b, layers, &own)?,
-                false => self.run_layers(b, &self.head, layers, &own)?,
+            let run = match needed {
+                Needed::Few => self.run_few_outputs(b, layers, &own)?,
+                Needed::All => self.run_layers(b, &self.head, layers, &own)?,
             };
             indices.into_iter().zip(run).for_each(|(index, output)| outputs[index] = output);
         }
@@ -113,6 +130,7 @@ impl<B: Backend> Network<B> {
         let pass = Pass {
             b,
             output_tokens: self.output_tokens(&packed, first_layer),
+            repeats: (first_layer == 0).then(|| b.repeats(&packed.rows)).flatten(),
             packed,
             first_layer,
             head,
@@ -159,9 +177,7 @@ impl<B: Backend> Network<B> {
             self.look(pass, &hidden, &mut lens)?;
             let tokens = &pass.output_tokens[number];
             let own = if number == last { self.of_last_layer(b) } else { Cow::Borrowed(b) };
-            let removed = packed.removed(number);
-            let (output, saved) =
-                layer.forward((b, &own), &hidden, tokens, &removed, packed.with_backward(0))?;
+            let (output, saved) = layer.forward(&pass.layer(number, &own), &hidden)?;
             for (i, row) in packed.rows.iter().enumerate() {
                 if row.maps.layers.contains(&number) && !row.maps.kind.needs_gradient() {
                     let map = forward_map(b, layer, &hidden, &saved, tokens, i, &row.maps)?;

@@ -8,8 +8,8 @@ use explaind::checkpoint::Source;
 use explaind::model::{Model, Placement};
 use explaind::random::Generator;
 use explaind::rows::{
-    Baseline, Layer, MapHeads, MapKind, Maps, Noise, Norm, Output, Path, Reduce, Row, RowOutput,
-    Scalar, Tokens, Want,
+    AttentionHead, Baseline, Layer, MapHeads, MapKind, Maps, Noise, Norm, Output, Path, Reduce,
+    Row, RowOutput, Scalar, TokenValue, Tokens, Want,
 };
 use rayon::ThreadPoolBuilder;
 
@@ -138,6 +138,60 @@ fn outputs_do_not_depend_on_the_batch() {
         let mut outputs = model.run(&rotated).unwrap();
         outputs.rotate_right(9);
         assert_same(&together, &outputs, "in another order");
+    }
+}
+
+/// One text in rows that differ in masked tokens, and rows of other kinds between them: the first
+/// layer maps the tokens that they have in common once.
+#[test]
+fn rows_of_one_text_are_the_same_together_and_alone() {
+    const MASK: u32 = 4;
+    let row = |masked: &[usize]| {
+        let id = |i: usize| if masked.contains(&i) { MASK } else { 7 + 3 * i as u32 };
+        let tokens = Tokens {
+            input_ids: (0..12).map(id).collect(),
+            token_type_ids: (0..12).map(|i| u32::from(i > 6)).collect(),
+            position_ids: (0..12).collect(),
+        };
+        Row {
+            want: Want::Values(vec![Scalar::one(Output::Logit, 0)]),
+            ..Row::forward(Arc::new(tokens), [].into())
+        }
+    };
+    let plain = row(&[]);
+    let path = Path { baseline: Baseline::Zero, alpha: 0.5, noise: None, held: 0 };
+    let scalars = vec![Scalar::one(Output::Logit, 1)];
+    let without_value = Some(TokenValue { layer: 0, token: 5 });
+    let mut rows = vec![
+        Row {
+            path: Some(path),
+            want: Want::Gradients(Reduce::TimesDifference, scalars.clone()),
+            ..plain.clone()
+        },
+        Row { want: Want::Gradients(Reduce::TimesInput, scalars), ..plain.clone() },
+        Row { without: Some(AttentionHead { layer: 0, head: 1 }), ..plain.clone() },
+        Row { without_value, ..plain.clone() },
+        Row { maps: Maps { layers: vec![0], ..Maps::default() }, ..plain.clone() },
+        Row { want: Want::Layers(1..3, None), ..plain },
+    ];
+    rows.extend((0..12).map(|i| row(&[i])));
+    rows.extend((1..12).map(|i| row(&[i - 1, i, 11 - i])));
+    for folder in [
+        "bert-tiny",
+        "deberta-conv-sequence",
+        "deberta-v3-sequence",
+        "modernbert-sequence",
+        "albert-sequence",
+        "mpnet-sequence",
+    ] {
+        for isa in Isa::available() {
+            let model = load(Source::Directory(golden_folder(folder)), &Placement::Cpu(isa));
+            let together = model.run(&rows).unwrap();
+            for (row, together) in rows.iter().zip(&together) {
+                let alone = model.run(std::slice::from_ref(row)).unwrap().remove(0);
+                assert_eq!(numbers(&alone), numbers(together), "{folder}, {row:?}");
+            }
+        }
     }
 }
 

@@ -22,7 +22,8 @@ use std::fmt;
 use std::ops::Range;
 
 pub use parts::{
-    Attention, DeviceMemory, Heads, Projected, Projections, Relation, Span, Tables, ToReduce,
+    Attention, DeviceMemory, Heads, Projected, Projections, Relation, Repeats, Span, Tables,
+    ToReduce,
 };
 
 use crate::blocks::{Activation, Pool};
@@ -221,6 +222,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         embeddings: &Self::Embeddings,
         rows: &[&Row],
     ) -> Result<(Self::Array, Self::Embedded), Self::Error>;
+
+    /// Returns which tokens of packed rows have equal embeddings, if mapping each distinct one once
+    /// saves time.
+    fn repeats(&self, _rows: &[&Row]) -> Option<Repeats> {
+        None
+    }
 
     /// Gradient at the block's output → at the word embeddings. Position and type embeddings are
     /// only added, so they do not change it.

@@ -29,6 +29,15 @@ impl Span {
     }
 }
 
+/// Packed tokens of which many have equal embeddings.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repeats {
+    /// The index of the first token with each embedding.
+    pub distinct: Vec<usize>,
+    /// Per token, the index in `distinct` of the token with the same embedding.
+    pub places: Vec<usize>,
+}
+
 /// The number and size of attention heads.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads {

@@ -36,8 +36,7 @@ impl<B: Backend> Network<B> {
         for (number, layer) in self.encoder.running().enumerate().take(last).skip(pass.first_layer)
         {
             kept.keep(pass, &hidden, number)?;
-            let tokens = &pass.output_tokens[number];
-            let (output, _) = layer.forward((b, b), &hidden, tokens, &packed.removed(number), 0)?;
+            let (output, _) = layer.forward(&pass.layer(number, b), &hidden)?;
             hidden = self.convolved(pass, number, &hidden, output)?.0;
         }
         kept.keep(pass, &hidden, last)?;

@@ -11,15 +11,26 @@ use crate::rows::{Output, Row, RowOutput, Scalar};
 /// nothing.
 const MIN_OUTPUTS: usize = 128;
 
-/// Whether the row needs nothing but the logits of its scalars.
-pub fn are_few(row: &Row, outputs: Option<usize>) -> bool {
+/// What a row needs of the outputs of each token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needed {
+    All,
+    /// Nothing but the logits of the row's scalars.
+    Few,
+}
+
+/// Returns what a row needs of `outputs` separable ones.
+pub fn needed(row: &Row, outputs: Option<usize>) -> Needed {
     let is_logit = |scalar: &Scalar| matches!(scalar, Scalar::Sum { output: Output::Logit, .. });
-    let large = outputs.is_some_and(|outputs| outputs >= MIN_OUTPUTS);
-    large && !row.scalars().is_empty() && row.scalars().iter().all(is_logit)
+    let scalars = row.scalars();
+    match outputs {
+        Some(MIN_OUTPUTS..) if !scalars.is_empty() && scalars.iter().all(is_logit) => Needed::Few,
+        _ => Needed::All,
+    }
 }
 
 impl<B: Backend> Network<B> {
-    /// Like [`Self::run_layers`], for rows of which [`are_few`] holds.
+    /// Like [`Self::run_layers`], for rows that need few outputs.
     pub(super) fn run_few_outputs(
         &self,
         b: &B,
@@ -69,21 +80,21 @@ mod tests {
             (Scalar::one(Output::Logit, 300), Scalar::one(Output::Probability, 300));
         let reduce = Reduce::Norm(Norm::L2);
         let cases = [
-            (Want::Outputs, false),
-            (Want::Lens, false),
-            (Want::Values(vec![]), false),
-            (Want::Values(vec![logit.clone()]), true),
-            (Want::Values(vec![probability.clone()]), false),
-            (Want::Values(vec![Scalar::Highest(Output::Logit)]), false),
-            (Want::Gradients(reduce, vec![logit.clone()]), true),
-            (Want::Gradients(reduce, vec![logit.clone(), probability]), false),
-            (Want::Layers(1..2, Some(logit)), true),
-            (Want::Layers(1..2, None), false),
+            (Want::Outputs, Needed::All),
+            (Want::Lens, Needed::All),
+            (Want::Values(vec![]), Needed::All),
+            (Want::Values(vec![logit.clone()]), Needed::Few),
+            (Want::Values(vec![probability.clone()]), Needed::All),
+            (Want::Values(vec![Scalar::Highest(Output::Logit)]), Needed::All),
+            (Want::Gradients(reduce, vec![logit.clone()]), Needed::Few),
+            (Want::Gradients(reduce, vec![logit.clone(), probability]), Needed::All),
+            (Want::Layers(1..2, Some(logit)), Needed::Few),
+            (Want::Layers(1..2, None), Needed::All),
         ];
-        for (want, few) in cases {
+        for (want, of_many) in cases {
             let row = Row { want, ..forward.clone() };
-            assert_eq!(are_few(&row, Some(30_000)), few, "{:?}", row.want);
-            assert!(!are_few(&row, Some(9)) && !are_few(&row, None));
+            assert_eq!(needed(&row, Some(30_000)), of_many, "{:?}", row.want);
+            assert_eq!([Some(9), None].map(|outputs| needed(&row, outputs)), [Needed::All; 2]);
         }
     }
 }

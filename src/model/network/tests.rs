@@ -86,7 +86,8 @@ fn gradients(folder: &str) -> Vec<Vec<f64>> {
     let rows = [Row { want: Want::Gradients(Reduce::TimesInput, logit()), ..row(folder, &model) }];
     let packed = Packed::new(&[&rows[0]], &network.head.pooling);
     let output_tokens = network.output_tokens(&packed, 0);
-    let pass = Pass { b: &b, output_tokens, packed, first_layer: 0, head: &network.head };
+    let pass =
+        Pass { b: &b, output_tokens, packed, first_layer: 0, repeats: None, head: &network.head };
     let forwarded = network.forward(&pass).expect("a forward pass");
     let mut norms = Norms { b: &b, norms: Vec::new() };
     let start = network.backward_layers(&pass, &forwarded, 0, 1, &mut norms);

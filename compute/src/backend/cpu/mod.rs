@@ -18,6 +18,7 @@ mod linear;
 mod matmul;
 mod panels;
 mod pooling;
+mod repeats;
 mod threads;
 
 use std::borrow::Cow;
@@ -29,7 +30,7 @@ pub use int8::Int8;
 pub use isa::Isa;
 pub use threads::Threads;
 
-use super::{Attention, Backend, Projected, Span, Tables, ToReduce};
+use super::{Attention, Backend, Projected, Repeats, Span, Tables, ToReduce};
 use crate::blocks::{Activation, Pool};
 use crate::rows::{AttentionMap, Layer, Precision, Row, Want};
 
@@ -209,6 +210,10 @@ impl Backend for Cpu {
         rows: &[&Row],
     ) -> Done<(Array, embeddings::Embedded)> {
         Ok(embeddings.forward(rows))
+    }
+
+    fn repeats(&self, rows: &[&Row]) -> Option<Repeats> {
+        repeats::of(rows)
     }
 
     fn embed_vjp(
